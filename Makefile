@@ -1,0 +1,62 @@
+# `make demo` and `make test` need python3 >= 3.11, make and git; each does its own set-up.
+PYTHON ?= python3
+BIN := .venv/bin
+# pip's own settings for indexes and local wheels hold for uv too.
+empty :=
+comma := ,
+space := $(empty) $(empty)
+export UV_FIND_LINKS ?= $(subst $(space),$(comma),$(strip $(PIP_FIND_LINKS)))
+ifdef PIP_INDEX_URL
+export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
+endif
+
+.PHONY: demo up down test test-slow test-docker test-ceph check bench lock docs clean
+
+demo: .venv/ready ## one night, from sample notes to published annotations, in a stack of its own
+	$(BIN)/python -m infra.local.demo
+
+up: .venv/ready ## leave the stack running to look at; says where the pages are and how to log in
+	$(BIN)/python -m infra.local.stack up
+
+down: .venv/ready ## stop what `make up` started
+	$(BIN)/python -m infra.local.stack down
+
+test: .venv/ready ## everything that takes minutes, not tens of minutes, and needs no Docker or Ceph
+	$(BIN)/pytest -m "not slow and not docker and not ceph"
+
+test-slow: .venv/ready
+	$(BIN)/pytest -m slow
+
+test-docker: .venv/ready
+	$(BIN)/pytest -m docker
+
+test-ceph: .venv/ready
+	$(BIN)/pytest -m ceph
+
+check: .venv/ready ## what CI refuses: style, types, formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: .venv/ready ## every benchmark that runs without outside data; see benchmarks/README.md
+	$(BIN)/python -m benchmarks
+
+docs: .venv/ready ## write the generated pages again
+	$(BIN)/python -m docs.generate
+
+lock: .venv/ready ## resolve the three environments again from pyproject.toml
+	for e in tasks airflow; do \
+	  $(BIN)/uv pip compile -q --universal --no-header --no-annotate --extra $$e pyproject.toml -o requirements/$$e.lock || exit 1; done
+	$(BIN)/uv pip compile -q --universal --no-header --no-annotate --all-extras pyproject.toml -o requirements/dev.lock
+	sed -i 's/+cpu//' requirements/*.lock
+
+.venv/ready: pyproject.toml requirements/dev.lock
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Enigma needs Python 3.11 or newer")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements/dev.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
+	touch $@
+
+clean: ## remove the environment and the local state
+	rm -rf .venv .enigma

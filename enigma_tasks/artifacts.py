@@ -1,0 +1,196 @@
+"""Every path and object name that a stage reads or writes (design, section 5); the only path literals."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from enigma_tasks.errors import UsageError
+
+if TYPE_CHECKING:
+    from enigma_tasks.config import Settings
+
+MODEL_CARD = "enigma.json"
+"""In a model folder: labels, chunker, head, member, dev scores, digests."""
+MODEL_WEIGHTS = "model.safetensors"
+ENCODER_CONFIG = "config.json"
+TOKENIZER = "tokenizer.json"
+TOKENIZER_CONFIG = "tokenizer_config.json"
+MODEL_FILES = (ENCODER_CONFIG, MODEL_WEIGHTS, TOKENIZER, TOKENIZER_CONFIG)
+"""Every file of a model folder but its card, which holds their digests."""
+ENSEMBLE_CARD = "ensemble.json"
+"""In an ensemble folder: its members by digest, and the voting rule; members lie under `members/<digest>/`."""
+ENSEMBLE_MEMBERS = "members"
+ENSEMBLE_ARTIFACT = "ensemble"
+"""The ensemble folder inside a registered version: `artifacts/ensemble/`."""
+REGISTERED_ARTIFACTS = "artifacts"
+DVC_LOCK = "dvc.lock"
+
+BATCH_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+:-]{0,199}")
+SHARD_SUFFIX = ".jsonl.gz"
+TEXT_SUFFIX = ".txt"
+RECORD_SUFFIXES = (".jsonl", ".jsonl.gz")
+ANNOTATION_SUFFIX = ".ann"
+VALIDATION_REPORT = "report.json"
+VALIDATION_DEFECTS = "defects.jsonl"
+"""Each breach of a rule: fold, document, rule, offset; a JSON line each."""
+DATA_DOCS = "data-docs"
+"""Great Expectations' pages, begun at `index.html`."""
+SPLIT_CARD = "split.json"
+"""Beside the folds: seed, shares, which document went where, digests."""
+FOLDS = ("train", "dev", "test")
+MAX_KEY_BYTES = 1024
+"""What S3 allows a key (Amazon S3 user guide, object key names)."""
+
+
+@dataclass(frozen=True)
+class RunPlaces:
+    """URIs of one night's working state, `runs/{batch_id}/`."""
+
+    root: str
+
+    @classmethod
+    def of(cls, settings: Settings, batch_id: str) -> RunPlaces:
+        """The places of the batch under the configured `runs`.
+
+        Raises:
+            UsageError: `batch_id` would not stay one folder: anything but letters, digits and `._+:-`.
+        """
+        return cls(f"{settings.require('runs')}/{_folder(batch_id)}")
+
+    @classmethod
+    def of_shard(cls, shard_uri: str) -> tuple[RunPlaces, str]:
+        """A shard's URI -> the places of its night, and the shard's id. Raises UsageError."""
+        root, slash, name = shard_uri.rpartition("/shards/")
+        if not slash or not name.endswith(SHARD_SUFFIX) or "/" in name:
+            raise UsageError(f"a shard's URI ends in /shards/ID{SHARD_SUFFIX}")
+        return cls(root), name.removesuffix(SHARD_SUFFIX)
+
+    @property
+    def plan(self) -> str:
+        """The night's plan: pinned models, shards, counts."""
+        return f"{self.root}/plan.json"
+
+    def shard(self, shard_id: str) -> str:
+        """The notes of one shard, a JSON line each, gzipped."""
+        return f"{self.root}/shards/{shard_id}{SHARD_SUFFIX}"
+
+    def quarantined(self, sha256: str) -> str:
+        """The notes that planning itself put into quarantine, a JSON line each, gzipped; named by content."""
+        return f"{self.root}/quarantined-{sha256[:12]}{SHARD_SUFFIX}"
+
+    def result(self, shard_id: str) -> str:
+        """Folder of one shard's result."""
+        return f"{self.root}/results/{shard_id}"
+
+    def done(self, shard_id: str) -> str:
+        """The commit of one shard: created once, names the attempt that counts."""
+        return f"{self.result(shard_id)}/done.json"
+
+    def attempt(self, shard_id: str, attempt: str, table: str) -> str:
+        """One attempt's rows of a table, `notes` or `spans`."""
+        return f"{self.result(shard_id)}/{attempt}/{table}.parquet"
+
+    @property
+    def published(self) -> str:
+        """The report of the publication."""
+        return f"{self.root}/published.json"
+
+    @property
+    def success(self) -> str:
+        """Empty object, there when the night is published."""
+        return f"{self.root}/_SUCCESS"
+
+
+def doctor_probe(settings: Settings, token: str) -> str:
+    """An object that `enigma doctor` writes and deletes."""
+    return f"{settings.require('runs')}/.doctor/{token}"
+
+
+@dataclass(frozen=True)
+class QuarantinePlaces:
+    """URIs under `quarantine/{batch_id}/`."""
+
+    root: str
+
+    @classmethod
+    def of(cls, settings: Settings, batch_id: str) -> QuarantinePlaces:
+        """The places of the batch under the configured `quarantine`. Raises UsageError as RunPlaces.of does."""
+        return cls(f"{settings.require('quarantine')}/{_folder(batch_id)}")
+
+    @property
+    def notes(self) -> str:
+        """Record, rule and offset of each note, a JSON line each; never its text."""
+        return f"{self.root}/quarantine.jsonl"
+
+    @property
+    def rules(self) -> str:
+        """How many notes by rule."""
+        return f"{self.root}/rules.json"
+
+
+def annotation_uri(annotations: str, language: str, drop_path: str, record_id: str | None) -> str:
+    """Where the BRAT file of a note goes: one URI for one note.
+
+    `drop_path` is the key below drops/, `{folder}/{date}/.../{name}`. A folder that is not the note's language (`auto`,
+    an alias) is kept below the date, and a record lies in a folder named as its file, so that no two notes meet.
+    A path that would be too long for the store is replaced by its SHA-256.
+    """
+    folder, date, rest = drop_path.split("/", 2)
+    if folder != language:
+        rest = f"{folder}/{rest}"
+    stem = rest.removesuffix(TEXT_SUFFIX) if record_id is None else f"{rest}/{_file_name(record_id)}"
+    base = f"{annotations}/{language}/{date}"
+    if len(f"{base}/{stem}{ANNOTATION_SUFFIX}".encode()) > MAX_KEY_BYTES:
+        stem = hashlib.sha256(stem.encode()).hexdigest()
+    return f"{base}/{stem}{ANNOTATION_SUFFIX}"
+
+
+def _folder(batch_id: str) -> str:
+    if not BATCH_ID.fullmatch(batch_id):
+        raise UsageError("a batch id is letters, digits and ._+:-, beginning with a letter or digit")
+    return batch_id
+
+
+def _file_name(record_id: str) -> str:
+    """A record id percent-encoded, its leading dots too: it may be `..`."""
+    encoded = quote(record_id, safe="")
+    return "%2E" * (len(encoded) - len(encoded.lstrip("."))) + encoded.lstrip(".")
+
+
+def corpus_pair(language: str, note_id: str) -> tuple[str, str]:
+    """Text and annotation of one note, relative to a root that holds a corpus folder a language."""
+    return f"{language}/txt/{note_id}{TEXT_SUFFIX}", f"{language}/ann/{note_id}{ANNOTATION_SUFFIX}"
+
+
+def drop_name(language: str, drop_date: str, ward: int, note_id: str) -> str:
+    """An incoming note, relative to the place of the drops."""
+    return f"{language}/{drop_date}/ward-{ward:02}/{note_id}{TEXT_SUFFIX}"
+
+
+@dataclass(frozen=True)
+class ReportPlaces:
+    """URIs under `reports/`."""
+
+    root: str
+
+    @classmethod
+    def of(cls, settings: Settings) -> ReportPlaces:
+        """The configured `reports`."""
+        return cls(settings.require("reports"))
+
+    def page(self, batch_id: str) -> str:
+        """The morning page of a night."""
+        return f"{self.root}/{_folder(batch_id)}/index.html"
+
+    def summary(self, batch_id: str) -> str:
+        """The figures behind it, which later nights are compared with."""
+        return f"{self.root}/{_folder(batch_id)}/summary.json"
+
+    @property
+    def nights(self) -> str:
+        """The page that lists all nights."""
+        return f"{self.root}/index.html"

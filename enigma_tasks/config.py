@@ -1,0 +1,298 @@
+"""Params (params.yaml) and Settings (environment): typed once, frozen, unknown keys refused.
+
+The only module that reads the environment.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import yaml
+from pydantic import Field, ValidationError, model_validator
+
+from enigma_tasks.data_params import SplitParams, ValidationParams  # noqa: TC001 - pydantic reads them
+from enigma_tasks.errors import UsageError
+from enigma_tasks.frozen import Frozen
+from enigma_tasks.postprocess_params import PostprocessRules
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, MutableMapping
+
+PARAMS_FILE = Path("params.yaml")
+
+
+class LanguageParams(Frozen):
+    """One language that Enigma annotates."""
+
+    name: str
+    aliases: tuple[str, ...] = ()
+    """Other codes for it in paths and corpora: the MultiClinNER release writes Czech as `cz`."""
+
+
+class ScratchParams(Frozen):
+    """Shape of an encoder that is built, with its tokenizer, from the training text itself."""
+
+    vocabulary: int = Field(gt=100)
+    hidden: int = Field(gt=0)
+    layers: int = Field(gt=0)
+    heads: int = Field(gt=0)
+
+
+class MemberParams(Frozen):
+    """A member: one training recipe (paper, appendix C)."""
+
+    base: str
+    """A hub id, a local folder, or `scratch`."""
+    scratch: ScratchParams | None = None
+    head: Literal["softmax", "crf"] = "softmax"
+    chunker: Literal["window", "sentence"] = "window"
+    window_tokens: int = Field(256, gt=8)
+    """Sub-words of a window, special tokens included."""
+    overlap_tokens: int = Field(64, ge=0)
+    """Sub-words that neighbouring windows share."""
+    word_label: Literal["first", "mean"] = "mean"
+    """Where a word carries its label: on its first sub-word, or on the mean of all."""
+    learning_rate: float = Field(gt=0)
+    batch_size: int = Field(gt=0)
+    """Windows per optimiser step."""
+    epochs: float = Field(gt=0)
+    max_steps: int | None = Field(None, gt=0)
+    """Stop after so many optimiser steps, whatever `epochs` says."""
+    weight_decay: float = 0.1
+    warmup_ratio: float = 0.01
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    postprocess: PostprocessRules = PostprocessRules()
+
+    @model_validator(mode="after")
+    def _shape_is_known(self) -> MemberParams:
+        if (self.base == "scratch") != (self.scratch is not None):
+            raise ValueError("`scratch` (the encoder's shape) goes with base: scratch, and only with it")
+        if self.overlap_tokens >= self.window_tokens - 2:
+            raise ValueError("overlap_tokens must be smaller than window_tokens")
+        return self
+
+
+class NoteParams(Frozen):
+    """What a note may look like before it is annotated."""
+
+    max_bytes: int = Field(gt=0)
+
+
+class PlanParams(Frozen):
+    """How a night is cut into shards."""
+
+    notes_per_shard: int = Field(gt=0)
+    max_shards: int = Field(gt=0, le=1000)
+    """Airflow maps over shards and refuses longer lists (`max_map_length` 1024): the shard grows instead."""
+
+
+class AnnotateParams(Frozen):
+    """How a shard is worked through."""
+
+    batch_tokens: int = Field(gt=0)
+    """Sub-words per forward pass, padding included."""
+    read_threads: int = Field(gt=0)
+    chunk_notes: int = Field(256, gt=0)
+    """Notes handed to the engine at once; as many again are read ahead meanwhile."""
+    chunk_characters: int = Field(2_000_000, gt=0)
+    """The chunk ends earlier when its texts are longer together than this: it bounds memory."""
+
+
+class PublishParams(Frozen):
+    """What a night leaves behind."""
+
+    brat: bool
+    """Write one `.ann` file per note under annotations/."""
+
+
+class MonitorParams(Frozen):
+    """The morning page."""
+
+    nights_compared: int = Field(gt=0)
+    nights_needed: int = Field(5, gt=1)
+    """Past nights it takes before a figure can be called unusual."""
+    notes_needed: int = Field(20, gt=0)
+    """Annotated notes it takes, of a night or of one language in it, before its figures per note are compared."""
+    unusual_deviations: float = Field(4.0, gt=0)
+    """Half-width of the usual range around the past nights' median, in scaled median absolute deviations ..."""
+    unusual_share: float = Field(0.15, ge=0)
+    """... and at least this share of the median."""
+
+
+class Params(Frozen):
+    """params.yaml as a whole."""
+
+    seed: int
+    languages: dict[str, LanguageParams]
+    members: dict[str, MemberParams]
+    notes: NoteParams
+    plan: PlanParams
+    annotate: AnnotateParams
+    publish: PublishParams
+    monitor: MonitorParams
+    validation: ValidationParams = Field(alias="validate")  # pydantic keeps the stage word to itself
+    split: SplitParams
+
+    def language(self, code: str) -> str | None:
+        """The configured code that `code` means (`CZ` -> `cs`), or None."""
+        lower = code.lower()
+        if lower in self.languages:
+            return lower
+        return next((k for k, v in self.languages.items() if lower in v.aliases), None)
+
+    def member(self, name: str) -> MemberParams:
+        """The member called `name`. Raises UsageError when there is none."""
+        if name not in self.members:
+            raise UsageError(f"no member {name!r} in params.yaml; there are: {', '.join(sorted(self.members))}")
+        return self.members[name]
+
+
+def load_params(path: Path = PARAMS_FILE, overrides: Iterable[str] = ()) -> Params:
+    """Read params.yaml and apply `section.key=value` overrides (values in YAML).
+
+    Raises:
+        UsageError: no such file, unreadable YAML, an unknown or missing key, a value of the wrong type; names the key.
+    """
+    try:
+        tree = yaml.safe_load(path.read_bytes())
+    except FileNotFoundError as error:
+        raise UsageError(f"no params file at {path}; run from the project's folder or pass --params") from error
+    except yaml.YAMLError as error:
+        raise UsageError(f"{path} is not YAML") from error
+    for override in overrides:
+        _override(tree, override)
+    try:
+        return Params.model_validate(tree)
+    except ValidationError as error:
+        raise UsageError("; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())) from error
+
+
+def _override(tree: dict[str, Any], override: str) -> None:
+    dotted, equals, value = override.partition("=")
+    if not equals:
+        raise UsageError(f"--set takes section.key=value, got {override!r}")
+    *sections, key = dotted.split(".")
+    for section in sections:
+        tree = tree.setdefault(section, {})
+        if not isinstance(tree, dict):
+            raise UsageError(f"--set {dotted}: {section} is no section")
+    tree[key] = yaml.safe_load(value)
+
+
+class Settings(Frozen):
+    """Where things are: from the environment, never from params.yaml (design, section 5)."""
+
+    drops: str = ""
+    gold: str = ""
+    runs: str = ""
+    annotations: str = ""
+    tables: str = ""
+    quarantine: str = ""
+    reports: str = ""
+    mlflow_tracking_uri: str = ""
+    model_store: str = ""
+    cache: Path = Path(".enigma/cache")
+    """Where this machine keeps downloaded models, by digest."""
+    debug: bool = False
+    """Show messages of unforeseen exceptions. They may quote a note: never in production."""
+
+    def require(self, place: str) -> str:
+        """The URI of a place such as `drops`. Raises UsageError when it is not set."""
+        uri = str(getattr(self, place))
+        if not uri:
+            raise UsageError(f"set ENIGMA_S3_ROOT or ENIGMA_S3_{place.upper()}")
+        return uri
+
+
+S3_PLACES = ("drops", "gold", "runs", "annotations", "tables", "quarantine", "reports")
+
+
+def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
+    """Settings from environment variables; `ENIGMA_S3_<PLACE>` sets one place apart from `ENIGMA_S3_ROOT`."""
+    env = os.environ if environment is None else environment
+    root = env.get("ENIGMA_S3_ROOT", "").rstrip("/")
+    places = {p: env.get(f"ENIGMA_S3_{p.upper()}", f"{root}/{p}" if root else "").rstrip("/") for p in S3_PLACES}
+    for place, uri in places.items():
+        if uri and not uri.startswith("s3://"):
+            raise UsageError(f"ENIGMA_S3_ROOT or ENIGMA_S3_{place.upper()} must be an s3:// URI")
+    return Settings(
+        **places,
+        mlflow_tracking_uri=env.get("MLFLOW_TRACKING_URI", ""),
+        model_store=env.get("ENIGMA_MODEL_STORE", ""),
+        cache=Path(env.get("ENIGMA_CACHE", ".enigma/cache")),
+        debug=env.get("ENIGMA_DEBUG", "") == "1",
+    )
+
+
+class S3Settings(Frozen):
+    """How to speak to the object store: from the standard `AWS_*` variables."""
+
+    endpoint: str | None = None
+    """None means Amazon's own."""
+    region: str = "us-east-1"
+    checksums: Literal["when_supported", "when_required"] = "when_supported"
+    addressing: Literal["auto", "path", "virtual"] = "auto"
+
+
+def load_s3_settings(environment: Mapping[str, str] | None = None) -> S3Settings:
+    """Stores other than Amazon's get path addressing and only the checksums they must have, unless told otherwise.
+
+    Raises:
+        UsageError: a variable holds a word that is not one of its choices; names the field.
+    """
+    env = os.environ if environment is None else environment
+    endpoint = env.get("AWS_ENDPOINT_URL_S3") or env.get("AWS_ENDPOINT_URL") or None
+    own = endpoint is not None and "amazonaws.com" not in endpoint
+    try:
+        return S3Settings.model_validate(
+            {
+                "endpoint": endpoint,
+                "region": env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION") or "us-east-1",
+                "checksums": (
+                    env.get("AWS_REQUEST_CHECKSUM_CALCULATION") or ("when_required" if own else "when_supported")
+                ).lower(),
+                "addressing": env.get("ENIGMA_S3_ADDRESSING") or ("path" if own else "auto"),
+            }
+        )
+    except ValidationError as error:
+        raise UsageError("; ".join(f"S3 {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())) from error
+
+
+def quiet_third_parties(environment: MutableMapping[str, str] | None = None) -> None:
+    """Libraries phone nobody, unpickle nothing, print nothing and give up soon, unless the environment says otherwise.
+
+    They read these variables when they are imported: call it before a stage is. Pickles stay off whatever it says.
+    """
+    env = os.environ if environment is None else environment
+    for name, value in QUIET.items():
+        env.setdefault(name, value)
+    env["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
+    for name in ("alembic", "botocore", "great_expectations", "urllib3"):  # each retry is a line, with its URL
+        logging.getLogger(name).setLevel(logging.ERROR)
+    s3 = load_s3_settings(env)
+    if s3.endpoint is not None:  # MLflow makes its own S3 client: the same store, spoken to in the same way
+        env.setdefault("MLFLOW_BOTO_CLIENT_ADDRESSING_STYLE", s3.addressing)
+        env.setdefault("AWS_REQUEST_CHECKSUM_CALCULATION", s3.checksums)
+        env.setdefault("AWS_RESPONSE_CHECKSUM_VALIDATION", s3.checksums)
+
+
+QUIET = {
+    "DO_NOT_TRACK": "1",
+    "GIT_PYTHON_REFRESH": "quiet",
+    "GX_ANALYTICS_ENABLED": "false",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "MLFLOW_DISABLE_SCHEMA_DETAILS": "true",  # otherwise a refused input is quoted whole
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",  # seconds
+    "MLFLOW_LOGGING_LEVEL": "ERROR",
+    "MLFLOW_MODEL_CATALOG_URI": "",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_UV_AUTO_DETECT": "false",
+    "TOKENIZERS_PARALLELISM": "false",
+}

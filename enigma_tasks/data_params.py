@@ -1,0 +1,125 @@
+"""The sections `validate` and `split` of params.yaml: what gold must be like, and how it is cut into folds."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from enigma_tasks.frozen import Frozen
+
+
+class RuleParams(Frozen):
+    """How a rule is judged: how bad a breach is, and how many are borne."""
+
+    severity: Literal["error", "warn", "off"]
+    """`error`: the corpus does not pass; `warn`: it is named and counted; `off`: not looked at."""
+    tolerance: float = Field(0.0, ge=0, lt=1)
+    """Share of the rows (documents, or spans of one type) that may break the rule before the corpus does."""
+
+
+class DropRuleParams(RuleParams):
+    """A rule whose breaches `enigma validate --filtered` can take out."""
+
+    drop: bool = False
+
+
+class SpanWordsParams(DropRuleParams):
+    """A span too long to be one term: the annotation was probably projected wrongly (paper, section 3.2)."""
+
+    words: int = Field(gt=0)
+    """The longest span allowed."""
+
+
+class DocumentLengthParams(DropRuleParams):
+    """A document too short to be a note."""
+
+    characters: int = Field(gt=0)
+    """The shortest document allowed."""
+
+
+class LanguageRuleParams(DropRuleParams):
+    """A document in another language than its place says."""
+
+    characters: int = Field(gt=0)
+    """A shorter document is not judged: there is too little to tell by."""
+
+
+class DensityRuleParams(DropRuleParams):
+    """A document with far more or far fewer spans than its length would have elsewhere in the corpus."""
+
+    deviations: float = Field(gt=0)
+    """How far is far, in robust standard deviations."""
+    documents: int = Field(gt=1)
+    """In a smaller corpus there is no usual density to compare with."""
+
+
+class RulesParams(Frozen):
+    """Every rule that can be tuned; the hard rules (`enigma_tasks.validation.HARD_RULES`) cannot."""
+
+    span_blank: DropRuleParams
+    span_edge_white_space: DropRuleParams
+    span_duplicate: DropRuleParams
+    span_overlap: DropRuleParams
+    span_punctuation_only: DropRuleParams
+    span_too_long: SpanWordsParams
+    document_too_short: DocumentLengthParams
+    document_copy: DropRuleParams
+    language_differs: LanguageRuleParams
+    density_far: DensityRuleParams
+    case_in_two_folds: RuleParams
+
+    def rule(self, name: str) -> RuleParams:
+        """The parameters of the rule called `name`."""
+        found: RuleParams = getattr(self, name)
+        return found
+
+    def drops(self, name: str) -> bool:
+        """Whether what breaks this rule is taken out."""
+        rule = self.rule(name)
+        return rule.severity != "off" and isinstance(rule, DropRuleParams) and rule.drop
+
+
+class ValidationParams(Frozen):
+    """The rules, and what differs from them in a language."""
+
+    rules: RulesParams
+    languages: dict[str, RulesParams] = Field(default_factory=dict)
+    """In params.yaml only what differs from `rules`; here the whole."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _languages_are_whole(cls, tree: Any) -> Any:
+        if not isinstance(tree, dict) or not isinstance(tree.get("languages"), dict):
+            return tree
+        rules = tree.get("rules")
+        return {**tree, "languages": {code: _merged(rules, own) for code, own in tree["languages"].items()}}
+
+    def of(self, language: str | None) -> RulesParams:
+        """The rules for texts in this language; the common ones where the language is not known."""
+        return self.languages.get(language or "", self.rules)
+
+
+def _merged(base: Any, own: Any) -> Any:
+    """`own` over `base`, section by section."""
+    if not isinstance(base, dict) or not isinstance(own, dict):
+        return own
+    return {**base, **{key: _merged(base.get(key), value) for key, value in own.items()}}
+
+
+class SplitParams(Frozen):
+    """How a corpus becomes train, dev and, where asked for, test."""
+
+    dev_share: float = Field(ge=0, lt=1)
+    """Of the documents."""
+    test_share: float = Field(0.0, ge=0, lt=1)
+    density_bins: int = Field(gt=0)
+    """Cases of one stratum are sorted by spans per character and cut into so many parts, each shared out alike."""
+    similarity: float = Field(gt=0, le=1)
+    """Share of three-word sequences in common (Jaccard) from which two texts are versions of one case."""
+
+    @model_validator(mode="after")
+    def _something_is_left_to_train_on(self) -> SplitParams:
+        if self.dev_share + self.test_share >= 1:
+            raise ValueError("dev_share and test_share leave nothing to train on")
+        return self

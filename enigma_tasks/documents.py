@@ -1,0 +1,99 @@
+"""Document, Entity, EntityType, Language: the records that every stage speaks.
+
+Offsets are Unicode code points of the text exactly as stored, half-open. This module imports the standard library only,
+so that the command line stays light.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from enigma_tasks.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Language = str
+"""A language code that is a key of `languages` in params.yaml, e.g. `es`."""
+
+
+class EntityType(StrEnum):
+    """The three types of MultiClinNER (paper, section 2). The value is the word used in paths and options."""
+
+    DISEASE = "disease"
+    PROCEDURE = "procedure"
+    SYMPTOM = "symptom"
+
+    @property
+    def label(self) -> str:
+        """The label as annotation files write it: `DISEASE`."""
+        return self.value.upper()
+
+
+LABELS: tuple[str, ...] = tuple(t.label for t in EntityType)
+
+_ALIASES = {"ENFERMEDAD": "DISEASE", "PROCEDIMIENTO": "PROCEDURE", "SINTOMA": "SYMPTOM"}
+
+
+def canonical_label(label: str) -> str:
+    """`Disease`, `ENFERMEDAD`, ... -> `DISEASE`; an unknown label comes back in upper case, for the caller to judge."""
+    upper = label.upper()
+    return _ALIASES.get(upper, upper)
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """One mention: `text == document.text[char_start:char_end]`; `score` in [0, 1] is the model's, gold has none."""
+
+    label: str
+    char_start: int
+    char_end: int
+    text: str = field(repr=False)
+    score: float | None = field(default=None, compare=False)
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """(char_start, char_end)."""
+        return self.char_start, self.char_end
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One text with its mentions, sorted by offset.
+
+    `annotated` names the types that the document was annotated for: in the MultiClinNER release that is one, and the
+    absence of the other two means nothing.
+    """
+
+    id: str
+    text: str = field(repr=False)
+    entities: tuple[Entity, ...] = ()
+    language: Language | None = None
+    annotated: frozenset[EntityType] = frozenset(EntityType)
+
+    def of_type(self, entity_type: EntityType) -> tuple[Entity, ...]:
+        """The mentions of one type, in order."""
+        return tuple(e for e in self.entities if e.label == entity_type.label)
+
+
+def entity_at(document_id: str, text: str, label: str, char_start: int, char_end: int) -> Entity:
+    """Build an Entity whose surface is taken from `text`.
+
+    Raises:
+        DataError: `span_outside_text`, `span_inverted` or `label_unknown`, with the span's start.
+    """
+    if not 0 <= char_start <= len(text) or char_end > len(text):
+        raise DataError(document_id, "span_outside_text", char_start)
+    if char_end <= char_start:
+        raise DataError(document_id, "span_inverted", char_start)
+    canonical = canonical_label(label)
+    if canonical not in LABELS:
+        raise DataError(document_id, "label_unknown", char_start)
+    return Entity(canonical, char_start, char_end, text[char_start:char_end])
+
+
+def sorted_entities(entities: Iterable[Entity]) -> tuple[Entity, ...]:
+    """By start, end, label: the order of every file Enigma writes."""
+    return tuple(sorted(entities, key=lambda e: (e.char_start, e.char_end, e.label)))

@@ -1,0 +1,54 @@
+"""Typed errors; each knows the exit code of the command line and never carries note text."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class EnigmaError(Exception):
+    """Root of every error that a user may see. Messages hold ids, rules, counts and offsets only."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class DataError(EnigmaError):
+    """A record breaks a rule.
+
+    `record` names the document, note or file; `rule` is a short snake_case word; `offset` is a position in that
+    record, its unit being said by the rule (`not_utf8` counts bytes, span rules count code points, `line` rules lines).
+    """
+
+    def __init__(self, record: str, rule: str, offset: int | None = None, hint: str = "") -> None:
+        self.record = record
+        self.rule = rule
+        self.offset = offset
+        at = "" if offset is None else f" at {offset}"
+        super().__init__(f"{record}: {rule}{at}" + (f" ({hint})" if hint else ""))
+
+
+class ModelError(EnigmaError):
+    """A model folder, checkpoint or registered version is missing, damaged or does not fit."""
+
+
+class IncompleteError(EnigmaError):
+    """A night cannot be published: planned notes have no outcome yet."""
+
+
+class UsageError(EnigmaError):
+    """Wrong arguments or configuration."""
+
+    exit_code: ClassVar[int] = 2
+
+
+class ServiceError(EnigmaError):
+    """A service (S3, MLflow) is unreachable or failed after retries."""
+
+    exit_code: ClassVar[int] = 3
+
+
+class ObjectMissing(ServiceError):  # noqa: N818 - a state of the store that callers handle, named for it
+    """There is no such object, or no such bucket."""
+
+
+class ObjectChanged(ServiceError):  # noqa: N818
+    """The object is no longer the version that was asked for (412 on If-Match)."""
