@@ -1,0 +1,1 @@
+"""The core: records and tensors in and out; no network, no MLflow, no Airflow."""

@@ -1,0 +1,166 @@
+"""Linear-chain CRF over BIO tags (paper, section 3.2): emissions -> loss, best legal tags, marginal probabilities.
+
+Letters in shapes: B sequences, W words, L tags. Tag 0 is O, then one pair per type: B = 2k - 1, I = 2k. I may only
+follow its own B or I, never O and never the start; both the normaliser and Viterbi know that.
+
+Chains are contracted as a balanced tree of L x L matrices instead of word by word: about log2(W) tensor operations per
+call, and a result that does not depend on how far the batch was padded.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+FORBIDDEN = -1e12
+"""Score of an illegal transition: finite, so no NaN, yet below every sum of real scores (exp gives exactly 0)."""
+_FLOOR = -1e6  # log 0 may arrive as -inf; it must stay above FORBIDDEN over any number of words
+
+
+def legal_transitions(num_tags: int = 3) -> tuple[Tensor, Tensor]:
+    """Which tag may come first, BoolTensor[L], and which may follow which, BoolTensor[L, L] (row: from, column: to).
+
+    Raises:
+        ValueError: `num_tags` is not O plus pairs of B and I.
+    """
+    if num_tags < 3 or num_tags % 2 == 0:
+        raise ValueError("num_tags must be 1 + 2 x types")
+    tag = torch.arange(num_tags)
+    inside = (tag > 0) & (tag % 2 == 0)
+    continues = (tag[:, None] == tag[None, :]) | (tag[:, None] == tag[None, :] - 1)
+    return ~inside, ~inside[None, :] | continues
+
+
+class LinearChainCRF(nn.Module):
+    """Transition scores on top of an encoder's emissions (Lafferty and others, 2001).
+
+    A word whose mask is False is no part of its sequence, wherever it stands: its neighbours follow each other.
+    All arithmetic is float32, under autocast and with half-precision weights too.
+    """
+
+    _may_start: Tensor
+    _may_follow: Tensor
+
+    def __init__(self, num_tags: int = 3) -> None:
+        super().__init__()
+        may_start, may_follow = legal_transitions(num_tags)
+        self.register_buffer("_may_start", may_start, persistent=False)
+        self.register_buffer("_may_follow", may_follow, persistent=False)
+        # Zeros: before training this decodes as the softmax head does.
+        self.start = nn.Parameter(torch.zeros(num_tags))
+        self.end = nn.Parameter(torch.zeros(num_tags))
+        self.transitions = nn.Parameter(torch.zeros(num_tags, num_tags))
+
+    def forward(self, emissions: Tensor, tags: Tensor, mask: Tensor) -> Tensor:
+        """Negative log-likelihood in nats, the mean over the sequences that have a word: Tensor[].
+
+        emissions Tensor[B, W, L], tags LongTensor[B, W], mask BoolTensor[B, W]. Tags of masked words are not read (-100
+        will do). An I that has nothing to continue is read as B: windows may begin inside an entity.
+        """
+        scores, order, present = _compact(emissions, mask)
+        gold = begin_where_nothing_continues(tags.gather(1, order).masked_fill(~present, 0), present)
+        start, follow, end = self._scores()
+        words = scores.gather(2, gold.unsqueeze(2)).squeeze(2)
+        steps = follow[gold[:, :-1], gold[:, 1:]]
+        last = gold.gather(1, (present.sum(1, keepdim=True) - 1).clamp_min(0)).squeeze(1)
+        path = (words * present).sum(1) + (steps * present[:, 1:]).sum(1) + start[gold[:, 0]] + end[last]
+        kept = present[:, 0]
+        loss = (_log_normaliser(scores, present, start, follow, end) - path) * kept
+        return loss.sum() / kept.sum().clamp_min(1)
+
+    @torch.no_grad()
+    def viterbi(self, emissions: Tensor, mask: Tensor) -> Tensor:
+        """The best legal tags: LongTensor[B, W], 0 where the mask is False."""
+        return _viterbi(emissions, mask, *self._scores())
+
+    def marginals(self, emissions: Tensor, mask: Tensor) -> Tensor:
+        """Probability of each tag at each word given the whole sequence: Tensor[B, W, L] float32, 0 where masked.
+
+        They are the gradient of the log normaliser by the emissions. Works inside `inference_mode`; gives no gradient.
+        """
+        with torch.inference_mode(mode=False), torch.enable_grad():
+            given = emissions.detach().float().clone().requires_grad_()
+            scores, _, present = _compact(given, mask.clone())
+            start, follow, end = (s.detach() for s in self._scores())
+            total = (_log_normaliser(scores, present, start, follow, end) * present[:, 0]).sum()
+            (gradient,) = torch.autograd.grad(total, given)
+        return gradient
+
+    def _scores(self) -> tuple[Tensor, Tensor, Tensor]:
+        start = self.start.float().masked_fill(~self._may_start, FORBIDDEN)
+        follow = self.transitions.float().masked_fill(~self._may_follow, FORBIDDEN)
+        return start, follow, self.end.float()
+
+
+@torch.no_grad()
+def constrained_viterbi(log_probabilities: Tensor, mask: Tensor) -> Tensor:
+    """The likeliest legal tags, no transition scores (softmax head): [B, W, L], [B, W] -> LongTensor[B, W]."""
+    may_start, may_follow = (m.to(log_probabilities.device) for m in legal_transitions(log_probabilities.shape[2]))
+    zero = torch.zeros((), device=log_probabilities.device)
+    start, follow = (torch.where(m, zero, FORBIDDEN) for m in (may_start, may_follow))
+    return _viterbi(log_probabilities, mask, start, follow, torch.zeros_like(start))
+
+
+def begin_where_nothing_continues(tags: Tensor, mask: Tensor) -> Tensor:
+    """Turn each I with no B or I of its type before it into B. tags LongTensor[B, W], mask BoolTensor[B, W] prefix."""
+    before = nn.functional.pad(tags[:, :-1], (1, 0))
+    orphan = (tags > 0) & (tags % 2 == 0) & (before != tags) & (before != tags - 1)
+    return torch.where(orphan & mask, tags - 1, tags)
+
+
+def _compact(emissions: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Move present words to the left: scores [B, W, L] float32, order [B, W] (where each came from), present [B, W]."""
+    order = (~mask).to(torch.uint8).argsort(dim=1, stable=True)
+    scores = emissions.float().clamp_min(_FLOOR).gather(1, order.unsqueeze(2).expand_as(emissions))
+    return scores, order, mask.gather(1, order)
+
+
+def _steps(scores: Tensor, present: Tensor, follow: Tensor) -> Tensor:
+    """One matrix per step, [B, S, L, L]: transition plus emission of the word stepped to; absent words are identities.
+
+    S is the next power of two from W - 1, so that every level of the tree pairs up evenly.
+    """
+    batch, words, tags = scores.shape
+    identity = torch.full_like(follow, FORBIDDEN).fill_diagonal_(0.0)
+    real = torch.where(present[:, 1:, None, None], follow + scores[:, 1:, None, :], identity)
+    size = 1 << max(0, words - 2).bit_length()
+    padding = identity.expand(batch, size - (words - 1), tags, tags)
+    return torch.cat([real, padding], dim=1)
+
+
+def _log_normaliser(scores: Tensor, present: Tensor, start: Tensor, follow: Tensor, end: Tensor) -> Tensor:
+    """log of the sum over legal paths of exp(score): Tensor[B]."""
+    chain = _steps(scores, present, follow)
+    while chain.shape[1] > 1:
+        pairs = chain[:, 0::2, :, :, None] + chain[:, 1::2, None, :, :]
+        chain = pairs.logsumexp(dim=3)
+    first = start + scores[:, 0]
+    return (first[:, :, None] + chain[:, 0] + end).flatten(1).logsumexp(dim=1)
+
+
+def _viterbi(emissions: Tensor, mask: Tensor, start: Tensor, follow: Tensor, end: Tensor) -> Tensor:
+    """Max-plus twin of `_log_normaliser`: up the tree keeping the best middle tag, then down reading the tags off."""
+    if emissions.shape[1] == 0:
+        return torch.zeros(mask.shape, dtype=torch.long, device=mask.device)
+    scores, order, present = _compact(emissions, mask)
+    chain, middles = _steps(scores, present, follow), []
+    while chain.shape[1] > 1:
+        pairs = chain[:, 0::2, :, :, None] + chain[:, 1::2, None, :, :]
+        chain, middle = pairs.max(dim=3)
+        middles.append(middle)
+    ends = (start + scores[:, 0])[:, :, None] + chain[:, 0] + end
+    best = ends.flatten(1).argmax(dim=1)
+    tags = torch.stack([best // end.shape[0], best % end.shape[0]], dim=1)  # the tags at the tree's two ends
+    for middle in reversed(middles):
+        left, right = tags[:, :-1], tags[:, 1:]
+        between = _pick(middle, left, right)
+        # left[0], between[0], left[1], between[1], ..., last
+        tags = torch.cat([torch.stack([left, between], dim=2).flatten(1), tags[:, -1:]], dim=1)
+    tags = tags[:, : mask.shape[1]] * present
+    return torch.zeros_like(tags).scatter_(1, order, tags)
+
+
+def _pick(middle: Tensor, left: Tensor, right: Tensor) -> Tensor:
+    """middle[b, s, left[b, s], right[b, s]]: [B, S, L, L], [B, S], [B, S] -> [B, S]."""
+    size = middle.shape[3]
+    return middle.flatten(2).gather(2, (left * size + right).unsqueeze(2)).squeeze(2)

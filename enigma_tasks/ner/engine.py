@@ -1,0 +1,163 @@
+"""Many documents x many models -> entities: tokenise once, run every distinct window once, batch by token budget."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from enigma_tasks.ner.batching import collate, windows_of
+from enigma_tasks.ner.decoding import decode
+from enigma_tasks.ner.postprocess import postprocess
+from enigma_tasks.ner.windows import Window, characters_read, pool
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from enigma_tasks.documents import Document, Entity
+    from enigma_tasks.ner.encoder import TokenClassifier
+    from enigma_tasks.ner.models import Model
+    from enigma_tasks.ner.tokenizer import TokenisedText
+
+Precision = Literal["auto", "fp32", "bf16"]
+Scores = NDArray[np.float32]
+
+_CHUNK_CHARACTERS = 2_000_000
+"""Documents worked on together: about 500 discharge summaries. Memory does not grow beyond that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the models say about one document."""
+
+    entities: tuple[tuple[Entity, ...], ...]
+    """Per model, sorted by offset."""
+    characters_read: int
+    """Code points before the first word that some model did not see; the text's length when all was read."""
+
+
+class Engine:
+    """Runs models of any architecture and tokenizer side by side.
+
+    Given the same documents in the same order it gives the same scores: batches depend on the windows' content alone.
+    """
+
+    def __init__(self, models: Sequence[Model], batch_tokens: int, precision: Precision = "auto") -> None:
+        """`batch_tokens`: sub-words per forward pass, padding included; a longer window goes alone."""
+        self.models = models
+        self.batch_tokens = batch_tokens
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        half = precision == "bf16" or (precision == "auto" and has_bf16(self.device))
+        self._networks = [_placed(m.network, self.device, half) for m in models]
+
+    def predict(self, documents: Sequence[Document]) -> list[list[tuple[Entity, ...]]]:
+        """Entities per model and document."""
+        readings = self.read(documents)
+        return [[reading.entities[m] for reading in readings] for m in range(len(self.models))]
+
+    def read(self, documents: Sequence[Document]) -> list[Reading]:
+        """Entities of every model, and how far it read, per document."""
+        return [reading for chunk in _chunks(documents) for reading in self._read_chunk(chunk)]
+
+    def _read_chunk(self, documents: Sequence[Document]) -> list[Reading]:
+        texts: dict[str, list[TokenisedText]] = {}
+        windows: dict[tuple[object, ...], list[list[Window]]] = {}
+        found: list[list[tuple[Entity, ...]]] = []
+        read = [len(d.text) for d in documents]
+        for model, network in zip(self.models, self._networks, strict=True):
+            fingerprint = model.tokenizer.fingerprint
+            if fingerprint not in texts:
+                texts[fingerprint] = list(model.tokenizer.encode([d.text for d in documents]))
+            recipe = model.card.recipe
+            splitter = recipe.chunker == "sentence" and model.card.languages[0]
+            way = (fingerprint, splitter, recipe.window_tokens, recipe.overlap_tokens, recipe.word_label)
+            if way not in windows:
+                windows[way] = [
+                    windows_of(model, text, document)
+                    for text, document in zip(texts[fingerprint], documents, strict=True)
+                ]
+            scores = self._scores(model, network, [w for of_one in windows[way] for w in of_one])
+            pooled: list[Scores] = []
+            position = 0
+            for i, (of_one, text) in enumerate(zip(windows[way], texts[fingerprint], strict=True)):
+                values, seen = pool(of_one, scores[position : position + len(of_one)], len(text.alignment.words))
+                position += len(of_one)
+                pooled.append(values)
+                read[i] = min(read[i], characters_read(text, seen))
+            words = [text.alignment.words for text in texts[fingerprint]]
+            decoded = decode(network, model.card.entity_types, documents, words, pooled)
+            found.append([cleaned(model, d, entities) for d, entities in zip(documents, decoded, strict=True)])
+        return [Reading(tuple(f[i] for f in found), read[i]) for i in range(len(documents))]
+
+    def _scores(self, model: Model, network: TokenClassifier, windows: Sequence[Window]) -> list[Scores]:
+        """Word scores [w, K, L] of each window; windows that look alike (copied-forward text) are run once."""
+        keys = [w.key for w in windows]
+        distinct = dict(zip(keys, windows, strict=True))
+        order = sorted(distinct, key=lambda key: (len(distinct[key].ids), key))
+        result: dict[bytes, Scores] = {}
+        special = len(model.tokenizer.prefix) + len(model.tokenizer.suffix)
+        network.eval()
+        with torch.inference_mode():
+            for batch in _by_tokens(order, [len(distinct[k].ids) + special for k in order], self.batch_tokens):
+                ids, attention, owner, words = collate([distinct[k] for k in batch], model.tokenizer)
+                scores = network(
+                    ids.to(self.device),
+                    None if attention is None else attention.to(self.device),
+                    owner.to(self.device),
+                    words,
+                )
+                values = scores.float().cpu().numpy()
+                for row, key in enumerate(batch):
+                    result[key] = values[row, : len(distinct[key].words)].copy()
+        return [result[key] for key in keys]
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Whether bfloat16 products are native there: elsewhere they are emulated, and slower than float32."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    able = torch.cpu.get_capabilities()
+    return bool(able.get("avx512_bf16") or able.get("amx_bf16") or able.get("bf16"))
+
+
+def cleaned(model: Model, document: Document, entities: Sequence[Entity]) -> tuple[Entity, ...]:
+    """The entities of one document after the rules that the model's recipe switches on."""
+    language = document.language or model.card.languages[0]
+    return postprocess(document.id, document.text, entities, language, model.card.recipe.postprocess)[0]
+
+
+def _placed(network: TokenClassifier, device: torch.device, half: bool) -> TokenClassifier:
+    """The network on the device; with `half` its encoder is a bfloat16 copy, the heads stay float32."""
+    if not half:
+        return network.to(device)
+    placed = copy.copy(network)
+    placed._modules = dict(network._modules)  # noqa: SLF001 - the copy shares everything but the encoder
+    placed.encoder = copy.deepcopy(network.encoder).to(device, torch.bfloat16)
+    return placed.to(device)
+
+
+def _chunks(documents: Sequence[Document]) -> Iterator[Sequence[Document]]:
+    start = size = 0
+    for i, document in enumerate(documents):
+        if size and size + len(document.text) > _CHUNK_CHARACTERS:
+            yield documents[start:i]
+            start, size = i, 0
+        size += len(document.text)
+    if start < len(documents):
+        yield documents[start:]
+
+
+def _by_tokens(keys: Sequence[bytes], lengths: Sequence[int], budget: int) -> Iterator[list[bytes]]:
+    """Cut keys, sorted by length, into batches of at most `budget` padded sub-words."""
+    batch: list[bytes] = []
+    for key, length in zip(keys, lengths, strict=True):
+        if batch and (len(batch) + 1) * length > budget:
+            yield batch
+            batch = []
+        batch.append(key)
+    if batch:
+        yield batch

@@ -1,0 +1,224 @@
+"""A model folder <-> a model ready to run; every file has its digest in the folder's card, `enigma.json`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from enigma_tasks import artifacts
+from enigma_tasks.config import MemberParams  # noqa: TC001 - pydantic reads it
+from enigma_tasks.documents import EntityType  # noqa: TC001 - pydantic reads it
+from enigma_tasks.errors import ModelError
+from enigma_tasks.frozen import Frozen
+from enigma_tasks.ner.encoder import TokenClassifier, build_encoder
+from enigma_tasks.ner.tokenizer import TextTokenizer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from enigma_tasks.documents import Document
+
+
+class DevScore(Frozen):
+    """Strict scores of one entity type on the dev documents annotated for it; the sample is said with them."""
+
+    precision: float
+    recall: float
+    strict_f1: float
+    documents: int
+    gold: int
+    predicted: int
+
+
+class ModelCard(Frozen):
+    """`enigma.json`: all that it takes to run the model and to know where it came from; no times, no machine paths."""
+
+    schema_version: Literal[1] = 1
+    languages: tuple[str, ...]
+    entity_types: tuple[EntityType, ...]
+    member: str
+    recipe: MemberParams
+    seed: int
+    steps: int
+    best_epoch: int
+    dev: dict[EntityType, DevScore]
+    digests: dict[str, str]
+    """sha256 of the training data, the dev data, the recipe, the code and the base's weights."""
+    tokenizer_fingerprint: str = ""
+    files: dict[str, str] = Field(default_factory=dict)
+    """sha256 of every other file of the folder."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A token classifier with all that it takes to run it."""
+
+    card: ModelCard
+    network: TokenClassifier
+    tokenizer: TextTokenizer
+    digest: str = ""
+    """`model_digest` of the folder it came from; empty while it is being trained."""
+
+
+def save_model(model: Model, folder: Path) -> Model:
+    """Write the model folder; returns the model with the card and digest as written.
+
+    The same weights, tokenizer and card give the same bytes.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    config = {k: v for k, v in model.network.encoder.config.to_dict().items() if k != "_name_or_path"}  # type: ignore[union-attr, operator]
+    _write_json(folder / artifacts.ENCODER_CONFIG, config)
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.network.state_dict().items()}
+    save_file(weights, folder / artifacts.MODEL_WEIGHTS, metadata={"format": "pt"})
+    pretrained = model.tokenizer.pretrained
+    pretrained.backend_tokenizer.save(str(folder / artifacts.TOKENIZER))
+    _write_json(folder / artifacts.TOKENIZER_CONFIG, _tokenizer_config(pretrained))
+    files = {name: _sha256(folder / name) for name in sorted(artifacts.MODEL_FILES)}
+    fingerprint = _load_tokenizer(folder).fingerprint
+    card = model.card.model_copy(update={"files": files, "tokenizer_fingerprint": fingerprint})
+    _write_json(folder / artifacts.MODEL_CARD, card.model_dump(mode="json"))
+    return replace(model, card=card, digest=model_digest(folder))
+
+
+def load_model(folder: Path, digest: str | None = None) -> Model:
+    """Read a model folder, on the CPU, after checking every digest.
+
+    Raises:
+        ModelError: names the file that is missing, damaged or does not fit the others; or the folder is not `digest`.
+    """
+    card = read_card(folder)
+    for name, expected in card.files.items():
+        if not (folder / name).is_file():
+            raise ModelError(f"model {folder.name}: {name} is missing")
+        if _sha256(folder / name) != expected:
+            raise ModelError(f"model {folder.name}: {name} is damaged (its digest is not the card's)")
+    found = _digest_of(card, folder)
+    if digest is not None and found != digest:
+        raise ModelError(f"model {folder.name}: its digest is {found[:12]}, expected {digest[:12]}")
+    tokenizer = _load_tokenizer(folder)
+    if tokenizer.fingerprint != card.tokenizer_fingerprint:
+        raise ModelError(f"model {folder.name}: {artifacts.TOKENIZER} tokenises differently than when it was saved")
+    network = _load_network(folder, card)
+    if tokenizer.vocabulary > network.encoder.config.vocab_size:  # type: ignore[union-attr, operator]
+        raise ModelError(f"model {folder.name}: {artifacts.TOKENIZER} has more pieces than the encoder")
+    return Model(card, network, tokenizer, found)
+
+
+def model_digest(folder: Path) -> str:
+    """sha256 over the names and digests of the folder's files, the card included: the model's address.
+
+    Raises:
+        ModelError: the card or a file it names is missing.
+    """
+    card = read_card(folder)
+    for name in card.files:
+        if not (folder / name).is_file():
+            raise ModelError(f"model {folder.name}: {name} is missing")
+    files = {name: _sha256(folder / name) for name in card.files}
+    return _digest_of(card.model_copy(update={"files": files}), folder)
+
+
+def read_card(folder: Path) -> ModelCard:
+    """The card of a model folder. Raises ModelError: it is missing, or not one that this version understands."""
+    path = folder / artifacts.MODEL_CARD
+    try:
+        card = ModelCard.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise ModelError(f"model {folder.name}: {artifacts.MODEL_CARD} is missing") from None
+    except ValidationError as error:
+        where = ", ".join(".".join(map(str, e["loc"])) for e in error.errors()[:3])
+        raise ModelError(f"model {folder.name}: {artifacts.MODEL_CARD} is damaged at: {where}") from None
+    absent = set(artifacts.MODEL_FILES) - set(card.files)
+    if absent:
+        raise ModelError(f"model {folder.name}: {artifacts.MODEL_CARD} has no digest of {min(absent)}")
+    return card
+
+
+def _digest_of(card: ModelCard, folder: Path) -> str:
+    files = {**card.files, artifacts.MODEL_CARD: _sha256(folder / artifacts.MODEL_CARD)}
+    return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
+
+
+def _load_tokenizer(folder: Path) -> TextTokenizer:
+    from transformers import PreTrainedTokenizerFast
+
+    try:
+        return TextTokenizer(PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True))
+    except ModelError:
+        raise
+    except Exception as error:
+        raise ModelError(f"model {folder.name}: {artifacts.TOKENIZER} cannot be read") from error
+
+
+def _load_network(folder: Path, card: ModelCard) -> TokenClassifier:
+    from transformers import AutoConfig
+
+    tree = json.loads((folder / artifacts.ENCODER_CONFIG).read_bytes())
+    try:
+        config = AutoConfig.for_model(**tree)
+        network = TokenClassifier(build_encoder(config), len(card.entity_types), card.recipe.head)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"model {folder.name}: {artifacts.ENCODER_CONFIG} describes no known encoder") from error
+    try:
+        report = network.load_state_dict(load_file(folder / artifacts.MODEL_WEIGHTS), strict=False)
+    except (SafetensorError, RuntimeError) as error:
+        raise ModelError(f"model {folder.name}: {artifacts.MODEL_WEIGHTS} does not fit its config") from error
+    wrong = [*report.missing_keys, *report.unexpected_keys]
+    if wrong:
+        raise ModelError(
+            f"model {folder.name}: {artifacts.MODEL_WEIGHTS} does not fit its config: "
+            f"{len(report.missing_keys)} weights missing, {len(report.unexpected_keys)} unexpected, e.g. {wrong[0]}"
+        )
+    return network.eval()
+
+
+def _tokenizer_config(pretrained: Any) -> dict[str, Any]:
+    """What `PreTrainedTokenizerFast` needs beside tokenizer.json; its own file would name versions and folders."""
+    names = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token", "bos_token", "eos_token")
+    special = {name: str(value) for name in names if (value := getattr(pretrained, name, None)) is not None}
+    return {"tokenizer_class": "PreTrainedTokenizerFast", **special}
+
+
+def _write_json(path: Path, tree: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(tree, sort_keys=True, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@cache
+def code_digest() -> str:
+    """sha256 over the sources of `enigma_tasks.ner`."""
+    sources = sorted(Path(__file__).parent.glob("*.py"))
+    content = {path.name: _sha256(path) for path in sources}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def recipe_digest(recipe: MemberParams) -> str:
+    """sha256 of a member's recipe."""
+    return hashlib.sha256(json.dumps(recipe.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
+
+
+def base_digest(folder: Path) -> str:
+    """sha256 over the safetensors files of a base model's folder."""
+    files = {path.name: _sha256(path) for path in sorted(folder.glob("*.safetensors"))}
+    return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
+
+
+def data_digest(documents: Sequence[Document]) -> str:
+    """sha256 over ids, languages, texts, spans and annotated types, whatever the documents' order."""
+    rows = sorted(
+        json.dumps([d.id, d.language, d.text, sorted(d.annotated), [[e.label, *e.span] for e in d.entities]])
+        for d in documents
+    )
+    return hashlib.sha256("\n".join(rows).encode()).hexdigest()

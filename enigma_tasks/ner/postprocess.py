@@ -1,0 +1,200 @@
+"""Predicted mentions -> clean mentions, deterministically (paper, section 3.4 and the post-filter of section 3.2)."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from enigma_tasks.documents import Entity, Language, sorted_entities
+from enigma_tasks.errors import DataError
+from enigma_tasks.postprocess_params import PostprocessRules  # noqa: TC001 - callers take it from here
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+_PUNCTUATION = ".,;:!?…¿¡·•*|\\/-‐‑‒–—_"
+_CONNECTORS = "-‐‑‒–—−/"
+_PAIRS = {")": "(", "]": "[", "}": "{", "»": "«", "”": "“"}
+_OPENING = frozenset(_PAIRS.values())
+_DOTTED = re.compile(r"(?:^|[^\w.])(?:[^\W\d_]{1,4}\.){2,}$")
+_WORD = re.compile(r"[^\W_]+")
+_DUTCH = """
+    aan al alles als altijd ander andere bij daar dan dat de der deze die dit doch doen door dus een eens en er
+    ge geen geweest haar had heb hebben heeft hem het hier hij hoe hun iemand iets ik in is ja je kan kon kunnen maar me
+    meer men met mij mijn moet na naar niet niets nog nu of om omdat onder ons ook op over reeds te tegen ten ter toch
+    toen tot u uit uw van veel voor want waren was wat werd werden wezen wie wil wordt worden zal ze zelf zich zij zijn
+    zo zonder zou zowel
+"""
+_DUTCH_STOP_WORDS = frozenset(_DUTCH.split())
+
+
+def postprocess(
+    document_id: str, text: str, entities: Iterable[Entity], language: Language, rules: PostprocessRules
+) -> tuple[tuple[Entity, ...], Counter[str]]:
+    """Clean one document's mentions: sorted, surfaces from `text`; and how many mentions each rule touched.
+
+    The rules run in the order of their fields until nothing changes, so running them on their own output changes
+    nothing; the order of `entities` does not matter. A merged mention is as sure as its least sure part.
+
+    Raises:
+        DataError: `span_outside_text`, when `clip` is off.
+    """
+    counts: Counter[str] = Counter()
+    current = [e for e in map(_clipper(document_id, text, rules, counts), entities) if e is not None]
+    while True:
+        cleaned = _one_pass(text, current, language, rules, counts)
+        if cleaned == current:
+            return tuple(cleaned), +counts
+        current = cleaned
+
+
+def _one_pass(
+    text: str, entities: list[Entity], language: Language, rules: PostprocessRules, counts: Counter[str]
+) -> list[Entity]:
+    """Every rule once. Mentions or their total length shrink, or nothing changes: the loop around it ends."""
+    trimmed = [_trimmed(text, e, rules, counts) for e in entities]
+    kept = [e for e in trimmed if e.char_end > e.char_start]
+    unique = _without_duplicates(kept, rules, counts)
+    merged = _merged(text, unique, rules, counts)
+    return [e for e in merged if not _dropped(e.text, language, rules, counts)]
+
+
+def _clipper(
+    document_id: str, text: str, rules: PostprocessRules, counts: Counter[str]
+) -> Callable[[Entity], Entity | None]:
+    def clipped(entity: Entity) -> Entity | None:
+        start, end = entity.span
+        if rules.clip:
+            start, end = _without_space(text, max(start, 0), min(end, len(text)))
+            counts["clip"] += (start, end) != entity.span
+        elif not 0 <= start < end <= len(text):
+            raise DataError(document_id, "span_outside_text", start)
+        return _at(text, entity, start, end) if start < end else None
+
+    return clipped
+
+
+def _at(text: str, entity: Entity, start: int, end: int) -> Entity:
+    return replace(entity, char_start=start, char_end=end, text=text[start:end])
+
+
+def _without_space(text: str, start: int, end: int) -> tuple[int, int]:
+    while start < end and text[start].isspace():
+        start += 1
+    while start < end and text[end - 1].isspace():
+        end -= 1
+    return start, end
+
+
+def _trimmed(text: str, entity: Entity, rules: PostprocessRules, counts: Counter[str]) -> Entity:
+    start, end = entity.span
+    touched = set()
+    while start < end:
+        before = start, end
+        if rules.trim_punctuation and text[end - 1] in _PUNCTUATION and not _DOTTED.search(text[start:end]):
+            end -= 1
+            touched.add("trim_punctuation")
+        elif rules.trim_brackets:
+            start, end = _without_lone_bracket(text, start, end)
+            touched |= {"trim_brackets"} if (start, end) != before else set()
+        if (start, end) == before:
+            break
+        start, end = _without_space(text, start, end)
+    counts.update(touched)
+    return _at(text, entity, start, end) if touched else entity
+
+
+def _without_lone_bracket(text: str, start: int, end: int) -> tuple[int, int]:
+    """Take one bracket off an end where its partner is not inside the span."""
+    surface = text[start:end]
+    for at_end, mark in ((False, surface[0]), (True, surface[-1])):
+        if mark == '"':
+            lone = surface.count(mark) % 2 == 1
+        elif mark in _PAIRS or mark in _OPENING:
+            lone = (len(surface) - 1 if at_end else 0) in _lone_positions(surface)
+        else:
+            lone = False
+        if lone:
+            return (start, end - 1) if at_end else (start + 1, end)
+    return start, end
+
+
+def _lone_positions(surface: str) -> set[int]:
+    """Where brackets without a partner stand."""
+    opened: dict[str, list[int]] = {mark: [] for mark in _OPENING}
+    lone: set[int] = set()
+    for position, mark in enumerate(surface):
+        if mark in _OPENING:
+            opened[mark].append(position)
+        elif mark in _PAIRS:
+            if opened[_PAIRS[mark]]:
+                opened[_PAIRS[mark]].pop()
+            else:
+                lone.add(position)
+    return lone.union(*opened.values())
+
+
+def _certainty(entity: Entity) -> float:
+    return -1.0 if entity.score is None else entity.score
+
+
+def _without_duplicates(entities: list[Entity], rules: PostprocessRules, counts: Counter[str]) -> list[Entity]:
+    # Surest first among equals, so that the order of the input never shows.
+    ordered = list(sorted_entities(sorted(entities, key=_certainty, reverse=True)))
+    if not rules.drop_duplicates:
+        return ordered
+    unique = [e for i, e in enumerate(ordered) if i == 0 or e != ordered[i - 1]]
+    counts["drop_duplicates"] += len(ordered) - len(unique)
+    return unique
+
+
+def _merged(text: str, entities: list[Entity], rules: PostprocessRules, counts: Counter[str]) -> list[Entity]:
+    """`entities` sorted -> sorted, with neighbours of one label joined."""
+    result: list[Entity] = []
+    last: dict[str, int] = {}  # label -> index in `result`
+    for entity in entities:
+        index = last.get(entity.label)
+        rule = None if index is None else _merge_rule(text, result[index], entity, rules)
+        if index is None or rule is None:
+            last[entity.label] = len(result)
+            result.append(entity)
+            continue
+        counts[rule] += 1
+        before = result[index]
+        scores = [e.score for e in (before, entity) if e.score is not None]
+        union = _at(text, before, before.char_start, max(before.char_end, entity.char_end))
+        result[index] = replace(union, score=min(scores, default=None))
+    return list(sorted_entities(result))
+
+
+def _merge_rule(text: str, before: Entity, after: Entity, rules: PostprocessRules) -> str | None:
+    """The rule that joins two mentions of one label, `before` not beginning after `after`."""
+    if after.char_start < before.char_end:
+        return "merge_overlapping" if rules.merge_overlapping else None
+    gap = text[before.char_end : after.char_start]
+    joins = rules.merge_adjacent and not set(gap) & set("\n\r\x0b\x0c\x85\u2028\u2029")
+    connector = gap.strip()
+    return "merge_adjacent" if joins and (not connector or connector in _CONNECTORS) else None
+
+
+def _dropped(surface: str, language: Language, rules: PostprocessRules, counts: Counter[str]) -> bool:
+    words = _WORD.findall(surface)
+    rule = None
+    if rules.drop_punctuation_only and not words:
+        rule = "drop_punctuation_only"
+    elif rules.dutch_stop_words and language == "nl" and words and all(map(_is_dutch_filler, words)):
+        rule = "dutch_stop_words"
+    elif len(surface) < rules.min_characters:
+        rule = "min_characters"
+    elif rules.short_upper_case and len(surface) == 2 and not surface.isupper():
+        rule = "short_upper_case"
+    if rule:
+        counts[rule] += 1
+    return rule is not None
+
+
+def _is_dutch_filler(word: str) -> bool:
+    # In capitals these are findings: MEN, TE, AL.
+    return word.isnumeric() or (word.lower() in _DUTCH_STOP_WORDS and not (len(word) > 1 and word.isupper()))

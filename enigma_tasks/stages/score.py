@@ -1,0 +1,96 @@
+"""Gold and predictions, each a corpus or a TSV -> strict and character scores with intervals over documents."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from enigma_tasks.corpora import file_id, read_corpus, read_text
+from enigma_tasks.documents import LABELS, canonical_label
+from enigma_tasks.errors import UsageError
+from enigma_tasks.ner.scoring import DECIMALS, bootstrap, by_document, by_label, tally, total
+from enigma_tasks.ner.standoff import parse_tsv
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping
+
+    from enigma_tasks.config import Params, Settings
+    from enigma_tasks.documents import Entity
+    from enigma_tasks.ner.scoring import Counts, Tally
+
+
+def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> dict[str, Any]:  # noqa: ARG001
+    """Score `--pred` against `--gold`.
+
+    A gold corpus says which types each document was annotated for: predictions of other types and other documents are
+    left out and counted as `outside_gold`. A gold TSV says nothing of the kind: there every prediction counts.
+
+    Raises:
+        UsageError: no such file or folder, an unknown label, or nothing to judge.
+        DataError: a file that breaks a rule of the formats.
+    """
+    labels = LABELS if arguments.label is None else (canonical_label(arguments.label),)
+    if not set(labels) <= set(LABELS):
+        raise UsageError(f"no label {arguments.label!r}; there are: {', '.join(LABELS)}")
+    gold, annotated = _gold(Path(arguments.gold))
+    found = _spans(Path(arguments.pred))
+    predicted = found if annotated is None else {d: found.get(d, found.get(file_id(d), ())) for d in annotated}
+    documents = tally(gold, predicted, annotated, labels)
+    if not documents:
+        raise UsageError("gold names no document to judge")
+    report = {**_figures(documents, params.seed), "outside_gold": _distinct(found, labels) - total(documents).predicted}
+    if arguments.by == "label":
+        report["by_label"] = [_row("label", k, v) for k, v in by_label(documents).items()]
+    elif arguments.by == "document":
+        report["by_document"] = [_row("document", k, v) for k, v in by_document(documents).items()]
+    return report
+
+
+def _gold(path: Path) -> tuple[Mapping[str, tuple[Entity, ...]], Mapping[str, list[str]] | None]:
+    if path.is_file():
+        return _spans(path), None
+    documents = read_corpus(path)
+    return {d.id: d.entities for d in documents}, {d.id: [t.label for t in d.annotated] for d in documents}
+
+
+def _spans(path: Path) -> Mapping[str, tuple[Entity, ...]]:
+    if path.is_file():
+        return parse_tsv(read_text(path), path.name)
+    if not path.exists():
+        raise UsageError(f"{path} does not exist")
+    return {d.id: d.entities for d in read_corpus(path)}
+
+
+def _distinct(spans: Mapping[str, tuple[Entity, ...]], labels: tuple[str, ...]) -> int:
+    return sum(len({(e.label, e.span) for e in entities if e.label in labels}) for entities in spans.values())
+
+
+def _figures(documents: Tally, seed: int) -> dict[str, Any]:
+    """Overall scores and the sample that they rest on."""
+    counts = total(documents)
+    per_document = list(by_document(documents).values())
+    return {
+        "documents": len(documents),
+        "gold_spans": counts.gold,
+        "predicted_spans": counts.predicted,
+        "strict": {
+            **_rounded(asdict(counts.strict)),
+            "f1_interval": _rounded(asdict(bootstrap(per_document, seed))),
+        },
+        "character": {
+            **_rounded(asdict(counts.character)),
+            "f1_interval": _rounded(asdict(bootstrap(per_document, seed, metric="character"))),
+        },
+    }
+
+
+def _row(key: str, name: str, counts: Counts) -> dict[str, Any]:
+    strict = asdict(counts.strict)
+    character = {f"character_{k}": v for k, v in asdict(counts.character).items()}
+    return {key: name, **_rounded(strict), **_rounded(character)}
+
+
+def _rounded(values: dict[str, Any]) -> dict[str, Any]:
+    return {k: round(v, DECIMALS) if isinstance(v, float) else v for k, v in values.items()}

@@ -1,0 +1,253 @@
+"""Every corpus shape, read and written; every defect by its name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from enigma_tasks.corpora import CorpusReport, check_id, file_id, read_corpus, read_text, write_corpus
+from enigma_tasks.documents import Document, Entity, EntityType, entity_at
+from enigma_tasks.errors import DataError, UsageError
+from tests.unit.strategies import annotated_texts
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+D, P, S = EntityType.DISEASE, EntityType.PROCEDURE, EntityType.SYMPTOM
+TEXT = "Gota aguda con dolor.\r\nSe pide ecografía."
+MENTIONS = {D: (0, 10), S: (15, 20), P: (31, 40)}
+
+
+def document(*types: EntityType, name: str = "case-1", text: str = TEXT) -> Document:
+    entities = tuple(entity_at(name, text, t.label, *MENTIONS[t]) for t in (D, S, P) if t in types)
+    return Document(name, text, entities, None, frozenset(types))
+
+
+def put(folder: Path, *documents: Document, ann: str = "ann", txt: str = "txt") -> None:
+    for d in documents:
+        lines = "".join(
+            f"T{n}\t{e.label} {e.char_start} {e.char_end}\t{e.text}\n" for n, e in enumerate(d.entities, start=1)
+        )
+        for place, name, content in ((txt, f"{d.id}.txt", d.text), (ann, f"{d.id}.ann", lines)):
+            (folder / place).mkdir(parents=True, exist_ok=True)
+            (folder / place / name).write_bytes(content.encode())
+
+
+def ids(documents: list[Document]) -> list[str]:
+    return [d.id for d in documents]
+
+
+def test_txt_and_ann_side_by_side_are_annotated_for_all_types(tmp_path: Path) -> None:
+    put(tmp_path, document(D, P, S, name="b"), document(name="a"))
+    assert read_corpus(tmp_path) == [Document("a", TEXT), document(D, P, S, name="b")]
+
+
+def test_pairs_in_one_folder_are_read(tmp_path: Path) -> None:
+    put(tmp_path, document(D, P, S), ann=".", txt=".")
+    (tmp_path / "annotation.conf").write_text("[entities]\n")
+    assert read_corpus(tmp_path) == [document(D, P, S)]
+
+
+def test_texts_alone_are_annotated_for_nothing(tmp_path: Path) -> None:
+    put(tmp_path / "c", document())
+    assert read_corpus(tmp_path / "c" / "txt") == [Document("case-1", TEXT, (), None, frozenset())]
+    (tmp_path / "c" / "ann" / "case-1.ann").unlink()
+    (tmp_path / "c" / "ann").rmdir()
+    assert read_corpus(tmp_path / "c", language="es")[0].annotated == frozenset()
+    assert read_corpus(tmp_path / "c", language="es")[0].language == "es"
+
+
+def test_one_text_in_several_entity_folders_is_one_document_annotated_for_them(tmp_path: Path) -> None:
+    put(tmp_path / "disease", document(D))
+    put(tmp_path / "symptom", document(S))
+    assert read_corpus(tmp_path) == [document(D, S)]
+    assert read_corpus(tmp_path, entity=S) == [document(S)]
+    assert read_corpus(tmp_path / "symptom") == [document(S)]
+
+
+def test_one_id_with_different_texts_stays_apart_under_ids_of_their_own(tmp_path: Path) -> None:
+    put(tmp_path / "disease", document(D))
+    put(tmp_path / "symptom", document(S))
+    put(tmp_path / "procedure", document(P, text=TEXT + " Fin."))
+    documents = read_corpus(tmp_path)
+    assert ids(documents) == ["case-1~disease+symptom", "case-1~procedure"]
+    assert [d.annotated for d in documents] == [{D, S}, {P}]
+    assert [file_id(d.id) for d in documents] == ["case-1", "case-1"]
+    assert ids(read_corpus(tmp_path, entity=P)) == ["case-1"]
+
+
+@pytest.fixture
+def release(tmp_path: Path) -> Path:
+    root = tmp_path / "release"
+    for language in ("cz", "es"):
+        for t in EntityType:
+            name = f"{language}-{t.value}"
+            split = root / f"MultiClinNER-{language}" / f"MultiClinNER-{language}-train"
+            put(split / f"MultiClinNER-{language}-train-{t.value}", document(t, name=name))
+            (split / f"MultiClinNER-{language}-train-{t.value}" / "tsv").mkdir()
+    put(root / "MultiClinNER-es" / "MultiClinNER-es-test", document(name="es-judged"))
+    (root / "README.txt").write_text("About the release.")
+    return root
+
+
+def test_the_release_is_read_at_each_of_its_levels(release: Path) -> None:
+    everything = read_corpus(release)
+    names = ["disease", "procedure", "symptom"]
+    assert ids(everything) == [f"{code}-{t}" for code in ("cz", "es") for t in names]
+    assert [d.language for d in everything] == ["cs"] * 3 + ["es"] * 3
+    assert [d.annotated for d in everything] == [{D}, {P}, {S}] * 2
+    czech = release / "MultiClinNER-cz"
+    for level in (czech, czech / "MultiClinNER-cz-train"):
+        assert read_corpus(level) == everything[:3]
+    assert read_corpus(czech / "MultiClinNER-cz-train" / "MultiClinNER-cz-train-symptom") == everything[2:3]
+
+
+def test_the_release_is_read_for_one_language_or_type(release: Path) -> None:
+    assert ids(read_corpus(release, language="es")) == ["es-disease", "es-procedure", "es-symptom"]
+    assert ids(read_corpus(release, entity=P)) == ["cz-procedure", "es-procedure"]
+    with pytest.raises(UsageError):
+        read_corpus(release, language="sv")
+
+
+def test_texts_to_be_judged_are_read_only_when_their_own_folder_is_named(release: Path) -> None:
+    judged = release / "MultiClinNER-es" / "MultiClinNER-es-test"
+    assert ids(read_corpus(judged)) == ["es-judged"]
+    assert "es-judged" not in ids(read_corpus(release / "MultiClinNER-es"))
+
+
+def test_folders_named_like_languages_enclose_corpora(tmp_path: Path) -> None:
+    put(tmp_path / "es" / "disease", document(D))
+    put(tmp_path / "cz", document(D, P, S))
+    documents = read_corpus(tmp_path)
+    assert [d.language for d in documents] == ["cs", "es"]
+    assert [d.annotated for d in documents] == [{D, P, S}, {D}]
+
+
+def test_the_two_letters_of_the_folder_that_is_named_are_no_language(tmp_path: Path) -> None:
+    put(tmp_path / "in", document(D))
+    assert [d.language for d in read_corpus(tmp_path / "in", language="es")] == ["es"]
+
+
+def test_an_asked_type_leaves_other_annotations_out(tmp_path: Path) -> None:
+    put(tmp_path, document(D, P, S))
+    assert read_corpus(tmp_path, entity=S) == [document(S)]
+
+
+@pytest.mark.parametrize("name", ["missing", "file", "empty"])
+def test_a_place_that_is_no_corpus_is_wrong_usage(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").write_text("tos")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UsageError):
+        read_corpus(tmp_path / name)
+
+
+def test_text_is_read_byte_for_byte(tmp_path: Path) -> None:
+    (tmp_path / "n.txt").write_bytes("\ufeffa\u0301\r\nřež\r😀".encode())
+    assert read_text(tmp_path / "n.txt") == "\ufeffa\u0301\r\nřež\r😀"
+
+
+def test_text_that_is_no_utf8_is_named_with_its_byte(tmp_path: Path) -> None:
+    (tmp_path / "n.txt").write_bytes("ño".encode() + b"\xe9 tos")
+    with pytest.raises(DataError) as caught:
+        read_text(tmp_path / "n.txt")
+    assert (caught.value.record, caught.value.rule, caught.value.offset) == ("n.txt", "not_utf8", 3)
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+
+
+def broken(folder: Path) -> None:
+    put(folder / "disease", document(D, name="good"), document(D, name="wrong"), document(D, name="mixed"))
+    (folder / "disease" / "ann" / "wrong.ann").write_text("T1\tDISEASE 0 4\tTos\nT2\tDISEASE 0 4;5 10\tGota aguda\n")
+    (folder / "disease" / "ann" / "mixed.ann").write_text("T1\tSYMPTOM 15 20\tdolor\nA1\tNegated T1\n")
+    (folder / "disease" / "ann" / "lost.ann").write_text("")
+    (folder / "disease" / "txt" / "alone.txt").write_text("tos")
+    (folder / "disease" / "txt" / "latin.txt").write_bytes(b"\xe9")
+    (folder / "disease" / "ann" / "latin.ann").write_text("")
+    (folder / "disease" / "txt" / ".hidden.txt").write_bytes(b"\xff")
+
+
+def test_every_defect_of_a_corpus_is_named_and_the_sound_rest_is_read(tmp_path: Path) -> None:
+    broken(tmp_path)
+    report = CorpusReport()
+    documents = read_corpus(tmp_path, report=report)
+    assert [(d.id, [e.span for e in d.entities]) for d in documents] == [
+        ("good", [(0, 10)]),
+        ("mixed", []),
+        ("wrong", [(0, 10)]),
+    ]
+    assert sorted((d.record, d.rule, d.offset) for d in report.defects) == [
+        ("alone", "text_without_annotation", None),
+        ("latin.txt", "not_utf8", 0),
+        ("lost", "annotation_without_text", None),
+        ("mixed", "label_unexpected", 15),
+        ("wrong", "surface_differs", 0),
+    ]
+    assert report.discontinuous == 1
+    assert report.other_lines == {"A": 1}
+
+
+def test_the_first_defect_is_raised_where_nobody_collects(tmp_path: Path) -> None:
+    broken(tmp_path)
+    with pytest.raises(DataError, match="lost: annotation_without_text"):
+        read_corpus(tmp_path)
+
+
+def test_an_id_twice_for_one_type_is_a_defect(tmp_path: Path) -> None:
+    put(tmp_path / "es", document(D, P, S))
+    put(tmp_path / "MultiClinNER-es", document(D, P, S))
+    with pytest.raises(DataError, match="case-1: id_duplicate"):
+        read_corpus(tmp_path)
+
+
+IDS = st.text(st.characters(blacklist_categories=["Cs", "Cc"], blacklist_characters="/\\"), min_size=1, max_size=20)
+
+
+@given(st.lists(annotated_texts(), max_size=3), st.data())
+def test_what_is_written_is_read_back(
+    tmp_path_factory: pytest.TempPathFactory, samples: list[tuple[str, tuple[Entity, ...]]], data: st.DataObject
+) -> None:
+    folder = tmp_path_factory.mktemp("corpus")
+    names = data.draw(
+        st.lists(IDS.filter(lambda i: not i.startswith(".")), min_size=len(samples), max_size=len(samples), unique=True)
+    )
+    documents = sorted((Document(n, *s) for n, s in zip(names, samples, strict=True)), key=lambda d: d.id)
+    write_corpus(documents, folder / "flat")
+    assert read_corpus(folder / "flat") == documents
+    if documents:
+        write_corpus(documents, folder / "by", "by_entity")
+        assert read_corpus(folder / "by") == documents
+
+
+def test_by_entity_keeps_what_a_document_was_annotated_for(tmp_path: Path) -> None:
+    documents = [document(D, name="a"), document(P, S, name="b")]
+    write_corpus(documents, tmp_path, "by_entity")
+    assert read_corpus(tmp_path) == documents
+    assert (tmp_path / "symptom" / "symptom.tsv").read_text() == (
+        "filename\tlabel\tstart_span\tend_span\ttext\nb\tSYMPTOM\t15\t20\tdolor\n"
+    )
+
+
+def test_texts_without_annotation_are_written_as_texts_alone(tmp_path: Path) -> None:
+    write_corpus([document()], tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["txt"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", ".", "..", "../up", "a/b", "a\\b", ".hidden", "a\tb", "a\nb", "a\x00b", "a.txt", "ř" * 200, "\udcff"],
+)
+def test_an_id_that_could_leave_the_folder_or_break_a_line_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(DataError, match="id_unsafe"):
+        check_id(name)
+    with pytest.raises(DataError, match="id_unsafe"):
+        write_corpus([document(D), document(D, name=name)], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_two_documents_of_one_id_are_not_written_over_each_other(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="id_duplicate"):
+        write_corpus([document(D), document(P)], tmp_path / "out")
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,136 @@
+"""Ensemble folders, and the annotator that runs several of them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from enigma_tasks import artifacts
+from enigma_tasks.documents import Document, EntityType
+from enigma_tasks.errors import ModelError, UsageError
+from enigma_tasks.ner import ensembles as module
+from enigma_tasks.ner.engine import Engine
+from enigma_tasks.ner.ensembles import EnsembleAnnotator, read_ensemble, write_ensemble
+from enigma_tasks.ner.models import Model, load_model, model_digest
+from enigma_tasks.ner.voting import VotingRule, vote
+from tests.unit.ner_builders import model_folder, notes
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DISEASE, PROCEDURE, SYMPTOM = EntityType
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two models with three heads and one with the head for symptoms only."""
+    root = tmp_path_factory.mktemp("models")
+    return [
+        model_folder(root / "a", able=True),
+        model_folder(root / "b", seed=3, able=True),
+        model_folder(root / "c", (SYMPTOM,), seed=2, able=True),
+    ]
+
+
+def test_an_ensemble_reads_back_as_it_was_written(folders: list[Path], tmp_path: Path) -> None:
+    rule = VotingRule("weighted", weights=(0.5, 0.7), threshold=0.6)
+    digest = write_ensemble(tmp_path / "e", "es", SYMPTOM, folders[1:], rule)
+    ensemble = read_ensemble(tmp_path / "e")
+    assert (ensemble.language, ensemble.entity_type, ensemble.rule, ensemble.digest) == ("es", SYMPTOM, rule, digest)
+    assert [m.digest for m in ensemble.members] == [model_digest(f) for f in folders[1:]]
+    assert all(load_model(m.folder, m.digest) for m in ensemble.members)
+
+
+def test_the_digest_depends_on_members_and_rule_only(folders: list[Path], tmp_path: Path) -> None:
+    made = [
+        write_ensemble(tmp_path / str(i), "es", SYMPTOM, members, rule)
+        for i, (members, rule) in enumerate(
+            [
+                (folders, VotingRule("majority")),
+                (folders, VotingRule("majority")),
+                (folders, VotingRule("union")),
+                (folders[:2], VotingRule("majority")),
+            ]
+        )
+    ]
+    assert made[0] == made[1]
+    assert len(set(made)) == 3
+
+
+def test_each_type_is_voted_by_its_own_members_and_a_shared_one_is_loaded_once(
+    folders: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[str] = []
+
+    def load(folder: Path, digest: str = "") -> Model:
+        loaded.append(digest)
+        return load_model(folder, digest or None)
+
+    monkeypatch.setattr(module, "load_model", load)
+    chosen = {DISEASE: folders[:2], PROCEDURE: folders[:1], SYMPTOM: folders}
+    made = []
+    for entity_type, members in chosen.items():
+        write_ensemble(tmp_path / entity_type.value, "es", entity_type, members, VotingRule("majority"))
+        made.append(read_ensemble(tmp_path / entity_type.value))
+    loaded.clear()
+    annotator = EnsembleAnnotator(made, 500, "fp32")
+    assert len(loaded) == len(set(loaded)) == 3
+    documents = notes(10, 60)
+    by_folder = dict(
+        zip(folders, Engine([load_model(f) for f in folders], 500, "fp32").predict(documents), strict=True)
+    )
+    for i, annotated in enumerate(annotator.annotate(documents)):
+        expected = []
+        for entity_type, members in chosen.items():
+            votes = [[e for e in by_folder[f][i] if e.label == entity_type.label] for f in members]
+            expected += vote(votes, VotingRule("majority"))
+        assert list(annotated.entities) == sorted(expected, key=lambda e: (e.char_start, e.char_end, e.label))
+        assert annotated.characters_read == len(documents[i].text)
+    assert any(a.entities for a in annotator.annotate(documents))
+
+
+def test_members_that_do_not_fit_are_refused(folders: list[Path], tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="no head for disease"):
+        write_ensemble(tmp_path / "e", "es", DISEASE, folders, VotingRule("majority"))
+    with pytest.raises(ModelError, match="not trained for sv"):
+        write_ensemble(tmp_path / "e", "sv", SYMPTOM, folders, VotingRule("majority"))
+    with pytest.raises(UsageError, match="twice"):
+        write_ensemble(tmp_path / "e", "es", SYMPTOM, [folders[0], folders[0]], VotingRule("majority"))
+    with pytest.raises(UsageError, match="4"):
+        write_ensemble(tmp_path / "e", "es", SYMPTOM, folders, VotingRule("majority", k=4))
+    assert not (tmp_path / "e").exists()
+
+
+def test_a_damaged_ensemble_is_refused(folders: list[Path], tmp_path: Path) -> None:
+    folder = tmp_path / "e"
+    with pytest.raises(ModelError, match=r"ensemble.json is missing"):
+        read_ensemble(folder)
+    write_ensemble(folder, "es", SYMPTOM, folders, VotingRule("majority"))
+    card = json.loads((folder / artifacts.ENSEMBLE_CARD).read_bytes())
+    for change in ({"members": []}, {"rule": {"strategy": "chance"}}, {"entity_type": "drug"}):
+        (folder / artifacts.ENSEMBLE_CARD).write_text(json.dumps({**card, **change}))
+        with pytest.raises(ModelError, match="damaged"):
+            read_ensemble(folder)
+
+
+def test_a_member_that_is_gone_or_was_exchanged_is_refused(folders: list[Path], tmp_path: Path) -> None:
+    folder = tmp_path / "e"
+    write_ensemble(folder, "es", SYMPTOM, folders[:2], VotingRule("union"))
+    ensemble = read_ensemble(folder)
+    first, second = (m.folder for m in ensemble.members)
+    for name in (*artifacts.MODEL_FILES, artifacts.MODEL_CARD):
+        (first / name).write_bytes((second / name).read_bytes())
+    with pytest.raises(ModelError, match="expected"):
+        EnsembleAnnotator([ensemble], 500)
+    first.rename(tmp_path / "elsewhere")
+    with pytest.raises(ModelError, match=r"member .* is missing"):
+        read_ensemble(folder)
+
+
+def test_nothing_to_annotate_gives_nothing(folders: list[Path], tmp_path: Path) -> None:
+    write_ensemble(tmp_path / "e", "es", SYMPTOM, folders[2:], VotingRule("majority"))
+    annotator = EnsembleAnnotator([read_ensemble(tmp_path / "e")], 500)
+    assert annotator.annotate([]) == []
+    assert annotator.annotate([Document("d", "", (), "es")])[0].entities == ()

@@ -1,0 +1,184 @@
+"""Files of records, whole and damaged."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from enigma_tasks.errors import DataError
+from enigma_tasks.notes.records import DamagedError, Judgement, lines, opened, scan, texts
+from enigma_tasks.notes.references import NoteRef, Refused, Rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+MAX_BYTES = 1000
+
+
+def template(key: str = "drops/es/2026-06-11/day.jsonl", language: str = "es") -> NoteRef:
+    return NoteRef("clinic", key, "etag", "etag", "day.jsonl", language, "path" if language else "detected",
+                   "2026-06-11", 0)  # fmt: skip
+
+
+def judgement(done: Iterable[str] = ()) -> Judgement:
+    known = {"es", "it"}
+    return Judgement(
+        MAX_BYTES,
+        language_of=lambda code: code if code in known else None,
+        detect=lambda text: "it" if "polmonite" in text else None,
+        is_done=lambda note: note.record_id in set(done),
+    )
+
+
+def scanned(data: bytes, note: NoteRef | None = None, done: Iterable[str] = ()) -> list[tuple[str | None, str]]:
+    """(record id, language or rule) of every line that is not done."""
+    found = scan(note or template(), io.BytesIO(data), judgement(done))
+    return [
+        (i.note.record_id, i.rule.value) if isinstance(i, Refused) else (i.record_id, i.language)
+        for i in found
+        if i is not None
+    ]
+
+
+def row(**fields: object) -> bytes:
+    return json.dumps(fields).encode() + b"\n"
+
+
+def test_the_language_is_the_records_own_then_the_folders_then_the_detected_one() -> None:
+    data = row(id="a", text="x") + row(id="b", text="x", language="it") + row(id="c", text="x", language="xx")
+    assert scanned(data) == [("a", "es"), ("b", "it"), ("c", "language_not_configured")]
+    automatic = template(language="")
+    data = row(id="a", text="una polmonite") + row(id="b", text="???") + row(id="c", text="x", language="auto")
+    assert scanned(data, automatic) == [
+        ("a", "it"), ("b", "language_not_configured"), ("c", "language_not_configured")
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("line", "rule"),
+    [
+        (b'{"id": "a", "text": "cut', "json_invalid"),
+        (b"[" * 100_000, "too_large"),
+        (b"[" * 20_000, "json_invalid"),
+        (b'{"id": "a", "text": "\xff"}', "not_utf8"),
+        (b'"text"', "json_fields"),
+        (b'{"text": "x"}', "json_fields"),
+        (b'{"id": "", "text": "x"}', "json_fields"),
+        (b'{"id": "#L1", "text": "x"}', "json_fields"),
+        (b'{"id": "a\\nb", "text": "x"}', "json_fields"),
+        (b'{"id": "\\ud800", "text": "x"}', "json_fields"),
+        (b'{"id": "a", "text": null}', "json_fields"),
+        (b'{"id": "a", "text": "x", "language": 3}', "json_fields"),
+        (row(id="i" * 257, text="x"), "json_fields"),
+        (row(id="a", text=""), "empty"),
+        (row(id="a", text=" \n"), "blank"),
+        (row(id="a", text="x\0"), "nul_byte"),
+        (row(id="a", text="é" * 501), "too_large"),
+        (b'{"id": "a", "text": "\\udc00"}', "not_utf8"),
+        (b'{"id": "a", "n": ' + b"9" * 5000 + b', "text": "x"}', "json_invalid"),
+    ],
+)
+def test_a_bad_line_is_refused_by_its_line_and_its_neighbours_are_kept(line: bytes, rule: str) -> None:
+    data = row(id="first", text="x") + line.rstrip(b"\n") + b"\n" + row(id="last", text="x")
+    assert scanned(data) == [("first", "es"), ("#L2", rule), ("last", "es")]
+
+
+def test_a_second_record_of_one_id_is_refused_even_when_the_first_is_done() -> None:
+    data = row(id="a", text="x") + row(id="a", text="y") + row(id="a", text="x")
+    assert scanned(data, done=["a"]) == [("#L2", "duplicate_id"), ("#L3", "duplicate_id")]
+
+
+def test_a_byte_order_mark_before_the_first_record_is_allowed() -> None:
+    assert scanned(b"\xef\xbb\xbf" + row(id="a", text="x")) == [("a", "es")]
+
+
+def test_a_file_without_a_record_is_blank_as_a_whole() -> None:
+    assert scanned(b"\n \r\n\n") == [(None, "blank")]
+
+
+@given(st.lists(st.binary(max_size=30).filter(lambda b: b"\n" not in b), max_size=12), st.integers(1, 12))
+def test_lines_are_found_where_they_are_whatever_the_limit(parts: list[bytes], limit: int) -> None:
+    data = b"\n".join(parts)
+    for line in lines(io.BytesIO(data), limit):
+        raw = data[line.start : line.start + line.size]
+        assert raw.rstrip(b"\n") == parts[line.number - 1]
+        assert line.data is None or line.data == raw
+        assert (line.data is None) == (len(raw.rstrip(b"\n")) > limit)
+    held = [line.number for line in lines(io.BytesIO(data), 1000)]
+    assert held == [n for n, part in enumerate(parts, 1) if part.strip()]
+
+
+def test_a_line_has_the_same_version_with_and_without_its_newline() -> None:
+    versions = {line.sha256 for end in (b"", b"\n", b"\r\n") for line in lines(io.BytesIO(b"abc" + end), 100)}
+    assert versions == {hashlib.sha256(b"abc").hexdigest()}
+
+
+def many(count: int) -> bytes:
+    return b"".join(row(id=f"r{n}", text=hashlib.sha256(str(n).encode()).hexdigest()) for n in range(count))
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(1, 7000), st.booleans())
+def test_every_whole_line_before_a_damage_is_kept(at: int, overwritten: bool) -> None:
+    data = many(100)
+    packed = gzip.compress(data, mtime=0)
+    at = min(at, len(packed) - 9)
+    damaged = packed[:at] + (b"\xff" * 12 if overwritten else b"")
+    *good, last = scanned(damaged, template("day.jsonl.gz"))
+    assert last == (None, "gzip_damaged")
+    expected = [(f"r{n}", "es") for n in range(100)]
+    if overwritten:  # wrong bits may decode for a while: what comes before them is whole all the same
+        good = good[: sum(1 for a, b in zip(good, expected, strict=False) if a == b)]
+    assert good == expected[: len(good)]
+    readable = at * len(data) // len(packed) - 2000  # what the bytes before the damage hold, less what zlib looks ahead
+    assert len(good) >= data[: max(readable, 0)].count(b"\n") - 15
+
+
+def test_compressed_members_padding_and_garbage() -> None:
+    two = gzip.compress(row(id="a", text="x")) + gzip.compress(row(id="b", text="x"))
+    gz = template("day.jsonl.gz")
+    assert scanned(two, gz) == [("a", "es"), ("b", "es")]
+    assert scanned(two + bytes(512), gz) == [("a", "es"), ("b", "es")]
+    assert scanned(two + b"garbage", gz)[-1] == (None, "gzip_damaged")
+    assert scanned(b"no gzip at all", gz) == [(None, "gzip_damaged")]
+    wrong_sum = bytearray(gzip.compress(row(id="a", text="x")))
+    wrong_sum[-5] ^= 1
+    assert scanned(bytes(wrong_sum), gz)[-1] == (None, "gzip_damaged")
+
+
+@given(st.integers(0, 300_000), st.integers(1, 9))
+@settings(deadline=None, max_examples=15)
+def test_decompression_gives_the_very_bytes(size: int, level: int) -> None:
+    data = (hashlib.sha256(str(size).encode()).digest() + bytes(40)) * (size // 72)
+    assert opened(io.BytesIO(gzip.compress(data, level)), "x.gz").read() == data
+
+
+def test_a_small_file_that_unpacks_to_a_huge_line_is_refused_without_holding_it() -> None:
+    packed = gzip.compress(b'{"id": "a", "text": "' + b"x" * 30_000_000 + b'"}\n' + row(id="b", text="x"), 9)
+    assert scanned(packed, template("day.jsonl.gz")) == [("#L1", "too_large"), ("b", "es")]
+
+
+def test_wanted_texts_are_found_by_content_wherever_they_moved() -> None:
+    data = many(5)
+    wanted = {line.sha256: line.number for line in lines(io.BytesIO(data), 1000) if line.number in {2, 5}}
+    moved = b"\n" + b"".join(reversed(data.splitlines(keepends=True)))
+    found = dict(texts(io.BytesIO(moved), "day.jsonl", wanted.keys(), MAX_BYTES))
+    assert found.keys() == wanted.keys()
+    assert {wanted[v] - 1: t for v, t in found.items()} == {
+        n: hashlib.sha256(str(n).encode()).hexdigest() for n in (1, 4)
+    }
+    ((_, error),) = texts(io.BytesIO(moved), "day.jsonl", [next(iter(wanted))], 10)
+    assert isinstance(error, DataError)
+    assert error.rule == Rule.TOO_LARGE
+
+
+def test_reading_past_a_damage_raises() -> None:
+    with pytest.raises(DamagedError):
+        opened(io.BytesIO(gzip.compress(b"abc")[:-1]), "x.gz").read()

@@ -1,0 +1,201 @@
+"""Scores against hand-made cases, a brute-force reference, and what must hold for any spans."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from enigma_tasks.documents import Entity
+from enigma_tasks.errors import UsageError
+from enigma_tasks.ner.scoring import (
+    Counts,
+    bootstrap,
+    by_document,
+    by_label,
+    count,
+    paired_bootstrap,
+    tally,
+    total,
+)
+from tests.unit.strategies import spans_within
+
+spans = spans_within(60)
+
+
+def mention(start: int, end: int, label: str = "DISEASE") -> Entity:
+    return Entity(label, start, end, "x" * (end - start))
+
+
+def counted(gold: list[Entity], predicted: list[Entity]) -> Counts:
+    return total(tally({"n": gold}, {"n": predicted}))
+
+
+def best_share(e: Entity, others: list[Entity]) -> float:
+    covers = [min(e.char_end, o.char_end) - max(e.char_start, o.char_start) for o in others if o.label == e.label]
+    return max([0, *covers]) / (e.char_end - e.char_start)
+
+
+def test_strict_counts_exact_spans_and_labels_only() -> None:
+    gold = [mention(0, 5), mention(10, 15), mention(20, 25), mention(30, 35)]
+    predicted = [mention(0, 5), mention(10, 16), mention(20, 25, "SYMPTOM")]
+    score = counted(gold, predicted).strict
+    assert (score.tp, score.fp, score.fn, score.gold, score.predicted) == (1, 2, 3, 4, 3)
+    assert (score.precision, score.recall) == (1 / 3, 1 / 4)
+    assert score.f1 == pytest.approx(2 / 7)
+
+
+def test_character_takes_the_best_match_of_each_side() -> None:
+    gold = [mention(0, 10), mention(20, 24)]
+    predicted = [mention(0, 5), mention(4, 10), mention(40, 44)]
+    score = counted(gold, predicted).character
+    assert score.recall == pytest.approx((6 / 10 + 0) / 2)
+    assert score.precision == pytest.approx((5 / 5 + 6 / 6 + 0) / 3)
+    assert score.f1 == pytest.approx(2 * 0.3 * (2 / 3) / (0.3 + 2 / 3))
+
+
+def test_predictions_count_once_and_repeated_gold_spans_each() -> None:
+    gold = [mention(0, 5), mention(0, 5), mention(6, 9)]
+    score = counted(gold, [mention(0, 5), mention(0, 5)]).strict
+    assert (score.tp, score.fp, score.fn) == (1, 0, 2)
+
+
+@given(spans, spans)
+def test_character_shares_equal_their_definition(gold: list[Entity], predicted: list[Entity]) -> None:
+    counts = counted(gold, predicted)
+    distinct = list(dict.fromkeys(predicted))
+    assert counts.gold_covered == pytest.approx(sum(best_share(g, distinct) for g in gold))
+    assert counts.predicted_covered == pytest.approx(sum(best_share(p, gold) for p in distinct))
+
+
+@given(spans)
+def test_gold_against_itself_is_perfect(gold: list[Entity]) -> None:
+    unique = list(dict.fromkeys(gold))
+    counts = counted(unique, unique)
+    perfect = 1.0 if unique else 0.0
+    assert (counts.strict.precision, counts.strict.recall, counts.strict.f1) == (perfect,) * 3
+    assert counts.character.f1 == pytest.approx(perfect)
+
+
+@given(spans, spans, st.data())
+def test_order_changes_no_score(gold: list[Entity], predicted: list[Entity], data: st.DataObject) -> None:
+    shuffled = counted(data.draw(st.permutations(gold)), data.draw(st.permutations(predicted)))
+    assert shuffled == counted(gold, predicted)
+
+
+@given(spans, spans)
+def test_gold_and_predictions_swapped_swap_precision_and_recall(a: list[Entity], b: list[Entity]) -> None:
+    first, second = list(dict.fromkeys(a)), list(dict.fromkeys(b))
+    one, other = counted(first, second), counted(second, first)
+    assert (one.strict.precision, one.strict.recall) == (other.strict.recall, other.strict.precision)
+    assert one.character.precision == other.character.recall
+    assert one.strict.f1 == pytest.approx(other.strict.f1)
+
+
+@given(spans, spans)
+def test_character_is_never_below_strict(gold: list[Entity], predicted: list[Entity]) -> None:
+    counts = counted(list(dict.fromkeys(gold)), predicted)
+    assert counts.character.f1 >= counts.strict.f1 - 1e-12
+
+
+@given(st.lists(st.tuples(spans, spans), min_size=1, max_size=4))
+def test_documents_and_labels_add_up_to_the_whole(samples: list[tuple[list[Entity], list[Entity]]]) -> None:
+    documents = tally({str(i): g for i, (g, _) in enumerate(samples)}, {str(i): p for i, (_, p) in enumerate(samples)})
+    whole = total(documents)
+    for parts in (by_label(documents), by_document(documents)):
+        added = sum(parts.values(), Counts())
+        assert (added.gold, added.predicted, added.matched) == (whole.gold, whole.predicted, whole.matched)
+        assert added.gold_covered == pytest.approx(whole.gold_covered)
+
+
+def test_nothing_at_all_scores_zero_and_divides_by_nothing() -> None:
+    assert counted([], []).strict.f1 == 0
+    assert counted([], []).character.f1 == 0
+    assert count([], []) == {}
+
+
+def test_a_type_that_a_document_was_not_annotated_for_is_not_judged() -> None:
+    gold = {"a": [mention(0, 5)], "b": [mention(0, 5, "SYMPTOM")]}
+    predicted = {
+        "a": [mention(0, 5), mention(6, 9, "SYMPTOM")],
+        "b": [mention(0, 5, "SYMPTOM"), mention(6, 9)],
+        "c": [mention(0, 5)],
+    }
+    documents = tally(gold, predicted, {"a": ["DISEASE"], "b": ["SYMPTOM"]})
+    assert total(documents).strict.f1 == 1
+    assert list(documents) == ["a", "b"]
+
+
+def test_without_word_of_what_was_annotated_every_prediction_counts() -> None:
+    documents = tally({"a": [mention(0, 5)]}, {"a": [mention(0, 5)], "b": [mention(0, 5), mention(1, 2, "SYMPTOM")]})
+    assert total(documents).strict.fp == 2
+    assert by_document(documents)["b"].strict.fp == 2
+    assert by_label(documents)["SYMPTOM"].strict.fp == 1
+
+
+def test_one_label_can_be_judged_alone() -> None:
+    gold = {"a": [mention(0, 5), mention(0, 5, "SYMPTOM")]}
+    documents = tally(gold, {"a": [mention(0, 5)]}, labels=["DISEASE"])
+    assert total(documents).strict.f1 == 1
+
+
+def test_a_document_without_spans_belongs_to_the_sample() -> None:
+    documents = tally({"a": [mention(0, 5)], "b": []}, {}, {"a": ["DISEASE"], "b": ["DISEASE"], "c": []})
+    assert documents["b"] == {}
+    assert "c" not in documents
+
+
+GOOD = [Counts(10, 10, 9, 9.5, 9.5), Counts(4, 5, 4, 4.0, 4.0), Counts(6, 6, 5, 5.5, 5.5), Counts(8, 7, 6, 7.0, 6.5)]
+POOR = [Counts(10, 9, 5, 7.0, 7.0), Counts(4, 5, 2, 3.0, 3.0), Counts(6, 8, 3, 4.0, 4.0), Counts(8, 8, 4, 6.0, 6.0)]
+
+
+def test_an_interval_holds_the_observed_value_and_repeats_with_its_seed() -> None:
+    observed = sum(GOOD, Counts())
+    for metric, f1 in (("strict", observed.strict.f1), ("character", observed.character.f1)):
+        interval = bootstrap(GOOD, 7, metric=metric)  # type: ignore[arg-type]
+        assert 0 <= interval.low < f1 < interval.high <= 1
+        assert bootstrap(GOOD, 7, metric=metric) == interval  # type: ignore[arg-type]
+    assert bootstrap(GOOD * 5, 8, samples=50) != bootstrap(GOOD * 5, 7, samples=50)
+
+
+def test_documents_that_are_alike_leave_no_doubt() -> None:
+    interval = bootstrap([GOOD[0]] * 5, 7)
+    assert interval.low == pytest.approx(GOOD[0].strict.f1)
+    assert interval.high == pytest.approx(GOOD[0].strict.f1)
+
+
+def test_a_clear_gain_is_told_from_none() -> None:
+    gain = paired_bootstrap(POOR, GOOD, 7, samples=2000)
+    difference = sum(GOOD, Counts()).strict.f1 - sum(POOR, Counts()).strict.f1
+    assert gain.difference == pytest.approx(difference)
+    assert gain.interval.low > 0
+    assert gain.not_better == 0
+    same = paired_bootstrap(GOOD, GOOD, 7, samples=2000)
+    assert (same.difference, same.interval.low, same.interval.high, same.not_better) == (0, 0, 0, 1)
+
+
+def test_swapping_the_pair_turns_the_sign() -> None:
+    one = paired_bootstrap(POOR, GOOD, 7, samples=500)
+    other = paired_bootstrap(GOOD, POOR, 7, samples=500)
+    assert one.difference == -other.difference
+    assert one.interval.low == pytest.approx(-other.interval.high)
+
+
+def test_the_pair_is_drawn_together_so_that_hard_documents_do_not_widen_the_difference() -> None:
+    hard_and_easy = [Counts(10, 10, 1, 1.0, 1.0), Counts(10, 10, 9, 9.0, 9.0)] * 10
+    a_little_better = [Counts(10, 10, c.matched + 1, 1.0, 1.0) for c in hard_and_easy]
+    paired = paired_bootstrap(hard_and_easy, a_little_better, 7, samples=1000)
+    assert paired.interval.low == pytest.approx(0.1)
+    assert paired.interval.high == pytest.approx(0.1)
+    assert bootstrap(hard_and_easy, 7).high - bootstrap(hard_and_easy, 7).low > 0.2
+
+
+def test_bootstraps_refuse_what_cannot_be_compared() -> None:
+    with pytest.raises(UsageError):
+        bootstrap([], 7)
+    with pytest.raises(UsageError):
+        paired_bootstrap([], [], 7)
+    with pytest.raises(UsageError):
+        paired_bootstrap(GOOD, GOOD[:-1], 7)
+    with pytest.raises(UsageError):
+        paired_bootstrap(GOOD, GOOD[::-1], 7)
