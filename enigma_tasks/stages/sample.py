@@ -1,0 +1,136 @@
+"""`enigma sample`: seed -> synthetic notes with gold, as corpus folders or as a day's drops, on disk or in S3."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections import Counter
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from enigma_tasks.artifacts import corpus_pair, drop_name
+from enigma_tasks.documents import EntityType
+from enigma_tasks.errors import UsageError
+from enigma_tasks.synthetic.generator import languages, notes
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterable, Iterator
+
+    from enigma_tasks.config import Params, Settings
+    from enigma_tasks.documents import Document
+
+log = logging.getLogger(__name__)
+
+WARDS = 12
+LOG_EVERY = 10_000
+
+
+class Tally:
+    """Counts and a digest of the documents that pass through: equal digests are equal notes with equal gold."""
+
+    def __init__(self) -> None:
+        self.notes: Counter[str] = Counter()
+        self.spans: Counter[tuple[str, str]] = Counter()
+        self._digest = hashlib.sha256()
+
+    def over(self, documents: Iterable[Document]) -> Iterator[Document]:
+        """The same documents, counted."""
+        for number, document in enumerate(documents, start=1):
+            language = str(document.language)
+            self.notes[language] += 1
+            self.spans.update((language, e.label) for e in document.entities)
+            spans = [(e.label, e.char_start, e.char_end) for e in document.entities]
+            self._digest.update(json.dumps([document.id, document.text, spans]).encode())
+            if number % LOG_EVERY == 0:
+                log.info("%d notes", number)
+            yield document
+
+    def report(self) -> dict[str, Any]:
+        """Notes, spans by type, one row a language, and the digest."""
+        return {
+            "notes": self.notes.total(),
+            "spans": {t.value: sum(n for (_, label), n in self.spans.items() if label == t.label) for t in EntityType},
+            "languages": [
+                {"language": code, "notes": count, **{t.value: self.spans[code, t.label] for t in EntityType}}
+                for code, count in sorted(self.notes.items())
+            ],
+            "digest": self._digest.hexdigest(),
+        }
+
+
+def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> dict[str, Any]:  # noqa: ARG001
+    """Write `--notes` documents under `--out`.
+
+    With `--drop-date` only their texts, as drops of that day; otherwise text and gold, a corpus folder a language.
+
+    Raises:
+        UsageError: no notes asked for, a language without lexicon, a date that is none.
+        ServiceError: the object store refused.
+    """
+    if arguments.notes < 1:
+        raise UsageError("--notes takes a positive number")
+    codes = _codes(arguments.language, params)
+    seed = params.seed if arguments.seed is None else arguments.seed
+    tally = Tally()
+    documents = tally.over(notes(arguments.notes, codes, seed))
+    if arguments.drop_date:
+        day = _iso_date(arguments.drop_date)
+        drops = ((drop_name(str(d.language), day, _ward(d), d.id), d.text.encode()) for d in documents)
+        written = _write(arguments.out, drops)
+    else:
+        written = _write(arguments.out, _corpus_files(documents))
+    return {"out": arguments.out, "seed": seed, "files": written, **tally.report()}
+
+
+def _codes(asked: list[str], params: Params) -> list[str]:
+    there = languages()
+    if asked == ["all"]:
+        return [code for code in there if code in params.languages]
+    codes = [params.language(code) or code for code in asked]
+    for code in codes:
+        if code not in there:
+            raise UsageError(f"no synthetic notes in {code!r}; there are: {', '.join(there)}")
+    return list(dict.fromkeys(codes))
+
+
+def _iso_date(text: str) -> str:
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError:
+        raise UsageError("--drop-date takes YYYY-MM-DD") from None
+
+
+def _ward(document: Document) -> int:
+    """A ward from 1, the same for the same note in every run."""
+    return int(document.id.rpartition("-")[2]) % WARDS + 1
+
+
+def _corpus_files(documents: Iterable[Document]) -> Iterator[tuple[str, bytes]]:
+    from enigma_tasks.ner.standoff import format_ann
+
+    for document in documents:
+        text_name, gold_name = corpus_pair(str(document.language), document.id)
+        yield text_name, document.text.encode()
+        yield gold_name, format_ann(document.entities).encode()
+
+
+def _write(out: str, files: Iterable[tuple[str, bytes]]) -> int:
+    """Put relative names and their bytes under a folder or an s3:// prefix; returns how many."""
+    if out.startswith("s3://"):
+        from enigma_tasks.adapters.object_store import ObjectStore
+
+        root = out.rstrip("/")
+        return ObjectStore().put_many((f"{root}/{name}", data) for name, data in files)
+    count = 0
+    folders: set[Path] = set()
+    for name, data in files:
+        path = Path(out) / name
+        if path.parent not in folders:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            folders.add(path.parent)
+        path.write_bytes(data)
+        count += 1
+    return count

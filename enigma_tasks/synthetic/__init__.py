@@ -1,0 +1,1 @@
+"""Invented discharge summaries with exact gold: lexicons/{language}.yaml -> documents, seeded."""

@@ -1,0 +1,210 @@
+"""(seed, language, index) -> one invented discharge summary with gold; any note can be made again alone.
+
+A share of notes has what exports have, each drawn on its own (`*_SHARE`): CRLF line ends, no-break spaces, one section
+with decomposed accents (NFD), the decimal sign of another country. Gold holds what is said of the patient, negated
+mentions included; relatives' diseases, names of clinics and leaflets are not marked.
+"""
+
+from __future__ import annotations
+
+import functools
+import random
+import unicodedata
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING
+
+from enigma_tasks.documents import Document, Entity
+from enigma_tasks.synthetic import lexicon as lexicons
+from enigma_tasks.synthetic.draft import CASE_TERMS, Draft
+from enigma_tasks.synthetic.templates import Line, compile_line, sentence
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+CRLF_SHARE = 0.04
+NO_BREAK_SHARE = 0.04
+NFD_SHARE = 0.03
+DECIMAL_SHARE = 0.05
+COPY_SHARE = 0.4
+"""Notes whose course repeats an earlier paragraph word for word, of those that are not short."""
+CAPITALS_SHARE = 0.3
+FIRST_DAY = date(2016, 1, 1).toordinal()
+DAYS = 3650
+ALWAYS = frozenset({"reason", "present", "course", "diagnoses", "plan"})
+COPIED_FROM = ("present", "exam", "tests")
+BULLETS = ("- ", "• ", "* ", "", "#. ", "#) ")
+
+Piece = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A kind of section, compiled."""
+
+    kind: str
+    headings: tuple[str, ...]
+    lines: tuple[Line, ...]
+    itemised: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """All templates of a language, compiled."""
+
+    sections: tuple[Section, ...]
+    header: tuple[Line, ...]
+    footer: tuple[Line, ...]
+    capitals: tuple[Line, ...]
+    copied: tuple[Line, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How the writer of one note lays it out, and what is odd about its file."""
+
+    size: float
+    """0 (a few lines) to 1 (pages)."""
+    heading: int
+    bullet: str
+    separator: str
+    """Between the sentences of a paragraph."""
+    crlf: bool
+    no_break: bool
+    decomposed: str
+    """The kind of section with NFD accents, or nothing."""
+    copied: str
+    """The kind of section that the course repeats, or nothing."""
+
+
+def languages() -> tuple[str, ...]:
+    """The languages that notes can be made in, sorted."""
+    return lexicons.languages()
+
+
+def notes(total: int, languages: Sequence[str], seed: int) -> Iterator[Document]:
+    """`total` documents, the languages taking turns; holds one at a time."""
+    for number in range(total):
+        index, turn = divmod(number, len(languages))
+        yield generate_note(languages[turn], index, seed)
+
+
+def generate_note(language: str, index: int, seed: int) -> Document:
+    """The document `sample-{language}-{seed}-{index}`; the same for the same arguments, whatever else is generated.
+
+    The seed is in the id because notes of two seeds are different notes: one may be the other's development set.
+    """
+    chance = random.Random(f"enigma sample {seed} {language} {index}")
+    draft, style = _begin(chance, lexicons.load_lexicon(language)), _style(chance)
+    book = load_book(language)
+    _lines(draft, book.header, 2 + int(style.size * 3))
+    copied: list[Piece] = []
+    for section in book.sections:
+        if section.kind in ALWAYS or chance.random() < 0.35 + 0.65 * style.size:
+            start = len(draft.pieces)
+            _section(draft, style, section, book)
+            draft.pieces[start:] = _odd(draft.pieces[start:], style, section.kind, chance)
+            if section.kind == style.copied:
+                copied = draft.pieces[start + 1 :]  # without the heading, which is the first piece
+            if section.kind == "course" and copied:
+                _lines(draft, book.copied, 1)
+                draft.pieces += copied
+    draft.pieces.append(("\n", ""))
+    _lines(draft, book.footer, 1)
+    return _document(f"sample-{language}-{seed}-{index:06d}", language, draft.pieces, crlf=style.crlf)
+
+
+@functools.cache
+def load_book(language: str) -> Book:
+    """Compile a lexicon's templates. Raises ValueError for an unknown slot."""
+    source = lexicons.load_lexicon(language)
+
+    def compiled(lines: tuple[str, ...]) -> tuple[Line, ...]:
+        return tuple(compile_line(line, language) for line in lines)
+
+    return Book(
+        tuple(Section(k, s.headings, compiled(s.lines), s.itemised) for k, s in source.sections.items()),
+        compiled(source.header),
+        compiled(source.footer),
+        compiled(source.capitals),
+        compiled(source.copied),
+    )
+
+
+def _begin(chance: random.Random, lexicon: lexicons.Lexicon) -> Draft:
+    other = "," if lexicon.decimal == "." else "."
+    return Draft(
+        chance=chance,
+        lexicon=lexicon,
+        sex=chance.getrandbits(1),
+        age=20 + int(chance.random() * 76),
+        admitted=FIRST_DAY + int(chance.random() * DAYS),
+        stay=2 + int(chance.random() ** 2 * 30),
+        decimal=other if chance.random() < DECIMAL_SHARE else lexicon.decimal,
+        date_pattern=chance.choice(lexicon.dates),
+        case={pool: chance.sample(terms, CASE_TERMS) for pool, terms in lexicon.terms.items()},
+    )
+
+
+def _style(chance: random.Random) -> Style:
+    size = 0.15 + 0.85 * chance.random()
+    return Style(
+        size=size,
+        heading=int(chance.random() * 4),
+        bullet=chance.choice(BULLETS),
+        separator="\n" if chance.random() < 0.15 else " ",
+        crlf=chance.random() < CRLF_SHARE,
+        no_break=chance.random() < NO_BREAK_SHARE,
+        decomposed=chance.choice(COPIED_FROM) if chance.random() < NFD_SHARE else "",
+        copied=chance.choice(COPIED_FROM) if size > 0.3 and chance.random() < COPY_SHARE else "",
+    )
+
+
+def _section(draft: Draft, style: Style, section: Section, book: Book) -> None:
+    """Heading and sentences."""
+    chance = draft.chance
+    if section.kind == "diagnoses" and chance.random() < CAPITALS_SHARE:
+        draft.pieces.append(("\n", ""))
+        _lines(draft, book.capitals, 1)
+    heading = section.headings[int(chance.random() * len(section.headings))]
+    layouts = (f"\n{heading.upper()}\n", f"\n{heading}:\n", f"\n{heading}: ", f"\n{heading.upper()}:\n")
+    listed = section.itemised and style.heading != 2
+    draft.pieces.append((layouts[style.heading], ""))
+    count = 1 + int(chance.random() * (1.5 + 3.5 * style.size))
+    for number, line in enumerate(chance.sample(section.lines, count), start=1):
+        if listed:
+            draft.pieces.append((style.bullet.replace("#", str(number)), ""))
+        sentence(draft, line)
+        if listed:
+            draft.pieces.append(("\n", ""))
+        elif section.itemised:
+            draft.end_with("." + ("\n" if number == count else " "))
+        else:
+            draft.pieces.append(("\n" if number == count else style.separator, ""))
+
+
+def _lines(draft: Draft, lines: tuple[Line, ...], count: int) -> None:
+    for line in draft.chance.sample(lines, min(count, len(lines))):
+        sentence(draft, line)
+        draft.pieces.append(("\n", ""))
+
+
+def _odd(pieces: list[Piece], style: Style, kind: str, chance: random.Random) -> list[Piece]:
+    """Piece by piece, so that spans stay exact whatever happens to lengths."""
+    if style.decomposed == kind:
+        pieces = [(unicodedata.normalize("NFD", text), label) for text, label in pieces]
+    if style.no_break:
+        pieces = [(text.replace(" ", "\u00a0", 1) if chance.random() < 0.1 else text, label) for text, label in pieces]
+    return pieces
+
+
+def _document(name: str, language: str, pieces: list[Piece], *, crlf: bool) -> Document:
+    if crlf:
+        pieces = [(text.replace("\n", "\r\n"), label) for text, label in pieces]
+    entities, position = [], 0
+    for text, label in pieces:
+        end = position + len(text)
+        if label:
+            entities.append(Entity(label, position, end, text))
+        position = end
+    return Document(name, "".join([text for text, _ in pieces]), tuple(entities), language)

@@ -1,0 +1,159 @@
+"""lexicons/{language}.yaml -> Lexicon: the words, grammar and templates of one language.
+
+How a lexicon file is read:
+- lists are `; `-separated text, templates one a line;
+- `terms.<type>.<class>` holds terms of one grammatical class (gender, number: what the language's articles depend on);
+  a second word in the key makes them also a pool of that name (`test`, `act`: procedures that examine, that treat);
+  a term is `form | form | ...` in the order of `forms`, one form standing for all; `#name` behind it allows an ending;
+- `endings.<name>` are qualifiers that belong to the mention (`grade II`, `left`);
+- `before.<name>.<class>` are words that agree with the class and stay outside the mention (articles, adjectives);
+- `euphony` changes the words before a term by its first letters (Spanish `y` -> `e`);
+- templates are explained in templates.py.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from enigma_tasks.documents import EntityType
+
+FOLDER = Path(__file__).parent / "lexicons"
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One disease, procedure or symptom."""
+
+    label: str
+    kind: str
+    """The grammatical class, a key of `before.<name>`."""
+    pool: str
+    """A smaller set that templates may draw from, or nothing."""
+    forms: tuple[str, ...]
+    endings: tuple[str, ...] = ()
+
+    @property
+    def lemma(self) -> str:
+        """The first form, which names the term."""
+        return self.forms[0]
+
+
+@dataclass(frozen=True, slots=True)
+class SectionSource:
+    """A kind of section: its possible headings and its templates."""
+
+    headings: tuple[str, ...]
+    lines: tuple[str, ...]
+    itemised: bool
+    """A list with one template an item, not a paragraph."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lexicon:
+    """What lexicons/{language}.yaml says."""
+
+    language: str
+    decimal: str
+    months: tuple[str, ...]
+    dates: tuple[str, ...]
+    forms: tuple[str, ...]
+    terms: dict[str, tuple[Term, ...]]
+    """Label or pool -> terms, the frequent ones first."""
+    pairs: dict[str, tuple[tuple[str, str], ...]]
+    """Label -> (long form, abbreviation)."""
+    before: dict[str, dict[str, str]]
+    euphony: tuple[tuple[str, str, tuple[str, ...], tuple[str, ...]], ...]
+    """(written, changed, before these first letters, but not before these)."""
+    lists: dict[str, tuple[str, ...]]
+    sections: dict[str, SectionSource]
+    header: tuple[str, ...]
+    footer: tuple[str, ...]
+    capitals: tuple[str, ...]
+    """Lines written in capitals that hold a mention."""
+    copied: tuple[str, ...]
+    """What introduces a paragraph copied forward."""
+
+
+def languages() -> tuple[str, ...]:
+    """The languages that have a lexicon, sorted."""
+    return tuple(sorted(p.stem for p in FOLDER.glob("*.yaml")))
+
+
+@functools.cache
+def load_lexicon(language: str) -> Lexicon:
+    """Read one lexicon file. Raises FileNotFoundError, KeyError or ValueError when it is missing or malformed."""
+    tree: dict[str, Any] = yaml.safe_load((FOLDER / f"{language}.yaml").read_text(encoding="utf-8"))
+    forms = _items(tree.get("forms", "plain"))
+    endings = {name: _items(text) for name, text in tree["endings"].items()}
+    return Lexicon(
+        language=language,
+        decimal=tree["decimal"],
+        months=_items(tree["months"]),
+        dates=_lines(tree["dates"]),
+        forms=forms,
+        terms=_pools({t.label: _terms(t.label, tree["terms"][t.value], len(forms), endings) for t in EntityType}),
+        pairs={t.label: _pairs(tree["pairs"][t.value]) for t in EntityType},
+        before=tree["before"],
+        euphony=tuple(
+            (written, rule["as"], tuple(rule["before"].split()), tuple(rule.get("except", "").split()))
+            for written, rule in tree.get("euphony", {}).items()
+        ),
+        lists={name: _items(text) for name, text in tree["lists"].items()},
+        sections={
+            kind: SectionSource(_items(s["headings"]), _lines(s["lines"]), bool(s.get("itemised", False)))
+            for kind, s in tree["sections"].items()
+        },
+        header=_lines(tree["header"]),
+        footer=_lines(tree["footer"]),
+        capitals=_lines(tree["capitals"]),
+        copied=_lines(tree["copied"]),
+    )
+
+
+def _terms(
+    label: str, classes: dict[str, str], form_count: int, endings: dict[str, tuple[str, ...]]
+) -> list[list[Term]]:
+    """The terms of one type, class by class."""
+    by_class = []
+    for key, text in classes.items():
+        kind, _, pool = key.partition(" ")
+        terms = []
+        for item in _items(text):
+            words, _, ending = item.partition(" #")
+            forms = tuple(f.strip() for f in words.split("|"))
+            if len(forms) not in {1, form_count}:
+                raise ValueError(f"{forms[0]}: {len(forms)} forms instead of 1 or {form_count}")
+            forms = forms if len(forms) == form_count else forms * form_count
+            terms.append(Term(label, kind, pool, forms, endings[ending] if ending else ()))
+        by_class.append(terms)
+    return by_class
+
+
+def _pools(terms: dict[str, list[list[Term]]]) -> dict[str, tuple[Term, ...]]:
+    """Label or pool name -> terms; classes take turns, since the generator prefers the terms that come first."""
+    pools: dict[str, list[Term]] = {}
+    for label, by_class in terms.items():
+        for nth in itertools.zip_longest(*by_class):
+            for term in filter(None, nth):
+                for name in filter(None, (label, term.pool)):
+                    pools.setdefault(name, []).append(term)
+    return {name: tuple(pool) for name, pool in pools.items()}
+
+
+def _pairs(text: str) -> tuple[tuple[str, str], ...]:
+    pairs = (item.split(" = ") for item in _items(text))
+    return tuple((long, short) for long, short in pairs)
+
+
+def _items(text: str) -> tuple[str, ...]:
+    return tuple(" ".join(item.split()) for item in text.split(";") if item.strip())
+
+
+def _lines(text: str) -> tuple[str, ...]:
+    return tuple(line.strip() for line in text.splitlines() if line.strip())
