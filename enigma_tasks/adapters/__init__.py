@@ -1,0 +1,1 @@
+"""One third-party service per module, imported nowhere else."""

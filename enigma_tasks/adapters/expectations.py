@@ -1,0 +1,121 @@
+"""Tables of booleans -> verdicts by Great Expectations, and its Data Docs as a folder.
+
+A frame holds one column a rule, true where a row keeps it, and nothing else: no result, log or page can quote a text.
+Great Expectations 1.x has no stores on S3 any more, so its pages are built in a folder that the caller copies.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import great_expectations as gx
+import pandas as pd
+from great_expectations.data_context.types.base import ProgressBarsConfig
+from great_expectations.expectations import ExpectColumnValuesToBeInSet
+
+from enigma_tasks.errors import ServiceError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from enigma_tasks.gold.rules import Table
+
+# its log lines are of every size and may quote values; what matters is in the verdicts
+_log = logging.getLogger("great_expectations")
+_log.addHandler(logging.NullHandler())
+_log.propagate = False
+
+SITE = "data_docs"
+_ELSEWHERE = re.compile(
+    r"<script\b[^>]*\bsrc=[\"']?https?:[^>]*>\s*</script>|<(?:link|img)\b[^>]*\b(?:href|src)=[\"']?https?:[^>]*>",
+    re.IGNORECASE,
+)
+_STYLE = (
+    "<style>body{font-family:sans-serif;margin:1rem}td,th{padding:.2rem .6rem;text-align:left}.modal{display:none}"
+    "</style>"
+)
+
+
+class BrokenCheckError(ServiceError):
+    """A check itself failed, so nothing is known of the data.
+
+    A service error and exit code 3, because 1 would say that the data is bad and would send it to quarantine.
+    """
+
+
+def judge(tables: Sequence[Table], data_docs: Path | None = None) -> dict[tuple[str, str], bool]:
+    """(table, rule) -> whether the share of rows that keep the rule is at least 1 - tolerance.
+
+    Args:
+        tables: a suite is made of each.
+        data_docs: an absent folder to build the pages in.
+
+    Raises:
+        BrokenCheckError: Great Expectations could not evaluate a rule, or answered for other rules than it was asked.
+    """
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = ProgressBarsConfig(globally=False)
+    for site in list(context.get_site_names()):
+        context.delete_data_docs_site(site)
+    if data_docs is not None:
+        store = {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(data_docs)}
+        index = {"class_name": "DefaultSiteIndexBuilder"}
+        site_config = {"class_name": "SiteBuilder", "store_backend": store, "site_index_builder": index}
+        context.add_data_docs_site(SITE, site_config)
+    source = context.data_sources.add_pandas("gold")
+    verdicts: dict[tuple[str, str], bool] = {}
+    for table in tables:
+        batch = source.add_dataframe_asset(table.name).add_batch_definition_whole_dataframe("all")
+        suite = context.suites.add(gx.ExpectationSuite(name=table.name, expectations=_expectations(table)))
+        definition = gx.ValidationDefinition(name=table.name, data=batch, suite=suite)
+        result = context.validation_definitions.add(definition).run(
+            batch_parameters={"dataframe": pd.DataFrame(table.sound)},
+            result_format="BOOLEAN_ONLY",
+            run_id=gx.RunIdentifier(run_name="validate"),
+        )
+        found = {_verdict(table, r) for r in result.results}
+        if {rule for rule, _ in found} != set(table.rules) or len(result.results) != len(table.rules):
+            raise BrokenCheckError(f"{table.name}: the suite did not answer for every rule")
+        verdicts.update({(table.name, rule): passed for rule, passed in found})
+    if data_docs is not None:
+        context.build_data_docs([SITE])
+        _keep_to_itself(data_docs)
+    return verdicts
+
+
+def _expectations(table: Table) -> list[Any]:
+    return [
+        ExpectColumnValuesToBeInSet(
+            column=rule,
+            value_set=[True],
+            mostly=1 - params.tolerance,
+            severity="critical" if params.severity == "error" else "warning",
+            description=f"{table.sound[rule].count(False)} of {len(table.rows)} break {rule}; "
+            f"{params.tolerance:.2%} may ({params.severity})",
+        )
+        for rule, params in table.rules.items()
+    ]
+
+
+def _verdict(table: Table, result: Any) -> tuple[str, bool]:
+    """The rule and whether it is kept. An exception in a metric looks like a failed rule but for `exception_info`."""
+    rule = str(result.expectation_config.kwargs["column"])
+    info = result.exception_info or {}
+    # one flat dictionary where all went well, else one for each metric that raised
+    nested = [v for v in info.values() if isinstance(v, dict)]
+    if any(i.get("raised_exception") for i in [info, *nested]):
+        raise BrokenCheckError(f"{table.name}: {rule} could not be evaluated")
+    return rule, bool(result.success)
+
+
+def _keep_to_itself(pages: Path) -> None:
+    """Make the pages load nothing from elsewhere: a hospital's browser tells no one that they were opened."""
+    for page in pages.rglob("*.html"):
+        html = _ELSEWHERE.sub("", page.read_text(encoding="utf-8"))
+        page.write_text(html.replace("</head>", f"{_STYLE}</head>", 1), encoding="utf-8")
+    for pictures in ("images", "fonts"):
+        shutil.rmtree(pages / "static" / pictures, ignore_errors=True)

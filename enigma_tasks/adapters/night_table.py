@@ -1,0 +1,213 @@
+"""The night tables (Delta Lake by the deltalake package): rows in, one commit a night; rows and what is done out."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
+from deltalake.exceptions import DeltaError, TableNotFoundError
+
+from enigma_tasks.config import load_s3_settings
+from enigma_tasks.errors import ServiceError
+from enigma_tasks.notes.done import Done, FingerprintSet, fingerprint
+from enigma_tasks.notes.references import TRANSIENT, holds_records
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Iterator, Sequence
+
+log = logging.getLogger(__name__)
+
+NOTES, SPANS = "notes", "spans"
+ROW_GROUP = 65_536
+"""Rows: what the writer holds in memory."""
+FILE_BYTES = 64 * 1024 * 1024
+
+_IDENTITY = [
+    pa.field("batch_id", pa.string(), nullable=False),
+    pa.field("bucket", pa.string(), nullable=False),
+    pa.field("key", pa.string(), nullable=False),
+    pa.field("record_id", pa.string()),
+    pa.field("note_id", pa.string(), nullable=False),
+    pa.field("version", pa.string(), nullable=False),
+]
+SCHEMAS: dict[str, Any] = {
+    NOTES: pa.schema(
+        [
+            *_IDENTITY,
+            pa.field("object_version", pa.string(), nullable=False),
+            pa.field("object_whole", pa.bool_(), nullable=False),
+            pa.field("line", pa.int64()),
+            pa.field("language", pa.string()),
+            pa.field("language_source", pa.string()),
+            pa.field("drop_date", pa.date32()),
+            pa.field("outcome", pa.string(), nullable=False),
+            pa.field("rule", pa.string()),
+            pa.field("rule_offset", pa.int64()),
+            pa.field("size_bytes", pa.int64(), nullable=False),
+            pa.field("characters", pa.int64()),
+            pa.field("characters_read", pa.int64()),
+            pa.field("entities", pa.int64()),
+            pa.field("models", pa.string()),
+            pa.field("planned_at", pa.timestamp("us", tz="UTC"), nullable=False),
+        ]
+    ),
+    SPANS: pa.schema(
+        [
+            *_IDENTITY,
+            pa.field("language", pa.string(), nullable=False),
+            pa.field("label", pa.string(), nullable=False),
+            pa.field("char_start", pa.int64(), nullable=False),
+            pa.field("char_end", pa.int64(), nullable=False),
+            pa.field("text", pa.string(), nullable=False),
+            pa.field("score", pa.float32()),
+            pa.field("model", pa.string(), nullable=False),
+            pa.field("nlp_date", pa.date32(), nullable=False),
+        ]
+    ),
+}
+
+
+def commit(tables_uri: str, table: str, reader: Any, batch_id: str) -> bool:
+    """Append a stream of record batches as the night's one commit; False when the night is in the table already.
+
+    The commit carries the transaction (batch id, 1), so that a second call finds it and two at once cannot both win.
+
+    Raises:
+        ServiceError: the store or the commit failed; nothing of the night is visible, or all of it.
+    """
+    delta = _created(tables_uri, table)
+    with _typed(f"commit {table}"):
+        if delta.transaction_version(batch_id) is not None:
+            return False
+        write_deltalake(
+            delta,
+            reader,
+            mode="append",
+            target_file_size=FILE_BYTES,
+            writer_properties=WriterProperties(compression="ZSTD", max_row_group_size=ROW_GROUP),
+            commit_properties=CommitProperties(
+                custom_metadata={"batch_id": batch_id}, app_transactions=[Transaction(batch_id, 1)]
+            ),
+        )
+    return True
+
+
+def read_history(tables_uri: str, table: str, bucket: str, key: str) -> list[dict[str, Any]]:
+    """Every night's rows of one object, as `notes` or `spans` has them."""
+    keep = (ds.field("bucket") == bucket) & (ds.field("key") == key)
+    return [row for b in _batches(tables_uri, table, SCHEMAS[table].names, keep) for row in b.to_pylist()]
+
+
+def is_committed(tables_uri: str, table: str, batch_id: str) -> bool:
+    """Is the night in the table? False, too, where there is no table. Raises ServiceError."""
+    delta = _opened(tables_uri, table)
+    return delta is not None and delta.transaction_version(batch_id) is not None
+
+
+def read_notes(tables_uri: str, batch_id: str | None = None, columns: Sequence[str] | None = None) -> Any:
+    """Rows of `notes` as a pyarrow Table, of one night or all; empty, with the schema, where there is no table."""
+    return _read(tables_uri, NOTES, batch_id, columns)
+
+
+def read_spans(tables_uri: str, batch_id: str | None = None, columns: Sequence[str] | None = None) -> Any:
+    """Rows of `spans`, as `read_notes`."""
+    return _read(tables_uri, SPANS, batch_id, columns)
+
+
+def read_done(tables_uri: str, except_batch: str | None = None) -> Done:
+    """What the notes table says is annotated or quarantined, by any night but `except_batch`.
+
+    Rows of a transient rule (gone or changed while a night ran) are no outcome of the note's text: should that very
+    version be listed again, it is annotated. Streams the table: 16 bytes a note are kept.
+    """
+    columns = ["bucket", "key", "record_id", "version", "object_version", "object_whole", "rule"]
+    keep = None if except_batch is None else ds.field("batch_id") != except_batch
+    notes = bytearray()
+    whole: set[bytes] = set()
+    torn: set[bytes] = set()
+    for batch in _batches(tables_uri, NOTES, columns, keep):
+        for bucket, key, record_id, version, object_version, object_whole, rule in zip(
+            *(column.to_pylist() for column in batch.columns), strict=True
+        ):
+            if rule not in TRANSIENT:
+                notes += fingerprint((bucket, key, record_id or "", version))
+            if holds_records(key):
+                if rule in TRANSIENT:
+                    torn.add(fingerprint((bucket, key, object_version)))
+                elif object_whole:
+                    whole.add(fingerprint((bucket, key, object_version)))
+    return Done(FingerprintSet(notes), FingerprintSet(b"".join(whole - torn)))
+
+
+def read_newer(tables_uri: str, planned_time: dt.datetime) -> FingerprintSet:
+    """(bucket, key, record id or "") of the notes that a night planned later has annotated."""
+    keep = (ds.field("planned_at") > planned_time) & (ds.field("outcome") == "annotated")
+    found = bytearray()
+    for batch in _batches(tables_uri, NOTES, ["bucket", "key", "record_id"], keep):
+        for bucket, key, record_id in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+            found += fingerprint((bucket, key, record_id or ""))
+    return FingerprintSet(found)
+
+
+def storage_options() -> dict[str, str]:
+    """The same store for delta-rs as for boto3; credentials come from the environment or the machine's role."""
+    s3 = load_s3_settings()
+    options = {"aws_region": s3.region, "aws_conditional_put": "etag", "timeout": "60s", "connect_timeout": "10s"}
+    if s3.endpoint:
+        options |= {
+            "aws_endpoint": s3.endpoint,
+            "aws_allow_http": str(s3.endpoint.startswith("http://")).lower(),
+            "aws_virtual_hosted_style_request": str(s3.addressing == "virtual").lower(),
+        }
+    return options
+
+
+def _created(tables_uri: str, table: str) -> Any:
+    """The table, made with its schema when there is none."""
+    with _typed(f"create {table}"):
+        return DeltaTable.create(
+            f"{tables_uri}/{table}",
+            SCHEMAS[table],
+            mode="ignore",
+            name=f"enigma_{table}",
+            storage_options=storage_options(),
+        )
+
+
+def _opened(tables_uri: str, table: str) -> Any | None:
+    with _typed(f"open {table}"):
+        try:
+            return DeltaTable(f"{tables_uri}/{table}", storage_options=storage_options())
+        except TableNotFoundError:
+            return None
+
+
+def _batches(tables_uri: str, table: str, columns: Sequence[str], keep: Any) -> Iterator[Any]:
+    delta = _opened(tables_uri, table)
+    if delta is None:
+        return
+    with _typed(f"read {table}"):
+        yield from delta.to_pyarrow_dataset().scanner(columns=list(columns), filter=keep).to_batches()
+
+
+def _read(tables_uri: str, table: str, batch_id: str | None, columns: Sequence[str] | None) -> Any:
+    schema = SCHEMAS[table]
+    wanted = list(columns) if columns is not None else schema.names
+    keep = None if batch_id is None else ds.field("batch_id") == batch_id
+    empty = pa.schema([schema.field(name) for name in wanted])
+    batches = [b.cast(empty) for b in _batches(tables_uri, table, wanted, keep)]
+    return pa.Table.from_batches(batches, empty)
+
+
+@contextmanager
+def _typed(operation: str) -> Iterator[None]:
+    """delta-rs's and Arrow's errors -> ServiceError; their messages may quote values, so only the kind is kept."""
+    try:
+        yield
+    except (DeltaError, pa.ArrowException, OSError) as error:
+        raise ServiceError(f"night table: {operation}: {type(error).__name__}") from None

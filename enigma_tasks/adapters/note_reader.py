@@ -1,0 +1,90 @@
+"""Planned notes -> their texts, read ahead on threads: references in; (reference, text) or refusals out."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+from enigma_tasks.errors import DataError, ObjectChanged, ObjectMissing
+from enigma_tasks.notes.records import texts
+from enigma_tasks.notes.references import NoteRef, Refused, Rule, text_of_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from enigma_tasks.adapters.object_store import ObjectStore
+
+
+def read_notes(
+    store: ObjectStore, notes: Iterable[NoteRef], max_bytes: int, threads: int
+) -> Iterator[tuple[NoteRef, str] | Refused]:
+    """Every note's text, or the rule that it breaks; in order, but for records of a file that changed meanwhile.
+
+    Raises:
+        ServiceError: the store, after retries. A missing or changed object is a refusal.
+    """
+    for is_record, group in itertools.groupby(notes, key=lambda n: n.record_id is not None):
+        if not is_record:
+            yield from _texts(store, group, max_bytes, threads)
+            continue
+        for _, records in itertools.groupby(group, key=lambda n: n.uri):
+            yield from _records(store, list(records), max_bytes)
+
+
+def chunks(
+    items: Iterable[tuple[NoteRef, str] | Refused], notes: int, characters: int
+) -> Iterator[list[tuple[NoteRef, str] | Refused]]:
+    """Lists of at most `notes` items; a list ends when its texts have `characters` together."""
+    chunk: list[tuple[NoteRef, str] | Refused] = []
+    held = 0
+    for item in items:
+        chunk.append(item)
+        held += 0 if isinstance(item, Refused) else len(item[1])
+        if len(chunk) >= notes or held >= characters:
+            yield chunk
+            chunk, held = [], 0
+    if chunk:
+        yield chunk
+
+
+def _texts(
+    store: ObjectStore, notes: Iterable[NoteRef], max_bytes: int, threads: int
+) -> Iterator[tuple[NoteRef, str] | Refused]:
+    listed, asked = itertools.tee(notes)
+    fetched = store.get_many(((n.uri, n.object_version) for n in asked), threads)
+    for note, item in zip(listed, fetched, strict=True):
+        if item.data is None:
+            yield Refused(note, rule_of(item.error))
+            continue
+        try:
+            yield note, text_of_bytes(note.record, item.data, max_bytes)
+        except DataError as error:
+            yield Refused(note, Rule(error.rule), error.offset)
+
+
+def _records(store: ObjectStore, notes: list[NoteRef], max_bytes: int) -> Iterator[tuple[NoteRef, str] | Refused]:
+    """The planned lines of one file. A record's version is its line: a file that only grew still has them all."""
+    wanted = {n.version: n for n in notes}
+    first = notes[0]
+    rule = Rule.CHANGED
+    for etag, start in ((first.object_version, first.line_start or 0), (None, 0)):
+        try:
+            with store.open_stream(first.uri, etag, start) as stream:
+                for version, text in texts(stream, first.key, wanted.keys(), max_bytes):
+                    note = wanted.pop(version)
+                    if isinstance(text, DataError):  # notes.max_bytes was lowered since the plan
+                        yield Refused(note, Rule(text.rule), text.offset)
+                    else:
+                        yield note, text
+        except ObjectChanged:
+            continue
+        except ObjectMissing:
+            rule = Rule.MISSING
+        break
+    for note in wanted.values():
+        yield Refused(note, rule)
+
+
+def rule_of(error: Exception | None) -> Rule:
+    """What happened to the object since it was listed."""
+    return Rule.CHANGED if isinstance(error, ObjectChanged) else Rule.MISSING

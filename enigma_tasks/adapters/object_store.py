@@ -1,0 +1,285 @@
+"""S3 through boto3: `s3://bucket/key` URIs and bytes in; bytes, listings and typed errors out."""
+
+from __future__ import annotations
+
+import functools
+import io
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from enigma_tasks.config import load_s3_settings
+from enigma_tasks.errors import ObjectChanged, ObjectMissing, ServiceError, UsageError
+from enigma_tasks.threads import in_order
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from datetime import datetime
+    from pathlib import Path
+
+    from mypy_boto3_s3 import S3Client
+
+THREADS = 16
+POOL_CONNECTIONS = 64
+STREAM_CHUNK = 4 * 1024 * 1024
+"""Bytes of one ranged read of a stream."""
+ATTEMPTS = 5
+"""For what botocore does not retry: a body that breaks off, and the 409 of a race between conditional writes."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectInfo:
+    """One line of a listing."""
+
+    bucket: str
+    key: str
+    etag: str
+    size: int
+    last_modified: datetime
+
+    @property
+    def uri(self) -> str:
+        """`s3://bucket/key`."""
+        return f"s3://{self.bucket}/{self.key}"
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What `get_many` gives for one URI: its bytes, or why there are none."""
+
+    uri: str
+    data: bytes | None
+    error: ObjectMissing | ObjectChanged | None = None
+
+
+def split_uri(uri: str) -> tuple[str, str]:
+    """`s3://bucket/a/b` -> (bucket, `a/b`); the key is taken literally, with its `%`, `#` and `?`."""
+    scheme, _, rest = uri.partition("://")
+    bucket, _, key = rest.partition("/")
+    if scheme != "s3" or not bucket:
+        raise UsageError("an object's URI is s3://bucket/key")
+    return bucket, key
+
+
+@functools.cache
+def _client() -> S3Client:
+    """One client a process: clients are safe to share among threads, making them is not."""
+    s3 = load_s3_settings()
+    config = Config(
+        region_name=s3.region,
+        request_checksum_calculation=s3.checksums,
+        response_checksum_validation=s3.checksums,
+        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+        connect_timeout=10,
+        read_timeout=60,
+        max_pool_connections=POOL_CONNECTIONS,
+        s3={"addressing_style": s3.addressing},
+    )
+    return boto3.client("s3", endpoint_url=s3.endpoint, config=config)
+
+
+def forget_client() -> None:
+    """Make the next ObjectStore read the environment again (tests that change it)."""
+    _client.cache_clear()
+
+
+class ObjectStore:
+    """Objects by URI. Safe among threads.
+
+    Raises, from every method:
+        ObjectMissing, ObjectChanged: as the method says.
+        ServiceError: unreachable, refused, or still failing after retries; names bucket and operation.
+    """
+
+    def __init__(self) -> None:
+        self._s3 = _client()
+
+    def get(self, uri: str, if_match: str | None = None) -> bytes:
+        """The whole object. Raises ObjectMissing; ObjectChanged when its ETag is not `if_match`."""
+        return self._get(uri, if_match, None)
+
+    def put(self, uri: str, data: bytes, content_type: str = "application/octet-stream") -> None:
+        """Write one object, over what was there."""
+        bucket, key = split_uri(uri)
+        with _typed("PutObject", bucket, key):
+            self._s3.put_object(Bucket=bucket, Key=key, Body=data, ContentType=content_type)
+
+    def put_if_absent(self, uri: str, data: bytes, content_type: str = "application/json") -> bool:
+        """Create the object; False when another writer's is already there.
+
+        A lost reply makes the retry meet its own object, so what is there is read and equal bytes count as written.
+        """
+        bucket, key = split_uri(uri)
+        for attempt in range(ATTEMPTS):
+            try:
+                with _typed("PutObject", bucket, key):
+                    self._s3.put_object(Bucket=bucket, Key=key, Body=data, ContentType=content_type, IfNoneMatch="*")
+            except ObjectChanged:
+                try:
+                    return self.get(uri) == data
+                except ObjectMissing:
+                    pass  # deleted between the two calls: try to create it again
+            except _ConflictError:
+                pass
+            else:
+                return True
+            time.sleep(0.1 * 2**attempt)
+        raise ServiceError(f"s3 bucket {bucket}: PutObject: conflicting writes did not settle")
+
+    def put_many(self, objects: Iterable[tuple[str, bytes]], threads: int = THREADS) -> int:
+        """Write many objects; the iterable is drawn from as threads become free. Returns how many."""
+        return sum(1 for _ in in_order(lambda pair: self.put(*pair), objects, threads))
+
+    def get_many(self, objects: Iterable[tuple[str, str | None]], threads: int = THREADS) -> Iterator[Fetched]:
+        """Read many (uri, if_match) pairs, in their order, at most a few per thread ahead of the caller."""
+        return in_order(self._fetched, objects, threads)
+
+    def list(self, prefix_uri: str) -> Iterator[ObjectInfo]:
+        """Every object whose URI starts with `prefix_uri`, in the store's order (UTF-8 bytes of the key)."""
+        bucket, prefix = split_uri(prefix_uri)
+        with _typed("ListObjectsV2", bucket, prefix):
+            for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+                for item in page.get("Contents", ()):
+                    yield ObjectInfo(bucket, item["Key"], item["ETag"].strip('"'), item["Size"], item["LastModified"])
+
+    def exists(self, uri: str) -> bool:
+        """Is there such an object?"""
+        return self.head(uri) is not None
+
+    def head(self, uri: str) -> ObjectInfo | None:
+        """The listing line of one object, or None."""
+        bucket, key = split_uri(uri)
+        try:
+            with _typed("HeadObject", bucket, key):
+                reply = self._s3.head_object(Bucket=bucket, Key=key)
+        except ObjectMissing:
+            return None
+        return ObjectInfo(bucket, key, reply["ETag"].strip('"'), reply["ContentLength"], reply["LastModified"])
+
+    def delete_many(self, uris: Iterable[str], threads: int = THREADS) -> int:
+        """Delete objects one request each: bulk deletion needs an MD5 header on some stores and lacks it here."""
+
+        def delete(uri: str) -> None:
+            bucket, key = split_uri(uri)
+            with _typed("DeleteObject", bucket, key):
+                self._s3.delete_object(Bucket=bucket, Key=key)
+
+        return sum(1 for _ in in_order(delete, uris, threads))
+
+    def upload(self, path: Path, uri: str) -> None:
+        """A local file, in parts where it is large. Not conditional: never for a commit marker."""
+        bucket, key = split_uri(uri)
+        with _typed("UploadFile", bucket, key):
+            self._s3.upload_file(str(path), bucket, key)
+
+    def download(self, uri: str, path: Path) -> None:
+        """Into a local file, in parts where it is large; the folder must exist. Raises ObjectMissing."""
+        bucket, key = split_uri(uri)
+        with _typed("DownloadFile", bucket, key):
+            self._s3.download_file(bucket, key, str(path))
+
+    def open_stream(self, uri: str, if_match: str | None = None, start: int = 0) -> BinaryIO:
+        """A readable binary stream from byte `start` on, a few megabytes a request; a broken connection is resumed.
+
+        Without `if_match` it is pinned to the ETag seen at opening. Reading raises ObjectChanged when the object is
+        written over in between. Raises ObjectMissing.
+        """
+        info = self.head(uri)
+        if info is None:
+            raise ObjectMissing(f"s3 object {uri}: missing")
+        if if_match is not None and if_match.strip('"') != info.etag:
+            raise ObjectChanged(f"s3 object {uri}: changed")
+        return cast("BinaryIO", io.BufferedReader(_RangedReader(self, info, start), STREAM_CHUNK))
+
+    def ensure_bucket(self, uri: str) -> None:
+        """Create the bucket of `uri` when there is none."""
+        bucket, _ = split_uri(uri)
+        try:
+            with _typed("HeadBucket", bucket):
+                self._s3.head_bucket(Bucket=bucket)
+        except ObjectMissing:
+            region = load_s3_settings().region
+            extra: Any = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+            with _typed("CreateBucket", bucket):
+                self._s3.create_bucket(Bucket=bucket, **extra)
+
+    def read_range(self, info: ObjectInfo, start: int, length: int) -> bytes:
+        """Bytes [start, start + length) of exactly the version that `info` names."""
+        return self._get(info.uri, info.etag, f"bytes={start}-{start + length - 1}")
+
+    def _fetched(self, pair: tuple[str, str | None]) -> Fetched:
+        uri, if_match = pair
+        try:
+            return Fetched(uri, self.get(uri, if_match))
+        except (ObjectMissing, ObjectChanged) as error:
+            return Fetched(uri, None, error)
+
+    def _get(self, uri: str, if_match: str | None, byte_range: str | None) -> bytes:
+        bucket, key = split_uri(uri)
+        extra: Any = {}
+        if if_match is not None:
+            extra["IfMatch"] = if_match if if_match.startswith('"') else f'"{if_match}"'
+        if byte_range is not None:
+            extra["Range"] = byte_range
+        for attempt in range(ATTEMPTS):
+            with _typed("GetObject", bucket, key):
+                body = self._s3.get_object(Bucket=bucket, Key=key, **extra)["Body"]
+                try:
+                    return body.read()
+                except BotoCoreError:  # the connection broke inside the body: botocore retries requests only
+                    if attempt == ATTEMPTS - 1:
+                        raise
+                finally:
+                    body.close()
+            time.sleep(0.1 * 2**attempt)
+        raise AssertionError("unreachable")
+
+
+class _RangedReader(io.RawIOBase):
+    """An object as a raw stream of ranged reads."""
+
+    def __init__(self, store: ObjectStore, info: ObjectInfo, start: int) -> None:
+        self._store = store
+        self._info = info
+        self._position = start
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        length = min(len(buffer), self._info.size - self._position)
+        if length <= 0:
+            return 0
+        data = self._store.read_range(self._info, self._position, length)
+        buffer[: len(data)] = data
+        self._position += len(data)
+        return len(data)
+
+
+class _ConflictError(ServiceError):
+    """409 ConditionalRequestConflict: two conditional writes met; asked again, the store decides."""
+
+
+@contextmanager
+def _typed(operation: str, bucket: str, key: str = "") -> Iterator[None]:
+    """botocore's errors -> ours."""
+    where = f"s3 bucket {bucket}: {operation}" + (f" {key}" if key else "")
+    try:
+        yield
+    except ClientError as error:
+        code = str(error.response.get("Error", {}).get("Code", ""))
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+        if code in {"NoSuchKey", "NoSuchBucket", "404", "NotFound"}:
+            raise ObjectMissing(f"{where}: missing") from error
+        if code in {"PreconditionFailed", "412"} or status == 412:
+            raise ObjectChanged(f"{where}: not the expected version") from error
+        if code in {"ConditionalRequestConflict", "409"}:
+            raise _ConflictError(f"{where}: conflict") from error
+        raise ServiceError(f"{where}: {code or status}") from error
+    except (BotoCoreError, boto3.exceptions.Boto3Error) as error:
+        raise ServiceError(f"{where}: {type(error).__name__}") from error

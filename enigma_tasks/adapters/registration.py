@@ -1,0 +1,75 @@
+"""One new version in MLflow: an ensemble folder -> a run, its pyfunc artifact and the version's number."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import warnings
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import mlflow
+from mlflow.exceptions import MlflowException
+from mlflow.models import ModelSignature
+from mlflow.pyfunc import log_model
+from mlflow.types import ColSpec, DataType, Schema
+
+from enigma_tasks.artifacts import ENSEMBLE_ARTIFACT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mlflow import MlflowClient
+
+EXPERIMENT = "enigma"
+MODEL_CODE = Path(__file__).with_name("registered_ensemble.py")
+SERVED_WITH = ("enigma-tasks", "mlflow", "numpy", "safetensors", "tokenizers", "torch", "transformers")
+"""What a registered version says it needs. Written out: MLflow's own inference runs the model and asks the network."""
+
+
+def new_version(
+    client: MlflowClient, name: str, folder: Path, tags: Mapping[str, str], metrics: Mapping[str, float]
+) -> str:
+    """Log the folder in a run, then create the version with all its tags in one call."""
+    experiment = mlflow.set_experiment(EXPERIMENT)
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        warnings.catch_warnings(record=True),  # asks for an example of the input, and that would be a note
+        mlflow.start_run(experiment_id=experiment.experiment_id, run_name=name) as run,
+    ):
+        artifact = Path(scratch) / ENSEMBLE_ARTIFACT
+        shutil.copytree(folder, artifact)  # MLflow names the artifact after its folder, and follows no link
+        client.log_batch(run.info.run_id, params=[mlflow.entities.Param(k, v) for k, v in sorted(tags.items())])
+        mlflow.log_metrics(dict(metrics))
+        logged = log_model(
+            name=ENSEMBLE_ARTIFACT,
+            python_model=str(MODEL_CODE),
+            artifacts={ENSEMBLE_ARTIFACT: str(artifact)},
+            signature=_signature(),
+            pip_requirements=[f"{library}=={metadata.version(library).partition('+')[0]}" for library in SERVED_WITH],
+        )
+    try:
+        client.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    version = client.create_model_version(
+        name, logged.model_uri, run_id=run.info.run_id, tags=dict(tags), model_id=logged.model_id
+    )
+    return str(version.version)
+
+
+def _signature() -> ModelSignature:
+    """Texts in, spans out."""
+    spans = {
+        "document": DataType.long,
+        "label": DataType.string,
+        "char_start": DataType.long,
+        "char_end": DataType.long,
+        "score": DataType.double,
+    }
+    return ModelSignature(
+        inputs=Schema([ColSpec(DataType.string)]),
+        outputs=Schema([ColSpec(kind, name) for name, kind in spans.items()]),
+    )

@@ -1,0 +1,138 @@
+"""Rows of the night tables in parquet files: outcomes in, files out; files in, record batches out."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Any, Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from enigma_tasks.adapters.night_table import NOTES, SCHEMAS, SPANS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from enigma_tasks.documents import Entity
+    from enigma_tasks.notes.plans import Plan
+    from enigma_tasks.notes.references import NoteRef, Refused
+
+BATCH_ROWS = 4096
+
+
+def models_of(plan: Plan, language: str) -> str:
+    """The night's models of one language: `enigma-es-disease/3,enigma-es-procedure/1`."""
+    return ",".join(sorted(model_names(plan, language).values()))
+
+
+def model_names(plan: Plan, language: str) -> dict[str, str]:
+    """Label -> `name/version` of the model that finds it."""
+    pins = plan.models.get(language, {})
+    return {entity.upper(): f"{pin['name']}/{pin['version']}" for entity, pin in pins.items()}
+
+
+def _identity(plan: Plan, note: NoteRef) -> dict[str, Any]:
+    return {
+        "batch_id": plan.batch_id,
+        "bucket": note.bucket,
+        "key": note.key,
+        "record_id": note.record_id,
+        "note_id": note.note_id,
+        "version": note.version,
+    }
+
+
+def _note_row(plan: Plan, note: NoteRef, outcome: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        **_identity(plan, note),
+        "object_version": note.object_version,
+        "object_whole": note.object_whole,
+        "line": note.line,
+        "language": note.language or None,
+        "language_source": note.language_source,
+        "drop_date": dt.date.fromisoformat(note.drop_date) if note.drop_date else None,
+        "size_bytes": note.size,
+        "planned_at": plan.planned_time,
+        **outcome,
+    }
+
+
+def quarantined_row(plan: Plan, refused: Refused) -> dict[str, Any]:
+    """The notes row of a refusal."""
+    outcome = {"outcome": "quarantined", "rule": refused.rule.value, "rule_offset": refused.offset}
+    return _note_row(plan, refused.note, outcome)
+
+
+def annotated_row(plan: Plan, note: NoteRef, text: str, characters_read: int, entities: int) -> dict[str, Any]:
+    """The notes row of an annotated note; lengths in code points."""
+    outcome = {
+        "outcome": "annotated",
+        "characters": len(text),
+        "characters_read": characters_read,
+        "entities": entities,
+        "models": models_of(plan, note.language),
+    }
+    return _note_row(plan, note, outcome)
+
+
+def span_rows(plan: Plan, note: NoteRef, entities: Iterable[Entity]) -> list[dict[str, Any]]:
+    """One spans row an entity."""
+    names, day = model_names(plan, note.language), plan.planned_time.date()
+    return [
+        {
+            **_identity(plan, note),
+            "language": note.language,
+            "label": e.label,
+            "char_start": e.char_start,
+            "char_end": e.char_end,
+            "text": e.text,
+            "score": e.score,
+            "model": names.get(e.label, ""),
+            "nlp_date": day,
+        }
+        for e in entities
+    ]
+
+
+def batch_of(table: str, rows: list[dict[str, Any]]) -> Any:
+    """Rows -> a record batch with the table's schema."""
+    return pa.RecordBatch.from_pylist(rows, schema=SCHEMAS[table])
+
+
+class ResultWriter:
+    """notes.parquet and spans.parquet of one attempt, written as the rows come."""
+
+    def __init__(self, folder: Path) -> None:
+        self.files = {table: folder / f"{table}.parquet" for table in (NOTES, SPANS)}
+        self.rows = dict.fromkeys(self.files, 0)
+        self._writers: dict[str, Any] = {}
+
+    def __enter__(self) -> Self:
+        self._writers = {
+            table: pq.ParquetWriter(path, SCHEMAS[table], compression="zstd") for table, path in self.files.items()
+        }
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for writer in self._writers.values():
+            writer.close()
+
+    def write(self, table: str, rows: list[dict[str, Any]]) -> None:
+        """Append rows, as one row group."""
+        if rows:
+            self._writers[table].write_batch(batch_of(table, rows))
+            self.rows[table] += len(rows)
+
+
+def read_batches(table: str, path: Path, columns: list[str] | None = None) -> Iterator[Any]:
+    """A result file, a few thousand rows at a time."""
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(BATCH_ROWS, columns=columns):
+            yield batch if columns else batch.cast(SCHEMAS[table])
+
+
+def identities(batch: Any) -> list[tuple[str, str, str, str]]:
+    """NoteRef.identity of every row."""
+    columns = [batch.column(name).to_pylist() for name in ("bucket", "key", "record_id", "version")]
+    return [(b, k, r or "", v) for b, k, r, v in zip(*columns, strict=True)]

@@ -1,0 +1,74 @@
+"""gzip from a stream that may be damaged: bytes in, every good byte out, then DamagedError."""
+
+from __future__ import annotations
+
+import io
+import zlib
+from typing import Any, BinaryIO, cast
+
+CHUNK = 64 * 1024
+
+
+class DamagedError(Exception):
+    """The compressed stream ends or goes wrong here; everything before it has been delivered."""
+
+
+def gunzip(stream: BinaryIO) -> BinaryIO:
+    """The decompressed stream. Reading raises DamagedError where the compressed one ends early or goes wrong."""
+    return cast("BinaryIO", io.BufferedReader(_Gunzip(stream), CHUNK))
+
+
+class _Gunzip(io.RawIOBase):
+    """gzip (RFC 1952, several members) -> raw bytes; all bytes before a damage are delivered before it is raised."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._member = zlib.decompressobj(wbits=31)
+        self._pending = b""
+        self._started = False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while True:
+            if not self._pending:
+                self._pending = self._stream.read(CHUNK)
+                if not self._pending:
+                    if self._started:
+                        raise DamagedError
+                    return 0
+            if not self._started and not self._pending.strip(b"\x00"):
+                self._pending = b""  # zeros after a member are padding
+                continue
+            out = self._inflate(len(buffer))
+            if out:
+                buffer[: len(out)] = out
+                return len(out)
+
+    def _inflate(self, most: int) -> bytes:
+        self._started = True
+        before = self._member.copy()
+        try:
+            out = self._member.decompress(self._pending, most)
+        except zlib.error:
+            return self._to_the_damage(before, most)
+        if self._member.eof:
+            self._pending = self._member.unused_data
+            self._member = zlib.decompressobj(wbits=31)
+            self._started = False
+        else:
+            self._pending = self._member.unconsumed_tail
+        return out
+
+    def _to_the_damage(self, member: Any, most: int) -> bytes:
+        """Byte by byte: zlib gives nothing of a call that fails, though much of it may be good."""
+        for at in range(len(self._pending)):
+            try:
+                out = member.decompress(self._pending[at : at + 1], most)
+            except zlib.error:
+                raise DamagedError from None
+            if out:
+                self._member, self._pending = member, member.unconsumed_tail + self._pending[at + 1 :]
+                return cast("bytes", out)
+        raise DamagedError

@@ -1,0 +1,229 @@
+"""Notes as the drops hold them: a key and bytes in; a reference and a text out, or the rule that was broken."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Self
+
+from enigma_tasks.artifacts import RECORD_SUFFIXES, TEXT_SUFFIX
+from enigma_tasks.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+AUTO = "auto"
+"""The folder of notes whose language is to be detected."""
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_DOTS = frozenset({".", ".."})
+_NAMELESS = frozenset({TEXT_SUFFIX, *RECORD_SUFFIXES})
+
+
+class Rule(StrEnum):
+    """Why a note is in quarantine. `rule_offset` counts what the comment says."""
+
+    EMPTY = "empty"
+    """0 bytes."""
+    BLANK = "blank"
+    """White space only, or a file of records without one."""
+    NOT_UTF8 = "not_utf8"
+    """Offset: bytes; in a record's text, code points (a lone surrogate)."""
+    NUL_BYTE = "nul_byte"
+    """Offset: bytes; in a record's text, code points."""
+    TOO_LARGE = "too_large"
+    """Longer than notes.max_bytes. Offset: the line, in a file of records."""
+    LANGUAGE = "language_not_configured"
+    """The folder, the record or the detector names a language that params.yaml does not have."""
+    KEY_UNSAFE = "key_unsafe"
+    """A segment `.` or `..`, or a control character."""
+    KEY_LAYOUT = "key_layout"
+    """Not {language}/{yyyy-mm-dd}/.../{name}."""
+    FILE_TYPE = "file_type"
+    """Neither .txt nor .jsonl nor .jsonl.gz."""
+    JSON_INVALID = "json_invalid"
+    """A line is no JSON. Offset: the line."""
+    JSON_FIELDS = "json_fields"
+    """`id` or `text` is missing, empty or no string, or `language` is no string. Offset: the line."""
+    DUPLICATE_ID = "duplicate_id"
+    """A second record of the same id in one file. Offset: the line."""
+    GZIP_DAMAGED = "gzip_damaged"
+    """What follows the last good line. Offset: the line where reading ended."""
+    CHANGED = "changed_since_plan"
+    """Written over between planning and reading: the new version is a note of its own."""
+    MISSING = "missing_since_plan"
+    """Deleted between planning and reading."""
+    FAILED = "annotation_failed"
+    """The engine fails on this note and on no other."""
+
+
+TRANSIENT = frozenset({Rule.CHANGED, Rule.MISSING})
+"""About the store, not the note: the same version, listed again, is annotated."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoteRef:
+    """One version of one note: a whole object, or one record (line) of a file of records.
+
+    `language` and `drop_date` are empty where the key does not tell them; `line` counts from 1.
+    """
+
+    bucket: str
+    key: str
+    object_version: str
+    """The object's ETag."""
+    version: str
+    """The ETag, or the SHA-256 of a record's line: appending to a file makes new notes of the new lines only."""
+    note_id: str
+    language: str
+    language_source: str
+    """`path`, `record` or `detected`."""
+    drop_date: str
+    size: int
+    """Bytes of the object, or of the record's line."""
+    record_id: str | None = None
+    line: int | None = None
+    line_start: int | None = None
+    """Byte offset of the line in an uncompressed file."""
+    object_whole: bool = True
+    """No other record of the file was left waiting: this object version need not be read again."""
+
+    @property
+    def uri(self) -> str:
+        """The object's URI."""
+        return f"s3://{self.bucket}/{self.key}"
+
+    @property
+    def record(self) -> str:
+        """How logs and quarantine name it: `key`, `key#id`, or `key#L7` where a line has no usable id."""
+        return record_name(self.key, self.record_id)
+
+    @property
+    def identity(self) -> tuple[str, str, str, str]:
+        """(bucket, key, record id or "", version): what has exactly one outcome in a night."""
+        return self.bucket, self.key, self.record_id or "", self.version
+
+    def to_json(self) -> dict[str, Any]:
+        """As a JSON object; unset fields are left out."""
+        return {name: value for name in _FIELDS if (value := getattr(self, name)) is not None}
+
+    @classmethod
+    def from_json(cls, tree: Mapping[str, Any]) -> Self:
+        """Back from `to_json`."""
+        return cls(**tree)
+
+
+_FIELDS = tuple(f.name for f in fields(NoteRef))
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A note that goes to quarantine."""
+
+    note: NoteRef
+    rule: Rule
+    offset: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As a JSON object."""
+        return {"note": self.note.to_json(), "rule": self.rule.value, "offset": self.offset}
+
+    @classmethod
+    def from_json(cls, tree: Mapping[str, Any]) -> Self:
+        """Back from `to_json`."""
+        return cls(NoteRef.from_json(tree["note"]), Rule(tree["rule"]), tree["offset"])
+
+
+def line_name(line: int) -> str:
+    """The record id of a line that has no usable id of its own."""
+    return f"#L{line}"
+
+
+def record_name(key: str, record_id: str | None) -> str:
+    """`key`, `key#id`, or `key#L7` where a line has no usable id (ids do not begin with `#L`)."""
+    if record_id is None:
+        return key
+    return f"{key}{record_id}" if record_id.startswith("#L") else f"{key}#{record_id}"
+
+
+def is_marker(key: str) -> bool:
+    """An object that only stands for a folder."""
+    return key.endswith("/")
+
+
+def holds_records(key: str) -> bool:
+    """A file of records, a line each, rather than one text."""
+    return key.lower().endswith(RECORD_SUFFIXES)
+
+
+def note_of_object(
+    bucket: str, key: str, *, etag: str, size: int, drop_path: str, language_of: Callable[[str], str | None]
+) -> NoteRef | Refused:
+    """A listed object -> its reference; `drop_path` is the key below drops/.
+
+    `language_of` gives the configured code that a folder's name means, or None. The language of a note in `auto` is
+    empty, its source `detected`. For a file of records the reference is a template, its note id the file's name.
+    """
+    segments = drop_path.split("/")
+    folder, name = segments[0], segments[-1]
+    drop_date = segments[1] if len(segments) > 2 and is_date(segments[1]) else ""
+    automatic = folder.lower() == AUTO
+    language = "" if automatic or not drop_date else language_of(folder) or ""
+    is_text = name.lower().endswith(TEXT_SUFFIX)
+    note = NoteRef(
+        bucket,
+        key,
+        object_version=etag,
+        version=etag,
+        note_id=name[: -len(TEXT_SUFFIX)] if is_text else name,
+        language=language,
+        language_source="detected" if automatic else "path",
+        drop_date=drop_date,
+        size=size,
+    )
+    if _CONTROL.search(key) or not _DOTS.isdisjoint(key.split("/")):
+        return Refused(note, Rule.KEY_UNSAFE)
+    if not drop_date or name.lower() in _NAMELESS:
+        return Refused(note, Rule.KEY_LAYOUT)
+    if not language and not automatic:
+        return Refused(note, Rule.LANGUAGE)
+    return note if is_text or holds_records(key) else Refused(note, Rule.FILE_TYPE)
+
+
+def is_date(word: str) -> bool:
+    """A real day, written `yyyy-mm-dd`."""
+    if not _DATE.fullmatch(word):
+        return False
+    try:
+        dt.date.fromisoformat(word)
+    except ValueError:
+        return False
+    return True
+
+
+def text_of_bytes(record: str, data: bytes, max_bytes: int) -> str:
+    """A note's bytes -> its text exactly as stored (UTF-8, strict; no newline translation, a BOM counts one).
+
+    Raises:
+        DataError: `empty`, `too_large`, `not_utf8`, `nul_byte` (offsets in bytes) or `blank`.
+    """
+    if not data:
+        raise DataError(record, Rule.EMPTY)
+    if len(data) > max_bytes:
+        raise DataError(record, Rule.TOO_LARGE)
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(record, Rule.NOT_UTF8, error.start) from None  # the cause carries the bytes
+    if (at := data.find(b"\x00")) >= 0:
+        raise DataError(record, Rule.NUL_BYTE, at)
+    if is_blank(text):
+        raise DataError(record, Rule.BLANK)
+    return text
+
+
+def is_blank(text: str) -> bool:
+    """White space and byte order marks only."""
+    return not text.replace("\ufeff", "").strip()

@@ -1,0 +1,223 @@
+"""annotate: one shard of a plan -> rows of outcomes and spans, committed by one create-only object."""
+
+from __future__ import annotations
+
+import json
+import logging
+import tempfile
+import time
+import uuid
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from enigma_tasks.adapters import tracking
+from enigma_tasks.adapters.night_table import NOTES, SPANS
+from enigma_tasks.adapters.note_reader import chunks, read_notes
+from enigma_tasks.adapters.object_store import ObjectStore
+from enigma_tasks.adapters.shard_results import ResultWriter, annotated_row, quarantined_row, span_rows
+from enigma_tasks.artifacts import RunPlaces
+from enigma_tasks.documents import Document
+from enigma_tasks.errors import DataError, ModelError, ObjectMissing, UsageError
+from enigma_tasks.notes.plans import Plan, Shard, digest, json_bytes, read_lines_gz
+from enigma_tasks.notes.references import NoteRef, Refused, Rule
+from enigma_tasks.threads import read_ahead
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Iterable, Sequence
+
+    from enigma_tasks.config import Params, Settings
+
+log = logging.getLogger(__name__)
+
+PROBE = Document("probe", "Fever and cough. A chest X-ray was taken.")
+"""When the engine fails on a note and on this too, it is the engine that is broken."""
+
+
+def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> dict[str, Any]:
+    """Annotate the shard, once: when it is committed, that commit is reported and nothing is written.
+
+    Returns:
+        The commit: shard, attempt, digests of its files, counts, seconds by phase, digests of the models.
+
+    Raises:
+        UsageError: the shard is in no plan.
+        ModelError: a pinned model is damaged, or the engine fails whatever it is given.
+        ServiceError: store or registry.
+    """
+    places, shard_id = RunPlaces.of_shard(arguments.shard)
+    store = ObjectStore()
+    plan, shard = _planned(store, places, shard_id)
+    committed = read_commit(store, places, shard)
+    if committed is not None:
+        log.info("shard %s is annotated already", shard_id)
+        return committed
+    clock = _Clock()
+    planned = [NoteRef.from_json(t) for t in read_lines_gz(shard.uri, store.get(shard.uri), shard.sha256)]
+    with clock("load"):
+        engine = _engine(plan, shard, params, settings)
+    attempt = uuid.uuid4().hex
+    with tempfile.TemporaryDirectory(prefix="enigma-") as folder:
+        with ResultWriter(Path(folder)) as writer:
+            counts = _work(store, planned, engine, writer, plan=plan, params=params, clock=clock)
+        with clock("write"):
+            files = _upload(store, places, shard, attempt, writer)
+    report = {
+        "shard": shard.id,
+        "shard_sha256": shard.sha256,
+        "attempt": attempt,
+        "files": files,
+        "counts": counts,
+        "seconds": clock.seconds,
+        "models": sorted(pin["digest"] for pin in plan.models[shard.language].values()),
+    }
+    if store.put_if_absent(places.done(shard.id), json_bytes(report)):
+        return report
+    log.warning("shard %s: another attempt was first; this one is taken away", shard_id)
+    store.delete_many(places.attempt(shard.id, attempt, table) for table in files)
+    return json.loads(store.get(places.done(shard.id)))  # type: ignore[no-any-return]
+
+
+def read_commit(store: ObjectStore, places: RunPlaces, shard: Shard) -> dict[str, Any] | None:
+    """What the attempt that counts says of itself, or None. Raises DataError `digest` when it is of another shard."""
+    try:
+        commit: dict[str, Any] = json.loads(store.get(places.done(shard.id)))
+    except ObjectMissing:
+        return None
+    if commit["shard_sha256"] != shard.sha256:
+        raise DataError(shard.id, "digest")
+    return commit
+
+
+def _planned(store: ObjectStore, places: RunPlaces, shard_id: str) -> tuple[Plan, Shard]:
+    try:
+        plan = Plan.from_bytes(store.get(places.plan))
+    except ObjectMissing:
+        raise UsageError(f"there is no plan at {places.plan}") from None
+    shard = plan.shard(shard_id)
+    if shard is None:
+        raise UsageError(f"{places.plan} has no shard {shard_id}")
+    return plan, shard
+
+
+def _engine(plan: Plan, shard: Shard, params: Params, settings: Settings) -> Annotate:
+    """The pinned ensembles of the shard's language, loaded."""
+    from enigma_tasks.ner.ensembles import EnsembleAnnotator, read_ensemble
+
+    pins = [tracking.Pin.from_json(p) for _, p in sorted(plan.models[shard.language].items())]
+    ensembles = [read_ensemble(tracking.download(pin, settings.cache)) for pin in pins]
+    annotate: Annotate = EnsembleAnnotator(ensembles, params.annotate.batch_tokens).annotate
+    return annotate
+
+
+def _work(
+    store: ObjectStore,
+    notes: Iterable[NoteRef],
+    engine: Annotate,
+    writer: ResultWriter,
+    *,
+    plan: Plan,
+    params: Params,
+    clock: _Clock,
+) -> dict[str, int]:
+    """Read, compute and write chunk by chunk; the next chunk is read while this one is computed."""
+    counts: Counter[str] = Counter(dict.fromkeys(("annotated", "quarantined", "entities", "characters"), 0))
+    limits = params.annotate
+    texts = read_notes(store, notes, params.notes.max_bytes, limits.read_threads)
+    ahead = read_ahead(chunks(texts, limits.chunk_notes, limits.chunk_characters))
+    while True:
+        with clock("read"):
+            chunk = next(ahead, None)
+        if chunk is None:
+            return dict(counts)
+        read = [item for item in chunk if not isinstance(item, Refused)]
+        with clock("compute"):
+            results = _annotated(engine, read)
+        note_rows = [quarantined_row(plan, item) for item in chunk if isinstance(item, Refused)]
+        spans: list[dict[str, Any]] = []
+        for (note, text), result in zip(read, results, strict=True):
+            if result is None:
+                note_rows.append(quarantined_row(plan, Refused(note, Rule.FAILED)))
+                continue
+            note_rows.append(annotated_row(plan, note, text, result.characters_read, len(result.entities)))
+            spans += span_rows(plan, note, result.entities)
+            counts.update(annotated=1, entities=len(result.entities), characters=len(text))
+        counts["quarantined"] = writer.rows[NOTES] + len(note_rows) - counts["annotated"]
+        with clock("write"):
+            writer.write(NOTES, note_rows)
+            writer.write(SPANS, spans)
+        log.info("%d notes", writer.rows[NOTES])
+
+
+def _annotated(engine: Annotate, read: Sequence[tuple[NoteRef, str]]) -> list[Any | None]:
+    """One result a note, None for a note on which the engine fails though it works on others."""
+    documents = [Document(note.note_id, text, language=note.language) for note, text in read]
+    try:
+        return _checked(engine, documents)
+    except ModelError:
+        raise
+    except Exception as error:  # noqa: BLE001 - one note must not stop the shard; the message may quote it
+        log.warning("a chunk of %d notes failed (%s): one by one", len(documents), type(error).__name__)
+    results: list[Any | None] = []
+    for document, (note, _) in zip(documents, read, strict=True):
+        try:
+            results += _checked(engine, [document])
+        except Exception as error:  # noqa: BLE001
+            kind = type(error).__name__
+            _prove(engine, kind)
+            log.warning("%s: annotation failed (%s)", note.record, kind)
+            results.append(None)
+    return results
+
+
+def _checked(engine: Annotate, documents: list[Document]) -> list[Any]:
+    """The engine's results, each of whose spans gives its surface."""
+    results = engine(documents) if documents else []
+    for document, result in zip(documents, results, strict=True):
+        for e in result.entities:
+            if document.text[e.char_start : e.char_end] != e.text or not e.text:
+                raise DataError(document.id, "span_surface", e.char_start)
+    return list(results)
+
+
+def _prove(engine: Annotate, kind: str) -> None:
+    """Raises ModelError when the engine cannot annotate the probe either."""
+    try:
+        _checked(engine, [PROBE])
+    except Exception:  # noqa: BLE001
+        raise ModelError(f"the engine fails on every text ({kind})") from None
+
+
+def _upload(
+    store: ObjectStore, places: RunPlaces, shard: Shard, attempt: str, writer: ResultWriter
+) -> dict[str, dict[str, Any]]:
+    files = {}
+    for table, path in writer.files.items():
+        store.upload(path, places.attempt(shard.id, attempt, table))
+        files[table] = {"rows": writer.rows[table], "bytes": path.stat().st_size, "sha256": digest(path.read_bytes())}
+    return files
+
+
+class _Clock:
+    """Seconds by phase."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._phase = ""
+        self._since = 0.0
+
+    def __call__(self, phase: str) -> _Clock:
+        self._phase = phase
+        return self
+
+    def __enter__(self) -> None:
+        self._since = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        passed = time.perf_counter() - self._since
+        self.seconds[self._phase] = round(self.seconds.get(self._phase, 0.0) + passed, 3)
+
+
+if TYPE_CHECKING:
+    Annotate = Callable[[Sequence[Document]], Sequence[Any]]

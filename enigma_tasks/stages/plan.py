@@ -1,0 +1,184 @@
+"""plan: drops and tables -> what is new, sorted into shards of one language each; champions pinned for the night."""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+import logging
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from enigma_tasks.adapters import night_table, tracking
+from enigma_tasks.adapters.note_reader import read_notes, rule_of
+from enigma_tasks.adapters.object_store import ObjectStore, split_uri
+from enigma_tasks.artifacts import RunPlaces
+from enigma_tasks.errors import ObjectChanged, ObjectMissing
+from enigma_tasks.notes.planning import Backfill, Night, cut_shards, mark_torn, plan_night, waiting
+from enigma_tasks.notes.plans import Plan, Shard, digest, lines_gz
+from enigma_tasks.notes.records import Judgement, scan
+from enigma_tasks.notes.references import NoteRef, Refused, Rule, holds_records
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Iterator
+
+    from enigma_tasks.config import Params, Settings
+    from enigma_tasks.notes.done import Done
+
+log = logging.getLogger(__name__)
+
+
+def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> dict[str, Any]:
+    """Plan the batch, once: when it has a plan, that one is reported and nothing is written.
+
+    Returns:
+        batch_id, plan (URI), counts, waiting by language, and `shards`, the URIs to annotate.
+
+    Raises:
+        UsageError: a place is not set, the batch id or the back-fill range is malformed.
+        ServiceError: store, tables or registry.
+    """
+    places = RunPlaces.of(settings, arguments.batch)
+    store = ObjectStore()
+    try:
+        return _report(Plan.from_bytes(store.get(places.plan)), places)
+    except ObjectMissing:
+        pass
+    backfill = Backfill.parse(arguments.backfill) if arguments.backfill else None
+    done = night_table.read_done(settings.require("tables"))
+    drops = f"{settings.require('drops')}/"
+    night = plan_night(
+        store.list(drops),
+        split_uri(drops)[1],
+        done,
+        max_bytes=params.notes.max_bytes,
+        language_of=params.language,
+        backfill=backfill,
+    )
+    log.info("%d objects listed, %d done, %d to open", night.counts["listed"], night.counts["done"], len(night.unread))
+    _open_unread(store, night, done, params, again=backfill is not None)
+    plan = _write(store, places, night, params, arguments)
+    if not store.put_if_absent(places.plan, plan.to_bytes()):
+        log.warning("another process planned this night first: its plan counts")
+        plan = Plan.from_bytes(store.get(places.plan))
+    return _report(plan, places)
+
+
+def _open_unread(store: ObjectStore, night: Night, done: Done, params: Params, *, again: bool) -> None:
+    """Move what had to be opened from `unread` to `ready` or `refused`."""
+    detect = _detector(params)
+    texts = [n for n in night.unread if not holds_records(n.key)]
+    for item in _detected(store, texts, params, detect):
+        night.refused.append(item) if isinstance(item, Refused) else night.ready.append(item)
+    judgement = Judgement(
+        params.notes.max_bytes,
+        params.language,
+        detect,
+        is_done=lambda note: not again and done.has(note.identity),
+    )
+    for file in night.unread:
+        if not holds_records(file.key):
+            continue
+        for record in _records(store, file, judgement):
+            if record is None:
+                night.counts["done"] += 1
+            elif isinstance(record, Refused):
+                night.refused.append(record)
+            else:
+                night.ready.append(record)
+    night.unread.clear()
+
+
+def _detector(params: Params) -> Callable[[str], str | None]:
+    """Text -> configured language or None; the detector is loaded by the first text."""
+
+    @functools.cache
+    def loaded() -> Any:
+        from enigma_tasks.adapters.language_detection import LanguageDetector
+
+        return LanguageDetector(params.languages)
+
+    return lambda text: params.language(loaded().detect(text) or "")
+
+
+def _detected(
+    store: ObjectStore, notes: list[NoteRef], params: Params, detect: Callable[[str], str | None]
+) -> Iterator[NoteRef | Refused]:
+    """Texts of unknown language -> the same with their language, or refused; one by one in memory."""
+    for item in read_notes(store, notes, params.notes.max_bytes, params.annotate.read_threads):
+        if isinstance(item, Refused):
+            yield item
+            continue
+        note, text = item
+        language = detect(text)
+        yield replace(note, language=language) if language else Refused(note, Rule.LANGUAGE)
+
+
+def _records(store: ObjectStore, file: NoteRef, judgement: Judgement) -> Iterator[NoteRef | Refused | None]:
+    try:
+        with store.open_stream(file.uri, file.object_version) as stream:
+            yield from scan(file, stream, judgement)
+    except (ObjectMissing, ObjectChanged) as error:
+        yield Refused(file, rule_of(error))
+
+
+def _write(store: ObjectStore, places: RunPlaces, night: Night, params: Params, arguments: argparse.Namespace) -> Plan:
+    """Pin the champions and write the shards; the plan itself is returned, to be written last."""
+    champions = tracking.resolve_champions(sorted({n.language for n in night.ready})) if night.ready else {}
+    served = frozenset(language for language, pins in champions.items() if pins)
+    refused = mark_torn(night.refused, night.ready, served)
+    planned, left = waiting(night.ready, served)
+    if left:
+        log.warning("no champion: %s", ", ".join(f"{n} notes in {lang}" for lang, n in sorted(left.items())))
+    shards: list[Shard] = []
+
+    def objects() -> Iterator[tuple[str, bytes]]:
+        for language, number, notes in cut_shards(planned, params.plan.notes_per_shard, params.plan.max_shards):
+            data = lines_gz(n.to_json() for n in notes)
+            # named by content: what a killed or a second planner of the same night left behind is never overwritten
+            name = f"{language}-{number:04d}-{digest(data)[:12]}"
+            shards.append(
+                Shard(name, places.shard(name), language, len(notes), sum(n.size for n in notes), digest(data))
+            )
+            yield shards[-1].uri, data
+
+    store.put_many(objects())
+    quarantined = lines_gz(r.to_json() for r in refused)
+    store.put(places.quarantined(digest(quarantined)), quarantined)
+    return Plan(
+        batch_id=arguments.batch,
+        planned_at=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        backfill=arguments.backfill,
+        models={lang: {t: p.to_json() for t, p in champions[lang].items()} for lang in sorted(served)},
+        shards=tuple(shards),
+        quarantined=len(refused),
+        quarantined_sha256=digest(quarantined),
+        counts={
+            "listed": night.counts["listed"],
+            "done": night.counts["done"],
+            "planned": len(planned),
+            "quarantined": len(refused),
+            "waiting": left.total(),
+        },
+        waiting=dict(sorted(left.items())),
+    )
+
+
+def _report(plan: Plan, places: RunPlaces) -> dict[str, Any]:
+    return {
+        "batch_id": plan.batch_id,
+        "plan": places.plan,
+        "planned_at": plan.planned_at,
+        "counts": plan.counts,
+        "waiting": plan.waiting,
+        "languages": dict(sorted(_notes(plan).items())),
+        "shards": [s.uri for s in plan.shards],
+    }
+
+
+def _notes(plan: Plan) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for shard in plan.shards:
+        counts[shard.language] += shard.notes
+    return counts

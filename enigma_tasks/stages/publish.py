@@ -1,0 +1,245 @@
+"""publish: a night's results -> one commit to each table, BRAT files, the quarantine list, _SUCCESS."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import logging
+import tempfile
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from enigma_tasks.adapters import night_table
+from enigma_tasks.adapters.night_table import NOTES, SCHEMAS, SPANS
+from enigma_tasks.adapters.object_store import ObjectStore, split_uri
+from enigma_tasks.adapters.shard_results import BATCH_ROWS, batch_of, identities, quarantined_row, read_batches
+from enigma_tasks.artifacts import QuarantinePlaces, RunPlaces, annotation_uri
+from enigma_tasks.documents import Entity
+from enigma_tasks.errors import DataError, IncompleteError, ObjectMissing, UsageError
+from enigma_tasks.ner.standoff import format_ann
+from enigma_tasks.notes.done import Done, FingerprintSet, fingerprint
+from enigma_tasks.notes.plans import Plan, Shard, json_bytes, read_lines_gz
+from enigma_tasks.notes.references import NoteRef, Refused, record_name
+from enigma_tasks.stages.annotate import read_commit
+from enigma_tasks.threads import in_order
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterable, Iterator
+
+    from enigma_tasks.config import Params, Settings
+
+log = logging.getLogger(__name__)
+
+Identity = tuple[str, str, str, str]
+DOWNLOADS = 4
+"""Shards fetched at once."""
+NAMED = 10
+"""Shard ids in a message."""
+
+
+@dataclass
+class Results:
+    """A complete night on the local disk."""
+
+    plan: Plan
+    folder: Path
+    refused: list[Refused]
+    """By planning."""
+    left_out: set[Identity] = field(default_factory=set)
+    """Notes that another night published meanwhile."""
+
+    def file(self, shard: Shard, table: str) -> Path:
+        """The shard's rows of a table."""
+        return self.folder / f"{shard.id}.{table}.parquet"
+
+    def batches(self, table: str) -> Iterator[Any]:
+        """The night's rows of a table, in the plan's order."""
+        for shard in self.plan.shards:
+            for batch in read_batches(table, self.file(shard, table)):
+                yield self.kept(batch)
+        if table == NOTES:
+            for start in range(0, len(self.refused), BATCH_ROWS):
+                part = self.refused[start : start + BATCH_ROWS]
+                yield self.kept(batch_of(NOTES, [quarantined_row(self.plan, r) for r in part]))
+
+    def kept(self, batch: Any) -> Any:
+        """The batch without the notes that are left out."""
+        if not self.left_out:
+            return batch
+        return batch.filter(pa.array([i not in self.left_out for i in identities(batch)], pa.bool_()))
+
+
+def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> dict[str, Any]:
+    """Publish the night, once. Killed anywhere and run again, it ends with what an undisturbed run leaves.
+
+    Order: spans, notes (that commit is the publication), annotations, quarantine, report, _SUCCESS.
+
+    Returns:
+        batch_id, counts, rules, and whether something was committed.
+
+    Raises:
+        UsageError: the batch has no plan.
+        IncompleteError: a planned note has no outcome, or more than one.
+        DataError: a result is not what its attempt wrote (`digest`).
+        ServiceError: store or tables.
+    """
+    places = RunPlaces.of(settings, arguments.batch)
+    store = ObjectStore()
+    if store.exists(places.success):
+        log.info("%s is published already", arguments.batch)
+        return json.loads(store.get(places.published))  # type: ignore[no-any-return]
+    try:
+        plan = Plan.from_bytes(store.get(places.plan))
+    except ObjectMissing:
+        raise UsageError(f"there is no plan at {places.plan}") from None
+    tables = settings.require("tables")
+    with tempfile.TemporaryDirectory(prefix="enigma-") as folder:
+        results = _fetch(store, places, plan, Path(folder))
+        _check(store, results, None if plan.backfill else night_table.read_done(tables, except_batch=plan.batch_id))
+        report = _summary(results)
+        if report["counts"]["entities"]:
+            _commit(results, tables, SPANS)
+        if report["counts"]["annotated"] + report["counts"]["quarantined"]:
+            _commit(results, tables, NOTES)
+        if params.publish.brat:
+            newer = night_table.read_newer(tables, plan.planned_time)
+            store.put_many(_annotations(results, newer, settings))
+        quarantine = QuarantinePlaces.of(settings, plan.batch_id)
+        store.put(quarantine.notes, b"".join(_quarantine_lines(results)), "application/x-ndjson")
+        store.put(quarantine.rules, json_bytes(report["rules"]), "application/json")
+    store.put(places.published, json_bytes(report), "application/json")
+    store.put(places.success, b"")
+    return report
+
+
+def _fetch(store: ObjectStore, places: RunPlaces, plan: Plan, folder: Path) -> Results:
+    """Download what the committed attempts wrote. Raises IncompleteError naming the shards without one."""
+
+    def fetch(shard: Shard) -> str | None:
+        commit = read_commit(store, places, shard)
+        if commit is None:
+            return shard.id
+        for table, written in commit["files"].items():
+            path = results.file(shard, table)
+            store.download(places.attempt(shard.id, commit["attempt"], table), path)
+            with path.open("rb") as file:
+                if hashlib.file_digest(file, "sha256").hexdigest() != written["sha256"]:
+                    raise DataError(f"{shard.id}/{table}", "digest")
+        return None
+
+    uri = places.quarantined(plan.quarantined_sha256)
+    refused = [Refused.from_json(t) for t in read_lines_gz(uri, store.get(uri), plan.quarantined_sha256)]
+    results = Results(plan, folder, refused)
+    lacking = [shard_id for shard_id in in_order(fetch, plan.shards, DOWNLOADS) if shard_id]
+    if lacking:
+        named = ", ".join(lacking[:NAMED]) + (", ..." if len(lacking) > NAMED else "")
+        raise IncompleteError(f"{plan.batch_id}: {len(lacking)} of {len(plan.shards)} shards have no result: {named}")
+    return results
+
+
+def _check(store: ObjectStore, results: Results, elsewhere: Done | None) -> None:
+    """Every planned note has exactly one outcome; those that `elsewhere` has are left out.
+
+    Raises:
+        IncompleteError: with the shard and how many notes are missing, doubled or unplanned.
+    """
+    for shard in results.plan.shards:
+        planned = {NoteRef.from_json(t).identity for t in read_lines_gz(shard.uri, store.get(shard.uri), shard.sha256)}
+        outcomes: Counter[Identity] = Counter()
+        for batch in read_batches(NOTES, results.file(shard, NOTES)):
+            outcomes.update(identities(batch))
+        missing, unplanned = planned - outcomes.keys(), outcomes.keys() - planned
+        doubled = outcomes.total() - len(outcomes)
+        if missing or unplanned or doubled:
+            found = f"{len(missing)} without an outcome, {doubled} doubled, {len(unplanned)} never planned"
+            raise IncompleteError(f"{shard.id}: of {shard.notes} planned notes {found}")
+        if elsewhere is not None:
+            results.left_out.update(i for i in outcomes if elsewhere.has(i))
+    if elsewhere is not None:
+        results.left_out.update(r.note.identity for r in results.refused if elsewhere.has(r.note.identity))
+
+
+def _summary(results: Results) -> dict[str, Any]:
+    """Counts of what is about to be published; from the results alone, so that a second run says the same."""
+    outcomes: Counter[str] = Counter()
+    rules: Counter[str] = Counter()
+    languages: dict[str, Counter[str]] = {}
+    for batch in results.batches(NOTES):
+        for row in batch.select(["outcome", "rule", "language", "entities"]).to_pylist():
+            outcomes[row["outcome"]] += 1
+            if row["rule"]:
+                rules[row["rule"]] += 1
+                continue
+            outcomes["entities"] += row["entities"]
+            languages.setdefault(row["language"], Counter()).update(notes=1, entities=row["entities"])
+    plan = results.plan
+    return {
+        "batch_id": plan.batch_id,
+        "planned_at": plan.planned_at,
+        "counts": {
+            **{name: outcomes[name] for name in ("annotated", "quarantined", "entities")},
+            "listed": plan.counts["listed"],
+            "waiting": plan.counts["waiting"],
+            "left_out": len(results.left_out),
+        },
+        "rules": dict(sorted(rules.items())),
+        "languages": {language: dict(sorted(c.items())) for language, c in sorted(languages.items())},
+    }
+
+
+def _commit(results: Results, tables: str, table: str) -> None:
+    reader = pa.RecordBatchReader.from_batches(SCHEMAS[table], results.batches(table))
+    if not night_table.commit(tables, table, reader, results.plan.batch_id):
+        log.info("%s has the night already", table)
+
+
+def _annotations(results: Results, newer: FingerprintSet, settings: Settings) -> Iterator[tuple[str, bytes]]:
+    """One BRAT file a note, empty where nothing was found; not where a newer version of the note is published."""
+    drops, annotations = split_uri(f"{settings.require('drops')}/")[1], settings.require("annotations")
+    for shard in results.plan.shards:
+        spans = itertools.groupby(_rows(results, shard, SPANS), key=_identity)
+        identity, group = next(spans, _NOTHING)
+        for row in _rows(results, shard, NOTES):
+            entities: list[Entity] = []
+            if _identity(row) == identity:  # spans lie in the order of the notes
+                entities = [Entity(s["label"], s["char_start"], s["char_end"], s["text"]) for s in group]
+                identity, group = next(spans, _NOTHING)
+            if row["outcome"] != "annotated" or fingerprint(_identity(row)[:3]) in newer:
+                continue
+            path = row["key"].removeprefix(drops)
+            yield (
+                annotation_uri(annotations, row["language"], path, row["record_id"]),
+                format_ann(entities).encode(),
+            )
+
+
+_NOTHING: tuple[Identity | None, Iterable[dict[str, Any]]] = (None, ())
+
+
+def _rows(results: Results, shard: Shard, table: str) -> Iterator[dict[str, Any]]:
+    for batch in read_batches(table, results.file(shard, table)):
+        yield from results.kept(batch).to_pylist()
+
+
+def _identity(row: dict[str, Any]) -> Identity:
+    return row["bucket"], row["key"], row["record_id"] or "", row["version"]
+
+
+def _quarantine_lines(results: Results) -> Iterator[bytes]:
+    """Record, rule, offset: a JSON line a note."""
+    columns = ["key", "record_id", "rule", "rule_offset"]
+    for batch in results.batches(NOTES):
+        for row in batch.select(columns).to_pylist():
+            if row["rule"]:
+                line = {
+                    "record": record_name(row["key"], row["record_id"]),
+                    "rule": row["rule"],
+                    "offset": row["rule_offset"],
+                }
+                yield json.dumps(line, ensure_ascii=False).encode() + b"\n"
