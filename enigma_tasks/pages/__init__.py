@@ -1,0 +1,1 @@
+"""Self-contained HTML: figures in, text out; no network, no clock."""

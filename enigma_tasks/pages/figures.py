@@ -1,0 +1,181 @@
+"""The figures of one night, as summary.json keeps them and the morning page shows them: counts and ids, no text."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from pydantic import Field
+
+from enigma_tasks.frozen import Frozen
+
+SCORE_BINS = 20
+"""Equal bins of a mention's score in [0, 1]."""
+
+
+class LanguageFigures(Frozen):
+    """What was published of one language in one night."""
+
+    annotated: int = 0
+    quarantined: int = 0
+    entities: dict[str, int] = Field(default_factory=dict)
+    """Mentions by label."""
+    characters: int = 0
+    """Code points of the annotated notes."""
+    characters_read: int = 0
+    """Of these, how many the models saw."""
+
+
+class ModelFigures(Frozen):
+    """A pinned champion."""
+
+    name: str
+    version: str
+    digest: str = ""
+
+
+class NightFigures(Frozen):
+    """One night. `published` False: the counts are what the finished shards report so far."""
+
+    batch_id: str
+    planned_at: str
+    """ISO 8601, from the plan."""
+    published: bool
+    listed: int = 0
+    done: int = 0
+    planned: int = 0
+    annotated: int = 0
+    quarantined: int = 0
+    waiting: dict[str, int] = Field(default_factory=dict)
+    """Notes by language for which there is no champion; they are planned once there is one."""
+    rules: dict[str, int] = Field(default_factory=dict)
+    """Quarantined notes by the rule they broke."""
+    languages: dict[str, LanguageFigures] = Field(default_factory=dict)
+    scores: dict[str, tuple[int, ...]] = Field(default_factory=dict)
+    """By label: mentions in each of SCORE_BINS bins of the model's score."""
+    seconds: dict[str, float] = Field(default_factory=dict)
+    """By phase, summed over the shards."""
+    shards: int = 0
+    missing_shards: tuple[str, ...] = ()
+    models: dict[str, dict[str, ModelFigures]] = Field(default_factory=dict)
+    """language -> entity type -> champion."""
+
+    @property
+    def entities(self) -> dict[str, int]:
+        """Mentions by label, all languages."""
+        totals: dict[str, int] = {}
+        for figures in self.languages.values():
+            for label, count in figures.entities.items():
+                totals[label] = totals.get(label, 0) + count
+        return totals
+
+    @property
+    def labels(self) -> list[str]:
+        """The labels seen, sorted."""
+        return sorted(self.entities)
+
+    @property
+    def entities_total(self) -> int:
+        """Mentions of all labels and languages."""
+        return sum(self.entities.values())
+
+    @property
+    def waiting_total(self) -> int:
+        """Notes that wait for a champion."""
+        return sum(self.waiting.values())
+
+    @property
+    def seconds_total(self) -> float:
+        """Seconds of work, summed over shards and phases: with several workers, more than the wall clock showed."""
+        return math.fsum(self.seconds.values())
+
+    @property
+    def completeness(self) -> float | None:
+        """Characters read / characters of the annotated notes; None when there are none."""
+        characters = sum(f.characters for f in self.languages.values())
+        return ratio(sum(f.characters_read for f in self.languages.values()), characters)
+
+    @property
+    def quarantine_share(self) -> float | None:
+        """Quarantined / notes with an outcome; None for a night without."""
+        return ratio(self.quarantined, self.annotated + self.quarantined)
+
+    @property
+    def notes_per_second(self) -> float | None:
+        """Notes per second of work."""
+        return ratio(self.annotated + self.quarantined, self.seconds_total)
+
+    def per_note(self, label: str, language: str | None = None) -> float | None:
+        """Mentions of a label per annotated note, in one language or in all; None without notes."""
+        chosen = [f for code, f in self.languages.items() if language in (None, code)]
+        return ratio(sum(f.entities.get(label, 0) for f in chosen), sum(f.annotated for f in chosen))
+
+    def mean_score(self, label: str) -> float | None:
+        """Mean score of a label's mentions, from the middles of the bins; None without mentions."""
+        bins = self.scores.get(label, ())
+        return ratio(math.fsum(n * (i + 0.5) / SCORE_BINS for i, n in enumerate(bins)), sum(bins))
+
+
+@dataclass(frozen=True, slots=True)
+class ShardTiming:
+    """One finished shard."""
+
+    id: str
+    language: str
+    notes: int
+    seconds: dict[str, float]
+
+    @property
+    def total(self) -> float:
+        """Seconds, all phases."""
+        return math.fsum(self.seconds.values())
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantinedNote:
+    """A note that broke a rule; the offset's unit is the rule's (see errors.DataError)."""
+
+    record_id: str
+    rule: str
+    offset: int | None
+    language: str | None = None
+
+
+class Flag(Frozen):
+    """Something about a night that a person should know, with the rule that says so."""
+
+    rule: str
+    subject: str
+    reason: str
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+class NightRecord(Frozen):
+    """What summary.json holds."""
+
+    figures: NightFigures
+    flags: tuple[Flag, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NightSummary:
+    """All that the morning page shows."""
+
+    figures: NightFigures
+    flags: tuple[Flag, ...] = ()
+    usual: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """By measure: the range that past nights make usual."""
+    history: tuple[NightFigures, ...] = ()
+    """The nights compared with, oldest first."""
+    nights_needed: int = 5
+    """Nights it takes before a figure is called unusual."""
+    shards: tuple[ShardTiming, ...] = ()
+    quarantine: tuple[QuarantinedNote, ...] = ()
+    quarantine_uri: str = ""
+
+
+def ratio(part: float, whole: float) -> float | None:
+    """part / whole, or None where there is no whole."""
+    return part / whole if whole else None

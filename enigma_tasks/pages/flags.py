@@ -1,0 +1,225 @@
+"""What is unusual about a night: its figures and those of past nights in, flags with plain reasons out."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from enigma_tasks.pages.figures import Flag, NightFigures, ratio
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from enigma_tasks.config import MonitorParams
+
+MAD_TO_SIGMA = 1.4826
+"""Median absolute deviation -> standard deviation of a normal distribution."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One comparable figure. `floor` is the smallest half-width of its usual range, in its own unit."""
+
+    key: str
+    subject: str
+    unit: str
+    value: float | None
+    past: tuple[float, ...]
+    floor: float = 0.0
+
+
+def measures(night: NightFigures, history: Sequence[NightFigures], params: MonitorParams) -> list[Measure]:
+    """Every figure that is compared between nights; past nights without it, or with too few notes, are left out."""
+    enough = [n for n in history if n.annotated >= params.notes_needed]
+    here = night.annotated >= params.notes_needed
+    found = [
+        Measure("notes", "notes", "", night.planned, tuple(n.planned for n in history if n.planned), 1),
+        Measure(
+            "quarantine_share",
+            "share in quarantine",
+            "%",
+            _percent(night.quarantine_share) if here else None,
+            _known(_percent(n.quarantine_share) for n in enough),
+            1.0,
+        ),
+        Measure(
+            "seconds_per_note",
+            "seconds of work per note",
+            "s",
+            ratio(night.seconds_total, night.annotated) if here else None,
+            _known(ratio(n.seconds_total, n.annotated) for n in enough if n.seconds_total),
+            0.0,
+        ),
+    ]
+    for label in _labels(night, history):
+        found.append(
+            Measure(
+                f"mean_score.{label}",
+                f"mean score of {label}",
+                "",
+                night.mean_score(label) if here else None,
+                _known(n.mean_score(label) for n in enough),
+                0.02,
+            )
+        )
+        found += _per_note(label, night, enough, params)
+    return found
+
+
+def _per_note(
+    label: str, night: NightFigures, history: Sequence[NightFigures], params: MonitorParams
+) -> Iterator[Measure]:
+    for language in [None, *sorted(night.languages)]:
+        if language is None:
+            past = [n.per_note(label) for n in history if label in n.labels]
+            annotated = night.annotated
+        else:
+            known = [n for n in history if language in n.languages]
+            past = [
+                n.per_note(label, language) for n in known if n.languages[language].annotated >= params.notes_needed
+            ]
+            annotated = night.languages[language].annotated
+        suffix = f".{language}" if language else ""
+        where = f" in {language}" if language else ""
+        value = night.per_note(label, language) if annotated >= params.notes_needed else None
+        yield Measure(f"per_note.{label}{suffix}", f"{label} per note{where}", "", value, _known(past), 0.1)
+
+
+def usual_range(past: Sequence[float], floor: float, params: MonitorParams) -> tuple[float, float] | None:
+    """Median of past nights, give or take the larger of their spread and a share of the median.
+
+    The spread is `unusual_deviations` times the scaled median absolute deviation: one odd night in the past does not
+    widen it. None with fewer than `nights_needed` nights.
+    """
+    if len(past) < params.nights_needed:
+        return None
+    middle = statistics.median(past)
+    spread = MAD_TO_SIGMA * statistics.median(abs(v - middle) for v in past)
+    width = max(params.unusual_deviations * spread, params.unusual_share * abs(middle), floor)
+    return max(0.0, middle - width), middle + width
+
+
+def usual_ranges(
+    night: NightFigures, history: Sequence[NightFigures], params: MonitorParams
+) -> dict[str, tuple[float, float]]:
+    """The usual range of each measure that has one."""
+    ranges = {m.key: usual_range(m.past, m.floor, params) for m in measures(night, history, params)}
+    return {key: found for key, found in ranges.items() if found is not None}
+
+
+def flags(night: NightFigures, history: Sequence[NightFigures], params: MonitorParams) -> tuple[Flag, ...]:
+    """Everything to know about this night before its figures; first what is wrong by itself, then what is unusual."""
+    return (*_absolute(night, history, params), *_compared(night, history, params))
+
+
+def _absolute(night: NightFigures, history: Sequence[NightFigures], params: MonitorParams) -> Iterator[Flag]:
+    if not night.published:
+        missing = len(night.missing_shards)
+        left = f"{missing} of {night.shards} shards have no result" if missing else "every shard is annotated"
+        yield Flag(rule="not_published", subject="night", reason=f"The night is not published: {left}.", value=missing)
+        return
+    for language, figures in sorted(night.languages.items()):
+        unread = figures.characters - figures.characters_read
+        if unread > 0:
+            yield Flag(
+                rule="text_not_read",
+                subject=language,
+                value=unread,
+                reason=f"{unread:,} of {figures.characters:,} characters in {language} were not read by the models.",
+            )
+        for entity_type in sorted(night.models.get(language, {})):
+            if figures.annotated >= params.notes_needed and not figures.entities.get(entity_type.upper(), 0):
+                yield Flag(
+                    rule="type_absent",
+                    subject=f"{language} {entity_type.upper()}",
+                    value=0,
+                    reason=f"No {entity_type.upper()} in {figures.annotated:,} notes in {language},"
+                    " although a champion looked for it.",
+                )
+    for language, count in sorted(night.waiting.items()):
+        if count:
+            reason = f"{count:,} notes in {language} wait: no champion is registered for that language."
+            yield Flag(rule="waiting", subject=language, reason=reason, value=count)
+    yield from _changed_models(night, history)
+
+
+def _changed_models(night: NightFigures, history: Sequence[NightFigures]) -> Iterator[Flag]:
+    """Against the last night that used the same language and type."""
+    for language, entity_type, model in changed_models(night, history):
+        now = night.models[language][entity_type]
+        yield Flag(
+            rule="model_changed",
+            subject=f"{language} {entity_type}",
+            reason=f"{now.name} is version {now.version}; the night before used {model}.",
+        )
+
+
+def changed_models(night: NightFigures, history: Sequence[NightFigures]) -> Iterator[tuple[str, str, str]]:
+    """(language, entity type, version before) of each champion that is another than the last time it was used."""
+    for language, models in sorted(night.models.items()):
+        for entity_type, model in sorted(models.items()):
+            before = next(
+                (
+                    n.models[language][entity_type]
+                    for n in reversed(history)
+                    if entity_type in n.models.get(language, {})
+                ),
+                None,
+            )
+            if before is not None and before != model:
+                yield language, entity_type, f"version {before.version}"
+
+
+def _compared(night: NightFigures, history: Sequence[NightFigures], params: MonitorParams) -> Iterator[Flag]:
+    if not night.published:
+        return
+    yield from _absent_languages(night, history, params)
+    for measure in measures(night, history, params):
+        usual = usual_range(measure.past, measure.floor, params)
+        if usual is None or measure.value is None or usual[0] <= measure.value <= usual[1]:
+            continue
+        low, high = (_short(v) for v in usual)
+        side = "more" if measure.value > usual[1] else "less"
+        reason = (
+            f"{measure.subject}: {_short(measure.value)}{measure.unit}, {side} than usual; "
+            f"the last {len(measure.past)} nights make {low} to {high}{measure.unit} usual."
+        )
+        yield Flag(
+            rule=measure.key.partition(".")[0],
+            subject=measure.subject,
+            reason=reason[0].upper() + reason[1:],
+            value=round(measure.value, 6),
+            low=round(usual[0], 6),
+            high=round(usual[1], 6),
+        )
+
+
+def _absent_languages(night: NightFigures, history: Sequence[NightFigures], params: MonitorParams) -> Iterator[Flag]:
+    recent = [n for n in history if n.planned][-params.nights_needed :]
+    if len(recent) < params.nights_needed or not night.planned:
+        return
+    everywhere = set.intersection(*({c for c, f in n.languages.items() if f.annotated} for n in recent))
+    for language in sorted(everywhere - set(night.languages) - set(night.waiting)):
+        reason = f"No notes in {language}, although each of the last {len(recent)} nights had some."
+        yield Flag(rule="language_absent", subject=language, reason=reason, value=0)
+
+
+def _short(value: float) -> str:
+    """Three significant digits, thousands with commas."""
+    if value == 0 or abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.{max(0, 2 - math.floor(math.log10(abs(value))))}f}"
+
+
+def _percent(share: float | None) -> float | None:
+    return None if share is None else 100 * share
+
+
+def _known(values: Iterator[float | None] | Sequence[float | None]) -> tuple[float, ...]:
+    return tuple(v for v in values if v is not None)
+
+
+def _labels(night: NightFigures, history: Sequence[NightFigures]) -> list[str]:
+    return sorted({*night.labels, *(label for n in history for label in n.labels)})

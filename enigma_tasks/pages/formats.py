@@ -1,0 +1,75 @@
+"""Values -> the texts a page shows, and the Jinja environment that knows them as filters."""
+
+from __future__ import annotations
+
+import functools
+import math
+import unicodedata
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+NOTHING = "\N{EN DASH}"
+
+
+@functools.cache
+def environment() -> Environment:
+    """Templates of this package; everything is escaped unless a template's own macro made it."""
+    env = Environment(
+        loader=PackageLoader("enigma_tasks.pages"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    env.filters |= {"count": count, "dec": dec, "percent": percent, "duration": duration, "visible": visible}
+    return env
+
+
+def count(value: float | None) -> str:
+    """1234 -> `1,234`."""
+    return NOTHING if value is None else f"{value:,.0f}"
+
+
+def dec(value: float | None) -> str:
+    """Three significant digits: 12.3456 -> `12.3`, 1234.5 -> `1,235`."""
+    if value is None:
+        return NOTHING
+    if value == 0 or abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.{max(0, 2 - math.floor(math.log10(abs(value))))}f}"
+
+
+def percent(share: float | None) -> str:
+    """A share as percent. Only the whole is called 100 %, and only nothing 0 %."""
+    if share is None:
+        return NOTHING
+    text = f"{100 * share:.1f}"
+    if text == "100.0":
+        text = "100" if share == 1 else "> 99.9" if share < 1 else text
+    if text == "0.0":
+        text = "0" if share == 0 else "< 0.1"
+    return f"{text}\N{NO-BREAK SPACE}%"
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds -> `0.42 s`, `12.3 s`, `3 min 05 s`, `2 h 04 min`."""
+    if seconds is None:
+        return NOTHING
+    space = "\N{NO-BREAK SPACE}"
+    if seconds < 60:
+        return f"{dec(seconds)}{space}s"
+    whole = round(seconds)
+    if whole < 3600:
+        return f"{whole // 60}{space}min{space}{whole % 60:02d}{space}s"
+    return f"{whole // 3600}{space}h{space}{whole % 3600 // 60:02d}{space}min"
+
+
+def visible(text: str) -> str:
+    """A key or id with its control, format and line-separating characters written as escapes.
+
+    A right-to-left override or a line break in a key must not make it look like another key.
+    """
+    return "".join(
+        c.encode("unicode_escape").decode() if unicodedata.category(c) in {"Cc", "Cf", "Cs", "Zl", "Zp"} else c
+        for c in text
+    )

@@ -1,0 +1,195 @@
+"""The morning page: a NightSummary in, one self-contained HTML text out; and the page that lists all nights."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from enigma_tasks.pages import charts
+from enigma_tasks.pages.figures import SCORE_BINS, NightFigures, NightRecord, NightSummary, QuarantinedNote, ratio
+from enigma_tasks.pages.flags import changed_models
+from enigma_tasks.pages.formats import count, dec, duration, environment, percent
+from enigma_tasks.pages.verdict import NOTICES, verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+QUARANTINE_ROWS = 200
+SLOW_SHARDS = 8
+NEUTRAL = "n0"
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A big figure with what is usual for it."""
+
+    name: str
+    value: str
+    below: str = ""
+    css: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Trend:
+    """A chart over nights under its heading."""
+
+    title: str
+    value: str
+    chart: charts.LineChart
+    legend: Mapping[str, str]
+
+
+def render_morning_page(summary: NightSummary, language_names: Mapping[str, str] | None = None) -> str:
+    """HTML of one night. No request leaves it, and it holds ids, rules and counts only. Pure and without a clock."""
+    night = summary.figures
+    colours = _colours([night, *summary.history])
+    return environment().get_template("morning.html.jinja").render(
+        night=night,
+        summary=summary,
+        verdict=verdict(night, summary.flags),
+        notices=NOTICES,
+        tiles=_tiles(summary),
+        trends=_trends(summary, colours),
+        colours=colours,
+        names=language_names or {},
+        entity_bars=_entity_bars(night, colours),
+        histograms=_histograms(night, colours),
+        phases=_phases(night),
+        slow=sorted(summary.shards, key=lambda s: (-s.total, s.id))[:SLOW_SHARDS],
+        groups=_quarantine_groups(summary.quarantine[:QUARANTINE_ROWS]),
+        quarantine_shown=min(len(summary.quarantine), QUARANTINE_ROWS),
+        changed={(language, kind): before for language, kind, before in changed_models(night, summary.history)},
+        previous=summary.history[-1].batch_id if summary.history else None,
+    )  # fmt: skip
+
+
+def render_nights_page(records: Sequence[NightRecord]) -> str:
+    """HTML that lists all nights, newest first, with links to `{batch_id}/index.html`."""
+    nights = [r.figures for r in records]
+    newest = sorted(records, key=lambda r: (r.figures.planned_at, r.figures.batch_id), reverse=True)
+    recent = sorted(nights, key=lambda n: (n.planned_at, n.batch_id))[-60:]
+    return environment().get_template("nights.html.jinja").render(
+        rows=[(r.figures, verdict(r.figures, r.flags)) for r in newest],
+        trends=_over_nights(recent, _colours(nights), {}) if len(recent) > 1 else [],
+        colours=_colours(nights),
+    )  # fmt: skip
+
+
+def _colours(nights: Sequence[NightFigures]) -> dict[str, str]:
+    labels = sorted({label for n in nights for label in n.labels})
+    return {label: f"t{i % 4}" for i, label in enumerate(labels)}
+
+
+def _tiles(summary: NightSummary) -> list[Tile]:
+    night = summary.figures
+    usual = summary.usual
+    per_note = ratio(night.entities_total, night.annotated)
+    share = night.quarantine_share
+    return [
+        Tile("Notes in", count(night.planned), _usual(usual, "notes", count), _odd(usual, "notes", night.planned)),
+        Tile("Annotated", count(night.annotated), f"{count(night.done)} were done before"),
+        Tile(
+            "Quarantined", count(night.quarantined), "" if share is None else percent(share),
+            "odd" if night.quarantined else "",
+        ),
+        Tile("Waiting", count(night.waiting_total), ", ".join(sorted(night.waiting)), "odd" if night.waiting else ""),
+        Tile("Entities", count(night.entities_total) if night.published else "–", f"{dec(per_note)} per note"),
+        Tile(
+            "Text read", percent(night.completeness), "of all characters",
+            "wrong" if (night.completeness or 1) < 1 else "",
+        ),
+        Tile("Work", duration(night.seconds_total), f"{dec(night.notes_per_second)} notes/s per worker"),
+    ]  # fmt: skip
+
+
+def _usual(usual: Mapping[str, tuple[float, float]], key: str, show: Callable[[float], str]) -> str:
+    return f"usually {show(usual[key][0])}–{show(usual[key][1])}" if key in usual else ""
+
+
+def _odd(usual: Mapping[str, tuple[float, float]], key: str, value: float) -> str:
+    return "odd" if key in usual and not usual[key][0] <= value <= usual[key][1] else ""
+
+
+def _trends(summary: NightSummary, colours: Mapping[str, str]) -> list[Trend]:
+    if not summary.history:
+        return []
+    return _over_nights([*summary.history, summary.figures], colours, summary.usual)
+
+
+def _over_nights(
+    nights: Sequence[NightFigures], colours: Mapping[str, str], usual: Mapping[str, tuple[float, float]]
+) -> list[Trend]:
+    """Notes, quarantine, entities per note, mean score and seconds per note, each over the nights."""
+    days = [n.planned_at[5:10] or n.batch_id for n in nights]
+
+    def one(title: str, css: str, key: str, values: Sequence[float | None], show: Callable[[float], str]) -> Trend:
+        line = [charts.Series("", css, tuple(values))]
+        last = values[-1]
+        value = "–" if last is None else show(last)
+        return Trend(title, value, charts.line_chart(title, days, line, show, usual.get(key)), {})
+
+    def by_label(title: str, figure: Callable[[NightFigures, str], float | None]) -> Trend:
+        lines = [charts.Series(f"{c} ", css, tuple(figure(n, c) for n in nights)) for c, css in colours.items()]
+        return Trend(title, "", charts.line_chart(title, days, lines, dec), colours)
+
+    def share(value: float) -> str:
+        return f"{dec(value)} %"
+
+    quarantined = [None if n.quarantine_share is None else 100 * n.quarantine_share for n in nights]
+    cost = [ratio(n.seconds_total, n.annotated) for n in nights]
+    return [
+        one("Notes in", NEUTRAL, "notes", [n.planned for n in nights], count),
+        one("Share in quarantine", "warn", "quarantine_share", quarantined, share),
+        one("Seconds of work per note", NEUTRAL, "seconds_per_note", cost, dec),
+        by_label("Entities per note", lambda n, label: n.per_note(label)),
+        by_label("Mean score", lambda n, label: n.mean_score(label)),
+        one("Seconds of work", NEUTRAL, "seconds", [n.seconds_total for n in nights], dec),
+    ]
+
+
+def _entity_bars(night: NightFigures, colours: Mapping[str, str]) -> tuple[charts.Bar, ...]:
+    rows = []
+    for language, figures in sorted(night.languages.items()):
+        if figures.annotated:
+            parts = [
+                (css, ratio(figures.entities.get(label, 0), figures.annotated) or 0.0, (f"{language} {label}: "
+                 f"{dec(night.per_note(label, language))} per note"))
+                for label, css in colours.items()
+            ]  # fmt: skip
+            rows.append((language, parts, dec(sum(value for _, value, _ in parts))))
+    return charts.bars(rows)
+
+
+def _histograms(night: NightFigures, colours: Mapping[str, str]) -> list[tuple[str, str, charts.Columns]]:
+    """(label, mean score, chart) for each label with scores; bins below the lowest one used are cut away."""
+    used = [i for bins in night.scores.values() for i, n in enumerate(bins) if n]
+    first = min(used, default=0)
+    first -= first % (SCORE_BINS // 10)
+    return [
+        (
+            label, dec(night.mean_score(label)),
+            charts.histogram(f"Scores of {label}", colours[label], bins[first:], first / SCORE_BINS),
+        )
+        for label, bins in sorted(night.scores.items()) if sum(bins) and label in colours
+    ]  # fmt: skip
+
+
+def _phases(night: NightFigures) -> tuple[charts.Bar, ...]:
+    total = night.seconds_total
+    return charts.bars([
+        (
+            phase, [(NEUTRAL, seconds, f"{phase}: {duration(seconds)}")],
+            f"{duration(seconds)} · {percent(ratio(seconds, total))}",
+        )
+        for phase, seconds in night.seconds.items()
+    ])  # fmt: skip
+
+
+def _quarantine_groups(notes: Sequence[QuarantinedNote]) -> list[tuple[str, list[QuarantinedNote]]]:
+    """By rule, the most frequent first."""
+    by_rule = Counter(n.rule for n in notes)
+    return [
+        (rule, sorted((n for n in notes if n.rule == rule), key=lambda n: n.record_id))
+        for rule, _ in sorted(by_rule.items(), key=lambda pair: (-pair[1], pair[0]))
+    ]
