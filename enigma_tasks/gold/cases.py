@@ -1,0 +1,118 @@
+"""Documents -> cases: groups of documents that tell of one patient's case, and so belong in one fold.
+
+Two documents are of one case when their ids say so (the same id in another language or for another entity type), when
+their texts are equal, or when they are near-duplicates by MinHash and locality-sensitive hashing (Broder 1997;
+Leskovec, Rajaraman and Ullman, "Mining of Massive Datasets", chapter 3). Translations are known by their ids only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import zlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+from datasketch import MinHash, MinHashLSH
+
+from enigma_tasks.corpora import file_id
+from enigma_tasks.documents import Document, EntityType
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from enigma_tasks.config import Params
+
+SHINGLE_WORDS = 3
+PERMUTATIONS = 128
+_WORD = re.compile(r"\w+")
+_PARTS = re.compile(r"[-_.~+]+")
+
+
+def case_id(document_id: str, languages: Collection[str]) -> str:
+    """The id without the parts that name a language or an entity type.
+
+    `multiclinner-es-train-0012` and `multiclinner-cz-train-0012` are one case, and so are `7_disease` and `7_symptom`.
+
+    Args:
+        document_id: as `read_corpus` gives it.
+        languages: every code and alias that an id may hold, in lower case.
+    """
+    parts = _PARTS.split(file_id(document_id))
+    kept = [p for p in parts if p.lower() not in languages and p.lower() not in set(EntityType)]
+    return "-".join(kept) or document_id
+
+
+def cases_under(documents: Sequence[Document], params: Params) -> list[list[int]]:
+    """`group_cases` with the languages and the similarity of params.yaml."""
+    languages = frozenset(params.languages).union(*(v.aliases for v in params.languages.values()))
+    return group_cases(documents, languages, params.split.similarity)
+
+
+def group_cases(documents: Sequence[Document], languages: Collection[str], similarity: float) -> list[list[int]]:
+    """Indices into `documents`, a list for each case, in order of its first document.
+
+    Grouping is transitive: where the second text is like the first and the third like the second, all are one case.
+
+    Args:
+        documents: of any languages and types.
+        languages: see `case_id`.
+        similarity: Jaccard similarity of word triples from which two texts are near-duplicates, in (0, 1].
+    """
+    parents = list(range(len(documents)))
+
+    def root(i: int) -> int:
+        while parents[i] != i:
+            parents[i] = parents[parents[i]]
+            i = parents[i]
+        return i
+
+    first_by_id: dict[str, int] = {}
+    first_by_text: dict[bytes, int] = {}
+    texts: list[int] = []
+    for i, document in enumerate(documents):
+        parents[i] = root(first_by_id.setdefault(case_id(document.id, languages), i))
+        same_text = first_by_text.setdefault(hashlib.sha256(document.text.encode()).digest(), i)
+        if same_text == i:
+            texts.append(i)
+        else:
+            parents[root(i)] = root(same_text)
+    for i, j in _near_duplicates([documents[k].text for k in texts], similarity):
+        parents[root(texts[i])] = root(texts[j])
+    groups: dict[int, list[int]] = {}
+    for i in range(len(documents)):
+        groups.setdefault(root(i), []).append(i)
+    return list(groups.values())
+
+
+def _near_duplicates(texts: Sequence[str], similarity: float) -> Iterator[tuple[int, int]]:
+    """Pairs of texts at least so similar: candidates by hashing, each confirmed exactly."""
+    index = MinHashLSH(threshold=similarity, num_perm=PERMUTATIONS)
+    shingles: list[NDArray[np.uint32]] = []
+    blank = MinHash(num_perm=PERMUTATIONS, hashfunc=int)  # its permutations are drawn once, for all
+    for i, text in enumerate(texts):
+        own = _shingles(text)
+        shingles.append(own)
+        if not len(own):
+            continue
+        signature = blank.copy()
+        signature.update_batch(own)
+        for j in index.query(signature):
+            if _jaccard(own, shingles[j]) >= similarity:
+                yield i, j
+        index.insert(i, signature)
+
+
+def _shingles(text: str) -> NDArray[np.uint32]:
+    """Checksums of the text's word triples, sorted, each once; of all its words where they are fewer."""
+    words = [w.encode() for w in _WORD.findall(text.casefold())]
+    count = max(len(words) - SHINGLE_WORDS + 1, min(len(words), 1))
+    sums = {zlib.crc32(b" ".join(words[i : i + SHINGLE_WORDS])) for i in range(count)}
+    return np.array(sorted(sums), dtype=np.uint32)
+
+
+def _jaccard(a: NDArray[np.uint32], b: NDArray[np.uint32]) -> float:
+    shared = len(np.intersect1d(a, b, assume_unique=True))
+    return shared / (len(a) + len(b) - shared)

@@ -1,0 +1,228 @@
+"""Documents -> for each rule, which rows keep it. No text leaves: a row is an id, an offset and yes or no.
+
+A table has a row for each document or span and a column for each rule, so that Great Expectations sees columns of
+booleans and nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import statistics
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from enigma_tasks.data_params import RuleParams
+from enigma_tasks.documents import EntityType
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from enigma_tasks.data_params import DensityRuleParams, RulesParams, ValidationParams
+    from enigma_tasks.documents import Document, Entity, Language
+    from enigma_tasks.errors import DataError
+
+HARD_RULES = (
+    "not_utf8",
+    "annotation_without_text",
+    "text_without_annotation",
+    "ann_line_malformed",
+    "span_outside_text",
+    "span_inverted",
+    "surface_differs",
+    "label_unknown",
+    "label_unexpected",
+    "id_unsafe",
+    "id_duplicate",
+)
+"""What the readers refuse (`corpora`, `ner.standoff`): never borne, whatever params.yaml says."""
+HARD = RuleParams(severity="error")
+MAD_TO_DEVIATION = 1.4826
+"""A normal distribution's standard deviation, in median absolute deviations."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What one line of a table speaks of."""
+
+    document: str
+    """Its id, or the file's name where it could not be read."""
+    fold: str | None
+    offset: int | None = None
+    """Start of the span; for a hard rule what `DataError.offset` counts."""
+    place: tuple[int, int] | None = None
+    """Index of the document in its fold, and of the span in it (-1: the document itself)."""
+
+
+@dataclass
+class Table:
+    """Rows of one kind, and which of them keep each rule."""
+
+    name: str
+    language: Language | None
+    rows: list[Row] = field(default_factory=list)
+    sound: dict[str, list[bool]] = field(default_factory=dict)
+    rules: dict[str, RuleParams] = field(default_factory=dict)
+
+    def breaches(self, rule: str) -> Iterator[Row]:
+        """The rows that break `rule`, in order."""
+        return (row for row, sound in zip(self.rows, self.sound[rule], strict=True) if not sound)
+
+
+@dataclass(frozen=True)
+class Fold:
+    """The documents that could be read, and why others could not."""
+
+    documents: Sequence[Document]
+    defects: Sequence[DataError]
+
+
+def tables(
+    folds: Mapping[str | None, Fold],
+    params: ValidationParams,
+    detect: Callable[[str], str | None],
+    several_folds: Mapping[str | None, set[int]],
+) -> list[Table]:
+    """Every table of a corpus: `reading`, `documents-LANGUAGE` and `spans-LANGUAGE-TYPE`; none that would be empty.
+
+    Args:
+        folds: one called None, or train, dev and test.
+        params: which rules are looked at, by language.
+        detect: text -> language code, or None when nothing tells.
+        several_folds: for each fold the indices of documents whose case is in another fold as well.
+    """
+    found = [_reading(folds)]
+    languages = sorted({d.language or "" for fold in folds.values() for d in fold.documents})
+    for language in [code or None for code in languages]:
+        rules = params.of(language)
+        found.append(_documents_table(folds, language, rules, detect, several_folds))
+        found += [_spans_table(folds, language, entity, rules) for entity in EntityType]
+    return [table for table in found if table.rows]
+
+
+def span_breaches(entities: Sequence[Entity], rules: RulesParams) -> dict[str, list[bool]]:
+    """For each span rule, whether each of `entities` keeps it.
+
+    Args:
+        entities: of one document and one label, sorted by offset, surfaces as in the text.
+        rules: of the document's language.
+    """
+    seen: set[tuple[int, int]] = set()
+    furthest = -1
+    rows = []
+    for e in entities:
+        bare = e.text.strip()
+        again = e.span in seen
+        rows.append(
+            {
+                "span_blank": bool(bare),
+                "span_edge_white_space": not bare or bare == e.text,
+                "span_punctuation_only": not bare or any(c.isalnum() for c in bare),
+                "span_too_long": len(bare.split()) <= rules.span_too_long.words,
+                "span_duplicate": not again,
+                "span_overlap": again or e.char_start >= furthest,
+            }
+        )
+        seen.add(e.span)
+        furthest = max(furthest, e.char_end)
+    return {rule: [row[rule] for row in rows] for rule in SPAN_RULES}
+
+
+SPAN_RULES = (
+    "span_blank",
+    "span_edge_white_space",
+    "span_punctuation_only",
+    "span_too_long",
+    "span_duplicate",
+    "span_overlap",
+)
+
+
+def far_densities(documents: Sequence[Document], entity: EntityType, rule: DensityRuleParams) -> set[int]:
+    """Indices of documents whose number of spans is far from what their length lets expect.
+
+    The residual is Pearson's, (spans - expected) / sqrt(expected), under the corpus's own spans per character; how far
+    is far is measured in median absolute deviations, and in no less than Poisson's own deviation of one.
+    """
+    counts = {i: len(d.of_type(entity)) for i, d in enumerate(documents) if entity in d.annotated and d.text.strip()}
+    total = sum(counts.values())
+    if len(counts) < rule.documents or not total:
+        return set()
+    rate = total / sum(len(documents[i].text) for i in counts)
+    residuals = {
+        i: (n - rate * len(documents[i].text)) / (rate * len(documents[i].text)) ** 0.5 for i, n in counts.items()
+    }
+    middle = statistics.median(residuals.values())
+    spread = MAD_TO_DEVIATION * statistics.median(abs(r - middle) for r in residuals.values())
+    return {i for i, r in residuals.items() if abs(r - middle) > rule.deviations * max(spread, 1.0)}
+
+
+def _reading(folds: Mapping[str | None, Fold]) -> Table:
+    """A row for each document that was read, and one for each thing that could not be."""
+    table = Table("reading", None)
+    broken: list[str | None] = []
+    for name, fold in folds.items():
+        table.rows += [Row(d.id, name) for d in fold.documents]
+        broken += [None] * len(fold.documents)
+        table.rows += [Row(e.record, name, e.offset) for e in fold.defects]
+        broken += [e.rule for e in fold.defects]
+    for rule in dict.fromkeys([*HARD_RULES, *(b for b in broken if b)]):
+        table.rules[rule] = HARD
+        table.sound[rule] = [b != rule for b in broken]
+    return table
+
+
+def _documents_table(
+    folds: Mapping[str | None, Fold],
+    language: Language | None,
+    rules: RulesParams,
+    detect: Callable[[str], str | None],
+    several_folds: Mapping[str | None, set[int]],
+) -> Table:
+    table = Table(f"documents-{language or 'undeclared'}", language)
+    checked = [r for r in ("document_too_short", "document_copy", "density_far") if rules.rule(r).severity != "off"]
+    checked += ["language_differs"] if language and rules.language_differs.severity != "off" else []
+    checked += ["case_in_two_folds"] if len(folds) > 1 and rules.case_in_two_folds.severity != "off" else []
+    table.rules = {rule: rules.rule(rule) for rule in checked}
+    table.sound = {rule: [] for rule in checked}
+    for name, fold in folds.items():
+        chosen = [i for i, d in enumerate(fold.documents) if d.language == language]
+        documents = [fold.documents[i] for i in chosen]
+        far = {chosen[j] for t in EntityType for j in far_densities(documents, t, rules.density_far)}
+        seen: set[tuple[bytes, EntityType | None]] = set()
+        for i, document in zip(chosen, documents, strict=True):
+            digest = hashlib.sha256(document.text.encode()).digest()
+            keys = {(digest, t) for t in document.annotated or {None}}
+            verdicts = {
+                "document_too_short": len(document.text.strip()) >= rules.document_too_short.characters,
+                "document_copy": not keys & seen,
+                "density_far": i not in far,
+                "case_in_two_folds": i not in several_folds.get(name, set()),
+            }
+            if "language_differs" in checked:
+                long_enough = len(document.text) >= rules.language_differs.characters
+                verdicts["language_differs"] = not long_enough or detect(document.text) in (language, None)
+            seen |= keys
+            table.rows.append(Row(document.id, name, None, (i, -1)))
+            for rule in checked:
+                table.sound[rule].append(verdicts[rule])
+    return table
+
+
+def _spans_table(
+    folds: Mapping[str | None, Fold], language: Language | None, entity: EntityType, rules: RulesParams
+) -> Table:
+    table = Table(f"spans-{language or 'undeclared'}-{entity.value}", language)
+    checked = [r for r in SPAN_RULES if rules.rule(r).severity != "off"]
+    table.rules = {rule: rules.rule(rule) for rule in checked}
+    table.sound = {rule: [] for rule in checked}
+    for name, fold in folds.items():
+        for i, document in enumerate(fold.documents):
+            if document.language != language:
+                continue
+            places = [k for k, e in enumerate(document.entities) if e.label == entity.label]
+            entities = [document.entities[k] for k in places]
+            table.rows += [Row(document.id, name, e.char_start, (i, k)) for k, e in zip(places, entities, strict=True)]
+            found = span_breaches(entities, rules)
+            for rule in checked:
+                table.sound[rule] += found[rule]
+    return table

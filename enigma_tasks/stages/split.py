@@ -1,0 +1,146 @@
+"""`enigma split`: a corpus -> train/, dev/ (and test/) with every version of a case in one of them, and split.json."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from enigma_tasks.artifacts import FOLDS, SPLIT_CARD
+from enigma_tasks.corpora import read_corpus
+from enigma_tasks.documents import EntityType
+from enigma_tasks.errors import UsageError
+from enigma_tasks.gold.cases import cases_under
+from enigma_tasks.gold.folds import shape_of, write_fold
+from enigma_tasks.gold.splitting import assign, case_of, document_key
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping, Sequence
+
+    from enigma_tasks.config import Params, Settings
+    from enigma_tasks.documents import Document
+
+
+def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> dict[str, Any]:  # noqa: ARG001
+    """Split CORPUS into `--out`, anew or around the frozen sets of an earlier split.
+
+    Raises:
+        UsageError: no corpus, too few cases in it, `--out` holds something that is no split, or `--frozen` is no split.
+        DataError: the corpus breaks a rule of the formats; `enigma validate` names all of them.
+    """
+    corpus, out = Path(arguments.corpus), Path(arguments.out)
+    frozen = _frozen(Path(arguments.frozen)) if arguments.frozen else {}
+    if out.exists() and any(out.iterdir()) and not (out / SPLIT_CARD).is_file():
+        raise UsageError(f"--out: {out} holds something that is no earlier split")
+    documents = read_corpus(corpus)
+    if not documents:
+        raise UsageError(f"{corpus} holds no document")
+    held = [d for own in frozen.values() for d in own]
+    everything = [*held, *documents]
+    cases = [[everything[i] for i in case] for case in cases_under(everything, params)]
+    folds, left_out = _around(frozen, cases) if frozen else (_anew(cases, params), [])
+    card = _card(folds, cases, left_out, params)
+    card["frozen"] = sorted(frozen)
+    _write(folds, card, out, shape_of(corpus))
+    return {
+        "out": arguments.out,
+        "seed": params.seed,
+        "documents": len(documents),
+        "cases": len(cases),
+        "cases_of_several": len(card["cases"]),
+        "left_out": len(left_out),
+        "folds": [{"fold": name, **figures} for name, figures in card["folds"].items()],
+    }
+
+
+def _anew(cases: Sequence[Sequence[Document]], params: Params) -> dict[str, list[Document]]:
+    """Every case to the fold that it is due to."""
+    dev, test = params.split.dev_share, params.split.test_share
+    shares = {name: share for name, share in zip(FOLDS, (1 - dev - test, dev, test), strict=True) if share > 0}
+    by_key = {case_of(own).key: own for own in cases}
+    assigned = assign([case_of(own) for own in cases], shares, params.split.density_bins, params.seed)
+    folds: dict[str, list[Document]] = {name: [] for name in shares}
+    for key, fold in assigned.items():
+        folds[fold] += by_key[key]
+    if empty := [name for name, own in folds.items() if not own]:
+        raise UsageError(f"{len(cases)} cases are too few to be split: nothing is left for {', '.join(empty)}")
+    return folds
+
+
+def _around(
+    frozen: Mapping[str, Sequence[Document]], cases: Sequence[Sequence[Document]]
+) -> tuple[dict[str, list[Document]], list[str]]:
+    """The frozen sets as they are; every case that has no part in them to train; keys of what is left out.
+
+    A document is left out when it is a version of a frozen case and not itself frozen: it may neither be trained on nor
+    change what is measured against.
+    """
+    held = {id(d) for own in frozen.values() for d in own}
+    same = {(document_key(d), d.text) for own in frozen.values() for d in own}
+    train: list[Document] = []
+    left_out: list[str] = []
+    for case in cases:
+        if any(id(d) in held for d in case):
+            left_out += [document_key(d) for d in case if id(d) not in held and (document_key(d), d.text) not in same]
+        else:
+            train += case
+    return {"train": train, **{name: list(own) for name, own in frozen.items()}}, sorted(left_out)
+
+
+def _frozen(folder: Path) -> dict[str, list[Document]]:
+    """The dev and test sets of an earlier split."""
+    if not (folder / SPLIT_CARD).is_file():
+        raise UsageError(f"--frozen: {folder} is no folder that `enigma split` wrote")
+    return {name: read_corpus(folder / name) for name in FOLDS[1:] if (folder / name).is_dir()}
+
+
+def _card(
+    folds: Mapping[str, Sequence[Document]],
+    cases: Sequence[Sequence[Document]],
+    left_out: Sequence[str],
+    params: Params,
+) -> dict[str, Any]:
+    """split.json: ids, counts and digests; no text."""
+    fold_of = {id(d): name for name, own in folds.items() for d in own}
+    return {
+        "seed": params.seed,
+        "params": params.split.model_dump(mode="json"),
+        "folds": {name: _figures(own, cases, fold_of, name) for name, own in folds.items()},
+        "documents": {name: sorted(document_key(d) for d in own) for name, own in folds.items()},
+        "cases": sorted(sorted({document_key(d) for d in own}) for own in cases if len(own) > 1),
+        "left_out": list(left_out),
+    }
+
+
+def _figures(
+    documents: Sequence[Document], cases: Sequence[Sequence[Document]], fold_of: Mapping[int, str], name: str
+) -> dict[str, Any]:
+    characters = sum(len(d.text) for d in documents)
+    labels = Counter(e.label for d in documents for e in d.entities)
+    rows = sorted(
+        json.dumps([document_key(d), d.text, sorted(d.annotated), [[e.label, *e.span] for e in d.entities]])
+        for d in documents
+    )
+    return {
+        "documents": len(documents),
+        "cases": sum(any(fold_of.get(id(d)) == name for d in own) for own in cases),
+        **{t.value: labels[t.label] for t in EntityType},
+        "spans_per_1000_characters": round(1000 * labels.total() / max(characters, 1), 2),
+        "digest": hashlib.sha256("\n".join(rows).encode()).hexdigest(),
+    }
+
+
+def _write(folds: Mapping[str, Sequence[Document]], card: dict[str, Any], out: Path, shape: Any) -> None:
+    """Whole or not at all: built beside `out`, then put in the place of an earlier split."""
+    part = out.with_name(out.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    for name, documents in folds.items():
+        write_fold(documents, part / name, shape)
+    (part / SPLIT_CARD).write_text(json.dumps(card, indent=1, sort_keys=True) + "\n")
+    if out.exists():
+        shutil.rmtree(out)
+    part.rename(out)
