@@ -1,0 +1,66 @@
+"""## Annotate the night's notes
+
+Every night at 01:00 UTC: lists the notes in `drops/`, takes away those that are done, annotates the rest with the
+champion models, and publishes them in one commit. Owner: **clinical-nlp**.
+
+| task | runs | leaves |
+|---|---|---|
+| `plan` | `enigma plan` | `runs/{batch}/plan.json` with the night's pinned models, and shards of one language each |
+| `annotate` (one per shard) | `enigma annotate` | `runs/{batch}/results/` |
+| `publish` | `enigma publish` | the tables, the `.ann` files, `quarantine/{batch}/`, `_SUCCESS` |
+| `monitor` | `enigma monitor` | `reports/{batch}/index.html`, the page to look at in the morning |
+
+### When a task fails
+Clear it: everything may be run again at any time, nothing is lost and nothing is done twice.
+
+- *a service is unreachable* (exit code 3): Airflow has tried three more times already. Run `enigma doctor`, then clear.
+- *the data or model did not pass* (exit code 1): the log names the note or model and the rule, never text. One bad note
+  does not end a night, it goes to quarantine; so this is about a model, or about a shard without a result.
+- *wrong usage or configuration* (exit code 2): correct the settings, then clear.
+- *killed by signal 9*: most often memory. Make `annotate.batch_tokens` in `params.yaml` smaller, then clear.
+
+Nothing is published while a shard has no result. With no new notes, `annotate` is skipped and the rest runs.
+
+### Again, with today's champions
+Trigger with `backfill` = `FROM..TO` (drop dates). Without it, notes that are done stay as they are.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from airflow.sdk import DAG, CronTriggerTimetable, DeadlineAlert, DeadlineReference, Param, SyncCallback
+from container_task import batch_id, container_task, container_task_partial, deadline_missed
+
+BATCH = ["--batch", "{{ batch_id(dag_run) }}"]
+BACKFILL = "{% if params.backfill %}--backfill={{ params.backfill }}{% endif %}"
+MORNING = timedelta(hours=5)
+
+with DAG(
+    "annotate_nightly",
+    description="Notes in S3 -> annotations in S3",
+    doc_md=__doc__,
+    # no start date and no run at once: the first night is the next one, whenever this is deployed
+    schedule=CronTriggerTimetable("0 1 * * *", timezone="UTC", run_immediately=timedelta()),
+    catchup=False,
+    max_active_runs=1,
+    tags=["enigma", "night"],
+    default_args={"owner": "clinical-nlp"},
+    params={
+        "backfill": Param(
+            "",
+            type="string",
+            pattern=r"^(\d{4}-\d{2}-\d{2}\.\.\d{4}-\d{2}-\d{2})?$",
+            description="FROM..TO: annotate these drop dates again",
+        )
+    },
+    user_defined_macros={"batch_id": batch_id},
+    # not DAGRUN_QUEUED_AT: with it, Airflow 3.3.2 answers 500 to clearing a task (apache/airflow#70368)
+    deadline=DeadlineAlert(DeadlineReference.DAGRUN_LOGICAL_DATE, MORNING, SyncCallback(deadline_missed)),
+):
+    plan = container_task("plan", [*BATCH, BACKFILL], returns="shards")
+    annotate = container_task_partial("annotate", ["--shard"], gpu=True, pool="gpu").expand(value=plan.output)
+    # an empty night skips annotate and still publishes; a shard that failed blocks it
+    publish = container_task("publish", BATCH, trigger_rule="none_failed")
+    monitor = container_task("monitor", BATCH)
+    annotate >> publish >> monitor

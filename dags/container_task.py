@@ -1,0 +1,107 @@
+"""Stage word + arguments -> one Airflow task. The only way a DAG runs work, so policy is set here once.
+
+`ENIGMA_RUNTIME` says where the command line runs: `process` (this machine) or `docker` (a container). Both run
+`enigma <stage> <arguments>`, pass on only URIs, counts and digests, and read the exit code the same way.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow.sdk import BaseOperator
+    from airflow.sdk.definitions.mappedoperator import OperatorPartial
+
+RUNTIMES = ("process", "docker")
+
+RETRIES = 3
+RETRY_DELAY = timedelta(seconds=30)
+MAX_RETRY_DELAY = timedelta(minutes=15)
+TIMEOUT = timedelta(hours=2)
+GPU_TIMEOUT = timedelta(hours=4)
+"""For one shard, on a machine that turned out slower than planned."""
+
+
+def container_task(
+    stage: str,
+    arguments: Sequence[str],
+    *,
+    task_id: str | None = None,
+    gpu: bool = False,
+    returns: str | None = None,
+    **policy: Any,
+) -> BaseOperator:
+    """One task that runs `enigma <stage> <arguments>`.
+
+    An argument that renders to the empty string is left out. `returns` names the key of the stage's report that
+    becomes the task's return value (a list to map over); every other harmless key is its own XCom.
+    """
+    return _operator()(**_settings(stage, arguments, task_id, gpu, returns=returns, **policy))
+
+
+def container_task_partial(
+    stage: str,
+    arguments: Sequence[str],
+    *,
+    task_id: str | None = None,
+    gpu: bool = False,
+    **policy: Any,
+) -> OperatorPartial:
+    """The same, mapped: `.expand(value=plan.output)` makes one task per value, which is appended to the arguments."""
+    return _operator().partial(**_settings(stage, arguments, task_id, gpu, **policy))
+
+
+def batch_id(dag_run: Any) -> str:
+    """The night's id: a function of the run that no clearing changes and no other run shares; safe in a path.
+
+    A nightly run reads as its time in UTC, `2026-06-11T0100`; any other run has seconds and a mark of its run id.
+    """
+    if str(dag_run.run_type).rsplit(".", 1)[-1].lower() == "scheduled":
+        return str(dag_run.run_after.strftime("%Y-%m-%dT%H%M"))
+    mark = hashlib.sha256(dag_run.run_id.encode()).hexdigest()[:8]
+    return f"{dag_run.run_after.strftime('%Y-%m-%dT%H%M%S')}-{mark}"
+
+
+def deadline_missed(context: dict[str, Any]) -> None:
+    """Say that a night is late: an error line in the log and, where `ENIGMA_ALERT_WEBHOOK` is set, a JSON POST."""
+    run = context["dag_run"]
+    text = f"{run['dag_id']} is late: {run['dag_run_id']} has not ended by {context['deadline']['deadline_time']}"
+    logging.getLogger(__name__).error(text)
+    if webhook := os.environ.get("ENIGMA_ALERT_WEBHOOK"):
+        import requests
+
+        requests.post(webhook, json={"text": text}, timeout=10).raise_for_status()
+
+
+def _operator() -> type[BaseOperator]:
+    runtime = os.environ.get("ENIGMA_RUNTIME", "process")
+    if runtime == "process":
+        from runtimes.process import ProcessTask
+
+        return ProcessTask
+    if runtime == "docker":
+        from runtimes.docker import DockerTask
+
+        return DockerTask
+    raise ValueError(f"ENIGMA_RUNTIME={runtime}: there are {', '.join(RUNTIMES)}")
+
+
+def _settings(stage: str, arguments: Sequence[str], task_id: str | None, gpu: bool, **policy: Any) -> dict[str, Any]:
+    return {
+        "stage": stage,
+        "arguments": list(arguments),
+        "gpu": gpu,
+        "task_id": task_id or stage,
+        "retries": RETRIES,
+        "retry_delay": RETRY_DELAY,
+        "retry_exponential_backoff": 2.0,
+        "max_retry_delay": MAX_RETRY_DELAY,
+        "execution_timeout": GPU_TIMEOUT if gpu else TIMEOUT,
+        **policy,
+    }

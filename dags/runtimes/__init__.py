@@ -1,0 +1,67 @@
+"""What every runtime shares: the command line, what an exit code means, what may go into XCom."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+PASSED, DATA_FAILED, WRONG_USAGE = 0, 1, 2
+HARMLESS = re.compile(r"s3://[^\s]+|[0-9a-f]{8,64}|sha256:[0-9a-f]{64}")
+"""Text that may go into XCom: a URI or a digest. Anything else might quote a note."""
+
+
+def command_line(stage: str, arguments: Sequence[str], value: str | None = None) -> list[str]:
+    """The arguments of `enigma`; those that rendered to nothing are left out, a mapped value comes last."""
+    given = [*arguments, value] if value is not None else arguments
+    return [stage, *[a for a in given if a], "--json"]
+
+
+def harmless(report: Any) -> Any:
+    """The part of a stage's report that holds only URIs, counts and digests; None where nothing is left."""
+    if isinstance(report, bool | int | float):
+        return report
+    if isinstance(report, str):
+        return report if HARMLESS.fullmatch(report) else None
+    if isinstance(report, list):
+        return [kept for item in report if (kept := harmless(item)) is not None]
+    if isinstance(report, dict):
+        return {key: kept for key, item in report.items() if (kept := harmless(item)) is not None}
+    return None
+
+
+def push(report: dict[str, Any], returns: str | None, context: Any) -> Any:
+    """Put the harmless part of a report into XCom, a key each; returns the task's return value.
+
+    Raises:
+        AirflowFailException: the report has no key `returns`.
+    """
+    kept = harmless(report)
+    if returns is None:
+        return kept
+    if returns not in kept:
+        raise AirflowFailException(f"the stage's report has no {returns!r}")
+    for key in sorted(kept.keys() - {returns}):
+        context["ti"].xcom_push(key, kept[key])
+    return kept[returns]
+
+
+def check(stage: str, code: int) -> None:
+    """Read an exit code of `enigma` (design, section 4).
+
+    Raises:
+        AirflowFailException: the data or model did not pass, or wrong usage: trying again cannot help.
+        AirflowException: a service failed, or the command was killed: try again.
+    """
+    if code == PASSED:
+        return
+    if code in (DATA_FAILED, WRONG_USAGE):
+        reason = "the data or model did not pass" if code == DATA_FAILED else "wrong usage or configuration"
+        raise AirflowFailException(f"enigma {stage} ended with {code}: {reason}; the log says which")
+    if code < 0 or code > 128:
+        raise AirflowException(f"enigma {stage} was killed by signal {-code if code < 0 else code - 128}")
+    raise AirflowException(f"enigma {stage} ended with {code}: a service is unreachable or failed")

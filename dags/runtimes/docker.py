@@ -1,0 +1,139 @@
+"""Runs a stage in a container. The report comes back through S3: Docker's log stream mixes in every warning."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+
+from airflow.providers.docker.exceptions import DockerContainerFailedException
+from airflow.providers.docker.operators.docker import DockerOperator
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from docker.types import DeviceRequest
+
+from runtimes import check, command_line, push
+
+PASSED_ON = ("AWS_", "MLFLOW_", "ENIGMA_S3_", "ENIGMA_MODEL_STORE", "HF_", "OMP_NUM_THREADS")
+"""Variables that the command needs. They go into the hidden environment: some are secrets."""
+PINNED = re.compile(r"[^\s@]+(@sha256:[0-9a-f]{64}|:(?!latest$)[\w][\w.-]*)")
+MEMORY = "8g"
+GPU_MEMORY = "32g"
+SHARED_MEMORY = 1 << 30
+
+
+class DockerTask(DockerOperator):
+    """`enigma <stage> <arguments>` in a container of `ENIGMA_TASKS_IMAGE` (a digest, or a tag other than latest).
+
+    `ENIGMA_DOCKER_NETWORK` names the network, `ENIGMA_TASK_MEMORY` and `ENIGMA_GPU_MEMORY` the limits,
+    `ENIGMA_GPUS` how many GPUs a GPU task gets (-1: all, 0: this machine has none). The container is always removed,
+    one that an earlier try left behind included, and nothing of the host is mounted.
+    """
+
+    template_fields = ("arguments", "value", "result_uri")
+    template_fields_renderers: ClassVar[dict[str, str]] = {"arguments": "json"}
+    ui_color = "#dceefb"
+
+    def __init__(
+        self,
+        *,
+        stage: str,
+        arguments: list[str],
+        value: str | None = None,
+        gpu: bool = False,
+        returns: str | None = None,
+        **policy: Any,
+    ) -> None:
+        image = os.environ.get("ENIGMA_TASKS_IMAGE", "")
+        if not PINNED.fullmatch(image):
+            raise ValueError("ENIGMA_TASKS_IMAGE must name an image by digest, or by a tag other than latest")
+        super().__init__(
+            image=image,
+            auto_remove="force",
+            mount_tmp_dir=False,
+            shm_size=SHARED_MEMORY,
+            mem_limit=os.environ.get("ENIGMA_GPU_MEMORY", GPU_MEMORY)
+            if gpu
+            else os.environ.get("ENIGMA_TASK_MEMORY", MEMORY),
+            network_mode=os.environ.get("ENIGMA_DOCKER_NETWORK", "bridge"),
+            device_requests=_gpus() if gpu else None,
+            log_opts_max_size="10m",
+            log_opts_max_file="1",
+            **policy,
+        )
+        self.stage = stage
+        self.arguments = arguments
+        self.value = value
+        self.returns = returns
+        root = os.environ.get("ENIGMA_S3_RUNS") or f"{os.environ.get('ENIGMA_S3_ROOT', '').rstrip('/')}/runs"
+        self.result_uri = f"{root}/{{{{ batch_id(dag_run) }}}}/xcom/{{{{ ti.task_id }}}}-{{{{ ti.map_index }}}}.json"
+
+    def execute(self, context: Any) -> Any:
+        """Run the stage; the harmless part of the report that it wrote to S3 goes to XCom."""
+        ti = context["ti"]
+        self.labels = {
+            "enigma.dag": ti.dag_id,
+            "enigma.run": ti.run_id,
+            "enigma.task": ti.task_id,
+            "enigma.map": str(ti.map_index),
+        }
+        self.command = [*command_line(self.stage, self.arguments, self.value), "--result", self.result_uri]
+        # set here, not in __init__: a mapped task's arguments are stored in Airflow's database
+        self._private_environment = {k: v for k, v in os.environ.items() if k.startswith(PASSED_ON)}
+        self._remove_leftovers()
+        _delete(self.result_uri)
+        try:
+            super().execute(context)
+        except DockerContainerFailedException as failure:
+            # without the cause: it carries the whole log
+            raise_for(self.stage, str(failure))
+        return push(_read(self.result_uri), self.returns, context)
+
+    def on_kill(self) -> None:
+        """Remove the container at once: Docker's own grace of 10 s is longer than the 5 s that Airflow gives."""
+        if self.container:
+            self.cli.remove_container(self.container["Id"], force=True)
+
+    def _remove_leftovers(self) -> None:
+        """A worker that was killed leaves its container running: end it before a second one writes."""
+        filters = {"label": [f"{key}={value}" for key, value in self.labels.items()]}
+        for leftover in self.cli.containers(all=True, filters=filters):
+            self.log.warning("removing container %s of an earlier try", leftover["Id"][:12])
+            self.cli.remove_container(leftover["Id"], force=True)
+
+
+def _gpus() -> list[DeviceRequest] | None:
+    count = int(os.environ.get("ENIGMA_GPUS", "-1"))
+    return [DeviceRequest(count=count, capabilities=[["gpu"]])] if count else None
+
+
+def raise_for(stage: str, message: str) -> None:
+    """Read the exit code in the provider's message, the only place that has it."""
+    found = re.search(r"'StatusCode': (\d+)", message)
+    if found is None:
+        raise AirflowException(f"the container of enigma {stage} failed without an exit code") from None
+    check(stage, int(found[1]))
+
+
+def _read(uri: str) -> dict[str, Any]:
+    store, place = _object(uri)
+    try:
+        report: dict[str, Any] = json.loads(store.get_object(**place)["Body"].read())
+    except store.exceptions.NoSuchKey:
+        raise AirflowException(f"the container ended well but wrote no {uri}") from None
+    except ValueError:
+        raise AirflowFailException(f"{uri} is not JSON") from None
+    return report
+
+
+def _delete(uri: str) -> None:
+    store, place = _object(uri)
+    store.delete_object(**place)
+
+
+def _object(uri: str) -> tuple[Any, dict[str, str]]:
+    import boto3
+
+    parts = urlsplit(uri)
+    return boto3.client("s3"), {"Bucket": parts.netloc, "Key": parts.path.lstrip("/")}

@@ -1,0 +1,13 @@
+# syntax=docker/dockerfile:1
+# Airflow with the DAGs inside, so that a run's code cannot change under it. No torch, no stage code.
+#   docker build -f docker/airflow.Dockerfile -t enigma-airflow:$(git rev-parse --short HEAD) .
+ARG AIRFLOW_IMAGE=apache/airflow:slim-3.3.2-python3.11
+
+FROM ${AIRFLOW_IMAGE}
+USER airflow
+COPY --chown=airflow:root requirements/airflow.lock /tmp/airflow.lock
+RUN pip install --no-cache-dir --disable-pip-version-check -r /tmp/airflow.lock psycopg2-binary==2.9.11 asyncpg==0.31.0
+COPY --chown=airflow:root dags /opt/airflow/dags
+ENV AIRFLOW__CORE__DAGS_FOLDER=/opt/airflow/dags AIRFLOW__CORE__LOAD_EXAMPLES=False
+ARG COMMIT=unknown
+LABEL org.opencontainers.image.title="enigma-airflow" org.opencontainers.image.revision="${COMMIT}"

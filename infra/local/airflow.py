@@ -1,0 +1,202 @@
+"""Airflow on one machine: its environment, its four processes, and a small client of its REST API."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import requests
+
+from infra.local.processes import LOOPBACK, Child, StackError, start, tail
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+USER = "admin"
+COMPONENTS: dict[str, list[str]] = {
+    # no log servers: they listen on every interface, and the API server reads this machine's log files itself
+    "scheduler": ["scheduler", "--skip-serve-logs"],
+    "dag-processor": ["dag-processor"],
+    "triggerer": ["triggerer", "--skip-serve-logs"],
+    "api-server": ["api-server"],
+}
+PARALLELISM = 3
+DONE = ("success", "failed")
+STATES_IN_ORDER = ("plan", "annotate", "publish", "monitor")
+
+
+def environment(home: Path, dags: Path, port: int) -> dict[str, str]:
+    """Airflow's settings as variables: LocalExecutor on SQLite, everything on loopback, secrets made anew."""
+    url = f"http://{LOOPBACK}:{port}"
+    settings = {
+        "CORE__DAGS_FOLDER": str(dags),
+        "CORE__LOAD_EXAMPLES": "False",
+        "CORE__EXECUTOR": "LocalExecutor",
+        "CORE__PARALLELISM": str(PARALLELISM),
+        "CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+        "CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
+        "CORE__HOSTNAME_CALLABLE": "socket.gethostname",
+        "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
+        "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home / "passwords.json"),
+        "CORE__FERNET_KEY": "",
+        # SQLite has one writer at a time: wait for it, Python's own 5 s are too few on a busy machine
+        "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}?timeout=60",
+        "WORKERS__EXECUTION_API_TIMEOUT": "60",
+        "API__HOST": LOOPBACK,
+        "API__PORT": str(port),
+        "API__BASE_URL": url,
+        "API__SECRET_KEY": secrets.token_hex(16),
+        "API_AUTH__JWT_SECRET": secrets.token_hex(32),
+        "LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
+        "LOGGING__DAG_PROCESSOR_CHILD_PROCESS_LOG_DIRECTORY": str(home / "logs/dag_processor"),
+        # one machine: a scheduler that was killed is noticed in seconds, not in minutes
+        "SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10",
+        "SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "20",
+        "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "60",
+        "DAG_PROCESSOR__REFRESH_INTERVAL": "30",
+        "DAG_PROCESSOR__PARSING_PROCESSES": "1",
+        "TRACES__OTEL_ON": "False",
+    }
+    return {"AIRFLOW_HOME": str(home), **{f"AIRFLOW__{key}": value for key, value in settings.items()}}
+
+
+def set_up(home: Path, variables: Mapping[str, str], cwd: Path) -> str:
+    """Make the database and the login; returns the password of `admin`.
+
+    Raises:
+        StackError: the database could not be made.
+    """
+    home.mkdir(parents=True)
+    password = secrets.token_urlsafe(9)
+    passwords = home / "passwords.json"
+    passwords.touch(mode=0o600)
+    passwords.write_text(json.dumps({USER: password}))
+    log = home / "db.log"
+    with log.open("wb") as sink:
+        done = subprocess.run(
+            [sys.executable, "-m", "airflow", "db", "migrate"],
+            cwd=cwd, env=dict(variables), stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT,
+            check=False,
+        )  # fmt: skip
+    if done.returncode:
+        raise StackError(f"Airflow's database could not be made:\n{tail(log)}")
+    return password
+
+
+def start_components(variables: Mapping[str, str], cwd: Path, logs: Path) -> list[Child]:
+    """Scheduler, DAG processor, triggerer and API server."""
+    return [
+        start(f"airflow {name}", [sys.executable, "-m", "airflow", *words], variables, cwd, logs / f"{name}.log")
+        for name, words in COMPONENTS.items()
+    ]
+
+
+@dataclass
+class AirflowApi:
+    """Airflow's REST API (v2) with the token of the simple auth manager."""
+
+    url: str
+    password: str = field(repr=False)
+    session: requests.Session = field(default_factory=requests.Session, repr=False)
+
+    def healthy(self) -> bool:
+        """True when every component has reported lately."""
+        try:
+            answer = requests.get(f"{self.url}/api/v2/monitor/health", timeout=5)
+        except requests.RequestException:
+            return False
+        if answer.status_code != 200:
+            return False
+        parts = answer.json()
+        return all(
+            (parts.get(name) or {}).get("status") == "healthy"
+            for name in ("metadatabase", "scheduler", "triggerer", "dag_processor")
+        )
+
+    def has_dag(self, dag_id: str) -> bool:
+        """True when the DAG processor has stored the DAG. Raises StackError when a DAG file cannot be imported."""
+        if broken := self.call("GET", "importErrors")["import_errors"]:
+            raise StackError("\n".join(f"{e['filename']}: {e['stack_trace']}" for e in broken))
+        return any(d["dag_id"] == dag_id for d in self.call("GET", "dags")["dags"])
+
+    def call(self, method: str, path: str, body: dict[str, Any] | None = None, **params: Any) -> Any:
+        """One request; logs in when there is no token or it has run out.
+
+        Raises:
+            StackError: Airflow answered with an error.
+        """
+        for _ in range(2):
+            if "Authorization" not in self.session.headers:
+                self._log_in()
+            answer = self.session.request(method, f"{self.url}/api/v2/{path}", json=body, params=params, timeout=90)
+            if answer.status_code != 401:
+                break
+            del self.session.headers["Authorization"]
+        if answer.status_code >= 400:
+            raise StackError(f"Airflow answered {answer.status_code} to {method} {path}: {answer.text[:500]}")
+        return answer.json() if answer.content else None
+
+    def _log_in(self) -> None:
+        answer = requests.post(f"{self.url}/auth/token", json={"username": USER, "password": self.password}, timeout=30)
+        answer.raise_for_status()
+        self.session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+
+    def set_pool(self, name: str, slots: int) -> None:
+        """Make a pool, unless it is there."""
+        if all(p["name"] != name for p in self.call("GET", "pools")["pools"]):
+            self.call("POST", "pools", {"name": name, "slots": slots, "description": "one slot per GPU or worker"})
+
+    def trigger(self, dag_id: str, conf: dict[str, Any] | None = None) -> str:
+        """Start a run now; returns its run id."""
+        run = self.call("POST", f"dags/{dag_id}/dagRuns", {"logical_date": None, "conf": conf or {}})
+        return str(run["dag_run_id"])
+
+    def state(self, dag_id: str, run_id: str) -> str:
+        """`queued`, `running`, `success` or `failed`."""
+        return str(self.call("GET", f"dags/{dag_id}/dagRuns/{run_id}")["state"])
+
+    def tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+        """Every task instance of a run, in the order of the pipeline."""
+        answer = self.call("GET", f"dags/{dag_id}/dagRuns/{run_id}/taskInstances", limit=100)
+        order = {word: i for i, word in enumerate(STATES_IN_ORDER)}
+        return sorted(answer["task_instances"], key=lambda t: (order.get(t["task_id"], 99), t["map_index"]))
+
+    def xcom(self, dag_id: str, run_id: str, task_id: str, key: str = "return_value", map_index: int = -1) -> Any:
+        """One XCom value."""
+        path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/{key}"
+        return self.call("GET", path, map_index=map_index, deserialize=False)["value"]
+
+    def clear(self, dag_id: str, run_id: str, task_ids: list[str], **options: Any) -> None:
+        """Run these tasks of a run again, and what comes after them."""
+        body = {
+            "dag_run_id": run_id,
+            "task_ids": task_ids,
+            "only_failed": False,
+            "include_downstream": True,
+            "reset_dag_runs": True,
+            "dry_run": False,
+            **options,
+        }
+        self.call("POST", f"dags/{dag_id}/clearTaskInstances", body)
+
+    def wait(
+        self, dag_id: str, run_id: str, seconds: float, progress: Callable[[list[dict[str, Any]]], None] | None = None
+    ) -> str:
+        """Wait for a run's end; returns `success` or `failed`. Raises StackError when the time runs out."""
+        deadline = time.monotonic() + seconds
+        while (state := self.state(dag_id, run_id)) not in DONE:
+            if progress:
+                progress(self.tasks(dag_id, run_id))
+            if time.monotonic() > deadline:
+                states = {f"{t['task_id']}[{t['map_index']}]": t["state"] for t in self.tasks(dag_id, run_id)}
+                raise StackError(f"{run_id} has not ended within {seconds:.0f} s: {states}")
+            time.sleep(0.5)
+        if progress:
+            progress(self.tasks(dag_id, run_id))
+        return state

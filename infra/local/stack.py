@@ -1,0 +1,249 @@
+"""The local stack: `python -m infra.local.stack up | down | status | env`.
+
+An S3 server (moto), MLflow and Airflow on loopback, on free ports, with their state under one folder. The S3 server
+keeps its objects in memory, so every start is a fresh one: what the other two know about lost objects goes too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import shlex
+import shutil
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from infra.local import airflow
+from infra.local.airflow import AirflowApi
+from infra.local.processes import LOOPBACK, Child, StackError, free_ports, start, stop, tail, wait_until
+
+ROOT = Path(__file__).resolve().parents[2]
+STATE = ROOT / ".enigma"
+BUCKET = "enigma"
+DAG = "annotate_nightly"
+PORTS = {"s3": 9090, "mlflow": 5000, "airflow": 8080}
+GPU_SLOTS = 2
+INHERITED_NOT = ("AWS_", "MLFLOW_", "ENIGMA_", "AIRFLOW", "_AIRFLOW")
+"""Variables of the caller that must not reach the stack: it has its own places."""
+
+
+@dataclass
+class Stack:
+    """The stack whose state lies in `folder`.
+
+    `wishes` are preferred ports by service, 0 meaning any; `extra` are variables besides the stack's own.
+    """
+
+    folder: Path = STATE
+    wishes: dict[str, int] = field(default_factory=lambda: dict(PORTS))
+    extra: dict[str, str] = field(default_factory=dict)
+    say: Any = print
+    with_airflow: bool = True
+    """False: the S3 server and MLflow only, for commands that need no scheduler."""
+    children: dict[str, list[Child]] = field(default_factory=dict)
+    ports: dict[str, int] = field(default_factory=dict)
+    variables: dict[str, str] = field(default_factory=dict)
+    airflow_variables: dict[str, str] = field(default_factory=dict, repr=False)
+    password: str = field(default="", repr=False)
+
+    @classmethod
+    def load(cls, folder: Path = STATE) -> Stack | None:
+        """The stack as an earlier command left it, or None when there is no readable state."""
+        try:
+            saved = json.loads((folder / "stack.json").read_text())
+            children = {k: [Child(**c) for c in v] for k, v in saved.pop("children").items()}
+            return cls(folder=folder, children=children, **saved)
+        except (FileNotFoundError, ValueError, TypeError, KeyError):
+            return None
+
+    def save(self) -> None:
+        """Write the state down, for the next command and for its owner only."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / "stack.json"
+        path.touch(mode=0o600)
+        children = {k: [dataclasses.asdict(c) for c in v] for k, v in self.children.items()}
+        names = ("ports", "variables", "airflow_variables", "password")
+        path.write_text(json.dumps({"children": children, **{n: getattr(self, n) for n in names}}, indent=1))
+
+    @property
+    def running(self) -> bool:
+        """True when everything that was started is alive."""
+        every = [c for group in self.children.values() for c in group]
+        return len(self.children) == len(PORTS) and all(c.process() for c in every)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a command needs to work with the stack: the caller's variables, with its places replaced."""
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(INHERITED_NOT)}
+        return inherited | self.variables
+
+    @property
+    def api(self) -> AirflowApi:
+        """Airflow's REST API, logged in as admin."""
+        return AirflowApi(f"http://{LOOPBACK}:{self.ports['airflow']}", self.password)
+
+    def start(self) -> None:
+        """Start everything afresh and wait until it answers. Raises StackError, after stopping what did start."""
+        previous = Stack.load(self.folder)
+        if previous and previous.running:
+            raise StackError(f"it is running already (state in {self.folder}); stop it first")
+        if previous:
+            previous.stop()
+        began = time.monotonic()
+        for name in ("airflow", "mlflow", "logs", "cache"):
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.ports = dict(zip(PORTS, free_ports([self.wishes[name] for name in PORTS]), strict=True))
+        self.variables = self._places() | self.extra
+        try:
+            self._start_s3()
+            self._start_mlflow()
+            if self.with_airflow:
+                home = self.folder / "airflow"
+                self.airflow_variables = airflow.environment(home, ROOT / "dags", self.ports["airflow"])
+                self.say("airflow: making its database")
+                self.password = airflow.set_up(home, self.environment | self.airflow_variables, ROOT)
+                self.start_airflow()
+            self._wait_for_mlflow()
+        except BaseException:
+            self.stop()
+            raise
+        self.say(f"everything answers after {time.monotonic() - began:.0f} s")
+
+    def _places(self) -> dict[str, str]:
+        return {
+            "AWS_ACCESS_KEY_ID": "local",
+            "AWS_SECRET_ACCESS_KEY": "local-secret",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_ENDPOINT_URL": f"http://{LOOPBACK}:{self.ports['s3']}",
+            "AWS_ALLOW_HTTP": "true",
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "MLFLOW_TRACKING_URI": f"http://{LOOPBACK}:{self.ports['mlflow']}",
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "MLFLOW_MODEL_CATALOG_URI": "",
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # saves six processes that nothing here uses
+            "ENIGMA_S3_ROOT": f"s3://{BUCKET}",
+            "ENIGMA_RUNTIME": "process",
+            "ENIGMA_WORKDIR": str(ROOT),
+            "ENIGMA_CACHE": str(self.folder / "cache"),
+            "HF_HUB_OFFLINE": "1",
+            "HF_HUB_DISABLE_TELEMETRY": "1",
+            "DO_NOT_TRACK": "1",
+            "NO_PROXY": f"{LOOPBACK},localhost",
+            "no_proxy": f"{LOOPBACK},localhost",
+        }
+
+    def _start_s3(self) -> None:
+        command = [sys.executable, "-m", "moto.server", "-H", LOOPBACK, "-p", str(self.ports["s3"])]
+        child = start("s3", command, self.environment, self.folder, self.folder / "logs/s3.log")
+        self._started("s3", [child])
+        url = self.variables["AWS_ENDPOINT_URL"]
+        wait_until(lambda: _answers(f"{url}/moto-api/data.json"), [child], "the S3 server", 60)
+        requests.put(f"{url}/{BUCKET}", timeout=10).raise_for_status()
+        self.say(f"s3: {url}, bucket {BUCKET}")
+
+    def _start_mlflow(self) -> None:
+        folder = self.folder / "mlflow"
+        folder.mkdir()
+        command = [
+            sys.executable, "-m", "mlflow", "server",
+            "--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}",
+            "--default-artifact-root", f"s3://{BUCKET}/mlflow",
+            "--no-serve-artifacts",
+            "--host", LOOPBACK,
+            "--port", str(self.ports["mlflow"]),
+            "--allowed-hosts", f"{LOOPBACK}:{self.ports['mlflow']},localhost:{self.ports['mlflow']}",
+            "--workers", "1",
+        ]  # fmt: skip
+        child = start("mlflow", command, self.environment, folder, self.folder / "logs/mlflow.log")
+        self._started("mlflow", [child])
+
+    def _wait_for_mlflow(self) -> None:
+        url = self.variables["MLFLOW_TRACKING_URI"]
+        wait_until(lambda: _answers(f"{url}/health"), self.children["mlflow"], "MLflow", 120)
+        self.say(f"mlflow: {url}")
+
+    def start_airflow(self) -> None:
+        """Start Airflow's processes on the database as it is, and wait until all of them report."""
+        variables = self.environment | self.airflow_variables
+        self._started("airflow", airflow.start_components(variables, ROOT, self.folder / "logs"))
+        wait_until(self.api.healthy, self.children["airflow"], "Airflow", 180)
+        wait_until(lambda: self.api.has_dag(DAG), self.children["airflow"], f"the DAG {DAG}", 120)
+        self.api.set_pool("gpu", GPU_SLOTS)
+        self.say(f"airflow: {self.api.url}")
+
+    def kill_airflow(self) -> None:
+        """SIGKILL to all of Airflow and what runs below it."""
+        stop(self.children["airflow"], hard=True)
+
+    def _started(self, name: str, children: list[Child]) -> None:
+        self.children[name] = children
+        self.save()
+
+    def stop(self) -> None:
+        """Stop whatever is alive; safe to call again. The logs stay."""
+        stop([c for name in ("airflow", "mlflow", "s3") for c in self.children.get(name, [])])
+        self.children = {}
+        (self.folder / "stack.json").unlink(missing_ok=True)
+
+    def describe(self) -> str:
+        """Where the pages are and how to log in."""
+        return "\n".join([
+            f"Airflow  {self.api.url}/dags/{DAG}   user {airflow.USER}   password {self.password}",
+            f"MLflow   {self.variables['MLFLOW_TRACKING_URI']}",
+            f"S3       {self.variables['AWS_ENDPOINT_URL']}   bucket {BUCKET} (kept in memory: gone after `make down`)",
+            f"logs     {self.folder / 'logs'}",
+            "",
+            'for `enigma` in this shell:   eval "$(.venv/bin/python -m infra.local.stack env)"',
+        ])  # fmt: skip
+
+
+def _answers(url: str) -> bool:
+    try:
+        return requests.get(url, timeout=5).status_code == 200
+    except requests.RequestException:
+        return False
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m infra.local.stack", description=__doc__)
+    parser.add_argument("command", choices=["up", "down", "status", "env"])
+    parser.add_argument("--state", type=Path, default=STATE, help="the folder of the stack's state")
+    given = parser.parse_args(argv)
+    stack = Stack.load(given.state)
+    try:
+        if given.command == "up":
+            if stack is None or not stack.running:
+                stack = Stack(given.state)
+                stack.start()
+            print(f"\n{stack.describe()}\n\nTo stop it: make down")
+        elif given.command == "down":
+            if stack:
+                stack.stop()
+            print("stopped" if stack else "nothing was running")
+        elif stack is None or not stack.running:
+            dead = [c for group in (stack.children if stack else {}).values() for c in group if not c.process()]
+            for child in dead:
+                print(f"{child.name} has ended; its log:\n{tail(Path(child.log))}", file=sys.stderr)
+            print("the stack is not running: make up", file=sys.stderr)
+            return 3
+        elif given.command == "status":
+            print(stack.describe())
+        else:
+            print("\n".join(f"export {k}={shlex.quote(v)}" for k, v in sorted(stack.variables.items())))
+    except StackError as error:
+        print(f"stack: {error}", file=sys.stderr)
+        return 3
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

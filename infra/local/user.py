@@ -1,0 +1,156 @@
+"""What a user of a running stack does: runs `enigma`, drops notes, triggers a night, reads what came out."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import boto3
+
+from infra.local.processes import StackError
+from infra.local.stack import BUCKET, DAG, ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from infra.local.airflow import AirflowApi
+    from infra.local.stack import Stack
+
+DEV_SHARE = 8
+"""One in so many sample notes is held out for choosing the best epoch."""
+MEMBER = "tiny"
+
+
+def enigma(environment: Mapping[str, str], *arguments: str, threads: int | None = None) -> dict[str, Any]:
+    """Run one command and return its report. Raises StackError with what it said when it fails."""
+    variables = dict(environment) | ({"OMP_NUM_THREADS": str(threads)} if threads else {})
+    done = subprocess.run(
+        [sys.executable, "-m", "enigma_tasks", *arguments, "--json", "--quiet"],
+        cwd=variables.get("ENIGMA_WORKDIR", ROOT), env=variables, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        raise StackError(f"enigma {arguments[0]} ended with {done.returncode}:\n{done.stderr[-2000:]}")
+    report: dict[str, Any] = json.loads(done.stdout)
+    return report
+
+
+def sample_corpora(environment: Mapping[str, str], languages: list[str], notes: int, seed: int, folder: Path) -> None:
+    """`notes` sample notes a language under `folder/train/{language}`, some of them under `folder/dev/{language}`."""
+    shutil.rmtree(folder, ignore_errors=True)
+    train = folder / "train"
+    asked = str(notes * len(languages))
+    enigma(environment, "sample", "--notes", asked, "--language", *languages, "--seed", str(seed), "--out", str(train))
+    for language in languages:
+        for path in sorted((train / language / "txt").iterdir())[::DEV_SHARE]:
+            for place, name in (("txt", path.name), ("ann", f"{path.stem}.ann")):
+                held_out = folder / "dev" / language / place / name
+                held_out.parent.mkdir(parents=True, exist_ok=True)
+                (train / language / place / name).rename(held_out)
+
+
+def train(environment: Mapping[str, str], language: str, folder: Path, threads: int | None = None) -> dict[str, Any]:
+    """A tiny model for all entity types from `folder`'s corpora, in `folder/models/{language}`."""
+    return enigma(
+        environment, "train", "--language", language, "--entity", "all", "--member", MEMBER,
+        "--train", str(folder / "train" / language), "--dev", str(folder / "dev" / language),
+        "--out", str(folder / "models" / language),
+        threads=threads,
+    )  # fmt: skip
+
+
+def register(environment: Mapping[str, str], language: str, folder: Path) -> dict[str, Any]:
+    """That model becomes the champion of its language for each entity type."""
+    model = str(folder / "models" / language)
+    return enigma(
+        environment, "register", "--language", language, "--entity", "all", "--model", model, "--alias", "champion"
+    )
+
+
+@dataclass
+class Night:
+    """One run of the nightly DAG that has ended."""
+
+    run_id: str
+    state: str
+    batch_id: str
+
+
+@dataclass
+class User:
+    """Works with a running stack through its S3 endpoint, Airflow's REST API and the command line."""
+
+    stack: Stack
+
+    @cached_property
+    def s3(self) -> Any:
+        """An S3 client."""
+        places = self.stack.variables
+        return boto3.client(
+            "s3",
+            endpoint_url=places["AWS_ENDPOINT_URL"],
+            aws_access_key_id=places["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=places["AWS_SECRET_ACCESS_KEY"],
+            region_name=places["AWS_DEFAULT_REGION"],
+        )
+
+    @property
+    def api(self) -> AirflowApi:
+        """Airflow's REST API."""
+        return self.stack.api
+
+    def enigma(self, *arguments: str) -> dict[str, Any]:
+        """One command in the stack's environment."""
+        return enigma(self.stack.environment, *arguments)
+
+    def drop(self, notes: Mapping[str, bytes]) -> None:
+        """Put objects below `drops/`."""
+        for key, data in notes.items():
+            self.s3.put_object(Bucket=BUCKET, Key=f"drops/{key}", Body=data)
+
+    def objects(self, prefix: str = "") -> dict[str, str]:
+        """Key -> ETag of everything below a prefix."""
+        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=prefix)
+        return {o["Key"]: o["ETag"] for page in pages for o in page.get("Contents", [])}
+
+    def read(self, key: str) -> bytes:
+        """One object's bytes."""
+        data: bytes = self.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
+        return data
+
+    def night(self, seconds: float, progress: Callable[[list[dict[str, Any]]], None] | None = None) -> Night:
+        """Trigger the nightly DAG and wait for its end."""
+        return self.ended(self.api.trigger(DAG), seconds, progress)
+
+    def ended(
+        self, run_id: str, seconds: float, progress: Callable[[list[dict[str, Any]]], None] | None = None
+    ) -> Night:
+        """Wait for a run's end."""
+        state = self.api.wait(DAG, run_id, seconds, progress)
+        return Night(run_id, state, self.batch_id(run_id))
+
+    def batch_id(self, run_id: str) -> str:
+        """The batch of a run, as Airflow rendered it for `enigma plan`."""
+        task = self.api.call("GET", f"dags/{DAG}/dagRuns/{run_id}/taskInstances/plan")
+        return str(task["rendered_fields"]["arguments"][1])
+
+    def counts(self, night: Night) -> dict[str, int]:
+        """What `publish` reported: notes annotated and quarantined, entities."""
+        counts: dict[str, int] = self.api.xcom(DAG, night.run_id, "publish")["counts"]
+        return counts
+
+    def failure(self, night: Night, lines: int = 30) -> str:
+        """The end of the log of the run's first failed task."""
+        for task in self.api.tasks(DAG, night.run_id):
+            if task["state"] != "failed":
+                continue
+            path = f"dags/{DAG}/dagRuns/{night.run_id}/taskInstances/{task['task_id']}/logs/{task['try_number']}"
+            answer = self.api.call("GET", path, map_index=task["map_index"], full_content=True)
+            said = [str(entry.get("event", "")) for entry in answer["content"]]
+            return "\n".join([f"{task['task_id']}[{task['map_index']}] failed:", *said[-lines:]])
+        return "no task failed"

@@ -1,0 +1,199 @@
+"""What must agree across files: imports, layers, stage words, locks. Each rule is one of design section 2."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from enigma_tasks.cli import COMMANDS, build_parser
+from enigma_tasks.config import Params, load_params
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "enigma_tasks"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+# layer -> layers of the package that it may import (besides its own)
+RECORDS = {"documents", "config", "errors", "artifacts"}
+LAYERS = {
+    "errors": set(),
+    "frozen": set(),
+    "threads": set(),
+    "documents": {"errors"},
+    "data_params": {"frozen"},
+    "postprocess_params": {"frozen"},
+    "config": {"errors", "frozen", "data_params", "postprocess_params"},
+    "artifacts": {"config", "errors"},
+    "ner": RECORDS | {"frozen", "postprocess_params"},
+    "corpora": {"documents", "errors", "ner"},
+    "gold": {"documents", "errors", "config", "data_params", "artifacts", "corpora"},
+    "synthetic": {"documents", "errors"},
+    "notes": RECORDS,
+    "pages": RECORDS | {"frozen"},
+    "adapters": RECORDS | {"frozen", "data_params", "notes", "ner", "gold", "threads"},
+    "stages": RECORDS | {"data_params", "notes", "ner", "gold", "corpora", "synthetic", "pages", "adapters", "threads"},
+    "cli": {"documents", "config", "errors", "adapters"},
+}
+# library -> the only place that may import it
+HOMES = {
+    "boto3": "adapters/object_store.py",
+    "botocore": "adapters/",
+    "deltalake": "adapters/night_table.py",
+    "great_expectations": "adapters/expectations.py",
+    "lingua": "adapters/language_detection.py",
+    "mlflow": "adapters/",
+    "torch": "ner/",
+    "transformers": "ner/",
+    "tokenizers": "ner/",
+}
+
+
+def imports_of(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            found |= {a.name for a in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found |= {node.module} | {f"{node.module}.{a.name}" for a in node.names}
+    return found
+
+
+def layer_of(module: str) -> str:
+    return module.split(".")[1] if module.count(".") else ""
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_a_module_imports_only_layers_below_its_own_and_never_airflow(path: Path) -> None:
+    own = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    if own in {"__init__", "__main__"}:
+        return
+    imported = imports_of(path)
+    assert not {m for m in imported if m.split(".")[0] == "airflow"}
+    layers = {layer_of(m) for m in imported if m.startswith("enigma_tasks.")}
+    assert layers <= LAYERS[own] | {own}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_a_third_party_service_is_imported_in_its_adapter_only(path: Path) -> None:
+    relative = str(path.relative_to(PACKAGE))
+    for library in {m.split(".")[0] for m in imports_of(path)} & set(HOMES):
+        assert relative.startswith(HOMES[library]) or (library == "torch" and relative == "stages/doctor.py")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_the_environment_is_read_in_config_only(path: Path) -> None:
+    if path.name == "config.py":
+        return
+    attributes = {n.attr for n in ast.walk(ast.parse(path.read_bytes())) if isinstance(n, ast.Attribute)}
+    assert not attributes & {"environ", "getenv", "putenv"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_modules_and_functions_stay_small(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= 300
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.FunctionDef):
+            assert (node.end_lineno or 0) - node.lineno < 65, node.name
+
+
+def loaded_by(code: str) -> set[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport sys, json; sys.stdout.write(json.dumps(sorted(sys.modules)))"],
+        capture_output=True, text=True, check=True, cwd=ROOT,
+    )  # fmt: skip
+    return set(json.loads(done.stdout))
+
+
+def test_the_command_line_loads_the_standard_library_only() -> None:
+    help_text = "import contextlib, io, enigma_tasks.cli as c\nwith contextlib.redirect_stdout(io.StringIO()):\n"
+    loaded = loaded_by(help_text + "    try: c.main(['--help'])\n    except SystemExit: pass")
+    before = loaded_by("")
+    foreign = {m.split(".")[0] for m in loaded - before} - set(sys.stdlib_module_names) - {"enigma_tasks"}
+    assert not foreign
+
+
+def test_every_stage_module_is_a_sub_command_and_the_other_way_round() -> None:
+    modules = {p.stem for p in (PACKAGE / "stages").glob("*.py")} - {"__init__"}
+    assert modules == set(COMMANDS)
+
+
+def test_a_params_section_is_shared_vocabulary_or_a_stage_word() -> None:
+    sections = {field.alias or name for name, field in Params.model_fields.items()}
+    assert sections - {"seed", "languages", "members", "notes"} <= set(COMMANDS)
+
+
+def test_airflow_tasks_and_dvc_stages_are_stage_words() -> None:
+    called = set()
+    for path in (ROOT / "dags").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_bytes())):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "").startswith("container_task"):
+                assert isinstance(node.args[0], ast.Constant)
+                called.add(node.args[0].value)
+    assert called
+    assert called <= set(COMMANDS)
+    assert set(yaml.safe_load((ROOT / "dvc.yaml").read_bytes())["stages"]) <= set(COMMANDS)
+
+
+def test_every_command_has_help_and_the_common_options() -> None:
+    parser = build_parser()
+    for word in COMMANDS:
+        with pytest.raises(SystemExit) as stop:
+            parser.parse_args([word, "--help"])
+        assert stop.value.code == 0
+
+
+def leaves(tree: dict[str, object], prefix: str = "") -> list[str]:
+    found = []
+    for key, value in tree.items():
+        found.append(f"{prefix}{key}")
+        if isinstance(value, dict):
+            found += leaves(value, f"{prefix}{key}.")
+    return found
+
+
+def test_a_misspelt_key_anywhere_in_params_is_refused_by_name(tmp_path: Path) -> None:
+    from enigma_tasks.errors import UsageError
+
+    source = yaml.safe_load((ROOT / "params.yaml").read_bytes())
+    free = {"languages", "members"}  # their keys are names that a person chooses
+    for path in leaves(source):
+        *sections, key = path.split(".")
+        if sections and sections[-1] in free:
+            continue
+        tree = json.loads(json.dumps(source))
+        place = tree
+        for section in sections:
+            place = place[section]
+        place[f"{key}_misspelt"] = place.pop(key)
+        (tmp_path / "params.yaml").write_text(yaml.safe_dump(tree))
+        with pytest.raises(UsageError, match=f"{key}_misspelt"):
+            load_params(tmp_path / "params.yaml")
+
+
+def test_the_two_environments_stay_apart() -> None:
+    names = {
+        lock: {
+            line.split("==")[0].split("[")[0] for line in (ROOT / f"requirements/{lock}.lock").read_text().splitlines()
+        }
+        for lock in ("tasks", "airflow", "dev")
+    }
+    assert not {n for n in names["tasks"] if n.startswith("apache-airflow")}
+    assert not names["airflow"] & {"torch", "transformers", "mlflow", "deltalake"}
+    assert {"torch", "apache-airflow", "pytest"} <= names["dev"]
+
+
+def test_the_readme_names_every_top_level_place() -> None:
+    tree = (ROOT / "README.md").read_text()
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split(
+        "\n"
+    )
+    places = {p.split("/")[0] + "/" if "/" in p else p for p in tracked if p and not p.startswith(".")}
+    packages = {f"{p.name}/" for p in PACKAGE.iterdir() if p.is_dir() and p.name != "__pycache__"}
+    for place in places | packages:
+        assert re.search(rf"(?<![\w/]){re.escape(place)}", tree), f"README.md does not mention {place}"

@@ -1,0 +1,36 @@
+"""Airflow with a home of its own, on this project's DAG folder."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+DAGS = Path(__file__).parents[2] / "dags"
+HOME = tempfile.mkdtemp(prefix="airflow-")
+atexit.register(shutil.rmtree, HOME, ignore_errors=True)
+# before anything imports airflow, which reads these once
+os.environ |= {
+    "AIRFLOW_HOME": HOME,
+    "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+    "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),
+    "AIRFLOW__CORE__UNIT_TEST_MODE": "True",
+}
+sys.path.append(str(DAGS))  # as Airflow does with a bundle's folder
+
+
+@pytest.fixture(scope="session")
+def bag():
+    from airflow.dag_processing.dagbag import DagBag
+
+    return DagBag(str(DAGS))
+
+
+@pytest.fixture(scope="session")
+def night(bag):
+    return bag.dags["annotate_nightly"]

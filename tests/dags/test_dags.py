@@ -1,0 +1,177 @@
+"""What holds for every DAG file, and what the night's DAG promises."""
+
+from __future__ import annotations
+
+import ast
+import datetime as dt
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from enigma_tasks.cli import build_parser
+
+ROOT = Path(__file__).parents[2]
+DAGS = ROOT / "dags"
+FILES = sorted(p for p in DAGS.glob("*.py") if p.name != "container_task.py")
+ALLOWED = {"airflow", "pendulum", "container_task"} | set(sys.stdlib_module_names)
+HEAVY = {"torch", "transformers", "mlflow", "deltalake", "boto3", "enigma_tasks"}
+SERIALISE = """
+import sys, json
+sys.path.append({dags!r})
+from airflow.dag_processing.dagbag import DagBag
+from airflow.models.serialized_dag import SerializedDagModel
+from airflow.serialization.serialized_objects import DagSerialization
+bag = DagBag({dags!r})
+sys.stdout.write(json.dumps({{k: SerializedDagModel.hash(DagSerialization.to_dict(d)) for k, d in bag.dags.items()}}))
+"""
+
+
+def test_every_dag_file_imports_without_an_error(bag) -> None:
+    assert bag.import_errors == {}
+    assert {Path(d.fileloc) for d in bag.dags.values()} == set(FILES)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: p.name)
+def test_a_dag_file_is_a_docstring_a_schedule_and_a_chain(path: Path) -> None:
+    source = path.read_text()
+    assert len(source.splitlines()) <= 100
+    tree = ast.parse(source)
+    assert ast.get_docstring(tree)
+    assert not [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)]
+    imported = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            imported |= {a.name.split(".")[0] for a in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            imported.add((node.module or "").split(".")[0])
+    assert imported <= ALLOWED
+    assert not imported & {"os", "pathlib", "subprocess"}
+
+
+def test_parsing_the_dags_loads_nothing_heavy() -> None:
+    code = SERIALISE.format(dags=str(DAGS)).rsplit("\n", 2)[0]
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\nsys.stdout.write(json.dumps(sorted(sys.modules)))"],
+        capture_output=True, text=True, check=True, env=dict(os.environ),
+    )  # fmt: skip
+    assert not HEAVY & set(re.findall(r'"([^"]+)"', done.stdout.splitlines()[-1]))
+
+
+def test_a_dag_is_the_same_version_in_every_process() -> None:
+    seen = {
+        subprocess.run(
+            [sys.executable, "-c", SERIALISE.format(dags=str(DAGS))],
+            capture_output=True, text=True, check=True, env={**os.environ, "PYTHONHASHSEED": seed},
+        ).stdout.splitlines()[-1]
+        for seed in ("1", "2")
+    }  # fmt: skip
+    assert len(seen) == 1
+    assert "annotate_nightly" in seen.pop()
+
+
+def test_every_dag_explains_itself_and_never_runs_beside_itself(bag) -> None:
+    for dag in bag.dags.values():
+        assert "When a task fails" in dag.doc_md
+        assert "Owner" in dag.doc_md
+        assert dag.max_active_runs == 1
+        assert dag.catchup is False
+
+
+def test_every_task_is_built_by_container_task_and_is_retried_and_limited_in_time(bag) -> None:
+    for dag in bag.dags.values():
+        for task in dag.tasks:
+            settings = task.partial_kwargs if task.is_mapped else vars(task)
+            assert settings["stage"]
+            assert settings["retries"] >= 2
+            assert settings["retry_exponential_backoff"] == 2.0
+            assert settings["retry_delay"] > dt.timedelta(0)
+            assert dt.timedelta(0) < settings["execution_timeout"] <= dt.timedelta(hours=4)
+            assert task.owner == "clinical-nlp"
+
+
+def test_the_night_is_plan_annotate_publish_monitor(night) -> None:
+    assert {t.task_id: t.downstream_task_ids for t in night.tasks} == {
+        "plan": {"annotate"},
+        "annotate": {"publish"},
+        "publish": {"monitor"},
+        "monitor": set(),
+    }
+    assert {t.task_id: t.trigger_rule.value for t in night.tasks} == {
+        "plan": "all_success",
+        "annotate": "all_success",
+        "publish": "none_failed",
+        "monitor": "all_success",
+    }
+
+
+def test_annotate_is_mapped_over_the_shards_in_the_gpu_pool(night) -> None:
+    annotate = night.get_task("annotate")
+    assert annotate.is_mapped
+    assert annotate.pool == "gpu"
+    assert annotate.partial_kwargs["gpu"] is True
+    assert list(annotate.expand_input.value) == ["value"]
+    assert annotate.expand_input.value["value"].operator.task_id == "plan"
+    assert {t.pool for t in night.tasks if not t.is_mapped} == {"default_pool"}
+
+
+def test_the_night_has_a_deadline_in_the_morning_that_can_be_called(night) -> None:
+    import container_task
+
+    (alert,) = night.deadline
+    assert alert.interval <= dt.timedelta(hours=6)
+    assert alert.callback.path == f"container_task.{container_task.deadline_missed.__name__}"
+
+
+def test_the_first_night_is_the_next_one_however_late_the_dag_is_deployed(night) -> None:
+    from airflow.serialization.serialized_objects import DagSerialization
+    from airflow.timetables.base import TimeRestriction
+
+    stored = DagSerialization.from_dict(DagSerialization.to_dict(night))
+    run = stored.timetable.next_dagrun_info(
+        last_automated_data_interval=None, restriction=TimeRestriction(stored.start_date, None, catchup=False)
+    )
+    assert run.run_after >= dt.datetime.now(dt.UTC)
+    assert (run.run_after.hour, run.run_after.minute) == (1, 0)
+
+
+def rendered(task, **context) -> list[str]:
+    """The command line that a task would run."""
+    from runtimes import command_line
+
+    settings = task.partial_kwargs if task.is_mapped else vars(task)
+    environment = task.dag.get_template_env()
+    arguments = [environment.from_string(a).render(**context) for a in settings["arguments"]]
+    return command_line(settings["stage"], arguments, context["value"] if task.is_mapped else None)
+
+
+@pytest.mark.parametrize("backfill", ["", "2026-06-01..2026-06-10"])
+@pytest.mark.parametrize("run_type", ["scheduled", "manual"])
+def test_every_argument_list_parses_in_the_real_command_line(bag, run_type: str, backfill: str) -> None:
+    run = SimpleNamespace(
+        run_type=run_type,
+        run_id=f"{run_type}__2026-06-11T01:00:00+00:00",
+        run_after=dt.datetime(2026, 6, 11, 1, tzinfo=dt.UTC),
+    )
+    context = {"dag_run": run, "params": {"backfill": backfill}, "value": "s3://notes/runs/b/shards/es-0001.jsonl.gz"}
+    for dag in bag.dags.values():
+        for task in dag.tasks:
+            given = build_parser().parse_args(rendered(task, **context))
+            assert given.command == task.task_id
+            assert given.json is True
+            if task.task_id == "plan":
+                assert given.backfill == (backfill or None)
+            if task.is_mapped:
+                assert given.shard == context["value"]
+            else:
+                assert re.fullmatch(r"2026-06-11T0100(00-[0-9a-f]{8})?", given.batch)
+
+
+def test_the_generated_page_of_the_dags_is_up_to_date(bag) -> None:
+    from docs.generate import PAGE, dags_page
+
+    assert PAGE.read_text() == dags_page(bag.dags), "run `make docs`"
