@@ -1,16 +1,16 @@
 # syntax=docker/dockerfile:1
 # The stages: `docker run IMAGE plan --batch ...`. No Airflow. Build from the repository root, tagged by commit:
 #   docker build -f docker/tasks.Dockerfile -t enigma-tasks:$(git rev-parse --short HEAD) .
-# For GPUs: --build-arg TORCH_INDEX=https://download.pytorch.org/whl/cu130
+# The registry's own torch comes with CUDA. For a smaller image without: --build-arg EXTRA_INDEX=<an index of CPU builds>
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS build
-ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+ARG EXTRA_INDEX=
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 UV_NO_CACHE=1 UV_COMPILE_BYTECODE=1
 RUN python3 -m venv /opt/enigma && /opt/enigma/bin/pip install --quiet uv
 COPY requirements/tasks.lock /build/requirements/tasks.lock
 RUN /opt/enigma/bin/uv pip install --python /opt/enigma/bin/python \
-      --extra-index-url "${TORCH_INDEX}" --index-strategy unsafe-best-match -r /build/requirements/tasks.lock
+      ${EXTRA_INDEX:+--extra-index-url "${EXTRA_INDEX}" --index-strategy unsafe-best-match} -r /build/requirements/tasks.lock
 COPY pyproject.toml README.md /build/
 COPY enigma_tasks /build/enigma_tasks
 RUN /opt/enigma/bin/uv pip install --python /opt/enigma/bin/python --no-deps /build \

@@ -46,6 +46,8 @@ class Plan:
     """`listed` objects; notes `done`, `planned`, `quarantined`, `waiting` (a file done as a whole counts one)."""
     waiting: dict[str, int]
     """Notes by language that has no champion."""
+    seconds: float
+    """What planning took."""
 
     def to_bytes(self) -> bytes:
         """JSON."""

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT = 360, 150
 LEFT, RIGHT, TOP, BOTTOM = 40, 10, 8, 20
 """Margins of the plot, for the axis labels."""
+TIGHT = 0.05
+"""Room above and below the lines of a tight chart, as a share of its lowest value: noise should look like noise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +36,12 @@ class Point:
     x: float
     y: float
     tip: str
+    tonight: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """A drawn series: an SVG path (with gaps), and its dots, the last one being tonight's."""
+    """A drawn series: an SVG path (with gaps), and its dots."""
 
     css: str
     path: str
@@ -101,10 +104,14 @@ def line_chart(
     series: Sequence[Series],
     show: Callable[[float], str],
     usual: tuple[float, float] | None = None,
+    *,
+    tight: bool = False,
 ) -> LineChart:
-    """Lines over nights, the y axis starting at 0; `show` writes a value."""
+    """Lines over nights; `show` writes a value. The y axis starts at 0, or, where `tight`, below the values."""
     values = [v for s in series for v in s.values if v is not None]
-    ticks = nice_ticks(max([*values, usual[1] if usual else 0.0], default=0.0))
+    top = max([*values, usual[1] if usual else 0.0], default=0.0)
+    low = min(values, default=0.0)
+    ticks = nice_ticks(top + TIGHT * low, (1 - TIGHT) * low) if tight else nice_ticks(top)
     inner = HEIGHT - TOP - BOTTOM
 
     def x(i: int) -> float:
@@ -112,18 +119,21 @@ def line_chart(
         return round(LEFT + 4 + i * step, 1)
 
     def y(value: float) -> float:
-        return round(TOP + inner * (1 - value / ticks[-1]), 1)
+        return round(TOP + inner * (ticks[-1] - value) / (ticks[-1] - ticks[0]), 1)
 
     curves = []
     for s in series:
         points = [
-            None if v is None else Point(x(i), y(v), f"{nights[i]} {s.name}: {show(v)}") for i, v in enumerate(s.values)
+            None if v is None else Point(x(i), y(v), f"{nights[i]} {s.name}{show(v)}", i == len(nights) - 1)
+            for i, v in enumerate(s.values)
         ]
         curves.append(Curve(s.css, _path(points), tuple(p for p in points if p is not None)))
     chosen = sorted({0, (len(nights) - 1) // 2, len(nights) - 1}) if len(nights) > 4 else range(len(nights))
     x_ticks = tuple((x(i), nights[i], _anchor(i, len(nights))) for i in chosen)
     band = (y(usual[1]), round(y(usual[0]) - y(usual[1]), 1)) if usual else None
-    return LineChart(title, tuple(curves), tuple((y(t), show(t)) for t in ticks), x_ticks, band)
+    return LineChart(
+        title, tuple(curves), tuple((y(t), tick_text(t, ticks[1] - ticks[0])) for t in ticks), x_ticks, band
+    )
 
 
 def bars(rows: Sequence[tuple[str, Sequence[tuple[str, float, str]], str]]) -> tuple[Bar, ...]:
@@ -160,14 +170,21 @@ def histogram(title: str, css: str, counts: Sequence[int], low: float = 0.0, hig
     return Columns(title, css, tuple(columns), ticks, base, width, height)
 
 
-def nice_ticks(top: float) -> list[float]:
-    """0 and two to five round steps, the last at or above `top`."""
-    if top <= 0:
-        return [0.0, 1.0]
-    rough = top / 3
+def nice_ticks(top: float, bottom: float = 0.0) -> list[float]:
+    """Two to five round steps, the first tick at or below `bottom`, the last at or above `top`."""
+    if top <= bottom:
+        bottom, top = (0.0, 1.0) if top <= 0 else (0.9 * bottom, top)
+    rough = (top - bottom) / 3
     magnitude = 10.0 ** math.floor(math.log10(rough))
     step = next(m * magnitude for m in (1, 2, 2.5, 5, 10) if m * magnitude >= rough)
-    return [round(step * i, 10) for i in range(math.ceil(round(top / step, 9)) + 1)]
+    first, last = math.floor(round(bottom / step, 9)), math.ceil(round(top / step, 9))
+    return [round(step * i, 10) for i in range(first, last + 1)]
+
+
+def tick_text(value: float, step: float) -> str:
+    """With as many decimals as the step needs: 0.2 and 0.4, 0.25 and 0.50, 1,000 and 2,000."""
+    decimals = next((d for d in range(9) if abs(round(step, d) - step) < step / 1e6), 9)
+    return f"{value:,.{decimals}f}"
 
 
 def _path(points: Sequence[Point | None]) -> str:

@@ -85,6 +85,11 @@ class NightFigures(Frozen):
         return sum(self.waiting.values())
 
     @property
+    def elsewhere(self) -> int:
+        """Planned notes that another night published before this one did."""
+        return self.planned - self.annotated - self.quarantined if self.published else 0
+
+    @property
     def seconds_total(self) -> float:
         """Seconds of work, summed over shards and phases: with several workers, more than the wall clock showed."""
         return math.fsum(self.seconds.values())

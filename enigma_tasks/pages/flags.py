@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from enigma_tasks.pages.figures import Flag, NightFigures, ratio
+from enigma_tasks.pages.verdict import NOTICES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -110,8 +112,9 @@ def usual_ranges(
 
 
 def flags(night: NightFigures, history: Sequence[NightFigures], params: MonitorParams) -> tuple[Flag, ...]:
-    """Everything to know about this night before its figures; first what is wrong by itself, then what is unusual."""
-    return (*_absolute(night, history, params), *_compared(night, history, params))
+    """Everything to know about this night before its figures; what is wrong by itself, what is unusual, notices."""
+    found = (*_absolute(night, history, params), *_compared(night, history, params))
+    return tuple(sorted(found, key=lambda flag: flag.rule in NOTICES))
 
 
 def _absolute(night: NightFigures, history: Sequence[NightFigures], params: MonitorParams) -> Iterator[Flag]:
@@ -146,14 +149,11 @@ def _absolute(night: NightFigures, history: Sequence[NightFigures], params: Moni
 
 
 def _changed_models(night: NightFigures, history: Sequence[NightFigures]) -> Iterator[Flag]:
-    """Against the last night that used the same language and type."""
-    for language, entity_type, model in changed_models(night, history):
-        now = night.models[language][entity_type]
-        yield Flag(
-            rule="model_changed",
-            subject=f"{language} {entity_type}",
-            reason=f"{now.name} is version {now.version}; the night before used {model}.",
-        )
+    """One flag a language, against the last night that used the same language and type."""
+    for language, changes in itertools.groupby(changed_models(night, history), key=lambda change: change[0]):
+        said = [f"{kind} {before} to {night.models[language][kind].version}" for _, kind, before in changes]
+        reason = f"Other champions in {language} than the last time, by version: {', '.join(said)}."
+        yield Flag(rule="model_changed", subject=language, reason=reason)
 
 
 def changed_models(night: NightFigures, history: Sequence[NightFigures]) -> Iterator[tuple[str, str, str]]:
@@ -169,7 +169,7 @@ def changed_models(night: NightFigures, history: Sequence[NightFigures]) -> Iter
                 None,
             )
             if before is not None and before != model:
-                yield language, entity_type, f"version {before.version}"
+                yield language, entity_type, before.version
 
 
 def _compared(night: NightFigures, history: Sequence[NightFigures], params: MonitorParams) -> Iterator[Flag]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
 import math
 import unicodedata
@@ -21,7 +22,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    env.filters |= {"count": count, "dec": dec, "percent": percent, "duration": duration, "visible": visible}
+    env.filters |= {f.__name__: f for f in (count, dec, percent, duration, visible, moment)}
     return env
 
 
@@ -62,6 +63,15 @@ def duration(seconds: float | None) -> str:
     if whole < 3600:
         return f"{whole // 60}{space}min{space}{whole % 60:02d}{space}s"
     return f"{whole // 3600}{space}h{space}{whole % 3600 // 60:02d}{space}min"
+
+
+def moment(time: str) -> str:
+    """ISO 8601 with an offset -> `2026-06-11 02:00 UTC`; anything else as it is."""
+    try:
+        parsed = dt.datetime.fromisoformat(time)
+    except ValueError:
+        return visible(time)
+    return f"{parsed.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC" if parsed.tzinfo else visible(time)
 
 
 def visible(text: str) -> str:

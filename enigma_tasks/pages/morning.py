@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,8 @@ if TYPE_CHECKING:
 QUARANTINE_ROWS = 200
 SLOW_SHARDS = 8
 NEUTRAL = "n0"
+PHASES = ("plan", "load", "read", "compute", "write", "publish")
+"""In the order of the work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ def render_morning_page(summary: NightSummary, language_names: Mapping[str, str]
     """HTML of one night. No request leaves it, and it holds ids, rules and counts only. Pure and without a clock."""
     night = summary.figures
     colours = _colours([night, *summary.history])
+    groups = _quarantine_groups(summary.quarantine)
     return environment().get_template("morning.html.jinja").render(
         night=night,
         summary=summary,
@@ -57,8 +59,9 @@ def render_morning_page(summary: NightSummary, language_names: Mapping[str, str]
         histograms=_histograms(night, colours),
         phases=_phases(night),
         slow=sorted(summary.shards, key=lambda s: (-s.total, s.id))[:SLOW_SHARDS],
-        groups=_quarantine_groups(summary.quarantine[:QUARANTINE_ROWS]),
-        quarantine_shown=min(len(summary.quarantine), QUARANTINE_ROWS),
+        kinds=sorted({kind for models in night.models.values() for kind in models}),
+        groups=groups,
+        quarantine_shown=sum(len(notes) for _, notes in groups),
         changed={(language, kind): before for language, kind, before in changed_models(night, summary.history)},
         previous=summary.history[-1].batch_id if summary.history else None,
     )  # fmt: skip
@@ -71,8 +74,8 @@ def render_nights_page(records: Sequence[NightRecord]) -> str:
     recent = sorted(nights, key=lambda n: (n.planned_at, n.batch_id))[-60:]
     return environment().get_template("nights.html.jinja").render(
         rows=[(r.figures, verdict(r.figures, r.flags)) for r in newest],
-        trends=_over_nights(recent, _colours(nights), {}) if len(recent) > 1 else [],
-        colours=_colours(nights),
+        trends=_over_nights(recent, _colours(recent), {}) if len(recent) > 1 else [],
+        shown=len(recent),
     )  # fmt: skip
 
 
@@ -85,6 +88,8 @@ def _tiles(summary: NightSummary) -> list[Tile]:
     night = summary.figures
     usual = summary.usual
     per_note = ratio(night.entities_total, night.annotated)
+    density = "" if per_note is None or not night.published else f"{dec(per_note)} per note"
+    speed = "" if night.notes_per_second is None else f"{dec(night.notes_per_second)} notes/s per worker"
     share = night.quarantine_share
     return [
         Tile("Notes in", count(night.planned), _usual(usual, "notes", count), _odd(usual, "notes", night.planned)),
@@ -94,12 +99,12 @@ def _tiles(summary: NightSummary) -> list[Tile]:
             "odd" if night.quarantined else "",
         ),
         Tile("Waiting", count(night.waiting_total), ", ".join(sorted(night.waiting)), "odd" if night.waiting else ""),
-        Tile("Entities", count(night.entities_total) if night.published else "–", f"{dec(per_note)} per note"),
+        Tile("Entities", count(night.entities_total) if night.published else "–", density),
         Tile(
             "Text read", percent(night.completeness), "of all characters",
             "wrong" if (night.completeness or 1) < 1 else "",
         ),
-        Tile("Work", duration(night.seconds_total), f"{dec(night.notes_per_second)} notes/s per worker"),
+        Tile("Work", duration(night.seconds_total), speed),
     ]  # fmt: skip
 
 
@@ -129,9 +134,9 @@ def _over_nights(
         value = "–" if last is None else show(last)
         return Trend(title, value, charts.line_chart(title, days, line, show, usual.get(key)), {})
 
-    def by_label(title: str, figure: Callable[[NightFigures, str], float | None]) -> Trend:
+    def by_label(title: str, figure: Callable[[NightFigures, str], float | None], *, tight: bool = False) -> Trend:
         lines = [charts.Series(f"{c} ", css, tuple(figure(n, c) for n in nights)) for c, css in colours.items()]
-        return Trend(title, "", charts.line_chart(title, days, lines, dec), colours)
+        return Trend(title, "", charts.line_chart(title, days, lines, dec, tight=tight), colours)
 
     def share(value: float) -> str:
         return f"{dec(value)} %"
@@ -143,7 +148,7 @@ def _over_nights(
         one("Share in quarantine", "warn", "quarantine_share", quarantined, share),
         one("Seconds of work per note", NEUTRAL, "seconds_per_note", cost, dec),
         by_label("Entities per note", lambda n, label: n.per_note(label)),
-        by_label("Mean score", lambda n, label: n.mean_score(label)),
+        by_label("Mean score", lambda n, label: n.mean_score(label), tight=True),
         one("Seconds of work", NEUTRAL, "seconds", [n.seconds_total for n in nights], dec),
     ]
 
@@ -182,14 +187,21 @@ def _phases(night: NightFigures) -> tuple[charts.Bar, ...]:
             phase, [(NEUTRAL, seconds, f"{phase}: {duration(seconds)}")],
             f"{duration(seconds)} · {percent(ratio(seconds, total))}",
         )
-        for phase, seconds in night.seconds.items()
+        for phase, seconds in sorted(night.seconds.items(), key=lambda pair: (_phase_order(pair[0]), pair[0]))
     ])  # fmt: skip
 
 
+def _phase_order(phase: str) -> int:
+    last = phase.rsplit(maxsplit=1)[-1]
+    return PHASES.index(last) if last in PHASES else len(PHASES)
+
+
 def _quarantine_groups(notes: Sequence[QuarantinedNote]) -> list[tuple[str, list[QuarantinedNote]]]:
-    """By rule, the most frequent first."""
-    by_rule = Counter(n.rule for n in notes)
-    return [
-        (rule, sorted((n for n in notes if n.rule == rule), key=lambda n: n.record_id))
-        for rule, _ in sorted(by_rule.items(), key=lambda pair: (-pair[1], pair[0]))
-    ]
+    """By rule, the most frequent first; a rule that very many notes break leaves room for the others."""
+    by_rule: dict[str, list[QuarantinedNote]] = {}
+    for note in sorted(notes, key=lambda n: n.record_id):
+        by_rule.setdefault(note.rule, []).append(note)
+    frequent = sorted(by_rule.items(), key=lambda pair: (-len(pair[1]), pair[0]))
+    if len(notes) <= QUARANTINE_ROWS:
+        return frequent
+    return [(rule, found[: max(1, QUARANTINE_ROWS // len(by_rule))]) for rule, found in frequent]

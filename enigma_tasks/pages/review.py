@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import re
 import unicodedata
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,69 +14,106 @@ from markupsafe import Markup, escape
 from enigma_tasks.pages.formats import environment
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from enigma_tasks.documents import Entity
 
-INVISIBLE = frozenset({"Cc", "Cf", "Zl", "Zp"})
-KEPT = frozenset("\t\n\r")
-"""Control characters that are white space of the text itself; a carriage return is written as a reference."""
+# Lone carriage returns, control characters that are no white space, and characters that turn the direction or cannot
+# be seen. The joiners inside words and emoji stay as they are.
+_UNSEEN = re.compile(
+    r"\r(?!\n)|[\x01-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060\u2066-\u2069\ufeff]"
+)
+_CONTROLS = {"\r": "CARRIAGE RETURN", "\x0c": "FORM FEED", "\x1b": "ESCAPE", "\ufeff": "BYTE ORDER MARK"}
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """An entity with its place in the list of mentions and its colour."""
+
+    number: int
+    entity: Entity
+    css: str
+
+    @property
+    def tooltip(self) -> str:
+        """`DISEASE 17–26, score 0.93`."""
+        score = "" if self.entity.score is None else f", score {self.entity.score:.2f}"
+        return f"{self.entity.label} {self.entity.char_start}–{self.entity.char_end}{score}"
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A stretch of text under the same entities: a nested or overlapping mention starts a segment of its own."""
+    """A stretch of text under the same mentions; `begins` are those of them that start here."""
 
-    char_start: int
     html: Markup
-    entities: tuple[Entity, ...]
+    over: tuple[Mention, ...]
+    begins: tuple[Mention, ...]
 
     @property
-    def labels(self) -> list[str]:
-        """The labels over it, sorted, once each."""
-        return sorted({e.label for e in self.entities})
+    def css(self) -> str:
+        """The colours over it, once each."""
+        return " ".join(sorted({f"l-{m.css}" for m in self.over}))
 
     @property
     def tooltip(self) -> str:
-        """`DISEASE 17..26 (0.93)` for each entity over it."""
-        return "\n".join(
-            f"{e.label} {e.char_start}..{e.char_end}" + ("" if e.score is None else f" ({e.score:.2f})")
-            for e in self.entities
-        )
+        """A line for each mention over it."""
+        return "\n".join(m.tooltip for m in self.over)
 
 
-def render_review_page(record: str, text: str, entities: Sequence[Entity], facts: Mapping[str, str]) -> str:
-    """HTML of one note, its entities highlighted with a switch per label; `facts` stand above. Pure, no clock."""
-    labels = sorted({e.label for e in entities})
+def render_review_page(record: str, text: str, entities: Sequence[Entity], facts: Mapping[str, object]) -> str:
+    """HTML of one note, its entities highlighted with a switch for each label; `facts` stand above. Pure, no clock.
+
+    The text content of the element `note` is `text`, character for character.
+    """
+    labels = {label: f"t{i % 4}" for i, label in enumerate(sorted({e.label for e in entities}))}
+    ordered = sorted(entities, key=lambda e: (e.char_start, -e.char_end, e.label))
+    mentions = [Mention(number, e, labels[e.label]) for number, e in enumerate(ordered, 1)]
     return environment().get_template("review.html.jinja").render(
         record=record,
         facts=facts,
-        segments=segments(text, entities),
-        labels={label: f"t{i % 4}" for i, label in enumerate(labels)},
-        counts={label: sum(e.label == label for e in entities) for label in labels},
+        segments=list(segments(text, mentions)),
+        mentions=mentions,
+        labels=labels,
+        counts=Counter(e.label for e in entities),
         characters=len(text),
     )  # fmt: skip
 
 
-def segments(text: str, entities: Sequence[Entity]) -> list[Segment]:
-    """The text, whole and in order, cut wherever an entity begins or ends."""
-    cuts = sorted({0, len(text), *(e.char_start for e in entities), *(e.char_end for e in entities)})
-    ordered = sorted(entities, key=lambda e: (e.char_start, -e.char_end, e.label))
-    found: list[Segment] = []
+def segments(text: str, mentions: Sequence[Mention]) -> Iterator[Segment]:
+    """The text, whole and in order, cut wherever a mention begins or ends. `mentions` are sorted by start."""
+    cuts = sorted({0, len(text)} | {edge for m in mentions for edge in m.entity.span})
+    over: list[Mention] = []
+    coming = 0
     for start, end in itertools.pairwise(cuts):
-        over = tuple(e for e in ordered if e.char_start <= start and e.char_end >= end)
-        found.append(Segment(start, shown(text[start:end]), over))
-    return found
+        over = [m for m in over if m.entity.char_end > start]
+        first = len(over)
+        while coming < len(mentions) and mentions[coming].entity.char_start == start:
+            over.append(mentions[coming])
+            coming += 1
+        yield Segment(shown(text[start:end], text[end : end + 1]), tuple(over), tuple(over[first:]))
 
 
-def shown(text: str) -> Markup:
-    """Escaped text; a character that would be invisible or turn the text around is shown by its code point."""
-    parts = []
-    for c in text:
-        if c == "\r":
-            parts.append(Markup("&#13;"))
-        elif unicodedata.category(c) in INVISIBLE and c not in KEPT:
-            parts.append(Markup('<span class="code" data-code="U+{:04X}"></span>').format(ord(c)))
-        else:
-            parts.append(escape(c))
-    return Markup("").join(parts)
+def shown(text: str, following: str = "") -> Markup:
+    """Escaped text that a browser keeps as it is; unseen characters are labelled, and cannot turn their neighbours.
+
+    A carriage return is written as a reference, since a parser makes a raw one a line feed. `following` is the
+    character after `text`: a carriage return breaks a line on the screen only before a line feed.
+    """
+    parts: list[str] = []
+    done = 0
+    for match in _UNSEEN.finditer(text + following):
+        if match.start() >= len(text):
+            break
+        parts += [_kept(text[done : match.start()]), _labelled(match.group())]
+        done = match.end()
+    return Markup("".join([*parts, _kept(text[done:])]))  # noqa: S704 - each part is escaped
+
+
+def _kept(text: str) -> str:
+    return str(escape(text)).replace("\r", "&#13;")
+
+
+def _labelled(character: str) -> str:
+    code = f"U+{ord(character):04X}"
+    name = _CONTROLS.get(character) or unicodedata.name(character, "control character")
+    return f'<span class="code" data-code="{code}" title="{code} {escape(name)}">{_kept(character)}</span>'

@@ -35,6 +35,8 @@ def verdict(night: NightFigures, flags: Sequence[Flag]) -> Verdict:
         why = f"{missing} of {night.shards} shards have no result" if missing else "every shard has its result"
         return Verdict("bad", "Incomplete", f"The night is not published; {why}. Run the DAG's failed task again.")
     parts = [_notes_line(night)]
+    if night.elsewhere:
+        parts.append(f"{_notes(night.elsewhere)} had been published by another night meanwhile.")
     if night.waiting_total:
         parts.append(f"{_notes(night.waiting_total)} in {', '.join(sorted(night.waiting))} wait for a champion.")
     unusual = [f for f in alerts(flags) if f.rule != "waiting"]

@@ -7,6 +7,9 @@ import logging
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+import pyarrow.compute as pc
+from pydantic import ValidationError
+
 from enigma_tasks.adapters import night_table
 from enigma_tasks.adapters.object_store import ObjectStore
 from enigma_tasks.artifacts import QuarantinePlaces, ReportPlaces, RunPlaces
@@ -25,7 +28,7 @@ from enigma_tasks.pages.figures import (
 )
 from enigma_tasks.pages.flags import flags, usual_ranges
 from enigma_tasks.pages.morning import render_morning_page, render_nights_page
-from enigma_tasks.pages.verdict import alerts
+from enigma_tasks.pages.verdict import alerts, verdict
 from enigma_tasks.stages.annotate import read_commit
 
 if TYPE_CHECKING:
@@ -44,7 +47,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     """Write the pages; running it again writes the same bytes while the night and those before it stay as they are.
 
     Returns:
-        The pages' URIs, counts, the verdict's flags (`alerts`), and exit code 0 also for a night to worry about.
+        The pages' URIs, counts, the verdict's word, and `alerts`; exit code 0 also for a night to worry about.
 
     Raises:
         UsageError: the batch has no plan. ServiceError: store or tables.
@@ -55,10 +58,11 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     except ObjectMissing:
         raise UsageError(f"there is no plan at {run_places.plan}") from None
     commits = {s.id: read_commit(store, run_places, s) for s in plan.shards}
-    published = store.exists(run_places.success)
+    published = json.loads(store.get(run_places.published)) if store.exists(run_places.success) else None
     night = _figures(plan, commits, published, settings)
     records = _other_nights(store, reports, night)
-    history = tuple(r.figures for r in records if _order(r.figures) < _order(night))[-params.monitor.nights_compared :]
+    before = [r.figures for r in records if r.figures.published and _order(r.figures) < _order(night)]
+    history = tuple(before[-params.monitor.nights_compared :])
     found = flags(night, history, params.monitor)
     summary = NightSummary(
         figures=night,
@@ -71,9 +75,10 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
             for s in plan.shards
             if (commit := commits[s.id]) is not None
         ),
-        quarantine=_quarantined(plan, settings) if published else (),
+        quarantine=_quarantined(plan, settings) if night.published else (),
         quarantine_uri=QuarantinePlaces.of(settings, plan.batch_id).notes,
     )
+    judged = verdict(night, found)
     names = {code: language.name for code, language in params.languages.items()}
     record = NightRecord(figures=night, flags=found)
     store.put(reports.page(plan.batch_id), render_morning_page(summary, names).encode(), HTML)
@@ -90,33 +95,36 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
             "waiting": night.waiting_total,
             "entities": night.entities_total,
         },
-        "published": published,
+        "published": night.published,
+        "verdict": judged.word,
         "alerts": [{"rule": f.rule, "subject": f.subject, "reason": f.reason} for f in alerts(found)],
     }
 
 
 def _figures(
-    plan: Plan, commits: dict[str, dict[str, Any] | None], published: bool, settings: Settings
+    plan: Plan, commits: dict[str, dict[str, Any] | None], published: dict[str, Any] | None, settings: Settings
 ) -> NightFigures:
     done = [c for c in commits.values() if c is not None]
     seconds: Counter[str] = Counter()
     for commit in done:
-        seconds.update(commit["seconds"])
+        seconds.update({f"annotate: {phase}": spent for phase, spent in commit["seconds"].items()})
+    stages = {"plan": plan.seconds, **seconds}
     counts: dict[str, Any] = {
         "annotated": sum(c["counts"]["annotated"] for c in done),
         "quarantined": plan.quarantined + sum(c["counts"]["quarantined"] for c in done),
     }
-    if published:
+    if published is not None:
         counts = _published_counts(plan.batch_id, settings)
+        stages["publish"] = published["seconds"]
     return NightFigures(
         batch_id=plan.batch_id,
         planned_at=plan.planned_at,
-        published=published,
+        published=published is not None,
         listed=plan.counts["listed"],
         done=plan.counts["done"],
         planned=plan.counts["planned"] + plan.counts["quarantined"],
         waiting=plan.waiting,
-        seconds=dict(sorted(seconds.items())),
+        seconds=stages,
         shards=len(plan.shards),
         missing_shards=tuple(s.id for s in plan.shards if commits[s.id] is None),
         models={
@@ -131,59 +139,72 @@ def _figures(
 
 
 def _published_counts(batch_id: str, settings: Settings) -> dict[str, Any]:
-    """What the tables say of the night, counted column by column."""
+    """What the tables say of the night: grouped inside Arrow, so that a night of millions of spans stays columns."""
     tables = settings.require("tables")
     columns = ["language", "outcome", "rule", "characters", "characters_read"]
-    outcomes: Counter[str] = Counter()
-    rules: Counter[str] = Counter()
-    languages: dict[str, Counter[str]] = {}
-    for row in night_table.read_notes(tables, batch_id, columns).to_pylist():
-        outcomes[row["outcome"]] += 1
-        if row["rule"]:
-            rules[row["rule"]] += 1
-        if row["language"]:
-            of_language = languages.setdefault(row["language"], Counter())
-            of_language[row["outcome"]] += 1
-            for name in ("characters", "characters_read"):
-                of_language[name] += row[name] or 0
+    notes = night_table.read_notes(tables, batch_id, columns)
     spans = night_table.read_spans(tables, batch_id, ["language", "label", "score"])
-    entities: dict[str, Counter[str]] = {language: Counter() for language in languages}
-    scores: dict[str, list[int]] = {}
-    for language, label, score in zip(*(column.to_pylist() for column in spans.columns), strict=True):
-        entities[language][label] += 1
-        if score is not None:
-            scores.setdefault(label, [0] * SCORE_BINS)[min(int(score * SCORE_BINS), SCORE_BINS - 1)] += 1
+    outcomes: Counter[str] = Counter()
+    languages: dict[str, dict[str, Any]] = {}
+    sums = [([], "count_all"), ("characters", "sum"), ("characters_read", "sum")]
+    for row in notes.group_by(["language", "outcome"]).aggregate(sums).to_pylist():
+        outcomes[row["outcome"]] += row["count_all"]
+        if row["language"]:
+            figures = languages.setdefault(row["language"], {"entities": {}})
+            figures[row["outcome"]] = row["count_all"]
+            if row["outcome"] == "annotated":
+                figures |= {"characters": row["characters_sum"], "characters_read": row["characters_read_sum"]}
+    for row in spans.group_by(["language", "label"]).aggregate([([], "count_all")]).to_pylist():
+        languages[row["language"]]["entities"][row["label"]] = row["count_all"]
+    rules = Counter(dict(zip(*_grouped(notes.filter(pc.field("rule").is_valid()), "rule"), strict=True)))
     return {
         "annotated": outcomes["annotated"],
         "quarantined": outcomes["quarantined"],
         "rules": dict(sorted(rules.items())),
-        "scores": {label: tuple(bins) for label, bins in sorted(scores.items())},
+        "scores": _score_bins(spans),
         "languages": {
-            code: LanguageFigures(**dict(counted), entities=dict(sorted(entities[code].items())))
-            for code, counted in sorted(languages.items())
+            code: LanguageFigures(**{**figures, "entities": dict(sorted(figures["entities"].items()))})
+            for code, figures in sorted(languages.items())
         },
     }
 
 
+def _grouped(table: Any, *columns: str) -> list[list[Any]]:
+    """The values of the columns, and how often they occur together."""
+    counted = table.group_by(list(columns)).aggregate([([], "count_all")])
+    return [counted.column(name).to_pylist() for name in (*columns, "count_all")]
+
+
+def _score_bins(spans: Any) -> dict[str, tuple[int, ...]]:
+    """Label -> mentions in each bin of the score; a mention without a score is in none."""
+    scored = spans.filter(pc.field("score").is_valid())
+    bins = pc.min_element_wise(pc.floor(pc.multiply(scored.column("score"), float(SCORE_BINS))), SCORE_BINS - 1)
+    found: dict[str, list[int]] = {}
+    for label, index, count in zip(*_grouped(scored.append_column("bin", bins), "label", "bin"), strict=True):
+        found.setdefault(label, [0] * SCORE_BINS)[int(index)] += count
+    return {label: tuple(counts) for label, counts in sorted(found.items())}
+
+
 def _quarantined(plan: Plan, settings: Settings) -> tuple[QuarantinedNote, ...]:
     columns = ["key", "record_id", "rule", "rule_offset", "language"]
-    rows = night_table.read_notes(settings.require("tables"), plan.batch_id, columns).to_pylist()
-    return tuple(
-        QuarantinedNote(record_name(r["key"], r["record_id"]), r["rule"], r["rule_offset"], r["language"])
-        for r in sorted(rows, key=lambda r: (r["key"], r["record_id"] or ""))
-        if r["rule"]
+    notes = night_table.read_notes(settings.require("tables"), plan.batch_id, columns)
+    found = (
+        QuarantinedNote(record_name(r["key"], r["record_id"]), r["rule"], r["rule_offset"], r["language"] or None)
+        for r in notes.filter(pc.field("rule").is_valid()).to_pylist()
     )
+    return tuple(sorted(found, key=lambda note: (note.record_id, note.rule, note.offset or 0)))
 
 
 def _other_nights(store: ObjectStore, reports: ReportPlaces, night: NightFigures) -> list[NightRecord]:
     """Every other night's figures, in the order of their planning."""
     own = reports.summary(night.batch_id)
     uris = [i.uri for i in store.list(f"{reports.root}/") if i.uri.endswith("/summary.json") and i.uri != own]
-    records = [
-        NightRecord.model_validate(json.loads(fetched.data))
-        for fetched in store.get_many((uri, None) for uri in uris)
-        if fetched.data is not None
-    ]
+    records = []
+    for fetched in store.get_many((uri, None) for uri in uris):
+        try:
+            records.append(NightRecord.model_validate_json(fetched.data or b""))
+        except ValidationError:
+            log.warning("%s is not what this version writes: run that night's monitor again", fetched.uri)
     return sorted(records, key=lambda r: _order(r.figures))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import logging
+import time
 from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -39,6 +40,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
         UsageError: a place is not set, the batch id or the back-fill range is malformed.
         ServiceError: store, tables or registry.
     """
+    began = time.perf_counter()
     places = RunPlaces.of(settings, arguments.batch)
     store = ObjectStore()
     try:
@@ -59,6 +61,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     log.info("%d objects listed, %d done, %d to open", night.counts["listed"], night.counts["done"], len(night.unread))
     _open_unread(store, night, done, params, again=backfill is not None)
     plan = _write(store, places, night, params, arguments)
+    plan = replace(plan, seconds=round(time.perf_counter() - began, 3))
     if not store.put_if_absent(places.plan, plan.to_bytes()):
         log.warning("another process planned this night first: its plan counts")
         plan = Plan.from_bytes(store.get(places.plan))
@@ -162,6 +165,7 @@ def _write(store: ObjectStore, places: RunPlaces, night: Night, params: Params, 
             "waiting": left.total(),
         },
         waiting=dict(sorted(left.items())),
+        seconds=0.0,
     )
 
 

@@ -7,6 +7,7 @@ import itertools
 import json
 import logging
 import tempfile
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -89,6 +90,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
         DataError: a result is not what its attempt wrote (`digest`).
         ServiceError: store or tables.
     """
+    began = time.perf_counter()
     places = RunPlaces.of(settings, arguments.batch)
     store = ObjectStore()
     if store.exists(places.success):
@@ -113,6 +115,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
         quarantine = QuarantinePlaces.of(settings, plan.batch_id)
         store.put(quarantine.notes, b"".join(_quarantine_lines(results)), "application/x-ndjson")
         store.put(quarantine.rules, json_bytes(report["rules"]), "application/json")
+    report["seconds"] = round(time.perf_counter() - began, 3)
     store.put(places.published, json_bytes(report), "application/json")
     store.put(places.success, b"")
     return report

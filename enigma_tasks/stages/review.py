@@ -15,6 +15,7 @@ from enigma_tasks.pages.review import render_review_page
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
 
     from enigma_tasks.config import Params, Settings
 
@@ -27,40 +28,49 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
         DataError: its latest version is in quarantine (that rule), or the text has changed since it was annotated.
         ServiceError: store or tables.
     """
-    bucket, key, record_id = _note(arguments.note)
-    row = _latest(settings.require("tables"), bucket, key, record_id)
-    record = record_name(key, record_id)
+    tables = settings.require("tables")
+    row = _latest(tables, arguments.note)
+    record = record_name(row["key"], row["record_id"])
     if row["rule"]:
         raise DataError(record, row["rule"], row["rule_offset"], "in quarantine")
     text = _text(row, params)
     entities = [
         Entity(s["label"], s["char_start"], s["char_end"], s["text"], s["score"])
-        for s in night_table.read_history(settings.require("tables"), night_table.SPANS, bucket, key)
+        for s in night_table.read_history(tables, night_table.SPANS, row["bucket"], row["key"])
         if all(s[name] == row[name] for name in ("batch_id", "record_id", "version"))
     ]
-    facts = {name: row[name] for name in ("language", "batch_id", "version", "models")}
-    out = Path(arguments.out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(render_review_page(record, text, entities, facts), encoding="utf-8", newline="")
-    return {"page": str(out), "record": record, "entities": len(entities), "characters": len(text)}
+    for e in entities:
+        if text[e.char_start : e.char_end] != e.text:
+            raise DataError(record, "span_surface", e.char_start)
+    facts = {"language": row["language"], "night": row["batch_id"], "version": row["version"]}
+    facts["models"] = row["models"].replace(",", " ")
+    _write_private(Path(arguments.out), render_review_page(record, text, entities, facts))
+    return {"page": arguments.out, "record": record, "entities": len(entities), "characters": len(text)}
 
 
-def _note(uri: str) -> tuple[str, str, str | None]:
-    """`s3://bucket/key` or `s3://bucket/file.jsonl#id` -> bucket, key, record id."""
+def _write_private(path: Path, html: str) -> None:
+    """For the reader's own eyes: the file holds patient text."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch(0o600)
+    path.write_text(html, encoding="utf-8", newline="")
+
+
+def _names(uri: str) -> Iterator[tuple[str, str, str | None]]:
+    """What a URI may name: an object, or a record `file.jsonl#id`; keys and ids may both hold a `#`."""
     bucket, key = split_uri(uri)
-    file, hash_sign, record_id = key.partition("#")
-    if hash_sign and holds_records(file):
-        return bucket, file, record_id
-    return bucket, key, None
+    yield bucket, key, None
+    for at in (i for i, c in enumerate(key) if c == "#" and holds_records(key[:i])):
+        yield bucket, key[:at], key[at + 1 :]
+        yield bucket, key[:at], key[at:]
 
 
-def _latest(tables: str, bucket: str, key: str, record_id: str | None) -> dict[str, Any]:
-    history = night_table.read_history(tables, night_table.NOTES, bucket, key)
-    rows = [r for r in history if r["record_id"] == record_id]
-    if not rows:
-        raise UsageError("the tables hold no such note; name it as quarantine and pages do: s3://bucket/drops/...")
-    latest: dict[str, Any] = max(rows, key=lambda r: (r["planned_at"], r["batch_id"]))
-    return latest
+def _latest(tables: str, uri: str) -> dict[str, Any]:
+    for bucket, key, record_id in _names(uri):
+        history = night_table.read_history(tables, night_table.NOTES, bucket, key)
+        if rows := [r for r in history if r["record_id"] == record_id]:
+            latest: dict[str, Any] = max(rows, key=lambda r: (r["planned_at"], r["batch_id"]))
+            return latest
+    raise UsageError("the tables hold no such note; name it as s3://bucket/drops/.../note.txt or ...jsonl#id")
 
 
 def _text(row: dict[str, Any], params: Params) -> str:

@@ -19,13 +19,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 USER = "admin"
-COMPONENTS: dict[str, list[str]] = {
-    # no log servers: they listen on every interface, and the API server reads this machine's log files itself
-    "scheduler": ["scheduler", "--skip-serve-logs"],
+# no log servers: they listen on every interface, and the API server reads this machine's log files itself
+FIRST = {
+    "api-server": ["api-server"],
     "dag-processor": ["dag-processor"],
     "triggerer": ["triggerer", "--skip-serve-logs"],
-    "api-server": ["api-server"],
 }
+THEN = {"scheduler": ["scheduler", "--skip-serve-logs"]}
+"""Once the API server answers: a task that cannot reach it at its start is a try lost."""
 PARALLELISM = 3
 DONE = ("success", "failed")
 STATES_IN_ORDER = ("plan", "annotate", "publish", "monitor")
@@ -89,11 +90,13 @@ def set_up(home: Path, variables: Mapping[str, str], cwd: Path) -> str:
     return password
 
 
-def start_components(variables: Mapping[str, str], cwd: Path, logs: Path) -> list[Child]:
-    """Scheduler, DAG processor, triggerer and API server."""
+def start_components(
+    components: Mapping[str, list[str]], variables: Mapping[str, str], cwd: Path, logs: Path
+) -> list[Child]:
+    """Start these of Airflow's processes."""
     return [
         start(f"airflow {name}", [sys.executable, "-m", "airflow", *words], variables, cwd, logs / f"{name}.log")
-        for name, words in COMPONENTS.items()
+        for name, words in components.items()
     ]
 
 

@@ -162,8 +162,8 @@ def show_scores(demo: Demo, environment: Mapping[str, str], gold: Path, found: P
     """Strict F1 of what was published against the sample's gold, with the notes and spans that it rests on."""
     table = Table(title="strict F1 against the sample's gold (synthetic notes: no measure of clinical quality)")
     table.add_column("language")
-    for column in ("notes", "spans", "disease", "procedure", "symptom", "all types", "95 % interval"):
-        table.add_column(column, justify="right")
+    for column in ("notes", "spans", "disease", "procedure", "symptom", "all", "95 % interval"):
+        table.add_column(column, justify="right", no_wrap=True)
     micro: dict[str, float] = {}
     for language in LANGUAGES:
         place = found / language
@@ -174,7 +174,7 @@ def show_scores(demo: Demo, environment: Mapping[str, str], gold: Path, found: P
         micro[language] = report["strict"]["f1"]
         table.add_row(
             language, str(report["documents"]), str(report["gold_spans"]), *types,
-            f"{micro[language]:.3f}", f"{interval['low']:.3f} to {interval['high']:.3f}",
+            f"{micro[language]:.3f}", f"{interval['low']:.3f}-{interval['high']:.3f}",
         )  # fmt: skip
     demo.console.print(table)
     for language, f1 in micro.items():

@@ -133,6 +133,8 @@ class Stack:
             "ENIGMA_RUNTIME": "process",
             "ENIGMA_WORKDIR": str(ROOT),
             "ENIGMA_CACHE": str(self.folder / "cache"),
+            # shards are annotated side by side: each gets its share of the cores
+            "OMP_NUM_THREADS": str(max(1, (os.cpu_count() or GPU_SLOTS) // GPU_SLOTS)),
             "HF_HUB_OFFLINE": "1",
             "HF_HUB_DISABLE_TELEMETRY": "1",
             "DO_NOT_TRACK": "1",
@@ -172,8 +174,12 @@ class Stack:
 
     def start_airflow(self) -> None:
         """Start Airflow's processes on the database as it is, and wait until all of them report."""
-        variables = self.environment | self.airflow_variables
-        self._started("airflow", airflow.start_components(variables, ROOT, self.folder / "logs"))
+        variables, logs = self.environment | self.airflow_variables, self.folder / "logs"
+        self._started("airflow", airflow.start_components(airflow.FIRST, variables, ROOT, logs))
+        version = f"{self.api.url}/api/v2/version"
+        wait_until(lambda: _answers(version), self.children["airflow"], "Airflow's API server", 180)
+        scheduler = airflow.start_components(airflow.THEN, variables, ROOT, logs)
+        self._started("airflow", self.children["airflow"] + scheduler)
         wait_until(self.api.healthy, self.children["airflow"], "Airflow", 180)
         wait_until(lambda: self.api.has_dag(DAG), self.children["airflow"], f"the DAG {DAG}", 120)
         self.api.set_pool("gpu", GPU_SLOTS)

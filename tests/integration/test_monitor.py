@@ -1,0 +1,175 @@
+"""The morning page and the reviewer's page of nights on a real S3 server, the engine being a stand-in."""
+
+from __future__ import annotations
+
+import json
+import stat
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from enigma_tasks.errors import DataError, UsageError
+from enigma_tasks.pages.figures import NightRecord
+from enigma_tasks.stages import monitor, review
+from tests.integration.night_helpers import Nights
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PLANTED = "Zanahoria Violeta"
+SPANISH = (
+    f"Ingresa {PLANTED} por neumonía basal derecha.\r\nSe inicia <b>antibiótico</b> &amp; reposo; sin otra neumonía."
+)
+
+
+@pytest.fixture
+def nights(s3_root: str, monkeypatch: pytest.MonkeyPatch) -> Nights:
+    return Nights(monkeypatch)
+
+
+def watch(nights: Nights, batch: str) -> dict[str, Any]:
+    return monitor.run(nights.arguments("monitor", "--batch", batch), nights.params, nights.settings)
+
+
+def look(nights: Nights, uri: str, out: Path) -> dict[str, Any]:
+    return review.run(nights.arguments("review", "--note", uri, "--out", str(out)), nights.params, nights.settings)
+
+
+def summary(nights: Nights, batch: str) -> NightRecord:
+    return NightRecord.model_validate_json(nights.store.get(f"{nights.settings.reports}/{batch}/summary.json"))
+
+
+def drop_night(nights: Nights, day: str, notes: int = 7) -> None:
+    for n in range(notes):
+        nights.drop(f"es/{day}/ward/n{n}.txt", f"{SPANISH} {day} {n}")
+    nights.drop(f"it/{day}/n.txt", f"Polmonite di {PLANTED}, {day}.")
+    nights.drop(f"sv/{day}/n.txt", f"Väntar, {PLANTED}, {day}.")
+    nights.drop(f"es/{day}/bad<script>.txt", f"{PLANTED} {day} ".encode() + b"\xff\xfe")
+
+
+def test_the_page_tells_what_the_tables_hold_and_no_text(nights: Nights) -> None:
+    drop_night(nights, "2026-06-11")
+    nights.night("night-1")
+    report = watch(nights, "night-1")
+    assert report["counts"] == {"planned": 9, "annotated": 8, "quarantined": 1, "waiting": 1, "entities": 15}
+    assert [a["rule"] for a in report["alerts"]] == ["waiting"]
+    figures = summary(nights, "night-1").figures
+    assert figures.rules == {"not_utf8": 1}
+    assert figures.languages["es"].entities == {"DISEASE": 14}
+    assert figures.languages["it"].annotated == 1
+    assert figures.waiting == {"sv": 1}
+    assert sum(figures.scores["DISEASE"]) == 15
+    assert figures.scores["DISEASE"][10] == 15  # the stand-in's score is 0.5
+    assert figures.completeness == 1
+    assert {row["record_id"] for row in nights.notes("night-1")} == {None}
+    for uri, data in nights.objects("reports").items():
+        text = data.decode()
+        assert PLANTED not in text, uri
+        assert "neumon" not in text.lower(), uri
+        assert "bad<script>" not in text, uri
+    assert "bad&lt;script&gt;.txt" in nights.store.get(report["page"]).decode()
+
+
+def test_the_second_time_the_pages_are_the_same_bytes(nights: Nights) -> None:
+    drop_night(nights, "2026-06-11")
+    nights.night("night-1")
+    watch(nights, "night-1")
+    before = nights.objects("reports")
+    assert {uri.rsplit("/reports/", 1)[1] for uri in before} == {
+        "index.html", "night-1/index.html", "night-1/summary.json",
+    }  # fmt: skip
+    watch(nights, "night-1")
+    assert nights.objects("reports") == before
+
+
+def test_a_night_is_compared_with_those_before_it_and_not_with_later_ones(nights: Nights) -> None:
+    for batch, day in (("night-1", "2026-06-11"), ("night-2", "2026-06-12")):
+        drop_night(nights, day)
+        nights.night(batch)
+        watch(nights, batch)
+    second = nights.store.get(f"{nights.settings.reports}/night-2/index.html").decode()
+    assert "../night-1/index.html" in second
+    assert "first night" not in second
+    watch(nights, "night-1")
+    assert "first night" in nights.store.get(f"{nights.settings.reports}/night-1/index.html").decode()
+    listed = nights.store.get(f"{nights.settings.reports}/index.html").decode()
+    assert listed.index("night-2/index.html") < listed.index("night-1/index.html")
+
+
+def test_an_unpublished_night_has_a_page_that_names_what_is_missing(nights: Nights) -> None:
+    drop_night(nights, "2026-06-11")
+    first, *others = nights.plan("night-1")["shards"]
+    nights.annotate(first)
+    report = watch(nights, "night-1")
+    assert (report["published"], report["verdict"]) == (False, "Incomplete")
+    assert summary(nights, "night-1").figures.missing_shards == tuple(
+        uri.rsplit("/", 1)[1].removesuffix(".jsonl.gz") for uri in others
+    )
+    for shard in others:
+        nights.annotate(shard)
+    nights.publish("night-1")
+    assert watch(nights, "night-1")["published"] is True
+
+
+def test_an_unpublished_night_is_no_measure_for_the_next_one(nights: Nights) -> None:
+    drop_night(nights, "2026-06-11")
+    nights.plan("night-1")
+    watch(nights, "night-1")
+    drop_night(nights, "2026-06-12")
+    nights.night("night-2")
+    watch(nights, "night-2")
+    assert "first night" in nights.store.get(f"{nights.settings.reports}/night-2/index.html").decode()
+
+
+def test_a_night_without_notes_has_a_page(nights: Nights) -> None:
+    nights.night("night-1")
+    assert watch(nights, "night-1")["verdict"] == "Nothing new"
+    with pytest.raises(UsageError, match="no plan"):
+        watch(nights, "night-2")
+
+
+def test_a_summary_of_another_make_is_left_out(nights: Nights) -> None:
+    nights.store.put(f"{nights.settings.reports}/night-0/summary.json", json.dumps({"figures": 1}).encode())
+    nights.night("night-1")
+    assert watch(nights, "night-1")["verdict"] == "Nothing new"
+
+
+def test_the_reviewers_page_shows_the_note_as_it_was_annotated(nights: Nights, tmp_path: Path) -> None:
+    uri = nights.drop("es/2026-06-11/n.txt", SPANISH)
+    nights.night("night-1")
+    report = look(nights, uri, tmp_path / "deep" / "n.html")
+    assert (report["entities"], report["characters"]) == (2, len(SPANISH))
+    assert PLANTED not in json.dumps(report)
+    page = tmp_path / "deep" / "n.html"
+    shown = page.read_bytes().decode()
+    assert stat.S_IMODE(page.stat().st_mode) == 0o600
+    assert PLANTED in shown
+    assert 'title="DISEASE 30–38, score 0.50"' in shown
+    assert "&lt;b&gt;antibiótico&lt;/b&gt; &amp;amp; reposo" in shown
+    nights.drop("es/2026-06-11/n.txt", SPANISH + " Otra línea.")
+    with pytest.raises(DataError, match="changed_since_plan"):
+        look(nights, uri, tmp_path / "again.html")
+    assert not (tmp_path / "again.html").exists()
+    nights.night("night-2")
+    assert look(nights, uri, tmp_path / "again.html")["characters"] == len(SPANISH) + 12
+
+
+@pytest.mark.parametrize("record", ["carta-1", "carta#2", "L3"])
+def test_a_record_of_a_file_is_named_by_its_id(nights: Nights, tmp_path: Path, record: str) -> None:
+    lines = [{"id": i, "text": f"{i}: neumonía"} for i in ("carta-1", "carta#2", "L3", "otra")]
+    uri = nights.drop("es/2026-06-11/a#b/feed.jsonl", "\n".join(json.dumps(line) for line in lines))
+    nights.night("night-1")
+    report = look(nights, f"{uri}#{record}", tmp_path / "n.html")
+    assert report["entities"] == 1
+    assert report["record"].endswith(f"feed.jsonl#{record}")
+    with pytest.raises(UsageError, match="no such note"):
+        look(nights, f"{uri}#nobody", tmp_path / "m.html")
+
+
+def test_a_note_in_quarantine_is_named_with_its_rule_and_not_shown(nights: Nights, tmp_path: Path) -> None:
+    uri = nights.drop("es/2026-06-11/n.txt", PLANTED.encode() + b"\xff")
+    nights.night("night-1")
+    with pytest.raises(DataError, match="not_utf8 at 17") as caught:
+        look(nights, uri, tmp_path / "n.html")
+    assert PLANTED not in str(caught.value)
+    assert not (tmp_path / "n.html").exists()
