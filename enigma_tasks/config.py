@@ -112,13 +112,13 @@ class MonitorParams(Frozen):
     """The morning page."""
 
     nights_compared: int = Field(gt=0)
-    nights_needed: int = Field(5, gt=1)
+    nights_needed: int = Field(gt=1)
     """Past nights it takes before a figure can be called unusual."""
-    notes_needed: int = Field(20, gt=0)
+    notes_needed: int = Field(gt=0)
     """Annotated notes it takes, of a night or of one language in it, before its figures per note are compared."""
-    unusual_deviations: float = Field(4.0, gt=0)
+    unusual_deviations: float = Field(gt=0)
     """Half-width of the usual range around the past nights' median, in scaled median absolute deviations ..."""
-    unusual_share: float = Field(0.15, ge=0)
+    unusual_share: float = Field(ge=0)
     """... and at least this share of the median."""
 
 

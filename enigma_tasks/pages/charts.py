@@ -165,7 +165,7 @@ def histogram(title: str, css: str, counts: Sequence[int], low: float = 0.0, hig
         )
     marks = (low, (low + high) / 2, high)
     ticks = tuple(
-        (round(min(max(1 + (width - 2) * k / 2, 12), width - 12), 1), f"{v:.1f}") for k, v in enumerate(marks)
+        (round(min(max(1 + (width - 2) * k / 2, 12), width - 12), 1), f"{round(v, 2):g}") for k, v in enumerate(marks)
     )
     return Columns(title, css, tuple(columns), ticks, base, width, height)
 

@@ -143,7 +143,8 @@ def _absolute(night: NightFigures, history: Sequence[NightFigures], params: Moni
                 )
     for language, count in sorted(night.waiting.items()):
         if count:
-            reason = f"{count:,} notes in {language} wait: no champion is registered for that language."
+            notes = "1 note waits" if count == 1 else f"{count:,} notes wait"
+            reason = f"{notes} in {language}: no champion is registered for that language."
             yield Flag(rule="waiting", subject=language, reason=reason, value=count)
     yield from _changed_models(night, history)
 

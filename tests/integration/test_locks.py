@@ -24,7 +24,7 @@ def environment_from(lock: str, folder: Path) -> Path:
 
 def test_the_task_environment_runs_a_stage_without_airflow(tmp_path: Path) -> None:
     python = environment_from("tasks", tmp_path / "tasks")
-    subprocess.run([*UV, "install", "--quiet", "--python", str(python), "--no-deps", str(ROOT)], check=True)
+    subprocess.run([*UV, "install", "--quiet", "--python", str(python), "--no-deps", "-e", str(ROOT)], check=True)
     out = tmp_path / "sample"
     command = [tmp_path / "tasks/bin/enigma", "sample", "--notes", "1", "--language", "es", "--out", out]
     subprocess.run(command, check=True, cwd=ROOT)

@@ -89,9 +89,9 @@ def test_a_night_is_compared_with_those_before_it_and_not_with_later_ones(nights
         watch(nights, batch)
     second = nights.store.get(f"{nights.settings.reports}/night-2/index.html").decode()
     assert "../night-1/index.html" in second
-    assert "first night" not in second
+    assert "nothing to compare it with" not in second
     watch(nights, "night-1")
-    assert "first night" in nights.store.get(f"{nights.settings.reports}/night-1/index.html").decode()
+    assert "nothing to compare it with" in nights.store.get(f"{nights.settings.reports}/night-1/index.html").decode()
     listed = nights.store.get(f"{nights.settings.reports}/index.html").decode()
     assert listed.index("night-2/index.html") < listed.index("night-1/index.html")
 
@@ -118,7 +118,7 @@ def test_an_unpublished_night_is_no_measure_for_the_next_one(nights: Nights) -> 
     drop_night(nights, "2026-06-12")
     nights.night("night-2")
     watch(nights, "night-2")
-    assert "first night" in nights.store.get(f"{nights.settings.reports}/night-2/index.html").decode()
+    assert "nothing to compare it with" in nights.store.get(f"{nights.settings.reports}/night-2/index.html").decode()
 
 
 def test_a_night_without_notes_has_a_page(nights: Nights) -> None:

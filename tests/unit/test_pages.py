@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enigma_tasks.config import MonitorParams
+from enigma_tasks.config import load_params
 from enigma_tasks.documents import Entity
 from enigma_tasks.pages.charts import line_chart, nice_ticks
 from enigma_tasks.pages.figures import (
@@ -27,7 +27,7 @@ from enigma_tasks.pages.morning import QUARANTINE_ROWS, render_morning_page, ren
 from enigma_tasks.pages.review import render_review_page
 from enigma_tasks.pages.verdict import alerts, verdict
 
-PARAMS = MonitorParams(nights_compared=30)
+PARAMS = load_params().monitor
 EVIL = "drops/es/2026-06-02/\"'><script>alert(1)</script>\u202egnp\n.txt"
 
 
