@@ -39,7 +39,9 @@ check: .venv/ready ## what CI refuses: style, types, formatting
 	$(BIN)/mypy
 
 bench: .venv/ready ## every benchmark that runs without outside data; see benchmarks/README.md
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.plan_200k
+	$(BIN)/python -m benchmarks.validate_10k
+	$(BIN)/python -m benchmarks.night_10k
 
 docs: .venv/ready ## write the generated pages again
 	$(BIN)/python -m docs.generate

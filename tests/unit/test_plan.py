@@ -143,7 +143,8 @@ def test_fingerprints_keep_their_parts_apart() -> None:
 def test_a_plan_survives_its_bytes_and_equal_lines_give_equal_bytes() -> None:
     data = lines_gz([note("es").to_json()])
     shard = Shard("es-0001", "s3://b/shards/es-0001.jsonl.gz", "es", 1, 5, digest(data))
-    plan = Plan("n1", "2026-06-11T01:00:00+00:00", None, {"es": {"disease": {"name": "m"}}}, (shard,), 0, "0", {}, {}, 1.5)
+    models = {"es": {"disease": {"name": "m"}}}
+    plan = Plan("n1", "2026-06-11T01:00:00+00:00", None, models, (shard,), 0, "0", {}, {}, 1.5)
     assert Plan.from_bytes(plan.to_bytes()) == plan
     assert plan.to_bytes() == Plan.from_bytes(plan.to_bytes()).to_bytes()
     assert plan.shard("es-0001") == shard
