@@ -26,9 +26,7 @@ STRATEGIES = ["majority", "agreement", "weighted", "union"]
 
 
 def _sample(p: Arguments) -> None:
-    p.add_argument(
-        "--notes", type=int, required=True, help="how many notes, shared evenly among the languages"
-    )
+    p.add_argument("--notes", type=int, required=True, help="how many notes, shared evenly among the languages")
     p.add_argument("--language", nargs="+", required=True, help="language codes, or all")
     p.add_argument("--out", required=True, help="a folder (corpus with gold) or s3://bucket/prefix")
     p.add_argument("--seed", type=int, help="instead of params.yaml's seed")
@@ -61,9 +59,7 @@ def _split(p: Arguments) -> None:
 
 def _train(p: Arguments) -> None:
     p.add_argument("--language", required=True, help="a language code, or all")
-    p.add_argument(
-        "--entity", required=True, choices=ENTITIES, help="one type, or one encoder with a head per type"
-    )
+    p.add_argument("--entity", required=True, choices=ENTITIES, help="one type, or one encoder with a head per type")
     p.add_argument("--member", required=True, help="a recipe under `members` in params.yaml")
     p.add_argument("--train", nargs="+", required=True, metavar="[LANG=]CORPUS")
     p.add_argument("--dev", nargs="+", required=True, metavar="[LANG=]CORPUS")
@@ -72,9 +68,7 @@ def _train(p: Arguments) -> None:
 
 def _predict(p: Arguments) -> None:
     p.add_argument("--model", action="append", required=True, help="a model folder; repeat for an ensemble")
-    p.add_argument(
-        "--vote", choices=STRATEGIES, default="majority", help="how several models become one answer"
-    )
+    p.add_argument("--vote", choices=STRATEGIES, default="majority", help="how several models become one answer")
     p.add_argument("--in", dest="source", required=True, help="a corpus or a folder of .txt files")
     p.add_argument("--out", required=True, help="a folder (BRAT) or FILE.tsv")
 
@@ -105,9 +99,7 @@ def _register(p: Arguments) -> None:
 
 def _plan(p: Arguments) -> None:
     p.add_argument("--batch", required=True, help="the night's id, e.g. 2026-06-11")
-    p.add_argument(
-        "--backfill", metavar="FROM..TO", help="annotate these drop dates again, with today's champions"
-    )
+    p.add_argument("--backfill", metavar="FROM..TO", help="annotate these drop dates again, with today's champions")
 
 
 def _annotate(p: Arguments) -> None:
@@ -151,18 +143,14 @@ COMMANDS: dict[str, tuple[str, Callable[[Arguments], None]]] = {
 
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line."""
-    parser = argparse.ArgumentParser(
-        prog="enigma", description="Diseases, procedures and symptoms in clinical notes."
-    )
+    parser = argparse.ArgumentParser(prog="enigma", description="Diseases, procedures and symptoms in clinical notes.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for word, (summary, add_arguments) in COMMANDS.items():
         command = commands.add_parser(word, help=summary, description=summary)
         add_arguments(command)
         common = command.add_argument_group("common")
         common.add_argument("--params", default="params.yaml", help="instead of ./params.yaml")
-        common.add_argument(
-            "--set", action="append", default=[], metavar="section.key=value", dest="overrides"
-        )
+        common.add_argument("--set", action="append", default=[], metavar="section.key=value", dest="overrides")
         common.add_argument("--json", action="store_true", help="print one JSON object on standard output")
         common.add_argument("--result", metavar="URI", help="also write the JSON object to this s3:// URI")
         common.add_argument("--quiet", action="store_true", help="warnings and errors only")
@@ -200,9 +188,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if debug:
             raise
         frames = traceback.extract_tb(error.__traceback__)
-        where = " <- ".join(
-            f"{f.filename.rsplit('/', 1)[-1]}:{f.lineno} {f.name}" for f in reversed(frames[-6:])
-        )
+        where = " <- ".join(f"{f.filename.rsplit('/', 1)[-1]}:{f.lineno} {f.name}" for f in reversed(frames[-6:]))
         print(f"enigma {arguments.command}: {type(error).__name__} in {where}", file=sys.stderr)  # noqa: T201
         print("the message is withheld, it may quote a note; ENIGMA_DEBUG=1 shows it", file=sys.stderr)  # noqa: T201
         return 1
@@ -222,10 +208,7 @@ def as_table(report: dict[str, Any]) -> str:
             cells = [columns, *[[str(r.get(c, "")) for c in columns] for r in rows]]
             widths = [max(len(row[i]) for row in cells) for i in range(len(columns))]
             lines += ["", f"{name}:"]
-            lines += [
-                "  " + "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip()
-                for row in cells
-            ]
+            lines += ["  " + "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in cells]
     return "\n".join(lines)
 
 
