@@ -160,8 +160,9 @@ def collect(demo: Demo, user: User, gold: Path, folder: Path, keys: list[str]) -
 
 def show_scores(demo: Demo, environment: Mapping[str, str], gold: Path, found: Path) -> None:
     """Strict F1 of what was published against the sample's gold, with the notes and spans that it rests on."""
-    table = Table(title="strict F1 against the sample's gold (synthetic notes: no measure of clinical quality)")
-    table.add_column("language")
+    title = "strict F1 against the sample's gold (synthetic: no clinical measure)"
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 1))
+    table.add_column("language", no_wrap=True)
     for column in ("notes", "spans", "disease", "procedure", "symptom", "all", "95 % interval"):
         table.add_column(column, justify="right", no_wrap=True)
     micro: dict[str, float] = {}
@@ -200,9 +201,10 @@ def run(demo: Demo, stack: Stack, *, started: bool) -> None:
             stack.start()
         training.result()
     user = User(stack)
-    for language in LANGUAGES:
-        versions = register(stack.environment, language, work)["registered"]
-        demo.say(f"registered {', '.join(v['name'] for v in versions)} as champion in MLflow")
+    with ThreadPoolExecutor(2) as pool:
+        for report in pool.map(lambda language: register(stack.environment, language, work), LANGUAGES):
+            names = ", ".join(v["name"] for v in report["registered"])
+            demo.say(f"registered {names} as champion in MLflow")
     now = datetime.now(UTC)
     gold = work / "gold"
     shutil.rmtree(gold, ignore_errors=True)

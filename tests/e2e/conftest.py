@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 LANGUAGES = ["es", "en"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[User]:
     """A user of a running stack whose champions annotate Spanish and English."""
     work = tmp_path_factory.mktemp("work")
@@ -43,7 +43,7 @@ def user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[User]:
         stack.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def texts(user: User, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[bytes]]:
     """Language -> sample notes that no model was trained on."""
     folder: Path = tmp_path_factory.mktemp("texts")

@@ -157,6 +157,7 @@ def undisturbed(user: User, texts) -> tuple[Counter[str], Counter[str]]:
     return notes, spans
 
 
+@pytest.mark.slow
 def test_killing_annotate_in_the_middle_and_clearing_it_ends_like_an_undisturbed_night(
     user: User, texts, undisturbed
 ) -> None:
@@ -177,6 +178,7 @@ def test_killing_annotate_in_the_middle_and_clearing_it_ends_like_an_undisturbed
     assert user.counts(ended)["annotated"] == 200
 
 
+@pytest.mark.slow
 def test_killing_all_of_airflow_and_starting_it_again_ends_like_an_undisturbed_night(
     user: User, texts, undisturbed
 ) -> None:
@@ -254,6 +256,7 @@ def test_a_planted_string_is_found_nowhere_but_in_the_notes_and_their_annotation
     assert places_that_hold(user, CANARY) == []
 
 
+@pytest.mark.slow
 def test_a_stage_that_crashes_says_nothing_of_the_note_that_it_choked_on(user: User, texts) -> None:
     # a plan whose shard quotes a note: the loader fails on it, in the task's log and in Airflow's database
     user.drop({f"es/{DAY}/crash/n.txt": texts["es"][60]})
