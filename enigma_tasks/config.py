@@ -294,5 +294,6 @@ QUIET = {
     "MLFLOW_MODEL_CATALOG_URI": "",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_UV_AUTO_DETECT": "false",
+    "OMP_WAIT_POLICY": "PASSIVE",  # sleep at barriers: on a busy machine spinning made training 18 times slower
     "TOKENIZERS_PARALLELISM": "false",
 }

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from enigma_tasks.config import quiet_third_parties
 from enigma_tasks.documents import Document, EntityType
 from enigma_tasks.errors import DataError
 from enigma_tasks.ner.engine import Engine
@@ -108,3 +109,12 @@ def test_the_data_digest_sees_text_spans_and_types_but_not_order() -> None:
     assert data_digest(documents) == data_digest(documents[::-1])
     for change in ({"text": "x"}, {"entities": ()}, {"annotated": frozenset({DISEASE})}):
         assert data_digest([replace(documents[0], **change), *documents[1:]]) != data_digest(documents)
+
+
+def test_the_command_line_tells_openmp_to_sleep_at_barriers_unless_the_environment_speaks() -> None:
+    environment: dict[str, str] = {}
+    quiet_third_parties(environment)
+    assert environment["OMP_WAIT_POLICY"] == "PASSIVE"
+    spoken = {"OMP_WAIT_POLICY": "ACTIVE"}
+    quiet_third_parties(spoken)
+    assert spoken["OMP_WAIT_POLICY"] == "ACTIVE"
