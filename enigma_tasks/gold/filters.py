@@ -11,9 +11,9 @@ from enigma_tasks.gold.rules import HARD_RULES
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from enigma_tasks.data_params import ValidationParams
     from enigma_tasks.documents import Document
     from enigma_tasks.gold.rules import Table
+    from enigma_tasks.params.gold import ValidationParams
 
 
 def without_dropped(

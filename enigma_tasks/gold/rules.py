@@ -11,15 +11,15 @@ import statistics
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from enigma_tasks.data_params import RuleParams
 from enigma_tasks.documents import EntityType
+from enigma_tasks.params.gold import RuleParams
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from enigma_tasks.data_params import DensityRuleParams, RulesParams, ValidationParams
     from enigma_tasks.documents import Document, Entity, Language
     from enigma_tasks.errors import DataError
+    from enigma_tasks.params.gold import DensityRuleParams, RulesParams, ValidationParams
 
 HARD_RULES = (
     "not_utf8",

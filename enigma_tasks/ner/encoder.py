@@ -17,7 +17,7 @@ from enigma_tasks.ner.alignment import IGNORED, TAGS
 from enigma_tasks.ner.crf import LinearChainCRF, constrained_viterbi
 
 if TYPE_CHECKING:
-    from enigma_tasks.config import MemberParams, ScratchParams
+    from enigma_tasks.params.members import MemberParams, ScratchParams
 
 _PADDED_POSITIONS = ("roberta", "xlm-roberta", "camembert", "xlm-roberta-xl", "longformer", "mpnet")
 """Architectures that number positions from the padding id + 1."""

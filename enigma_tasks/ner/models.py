@@ -14,12 +14,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from enigma_tasks import artifacts
-from enigma_tasks.config import MemberParams  # noqa: TC001 - pydantic reads it
 from enigma_tasks.documents import EntityType  # noqa: TC001 - pydantic reads it
 from enigma_tasks.errors import ModelError
 from enigma_tasks.frozen import Frozen
 from enigma_tasks.ner.encoder import TokenClassifier, build_encoder
 from enigma_tasks.ner.tokenizer import TextTokenizer
+from enigma_tasks.params.members import MemberParams  # noqa: TC001 - pydantic reads it
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

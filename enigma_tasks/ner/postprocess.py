@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from enigma_tasks.documents import Entity, Language, sorted_entities
 from enigma_tasks.errors import DataError
-from enigma_tasks.postprocess_params import PostprocessRules  # noqa: TC001 - callers take it from here
+from enigma_tasks.params.postprocess import PostprocessRules  # noqa: TC001 - callers take it from here
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

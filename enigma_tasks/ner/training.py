@@ -24,8 +24,8 @@ from enigma_tasks.ner.tokenizer import TextTokenizer, learn_tokenizer
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from enigma_tasks.config import MemberParams
     from enigma_tasks.documents import Document, EntityType
+    from enigma_tasks.params.members import MemberParams
 
 log = logging.getLogger(__name__)
 

@@ -20,24 +20,23 @@ PACKAGE = ROOT / "enigma_tasks"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # layer -> layers of the package that it may import (besides its own)
-RECORDS = {"documents", "config", "errors", "artifacts"}
+RECORDS = {"documents", "config", "params", "errors", "artifacts"}
 LAYERS = {
     "errors": set(),
     "frozen": set(),
     "threads": set(),
     "documents": {"errors"},
-    "data_params": {"frozen"},
-    "postprocess_params": {"frozen"},
-    "config": {"errors", "frozen", "data_params", "postprocess_params"},
+    "params": {"frozen"},
+    "config": {"errors", "frozen", "params"},
     "artifacts": {"config", "errors"},
-    "ner": RECORDS | {"frozen", "postprocess_params"},
+    "ner": RECORDS | {"frozen"},
     "corpora": {"documents", "errors", "ner"},
-    "gold": {"documents", "errors", "config", "data_params", "artifacts", "corpora"},
+    "gold": {"documents", "errors", "config", "params", "artifacts", "corpora"},
     "synthetic": {"documents", "errors"},
     "notes": RECORDS,
     "pages": RECORDS | {"frozen"},
-    "adapters": RECORDS | {"frozen", "data_params", "notes", "ner", "gold", "threads"},
-    "stages": RECORDS | {"data_params", "notes", "ner", "gold", "corpora", "synthetic", "pages", "adapters", "threads"},
+    "adapters": RECORDS | {"frozen", "notes", "ner", "gold", "threads"},
+    "stages": RECORDS | {"notes", "ner", "gold", "corpora", "synthetic", "pages", "adapters", "threads"},
     "cli": {"documents", "config", "errors", "adapters"},
 }
 # library -> the only place that may import it

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
-from enigma_tasks.config import MemberParams, ScratchParams
 from enigma_tasks.documents import Document, EntityType, entity_at
 from enigma_tasks.ner.models import Model, save_model
 from enigma_tasks.ner.tokenizer import TextTokenizer
 from enigma_tasks.ner.training import Task, train
+from enigma_tasks.params.members import MemberParams, ScratchParams
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,7 +10,6 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig
 
-from enigma_tasks.config import ScratchParams
 from enigma_tasks.errors import ModelError, UsageError
 from enigma_tasks.ner.alignment import IGNORED
 from enigma_tasks.ner.encoder import (
@@ -22,6 +21,7 @@ from enigma_tasks.ner.encoder import (
     position_limit,
     scratch_config,
 )
+from enigma_tasks.params.members import ScratchParams
 from tests.unit.ner_builders import recipe, tokenizer
 
 if TYPE_CHECKING:
