@@ -10,7 +10,7 @@ ifdef PIP_INDEX_URL
 export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
 
-.PHONY: demo up down test test-slow test-docker test-ceph check bench lock docs clean
+.PHONY: demo up down repro test test-slow test-docker test-ceph check bench lock docs clean
 
 demo: .venv/ready ## one night, from sample notes to published annotations, in a stack of its own
 	$(BIN)/python -m infra.local.demo
@@ -20,6 +20,9 @@ up: .venv/ready ## leave the stack running to look at; says where the pages are 
 
 down: .venv/ready ## stop what `make up` started
 	$(BIN)/python -m infra.local.stack down
+
+repro: .venv/ready ## the training path, what changed of it: on synthetic gold, or on your own (docs/training-path.md)
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dvc repro
 
 test: .venv/ready ## everything that takes minutes, not tens of minutes, and needs no Docker or Ceph
 	$(BIN)/pytest -m "not slow and not docker and not ceph"

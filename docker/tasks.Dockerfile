@@ -18,10 +18,10 @@ RUN /opt/enigma/bin/uv pip install --python /opt/enigma/bin/python --no-deps /bu
 
 FROM ${PYTHON_IMAGE}
 # tini: as process 1, Python would ignore the SIGTERM of `docker stop`
-RUN apt-get update && apt-get install -y --no-install-recommends tini && rm -rf /var/lib/apt/lists/* \
+RUN apt-get update && apt-get install -y --no-install-recommends git tini && rm -rf /var/lib/apt/lists/* \
  && useradd --uid 10001 --user-group --create-home --home-dir /home/enigma enigma
 COPY --from=build /opt/enigma /opt/enigma
-COPY params.yaml /app/params.yaml
+COPY params.yaml models.lock /app/
 WORKDIR /app
 USER 10001:10001
 ENV PATH=/opt/enigma/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \

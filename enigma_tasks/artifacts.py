@@ -21,13 +21,43 @@ TOKENIZER = "tokenizer.json"
 TOKENIZER_CONFIG = "tokenizer_config.json"
 MODEL_FILES = (ENCODER_CONFIG, MODEL_WEIGHTS, TOKENIZER, TOKENIZER_CONFIG)
 """Every file of a model folder but its card, which holds their digests."""
+TRAINING_STATE = ".training"
+"""In a model folder while it is being trained: the checkpoint."""
+CHECKPOINT = "checkpoint.safetensors"
+TRACKED_RUN = "mlflow-run"
+"""Beside the checkpoint: the id of the run in MLflow that the training goes on with."""
+GLINER_CONFIG = "gliner_config.json"
+GLINER_FILES = (GLINER_CONFIG, MODEL_WEIGHTS, TOKENIZER, TOKENIZER_CONFIG)
 ENSEMBLE_CARD = "ensemble.json"
 """In an ensemble folder: its members by digest, and the voting rule; members lie under `members/<digest>/`."""
 ENSEMBLE_MEMBERS = "members"
+RULE_CARD = "rule.json"
+"""In place of `ensemble.json` where a rule was fitted on prediction files: the rule, without the models."""
 ENSEMBLE_ARTIFACT = "ensemble"
 """The ensemble folder inside a registered version: `artifacts/ensemble/`."""
 REGISTERED_ARTIFACTS = "artifacts"
 DVC_LOCK = "dvc.lock"
+MODELS_LOCK = "models.lock"
+"""Beside params.yaml: revision and file digests of every base model that was pulled."""
+BASE_MODELS = "base-models"
+"""Under the machine's cache: base models of a store in S3, by digest."""
+WEIGHTS_PICKLE = "pytorch_model.bin"
+TOKENIZER_SOURCES = (TOKENIZER, "vocab.txt", "vocab.json", "sentencepiece.bpe.model", "spiece.model", "spm.model")
+"""Any of them makes a tokenizer; all but the first are turned into a fast one when they are loaded."""
+BASE_MODEL_FILES = (
+    ENCODER_CONFIG,
+    GLINER_CONFIG,
+    "model*.safetensors",
+    "model.safetensors.index.json",
+    TOKENIZER_CONFIG,
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "merges.txt",
+    *TOKENIZER_SOURCES,
+)
+"""What a base model in the store consists of, as patterns; nothing else is taken from a hub."""
+LLM_CACHE = "llm"
+"""Under the machine's cache: answers of language models by content digest. They quote notes."""
 
 BATCH_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+:-]{0,199}")
 SHARD_SUFFIX = ".jsonl.gz"
@@ -41,7 +71,17 @@ DATA_DOCS = "data-docs"
 """Great Expectations' pages, begun at `index.html`."""
 SPLIT_CARD = "split.json"
 """Beside the folds: seed, shares, which document went where, digests."""
+PROVENANCE = "provenance.jsonl"
+"""Beside an augmented corpus: each new document's parents and method, a JSON line each."""
+AUGMENTATION_DICTIONARY = "dictionary.tsv"
+"""Beside a corpus augmented by morphology: the dictionary that was used, to be used again."""
 FOLDS = ("train", "dev", "test")
+METRICS = "metrics.json"
+"""What `dvc metrics` reads."""
+METRICS_BY_SLICE = "slices.csv"
+"""What `dvc plots` draws: a row for each entity type and slice of document length."""
+INGESTED = "ingested.jsonl.gz"
+"""In the gold repository: which objects were taken in, and how many of their documents were refused."""
 MAX_KEY_BYTES = 1024
 """What S3 allows a key (Amazon S3 user guide, object key names)."""
 
@@ -130,6 +170,21 @@ class QuarantinePlaces:
     def rules(self) -> str:
         """How many notes by rule."""
         return f"{self.root}/rules.json"
+
+
+def base_model_folder(base: str) -> str:
+    """The folder of a hub id in a model store: `org/name` -> `org--name`, which hub ids never hold themselves."""
+    return base.replace("/", "--")
+
+
+def packed_gold(language: str, entity: str) -> str:
+    """In the gold repository: the documents of one language, annotated for one type."""
+    return f"{language}/{entity}.jsonl.gz"
+
+
+def ingest_batch(batch_id: str) -> str:
+    """The quarantine folder of an ingestion: never that of a night of the same time. Raises UsageError."""
+    return f"gold-{_folder(batch_id)}"
 
 
 def annotation_uri(annotations: str, language: str, drop_path: str, record_id: str | None) -> str:

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 Arguments = argparse.ArgumentParser
 ENTITIES = [*[t.value for t in EntityType], "all"]
-STRATEGIES = ["majority", "agreement", "weighted", "union"]
+STRATEGIES = ["majority", "agreement", "weighted", "union", "mean", "learned"]
+VOTES = STRATEGIES[:4]  # what needs no fitting
 
 
 def _sample(p: Arguments) -> None:
@@ -30,6 +31,7 @@ def _sample(p: Arguments) -> None:
     p.add_argument("--language", nargs="+", required=True, help="language codes, or all")
     p.add_argument("--out", required=True, help="a folder (corpus with gold) or s3://bucket/prefix")
     p.add_argument("--seed", type=int, help="instead of params.yaml's seed")
+    p.add_argument("--packed", action="store_true", help="one packed file per language and entity type, in a folder")
     p.add_argument("--drop-date", metavar="YYYY-MM-DD", help="only the texts, laid out as drops of that day")
 
 
@@ -57,6 +59,21 @@ def _split(p: Arguments) -> None:
     )
 
 
+def _ingest(p: Arguments) -> None:
+    p.add_argument("--batch", required=True, help="the ingestion's id; one batch makes one version, however often run")
+    p.add_argument("--again", action="store_true", help="also read what went to quarantine, e.g. after a rule changed")
+
+
+def _augment(p: Arguments) -> None:
+    p.add_argument("corpus", metavar="CORPUS", help="a training corpus; never one that is measured against")
+    p.add_argument("--language", required=True, help="only its documents of this language")
+    p.add_argument("--method", required=True, choices=["oversample", "morphology", "paraphrase"])
+    p.add_argument("--out", required=True, metavar="DIR", help="gets CORPUS, the new documents and provenance.jsonl")
+    p.add_argument("--dictionary", metavar="FILE.tsv", help="morphology: instead of our own; an earlier --out has one")
+    p.add_argument("--terms", metavar="FILE.tsv", help="morphology: build the dictionary of these (concept, term) ...")
+    p.add_argument("--affixes", metavar="DIR", help="... with the hunspell dictionary of the language in this folder")
+
+
 def _train(p: Arguments) -> None:
     p.add_argument("--language", required=True, help="a language code, or all")
     p.add_argument("--entity", required=True, choices=ENTITIES, help="one type, or one encoder with a head per type")
@@ -64,20 +81,27 @@ def _train(p: Arguments) -> None:
     p.add_argument("--train", nargs="+", required=True, metavar="[LANG=]CORPUS")
     p.add_argument("--dev", nargs="+", required=True, metavar="[LANG=]CORPUS")
     p.add_argument("--out", required=True, help="the model folder to write")
+    p.add_argument(
+        "--teacher", action="append", metavar="DIR", help="learn from this model or ensemble too; repeat for each"
+    )
+    p.add_argument("--unlabelled", nargs="+", metavar="[LANG=]PATH", help="its texts: a corpus, .txt files, FILE.jsonl")
 
 
 def _predict(p: Arguments) -> None:
     p.add_argument("--model", action="append", required=True, help="a model folder; repeat for an ensemble")
-    p.add_argument("--vote", choices=STRATEGIES, default="majority", help="how several models become one answer")
+    p.add_argument("--vote", choices=VOTES, default="majority", help="how several models become one answer")
     p.add_argument("--in", dest="source", required=True, help="a corpus or a folder of .txt files")
     p.add_argument("--out", required=True, help="a folder (BRAT) or FILE.tsv")
 
 
 def _vote(p: Arguments) -> None:
-    p.add_argument("--strategy", required=True, choices=STRATEGIES)
+    how = p.add_mutually_exclusive_group(required=True)
+    how.add_argument("--strategy", choices=STRATEGIES)
+    how.add_argument("--rule", metavar="DIR", help="a rule that `enigma ensemble` fitted on files in this order")
     p.add_argument("--k", type=int, help="majority, agreement: votes that a span needs (default: over half)")
     p.add_argument("--weights", type=float, nargs="+", metavar="W", help="weighted: one for each file, e.g. its dev F1")
     p.add_argument("--threshold", type=float, help="weighted: weight that a span needs (default: over half of it all)")
+    p.add_argument("--texts", metavar="CORPUS", help="the documents: every span is checked against them")
     p.add_argument("--out", required=True, help="the TSV file to write")
     p.add_argument("predictions", nargs="+", metavar="PRED.tsv", help="one file for each member")
 
@@ -89,11 +113,41 @@ def _score(p: Arguments) -> None:
     p.add_argument("--by", choices=["label", "document"], help="one line per label or document")
 
 
+def _evaluate(p: Arguments) -> None:
+    what = p.add_mutually_exclusive_group(required=True)
+    what.add_argument("--model", metavar="DIR", help="a model folder")
+    what.add_argument(
+        "--ensemble", action="append", metavar="DIR", help="an ensemble's folder, or one that holds one for each type"
+    )
+    p.add_argument("--gold", required=True, metavar="CORPUS", help="a dev or test set; what was trained on is refused")
+    p.add_argument("--out", required=True, metavar="DIR", help="gets metrics.json and slices.csv")
+
+
+def _ensemble(p: Arguments) -> None:
+    p.add_argument("--name", help="one of `ensembles` in params.yaml: its language, members, strategy and k")
+    p.add_argument("--language", help="instead of the ensemble's")
+    p.add_argument("--entity", required=True, choices=ENTITIES)
+    p.add_argument("--model", action="append", metavar="DIR", help="a member's model folder; repeat for each")
+    p.add_argument(
+        "--predictions",
+        nargs="+",
+        metavar="PRED.tsv",
+        help="what each member predicts on the gold's documents; without models only the rule is written",
+    )
+    p.add_argument("--gold", required=True, metavar="CORPUS|TSV", help="dev: documents no member was trained on")
+    p.add_argument("--texts", metavar="CORPUS", help="where gold is a TSV: the documents, to check every span against")
+    p.add_argument("--strategy", choices=["auto", *STRATEGIES], help="choose among its rules only (default: auto)")
+    p.add_argument("--k", type=int, help="majority, agreement: votes that a span needs")
+    p.add_argument("--out", required=True, metavar="DIR", help="gets a folder for each entity type")
+
+
 def _register(p: Arguments) -> None:
     p.add_argument("--language", required=True)
     p.add_argument("--entity", required=True, choices=ENTITIES)
-    p.add_argument("--model", action="append", required=True, help="a model folder; repeat for an ensemble")
-    p.add_argument("--vote", choices=STRATEGIES, default="majority")
+    what = p.add_mutually_exclusive_group(required=True)
+    what.add_argument("--model", action="append", help="a model folder; repeat for an ensemble")
+    what.add_argument("--ensemble", metavar="DIR", help="what `enigma ensemble` wrote: a folder for each entity type")
+    p.add_argument("--vote", choices=VOTES, default="majority", help="how several models become one answer")
     p.add_argument("--alias", default="challenger", choices=["champion", "challenger"])
 
 
@@ -119,24 +173,38 @@ def _review(p: Arguments) -> None:
     p.add_argument("--out", required=True, help="the HTML file to write; it holds the note's text")
 
 
+def _models(p: Arguments) -> None:
+    p.add_argument("action", choices=["pull", "list", "verify"], help="only pull ever asks a hub")
+    p.add_argument("names", nargs="*", metavar="MEMBER|HUBID", help="instead of every member's base model")
+    p.add_argument("--from", dest="source", metavar="DIR", help="pull: from a folder that somebody carried in")
+    p.add_argument("--revision", help="pull, one model: this commit; with --from, the commit that the folder holds")
+    p.add_argument("--update", action="store_true", help="pull: what models.lock says may change")
+    p.add_argument("--convert", action="store_true", help="pull: read a pickle's tensors and store them as safetensors")
+
+
 def _doctor(_: Arguments) -> None:
     pass
 
 
 COMMANDS: dict[str, tuple[str, Callable[[Arguments], None]]] = {
     "sample": ("synthetic notes with gold, seeded", _sample),
+    "ingest": ("new gold -> checked, and a new version of the gold repository", _ingest),
     "validate": ("check gold by its rules; exit 1 names document and rule", _validate),
     "split": ("80/20 train and dev, by case, stratified by entity density", _split),
+    "augment": ("training documents multiplied: sentences again, other forms, paraphrases", _augment),
     "train": ("fine-tune one token classifier", _train),
     "predict": ("annotate texts with model folders", _predict),
     "vote": ("many members' TSV files become one answer", _vote),
     "score": ("strict and character F1 against gold", _score),
+    "evaluate": ("scores on gold that was not trained on, for `dvc metrics` and `dvc plots`", _evaluate),
+    "ensemble": ("fit how members vote, on dev; write the ensemble", _ensemble),
     "register": ("an ensemble becomes a version in the registry", _register),
     "plan": ("list the drops, take away what is done, cut shards", _plan),
     "annotate": ("annotate one shard with the pinned champions", _annotate),
     "publish": ("one commit for the night", _publish),
     "monitor": ("the page to look at in the morning", _monitor),
     "review": ("one note with its entities highlighted, for a reviewer", _review),
+    "models": ("base models for places without a hub: a store, and a lock with their digests", _models),
     "doctor": ("what is reachable, which versions, which GPU", _doctor),
 }
 
@@ -171,7 +239,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         from enigma_tasks.config import load_params, load_settings, quiet_third_parties
 
-        quiet_third_parties()
+        quiet_third_parties(hub=getattr(arguments, "action", None) == "pull")
         settings = load_settings()
         debug = settings.debug
         params = load_params(Path(arguments.params), arguments.overrides)

@@ -11,25 +11,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from enigma_tasks.errors import UsageError
 from enigma_tasks.frozen import Frozen
+from enigma_tasks.params.augment import AugmentParams  # noqa: TC001 - pydantic reads it
+from enigma_tasks.params.ensembles import EnsembleParams, FittingParams, check_ensembles
+from enigma_tasks.params.evaluate import EvaluateParams, TrainingParams  # noqa: TC001 - pydantic reads them
 from enigma_tasks.params.gold import SplitParams, ValidationParams  # noqa: TC001 - pydantic reads them
-from enigma_tasks.params.members import MemberParams  # noqa: TC001 - pydantic reads it
+from enigma_tasks.params.ingest import IngestParams  # noqa: TC001 - pydantic reads it
+from enigma_tasks.params.languages import LanguageParams  # noqa: TC001 - pydantic reads it
+from enigma_tasks.params.llm import LlmSettings
+from enigma_tasks.params.members import AnyMember  # noqa: TC001 - pydantic reads it
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, MutableMapping
 
 PARAMS_FILE = Path("params.yaml")
-
-
-class LanguageParams(Frozen):
-    """One language that Enigma annotates."""
-
-    name: str
-    aliases: tuple[str, ...] = ()
-    """Other codes for it in paths and corpora: the MultiClinNER release writes Czech as `cz`."""
 
 
 class NoteParams(Frozen):
@@ -56,6 +54,8 @@ class AnnotateParams(Frozen):
     """Notes handed to the engine at once; as many again are read ahead meanwhile."""
     chunk_characters: int = Field(2_000_000, gt=0)
     """The chunk ends earlier when its texts are longer together than this: it bounds memory."""
+    resident_mib: int | None = Field(None, gt=0)
+    """Weights held at once; members beyond it take turns, loaded anew for each chunk. Without it all are held."""
 
 
 class PublishParams(Frozen):
@@ -84,7 +84,8 @@ class Params(Frozen):
 
     seed: int
     languages: dict[str, LanguageParams]
-    members: dict[str, MemberParams]
+    members: dict[str, AnyMember]
+    ensembles: dict[str, EnsembleParams] = Field(default_factory=dict)
     notes: NoteParams
     plan: PlanParams
     annotate: AnnotateParams
@@ -92,6 +93,11 @@ class Params(Frozen):
     monitor: MonitorParams
     validation: ValidationParams = Field(alias="validate")  # pydantic keeps the stage word to itself
     split: SplitParams
+    augment: AugmentParams
+    training: dict[str, TrainingParams]
+    evaluate: EvaluateParams
+    ingest: IngestParams
+    ensemble: FittingParams = FittingParams()
 
     def language(self, code: str) -> str | None:
         """The configured code that `code` means (`CZ` -> `cs`), or None."""
@@ -100,11 +106,22 @@ class Params(Frozen):
             return lower
         return next((k for k, v in self.languages.items() if lower in v.aliases), None)
 
-    def member(self, name: str) -> MemberParams:
+    def member(self, name: str) -> AnyMember:
         """The member called `name`. Raises UsageError when there is none."""
         if name not in self.members:
             raise UsageError(f"no member {name!r} in params.yaml; there are: {', '.join(sorted(self.members))}")
         return self.members[name]
+
+    def ensemble_of(self, name: str) -> EnsembleParams:
+        """The ensemble called `name`. Raises UsageError when there is none."""
+        if name not in self.ensembles:
+            raise UsageError(f"no ensemble {name!r} in params.yaml; there are: {', '.join(sorted(self.ensembles))}")
+        return self.ensembles[name]
+
+    @model_validator(mode="after")
+    def _ensembles_name_what_there_is(self) -> Params:
+        check_ensembles(self.ensembles, self.members, self.languages)
+        return self
 
 
 def load_params(path: Path = PARAMS_FILE, overrides: Iterable[str] = ()) -> Params:
@@ -149,10 +166,15 @@ class Settings(Frozen):
     tables: str = ""
     quarantine: str = ""
     reports: str = ""
+    dvc: str = ""
+    """The DVC remote of the gold repository."""
+    gold_repository: str = Field("", repr=False)
+    """Path or URL of the git repository of gold; a URL may hold a password."""
     mlflow_tracking_uri: str = ""
     model_store: str = ""
     cache: Path = Path(".enigma/cache")
     """Where this machine keeps downloaded models, by digest."""
+    llm: LlmSettings = LlmSettings()
     debug: bool = False
     """Show messages of unforeseen exceptions. They may quote a note: never in production."""
 
@@ -164,7 +186,7 @@ class Settings(Frozen):
         return uri
 
 
-S3_PLACES = ("drops", "gold", "runs", "annotations", "tables", "quarantine", "reports")
+S3_PLACES = ("drops", "gold", "runs", "annotations", "tables", "quarantine", "reports", "dvc")
 
 
 def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
@@ -175,11 +197,18 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     for place, uri in places.items():
         if uri and not uri.startswith("s3://"):
             raise UsageError(f"ENIGMA_S3_ROOT or ENIGMA_S3_{place.upper()} must be an s3:// URI")
+    try:
+        llm = LlmSettings.model_validate(LlmSettings.tree(env))
+    except ValidationError as error:
+        names = ", ".join(f"ENIGMA_LLM_{e['loc'][0]}".upper() for e in error.errors())
+        raise UsageError(f"no such value is allowed: {names}") from None
     return Settings(
         **places,
+        gold_repository=env.get("ENIGMA_GOLD_REPOSITORY", ""),
         mlflow_tracking_uri=env.get("MLFLOW_TRACKING_URI", ""),
         model_store=env.get("ENIGMA_MODEL_STORE", ""),
         cache=Path(env.get("ENIGMA_CACHE", ".enigma/cache")),
+        llm=llm,
         debug=env.get("ENIGMA_DEBUG", "") == "1",
     )
 
@@ -218,13 +247,19 @@ def load_s3_settings(environment: Mapping[str, str] | None = None) -> S3Settings
         raise UsageError("; ".join(f"S3 {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())) from error
 
 
-def quiet_third_parties(environment: MutableMapping[str, str] | None = None) -> None:
+def child_environment(changes: Mapping[str, str], without: tuple[str, ...] = ()) -> dict[str, str]:
+    """The environment for a program that Enigma starts: this one's, without some variables (by prefix), with others."""
+    return {k: v for k, v in os.environ.items() if not k.startswith(without)} | dict(changes)
+
+
+def quiet_third_parties(environment: MutableMapping[str, str] | None = None, *, hub: bool = False) -> None:
     """Libraries phone nobody, unpickle nothing, print nothing and give up soon, unless the environment says otherwise.
 
     They read these variables when they are imported: call it before a stage is. Pickles stay off whatever it says.
+    `hub`: this command may ask a model hub.
     """
     env = os.environ if environment is None else environment
-    for name, value in QUIET.items():
+    for name, value in (QUIET if hub else {**QUIET, "HF_HUB_OFFLINE": "1"}).items():
         env.setdefault(name, value)
     env["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
     for name in ("alembic", "botocore", "great_expectations", "urllib3"):  # each retry is a line, with its URL

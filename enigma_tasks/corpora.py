@@ -1,7 +1,8 @@
 """A corpus folder, in any of the shapes of design section 3, <-> documents.
 
 The shapes: `txt/` and `ann/` side by side; `.txt`/`.ann` pairs in one folder; `{entity}/{txt,ann}`; the MultiClinNER
-release, given at any of its levels; `.txt` files alone. Folders called `es` or `disease` may enclose any of them.
+release, given at any of its levels; `.txt` files alone; packed files `{entity}.jsonl.gz`, or one packed file of any
+name. Folders called `es` or `disease` may enclose any of them.
 """
 
 from __future__ import annotations
@@ -11,22 +12,23 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from enigma_tasks.documents import Document, EntityType, Language, sorted_entities
+from enigma_tasks.documents import Document, EntityType, Language, check_id, sorted_entities
 from enigma_tasks.errors import DataError, UsageError
+from enigma_tasks.gold.packed import PACKED_SUFFIX, read_packed, write_packed
 from enigma_tasks.ner.standoff import format_ann, format_tsv, note_defect, parse_ann
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
+Shape = Literal["side_by_side", "by_entity", "packed"]
 ALL_TYPES = frozenset(EntityType)
 RELEASE_LANGUAGES = {"cz": "cs"}
 """The release's code for a language where it is not ours."""
 
 _TYPES = "|".join(t.value for t in EntityType)
-_RELEASE = re.compile(rf"MultiClinNER-(?P<language>[a-z]{{2}})(?:-(?P<split>[a-z]+)(?:-(?P<entity>{_TYPES}))?)?")
+RELEASE_FOLDER = re.compile(rf"MultiClinNER-(?P<language>[a-z]{{2}})(?:-(?P<split>[a-z]+)(?:-(?P<entity>{_TYPES}))?)?")
 _LANGUAGE = re.compile(r"[a-z]{2}")
-_UNSAFE = re.compile(r"[\x00-\x1f\x7f/\\\ud800-\udfff]")
 
 
 @dataclass
@@ -42,9 +44,10 @@ class CorpusReport:
 
 @dataclass(frozen=True)
 class _Part:
-    """One folder of texts, with what its place says about it."""
+    """One folder of texts or one packed file, with what its place says about it."""
 
     texts: Path
+    """The folder, or the file."""
     annotations: Path | None
     language: Language | None
     types: frozenset[EntityType]
@@ -72,18 +75,19 @@ def read_corpus(
     stay apart as `id~disease`, `id~procedure+symptom`, ...
 
     Args:
-        path: a folder in one of the shapes above. From above, only the release's `-train` folders are read.
+        path: a folder in one of the shapes above, or a packed file. From above, only the release's `-train` folders
+            are read.
         language: the language of texts whose place does not tell; where it tells, only this language is read.
         entity: read this type's annotations only.
         report: collects every defect and the sound rest is returned; without it the first defect is raised.
 
     Raises:
-        UsageError: `path` is no folder, or none of the shapes.
+        UsageError: `path` is neither, or none of the shapes.
         DataError: `not_utf8`, `id_unsafe`, `id_duplicate`, `text_without_annotation`, `annotation_without_text`,
-            `label_unexpected` (the folder is another type's), or a rule of `standoff.parse_ann`.
+            `label_unexpected` (the folder is another type's), or a rule of `standoff.parse_ann` or of `read_packed`.
     """
-    if not path.is_dir():
-        raise UsageError(f"{path} is no folder")
+    if not path.is_dir() and not _is_packed(path):
+        raise UsageError(f"{path} is neither a folder nor a packed file (*{PACKED_SUFFIX})")
     own = path.absolute().name
     # the folder that somebody names may bear two letters for another reason than its language
     meaning = (None, None) if _LANGUAGE.fullmatch(own) else _meaning(own)
@@ -108,13 +112,12 @@ def file_id(document_id: str) -> str:
     return re.sub(rf"~(?:{_TYPES})(?:\+(?:{_TYPES}))*$", "", document_id)
 
 
-def write_corpus(
-    documents: Sequence[Document], folder: Path, shape: Literal["side_by_side", "by_entity"] = "side_by_side"
-) -> None:
-    """Write `txt/` and `ann/`, or `{entity}/{txt,ann,<entity>.tsv}` for each type that a document is annotated for.
+def write_corpus(documents: Sequence[Document], folder: Path, shape: Shape = "side_by_side") -> None:
+    """Write `txt/` and `ann/`, or for each type that a document is annotated for, `{entity}/` or a packed file.
 
-    Only `by_entity` keeps what a document was annotated for; `side_by_side` writes `ann/` unless no document was
-    annotated at all. Files that are there already and bear other names stay.
+    `by_entity` is `{entity}/{txt,ann,<entity>.tsv}`, `packed` is `{entity}.jsonl.gz`: these two keep what a document
+    was annotated for, and leave out one that was annotated for nothing; `side_by_side` writes `ann/` unless no document
+    was annotated at all. Files that are there already and bear other names stay.
 
     Raises:
         DataError: `id_unsafe` for an id that is no file name, `id_duplicate`; nothing is written then.
@@ -133,17 +136,12 @@ def write_corpus(
             for d in documents
             if entity_type in d.annotated
         ]
-        if of_type:
+        if of_type and shape == "packed":
+            write_packed(of_type, folder / f"{entity_type.value}{PACKED_SUFFIX}")
+        elif of_type:
             _write(of_type, folder / entity_type.value, annotated=True)
             rows = format_tsv(sorted(of_type, key=lambda d: d.id))
             (folder / entity_type.value / f"{entity_type.value}.tsv").write_bytes(rows.encode())
-
-
-def check_id(document_id: str) -> None:
-    """Refuse an id that cannot be a file name in one folder and a cell of a TSV. Raises DataError `id_unsafe`."""
-    unsafe = _UNSAFE.search(document_id) or document_id.startswith(".") or document_id.endswith(".txt")
-    if not document_id or unsafe or len(document_id.encode()) > 240:
-        raise DataError(ascii(document_id), "id_unsafe")
 
 
 def _write(documents: Iterable[Document], folder: Path, *, annotated: bool) -> None:
@@ -158,7 +156,7 @@ def _write(documents: Iterable[Document], folder: Path, *, annotated: bool) -> N
 
 def _meaning(name: str) -> tuple[Language | None, EntityType | None]:
     """What a folder's name says: (language, entity type)."""
-    release = _RELEASE.fullmatch(name)
+    release = RELEASE_FOLDER.fullmatch(name)
     if release:
         code, entity = release["language"], release["entity"]
         return RELEASE_LANGUAGES.get(code, code), EntityType(entity) if entity else None
@@ -171,10 +169,13 @@ def _parts(
     folder: Path, language: Language | None, entity: EntityType | None, *, from_above: bool = True
 ) -> Iterator[_Part]:
     """The folders of texts at and under `folder`; descends only into names that mean something."""
-    release = _RELEASE.fullmatch(folder.name)
+    release = RELEASE_FOLDER.fullmatch(folder.name)
     if from_above and release and release["split"] not in (None, "train"):
         return  # texts to be judged must not be taken for training because they lie beside it
     types = ALL_TYPES if entity is None else frozenset({entity})
+    if folder.is_file():
+        yield _Part(folder, None, language, types)
+        return
     if (folder / "txt").is_dir():
         ann = folder / "ann"
         yield _Part(folder / "txt", ann if ann.is_dir() else None, language, types)
@@ -183,7 +184,11 @@ def _parts(
     for child in inner:
         child_language, child_entity = _meaning(child.name)
         yield from _parts(child, child_language or language, child_entity or entity)
-    if not inner:
+    packed = [(folder / f"{t.value}{PACKED_SUFFIX}", t) for t in EntityType if t in types]
+    packed = [(path, t) for path, t in packed if path.is_file()]
+    for path, own in packed:
+        yield _Part(path, None, language, frozenset({own}))
+    if not inner and not packed:
         suffixes = {p.suffix for p in folder.iterdir() if not p.name.startswith(".")}
         if suffixes & {".txt", ".ann"}:
             yield _Part(folder, folder if ".ann" in suffixes else None, language, types)
@@ -201,6 +206,9 @@ def _documents(
     report: CorpusReport,
     defects: list[DataError] | None,
 ) -> Iterator[Document]:
+    if part.texts.is_file():
+        yield from _unpacked(part, language, entity, defects)
+        return
     annotations = _files(part.annotations, ".ann") if part.annotations else {}
     texts = _files(part.texts, ".txt")
     for document_id in sorted(annotations.keys() - texts.keys()):
@@ -227,6 +235,25 @@ def _documents(
         wanted = {t.label for t in types}
         entities = tuple(e for e in parsed.entities if e.label in wanted)
         yield Document(document_id, text, entities, language, types)
+
+
+def _unpacked(
+    part: _Part, language: Language | None, entity: EntityType | None, defects: list[DataError] | None
+) -> Iterator[Document]:
+    """The documents of a packed file, whose lines tell language and types themselves."""
+    types = part.types if entity is None else frozenset({entity})
+    for d in read_packed(part.texts, defects):
+        if unexpected := d.annotated - part.types:
+            note_defect(DataError(d.id, "label_unexpected", hint=f"annotated for {min(unexpected)}"), defects)
+        code = RELEASE_LANGUAGES.get(d.language, d.language) if d.language else language
+        own = d.annotated & types
+        if own and (language is None or code == language):
+            entities = tuple(e for e in d.entities if e.label in {t.label for t in own})
+            yield Document(d.id, d.text, entities, code, own)
+
+
+def _is_packed(path: Path) -> bool:
+    return path.is_file() and path.name.endswith(PACKED_SUFFIX)
 
 
 def _united(documents: Iterable[Document], defects: list[DataError] | None) -> list[Document]:

@@ -6,6 +6,7 @@ so that the command line stays light.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -34,6 +35,7 @@ class EntityType(StrEnum):
 
 LABELS: tuple[str, ...] = tuple(t.label for t in EntityType)
 
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f/\\\ud800-\udfff]")
 _ALIASES = {"ENFERMEDAD": "DISEASE", "PROCEDIMIENTO": "PROCEDURE", "SINTOMA": "SYMPTOM"}
 
 
@@ -97,3 +99,10 @@ def entity_at(document_id: str, text: str, label: str, char_start: int, char_end
 def sorted_entities(entities: Iterable[Entity]) -> tuple[Entity, ...]:
     """By start, end, label: the order of every file Enigma writes."""
     return tuple(sorted(entities, key=lambda e: (e.char_start, e.char_end, e.label)))
+
+
+def check_id(document_id: str) -> None:
+    """Refuse an id that cannot be a file name in one folder and a cell of a TSV. Raises DataError `id_unsafe`."""
+    unsafe = _UNSAFE.search(document_id) or document_id.startswith(".") or document_id.endswith(".txt")
+    if not document_id or unsafe or len(document_id.encode()) > 240:
+        raise DataError(ascii(document_id), "id_unsafe")

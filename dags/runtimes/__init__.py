@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,6 +48,22 @@ def push(report: dict[str, Any], returns: str | None, context: Any) -> Any:
     for key in sorted(kept.keys() - {returns}):
         context["ti"].xcom_push(key, kept[key])
     return kept[returns]
+
+
+def announce(report: dict[str, Any], outlets: Sequence[Any], context: Any) -> None:
+    """Give the task's assets the report's `announce` as what their events carry.
+
+    Raises:
+        AirflowSkipException: the report announces nothing; a skipped task has no asset events. Its XCom stays.
+    """
+    if not outlets:
+        return
+    extra = harmless(report.get("announce"))
+    if not extra:
+        context["ti"].xcom_push("return_value", harmless(report))
+        raise AirflowSkipException("nothing new to announce")
+    for asset in outlets:
+        context["outlet_events"][asset].extra = extra
 
 
 def check(stage: str, code: int) -> None:

@@ -13,9 +13,9 @@ from airflow.providers.docker.operators.docker import DockerOperator
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from docker.types import DeviceRequest
 
-from runtimes import check, command_line, push
+from runtimes import announce, check, command_line, push
 
-PASSED_ON = ("AWS_", "MLFLOW_", "ENIGMA_S3_", "ENIGMA_MODEL_STORE", "HF_", "OMP_NUM_THREADS")
+PASSED_ON = ("AWS_", "MLFLOW_", "ENIGMA_S3_", "ENIGMA_MODEL_STORE", "ENIGMA_GOLD_", "GIT_", "HF_", "OMP_NUM_THREADS")
 """Variables that the command needs. They go into the hidden environment: some are secrets."""
 PINNED = re.compile(r"[^\s@]+(@sha256:[0-9a-f]{64}|:(?!latest$)[\w][\w.-]*)")
 MEMORY = "8g"
@@ -88,7 +88,9 @@ class DockerTask(DockerOperator):
         except DockerContainerFailedException as failure:
             # without the cause: it carries the whole log
             raise_for(self.stage, str(failure))
-        return push(_read(self.result_uri), self.returns, context)
+        report = _read(self.result_uri)
+        announce(report, self.outlets, context)
+        return push(report, self.returns, context)
 
     def on_kill(self) -> None:
         """Remove the container at once: Docker's own grace of 10 s is longer than the 5 s that Airflow gives."""

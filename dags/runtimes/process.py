@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException
 
-from runtimes import check, command_line, push
+from runtimes import announce, check, command_line, push
 
 PROJECT = Path(__file__).resolve().parents[2]
 GRACE_SECONDS = 2.0
@@ -89,6 +89,7 @@ class ProcessTask(BaseOperator):
         except ValueError:
             # without the cause: it would quote what was printed
             raise AirflowFailException(f"enigma {self.stage} printed no JSON report") from None
+        announce(report, self.outlets, context)
         return push(report, self.returns, context)
 
     def on_kill(self) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel
 
-from enigma_tasks.config import quiet_third_parties
+from enigma_tasks.config import load_settings, quiet_third_parties
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,10 +26,12 @@ class EnsemblePyfunc(PythonModel):  # type: ignore[misc]  # MLflow has no types 
 
     def load_context(self, context: PythonModelContext) -> None:
         """Read the ensemble beside this file. Raises ModelError when it is damaged."""
-        from enigma_tasks.ner.ensembles import EnsembleAnnotator, read_ensemble
+        from enigma_tasks.adapters.llm_member import asker
+        from enigma_tasks.annotators.ensemble import EnsembleAnnotator
+        from enigma_tasks.ner.ensembles import read_ensemble
 
         ensemble = read_ensemble(Path(context.artifacts["ensemble"]))
-        self.annotator = EnsembleAnnotator([ensemble], BATCH_TOKENS)
+        self.annotator = EnsembleAnnotator([ensemble], BATCH_TOKENS, ask=asker(load_settings()))
 
     def predict(self, context: PythonModelContext, model_input: Any, params: Any = None) -> pd.DataFrame:  # noqa: ARG002
         """A list of texts, or a frame whose first column they are -> a row per span, in order.

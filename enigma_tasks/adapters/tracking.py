@@ -81,8 +81,8 @@ def register_ensemble(
 
     digest = read_ensemble(folder).digest
     name = registered_name(language, entity_type)
-    with _typed(f"register {name}"):
-        client = _client()
+    with typed(f"register {name}"):
+        client = mlflow_client()
         version = _version_of(client, name, digest)
         if version is None:
             labels = {"language": language, "entity": entity_type.value, **tags, DIGEST_TAG: digest}
@@ -100,8 +100,8 @@ def resolve_champions(languages: Iterable[str]) -> dict[str, dict[str, Pin]]:
     """
     wanted = {registered_name(lang, t): (lang, t.value) for lang in languages for t in EntityType}
     champions: dict[str, dict[str, Pin]] = {}
-    with _typed("resolve champions"):
-        client = _client()
+    with typed("resolve champions"):
+        client = mlflow_client()
         found = [
             (model.name, str(model.aliases[CHAMPION]))
             for model in _pages(client.search_registered_models, f"name LIKE '{PREFIX}-%'")
@@ -135,13 +135,14 @@ def server_version(tracking_uri: str) -> str:
     from mlflow.utils.credentials import get_default_host_creds
     from mlflow.utils.rest_utils import http_request
 
-    with _typed("version"):
+    with typed("version"):
         reply = http_request(get_default_host_creds(tracking_uri), "/version", "GET")
         reply.raise_for_status()
         return str(reply.text)[:20]
 
 
-def _client() -> MlflowClient:
+def mlflow_client() -> MlflowClient:
+    """A client of MLFLOW_TRACKING_URI. Raises UsageError when that is not set."""
     import mlflow
 
     if not mlflow.is_tracking_uri_set():  # MLflow would make a database in the working directory
@@ -190,15 +191,15 @@ def _fetch(pin: Pin, folder: Path, siblings: Mapping[str, Path]) -> None:
             else:
                 store.download(item.uri, path)
         return
-    with _typed(f"download {pin.name} version {pin.version}"):
-        _client()
+    with typed(f"download {pin.name} version {pin.version}"):
+        mlflow_client()
         from mlflow.artifacts import download_artifacts
 
         download_artifacts(artifact_uri=pin.source_uri, dst_path=str(folder.parent))
 
 
 @contextmanager
-def _typed(operation: str) -> Iterator[None]:
+def typed(operation: str) -> Iterator[None]:
     """What MLflow and the libraries below it raise -> ServiceError, without the message: it may hold a password."""
     try:
         yield

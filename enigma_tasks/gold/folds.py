@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from enigma_tasks.artifacts import FOLDS
 from enigma_tasks.corpora import CorpusReport, read_corpus, write_corpus
 from enigma_tasks.documents import Document, EntityType, Language
 from enigma_tasks.errors import DataError
+from enigma_tasks.gold.augmented import augmented_among
+from enigma_tasks.gold.packed import PACKED_SUFFIX
 from enigma_tasks.gold.rules import Fold
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-Shape = Literal["side_by_side", "by_entity"]
+    from enigma_tasks.corpora import Shape
 
 
 def is_split(corpus: Path) -> bool:
@@ -44,14 +46,18 @@ def read_folds(
         documents = read_corpus(corpus / name if name else corpus, language, entity, own)
         report.discontinuous += own.discontinuous
         report.other_lines.update(own.other_lines)
+        if name in FOLDS[1:]:
+            own.defects += augmented_among(documents, str(name))
         report.defects += own.defects
         folds[name] = Fold(documents, own.defects)
     return folds
 
 
 def shape_of(corpus: Path) -> Shape:
-    """`by_entity` where texts lie in a folder of their type, as in the MultiClinNER release; else `side_by_side`."""
+    """`packed`; `by_entity` where texts lie in a folder of their type, as in the release; else `side_by_side`."""
     types = tuple(t.value for t in EntityType)
+    if corpus.is_file() or any(p.name.removesuffix(PACKED_SUFFIX) in types for p in corpus.rglob(f"*{PACKED_SUFFIX}")):
+        return "packed"
     folders = [corpus, *(p for p in corpus.rglob("*") if p.is_dir())]
     return (
         "by_entity" if any(p.name == t or p.name.endswith(f"-{t}") for p in folders for t in types) else "side_by_side"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from enigma_tasks.ner.alignment import IGNORED, tag_words
+from enigma_tasks.ner.alignment import IGNORED, TAGS, tag_words
 from enigma_tasks.ner.sentences import split_sentences
 from enigma_tasks.ner.windows import cut
 
@@ -36,7 +36,14 @@ def windows_of(model: Model, text: TokenisedText, document: Document) -> list[Wi
     room = recipe.window_tokens - len(model.tokenizer.prefix) - len(model.tokenizer.suffix)
     language = document.language or model.card.languages[0]
     sentences = split_sentences(document.text, language) if recipe.chunker == "sentence" else None
-    return cut(text, room, recipe.overlap_tokens, sentences=sentences, first_only=recipe.word_label == "first")
+    return cut(
+        text,
+        room,
+        recipe.overlap_tokens,
+        sentences=sentences,
+        first_only=recipe.word_label == "first",
+        context=recipe.context_tokens,
+    )
 
 
 def collate(
@@ -69,6 +76,8 @@ class Example:
     window: Window
     tags: NDArray[np.int8]
     """[w, K]; IGNORED in the columns of types the document is not annotated for."""
+    soft: NDArray[np.float32] | None = None
+    """[w, K, 3] probabilities to learn in place of the tags, which then only say where: distillation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +106,36 @@ def examples(model: Model, documents: Sequence[Document]) -> Examples:
                 lost += tagging.lost
         made += [Example(w, tags[w.words]) for w in windows_of(model, text, document) if len(w.words)]
     return Examples(made, misaligned, lost)
+
+
+def targets(batch: Sequence[Example], words: int) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Tags [B, words, K], IGNORED where a window has no such word; and [B, words, K, 3] when an example is soft."""
+    types = batch[0].tags.shape[1]
+    tags = torch.full((len(batch), words, types), IGNORED)
+    for row, example in enumerate(batch):
+        tags[row, : len(example.tags)] = torch.from_numpy(example.tags.astype(np.int64))
+    if all(e.soft is None for e in batch):
+        return tags, None
+    soft = torch.nn.functional.one_hot(tags.clamp_min(0), len(TAGS)).float()
+    for row, example in enumerate(batch):
+        if example.soft is not None:
+            soft[row, : len(example.soft)] = torch.from_numpy(example.soft)
+    return tags, soft
+
+
+def parts(batch: Sequence[Example], budget: int | None) -> Iterator[list[Example]]:
+    """A step's windows in parts of at most `budget` padded sub-words, at least one window each; None: all in one."""
+    part: list[Example] = []
+    longest = 0
+    for example in batch:
+        length = len(example.window.ids)
+        if part and budget is not None and max(longest, length) * (len(part) + 1) > budget:
+            yield part
+            part, longest = [], 0
+        part.append(example)
+        longest = max(longest, length)
+    if part:
+        yield part
 
 
 def batches(windows: Sequence[Example], size: int, seed: int, epoch: int) -> Iterator[list[Example]]:

@@ -1,4 +1,4 @@
-"""Pooled word scores of whole texts -> entities with legal boundaries."""
+"""Pooled word scores of whole texts -> probabilities of tags, and entities with legal boundaries."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from enigma_tasks.documents import Document, Entity, EntityType, sorted_entities
 from enigma_tasks.ner.alignment import IntArray, tagged_words
+from enigma_tasks.ner.crf import LinearChainCRF, constrained_viterbi
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from numpy.typing import NDArray
+    from collections.abc import Iterable, Iterator, Sequence
 
     from enigma_tasks.ner.encoder import TokenClassifier
+
+FloatArray = NDArray[np.float32]
 
 _BATCH_WORDS = 65_536
 
@@ -25,7 +27,7 @@ def decode(
     entity_types: Sequence[EntityType],
     documents: Sequence[Document],
     words: Sequence[IntArray],
-    scores: Sequence[NDArray[np.float32]],
+    scores: Sequence[FloatArray],
 ) -> list[tuple[Entity, ...]]:
     """Entities of each document, sorted; an entity's score is the mean probability of its words' tags.
 
@@ -33,38 +35,81 @@ def decode(
     decided over the whole text at once, so no window's edge can cut an entity.
     """
     found: list[tuple[Entity, ...]] = [()] * len(documents)
-    for batch in _batches([len(s) for s in scores]):
-        longest = max(len(scores[i]) for i in batch)
+    for batch, padded, mask in _batches(scores, next(network.parameters()).device):
+        tags, chances = (t.cpu().numpy() for t in network.decode(padded, mask))
+        for row, i in enumerate(batch):
+            size = len(scores[i])
+            found[i] = _entities(documents[i].text, entity_types, words[i], tags[row, :size], chances[row, :size])
+    return found
+
+
+def probabilities(network: TokenClassifier, scores: Sequence[FloatArray]) -> list[FloatArray]:
+    """[W, K, L] scores per document -> [W, K, L] chances of O, B and I at each word; a CRF's are its marginals."""
+    found = [np.zeros_like(s) for s in scores]
+    for batch, padded, mask in _batches(scores, next(network.parameters()).device):
+        if network.crfs:
+            marginals = []
+            for k, crf in enumerate(network.crfs):
+                assert isinstance(crf, LinearChainCRF)
+                marginals.append(crf.marginals(padded[:, :, k], mask))
+            values = torch.stack(marginals, dim=2).cpu().numpy()
+        else:
+            values = padded.softmax(-1).cpu().numpy()
+        for row, i in enumerate(batch):
+            found[i] = values[row, : len(scores[i])].copy()
+    return found
+
+
+def decode_probabilities(
+    entity_types: Sequence[EntityType],
+    documents: Sequence[Document],
+    words: Sequence[IntArray],
+    chances: Sequence[FloatArray],
+) -> list[tuple[Entity, ...]]:
+    """`decode` for chances [W, K, L] of no one network, such as the mean of several: the likeliest legal tags."""
+    found: list[tuple[Entity, ...]] = [()] * len(documents)
+    for batch, padded, mask in _batches(chances, torch.device("cpu")):
+        logs = padded.clamp_min(1e-30).log()
+        tags = torch.stack([constrained_viterbi(logs[:, :, k], mask) for k in range(len(entity_types))], dim=2)
+        chosen = padded.gather(3, tags.unsqueeze(3)).squeeze(3).numpy()
+        for row, i in enumerate(batch):
+            size = len(chances[i])
+            found[i] = _entities(
+                documents[i].text, entity_types, words[i], tags[row, :size].numpy(), chosen[row, :size]
+            )
+    return found
+
+
+def _batches(
+    scores: Sequence[FloatArray], device: torch.device
+) -> Iterator[tuple[list[int], torch.Tensor, torch.Tensor]]:
+    """Indexes of the texts that have words, by falling size; their scores [B, W, K, L], padded; which are words."""
+    order = [i for i in sorted(range(len(scores)), key=lambda i: (-len(scores[i]), i)) if len(scores[i])]
+    while order:
+        longest = len(scores[order[0]])
+        count = max(1, _BATCH_WORDS // longest)
+        batch, order = order[:count], order[count:]
         padded = torch.zeros(len(batch), longest, *scores[batch[0]].shape[1:])
         mask = torch.zeros(len(batch), longest, dtype=torch.bool)
         for row, i in enumerate(batch):
             padded[row, : len(scores[i])] = torch.from_numpy(scores[i])
             mask[row, : len(scores[i])] = True
-        device = next(network.parameters()).device
-        tags, chances = (t.cpu().numpy() for t in network.decode(padded.to(device), mask.to(device)))
-        for row, i in enumerate(batch):
-            size = len(scores[i])
-            found[i] = sorted_entities(
-                entity
-                for k, entity_type in enumerate(entity_types)
-                for entity in _entities(
-                    documents[i].text, entity_type, words[i], tags[row, :size, k], chances[row, :size, k]
-                )
-            )
-    return found
-
-
-def _batches(sizes: Sequence[int]) -> Iterable[list[int]]:
-    """Indexes of the texts that have words, by falling size, in batches of bounded padded size."""
-    order = [i for i in sorted(range(len(sizes)), key=lambda i: (-sizes[i], i)) if sizes[i]]
-    while order:
-        count = max(1, _BATCH_WORDS // sizes[order[0]])
-        yield order[:count]
-        order = order[count:]
+        yield batch, padded.to(device), mask.to(device)
 
 
 def _entities(
-    text: str, entity_type: EntityType, words: IntArray, tags: NDArray[np.int64], chances: NDArray[np.float32]
+    text: str, entity_types: Sequence[EntityType], words: IntArray, tags: NDArray[np.int64], chances: FloatArray
+) -> tuple[Entity, ...]:
+    """`tags`, `chances`: [W, K]."""
+    return sorted_entities(
+        entity
+        for k, entity_type in enumerate(entity_types)
+        for entity in _entities_of_type(text, entity_type, words, tags[:, k], chances[:, k])
+    )
+
+
+def _entities_of_type(
+    text: str, entity_type: EntityType, words: IntArray, tags: NDArray[np.int64], chances: FloatArray
 ) -> Iterable[Entity]:
     for first, stop in tagged_words(tags.astype(np.int8)):
         start, end = int(words[first, 0]), int(words[stop - 1, 1])

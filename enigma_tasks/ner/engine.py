@@ -10,21 +10,24 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from enigma_tasks.ner.alignment import TAGS
 from enigma_tasks.ner.batching import collate, windows_of
-from enigma_tasks.ner.decoding import decode
+from enigma_tasks.ner.decoding import decode, probabilities
 from enigma_tasks.ner.postprocess import postprocess
 from enigma_tasks.ner.windows import Window, characters_read, pool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from enigma_tasks.documents import Document, Entity
+    from enigma_tasks.documents import Document, Entity, EntityType
+    from enigma_tasks.ner.alignment import IntArray
     from enigma_tasks.ner.encoder import TokenClassifier
     from enigma_tasks.ner.models import Model
     from enigma_tasks.ner.tokenizer import TokenisedText
 
 Precision = Literal["auto", "fp32", "bf16"]
 Scores = NDArray[np.float32]
+_Scored = tuple["Model", "TokenClassifier", list["TokenisedText"], list[Scores], list[int]]
 
 _CHUNK_CHARACTERS = 2_000_000
 """Documents worked on together: about 500 discharge summaries. Memory does not grow beyond that."""
@@ -38,6 +41,17 @@ class Reading:
     """Per model, sorted by offset."""
     characters_read: int
     """Code points before the first word that some model did not see; the text's length when all was read."""
+
+
+@dataclass(frozen=True, slots=True)
+class WordProbabilities:
+    """What one model holds likely at each word of one document."""
+
+    entity_types: tuple[EntityType, ...]
+    words: IntArray
+    """[W, 2] character ranges of the words; models with different tokenizers may join words differently."""
+    values: Scores
+    """[W, K, 3] chances of O, B and I; K as in `entity_types`."""
 
 
 class Engine:
@@ -63,18 +77,37 @@ class Engine:
         """Entities of every model, and how far it read, per document."""
         return [reading for chunk in _chunks(documents) for reading in self._read_chunk(chunk)]
 
+    def probabilities(self, documents: Sequence[Document]) -> Iterator[list[WordProbabilities]]:
+        """Per document, in order, one per model; worked out in chunks, so memory does not grow with the documents."""
+        for chunk in _chunks(documents):
+            of_models = []
+            for model, network, texts, scores, _ in self._score_chunk(chunk):
+                chances = probabilities(network, scores)
+                types = model.card.entity_types
+                of_models.append(
+                    [WordProbabilities(types, t.alignment.words, c) for t, c in zip(texts, chances, strict=True)]
+                )
+            yield from (list(of_one) for of_one in zip(*of_models, strict=True))
+
     def _read_chunk(self, documents: Sequence[Document]) -> list[Reading]:
-        texts: dict[str, list[TokenisedText]] = {}
-        windows: dict[tuple[object, ...], list[list[Window]]] = {}
         found: list[list[tuple[Entity, ...]]] = []
         read = [len(d.text) for d in documents]
+        for model, network, texts, scores, characters in self._score_chunk(documents):
+            words = [text.alignment.words for text in texts]
+            decoded = decode(network, model.card.entity_types, documents, words, scores)
+            found.append([cleaned(model, d, entities) for d, entities in zip(documents, decoded, strict=True)])
+            read = [min(pair) for pair in zip(read, characters, strict=True)]
+        return [Reading(tuple(f[i] for f in found), read[i]) for i in range(len(documents))]
+
+    def _score_chunk(self, documents: Sequence[Document]) -> Iterator[_Scored]:
+        """Each model with its word scores [W, K, L] of each document and the code points that it read of it."""
+        texts: dict[str, list[TokenisedText]] = {}
+        windows: dict[tuple[object, ...], list[list[Window]]] = {}
         for model, network in zip(self.models, self._networks, strict=True):
             fingerprint = model.tokenizer.fingerprint
             if fingerprint not in texts:
                 texts[fingerprint] = list(model.tokenizer.encode([d.text for d in documents]))
-            recipe = model.card.recipe
-            splitter = recipe.chunker == "sentence" and model.card.languages[0]
-            way = (fingerprint, splitter, recipe.window_tokens, recipe.overlap_tokens, recipe.word_label)
+            way = (fingerprint, *_way(model))
             if way not in windows:
                 windows[way] = [
                     windows_of(model, text, document)
@@ -82,16 +115,15 @@ class Engine:
                 ]
             scores = self._scores(model, network, [w for of_one in windows[way] for w in of_one])
             pooled: list[Scores] = []
+            read: list[int] = []
             position = 0
-            for i, (of_one, text) in enumerate(zip(windows[way], texts[fingerprint], strict=True)):
+            for of_one, text in zip(windows[way], texts[fingerprint], strict=True):
                 values, seen = pool(of_one, scores[position : position + len(of_one)], len(text.alignment.words))
                 position += len(of_one)
-                pooled.append(values)
-                read[i] = min(read[i], characters_read(text, seen))
-            words = [text.alignment.words for text in texts[fingerprint]]
-            decoded = decode(network, model.card.entity_types, documents, words, pooled)
-            found.append([cleaned(model, d, entities) for d, entities in zip(documents, decoded, strict=True)])
-        return [Reading(tuple(f[i] for f in found), read[i]) for i in range(len(documents))]
+                # A text without words has no window to take the shape from.
+                pooled.append(values.reshape(len(seen), len(model.card.entity_types), len(TAGS)))
+                read.append(characters_read(text, seen))
+            yield model, network, texts[fingerprint], pooled, read
 
     def _scores(self, model: Model, network: TokenClassifier, windows: Sequence[Window]) -> list[Scores]:
         """Word scores [w, K, L] of each window; windows that look alike (copied-forward text) are run once."""
@@ -114,6 +146,19 @@ class Engine:
                 for row, key in enumerate(batch):
                     result[key] = values[row, : len(distinct[key].words)].copy()
         return [result[key] for key in keys]
+
+
+def _way(model: Model) -> tuple[object, ...]:
+    """All of a recipe that `windows_of` looks at."""
+    recipe = model.card.recipe
+    splitter = recipe.chunker == "sentence" and model.card.languages[0]
+    return (
+        splitter,
+        recipe.window_tokens,
+        recipe.overlap_tokens,
+        getattr(recipe, "context_tokens", 0),
+        recipe.word_label,
+    )
 
 
 def has_bf16(device: torch.device) -> bool:

@@ -1,7 +1,7 @@
-"""An ensemble folder <-> members and a voting rule; documents -> the voted entities of every type.
+"""An ensemble folder <-> members and a voting rule; `annotators.ensemble` runs it.
 
 One ensemble answers for one language and one entity type. Members are named by digest: ensembles that share a
-multi-head model share its folder's content, and it is loaded and run once.
+multi-head model share its folder's content, and it is loaded and run once. Members are model folders of any kind.
 """
 
 from __future__ import annotations
@@ -10,21 +10,22 @@ import hashlib
 import json
 import shutil
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ValidationError
 
 from enigma_tasks import artifacts
-from enigma_tasks.documents import Document, Entity, EntityType, Language, sorted_entities
+from enigma_tasks.documents import EntityType, Language  # noqa: TC001 - pydantic reads them
 from enigma_tasks.errors import ModelError, UsageError
 from enigma_tasks.frozen import Frozen
-from enigma_tasks.ner.engine import Engine, Precision
-from enigma_tasks.ner.models import load_model
-from enigma_tasks.ner.voting import VotingRule, vote
+from enigma_tasks.ner.models import read_any_card, verify_files
+from enigma_tasks.ner.voting import VotingRule
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+    from enigma_tasks.ner.models import Card
 
 
 class EnsembleCard(Frozen):
@@ -36,6 +37,8 @@ class EnsembleCard(Frozen):
     members: tuple[str, ...]
     """Digests, in the order of the rule's weights."""
     rule: dict[str, object]
+    fitted: dict[str, object] | None = None
+    """Where the rule comes from: scores on dev, digests; None for a rule that somebody named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,20 +59,18 @@ class Ensemble:
     rule: VotingRule
     digest: str
     """sha256 of the card, which names every member by digest."""
-
-
-@dataclass(frozen=True, slots=True)
-class AnnotatedDocument:
-    """What the ensembles found in one document."""
-
-    entities: tuple[Entity, ...]
-    """Of all types, sorted by start, end, label."""
-    characters_read: int
-    """Code points before the first word that some member did not see; the text's length when nothing was cut."""
+    fitted: Mapping[str, object] | None = None
+    """The card's."""
 
 
 def write_ensemble(
-    folder: Path, language: Language, entity_type: EntityType, model_folders: Sequence[Path], rule: VotingRule
+    folder: Path,
+    language: Language,
+    entity_type: EntityType,
+    model_folders: Sequence[Path],
+    rule: VotingRule,
+    *,
+    fitted: Mapping[str, object] | None = None,
 ) -> str:
     """Write an ensemble folder with a copy of each member; returns its digest. The same input gives the same bytes.
 
@@ -78,26 +79,45 @@ def write_ensemble(
         UsageError: the rule does not fit the number of members, or a member is named twice.
     """
     rule.quorum(len(model_folders))
-    models = [load_model(source) for source in model_folders]
-    for source, model in zip(model_folders, models, strict=True):
-        if entity_type not in model.card.entity_types:
+    cards = [read_any_card(source) for source in model_folders]
+    digests = [verify_files(card, source, None) for card, source in zip(cards, model_folders, strict=True)]
+    for source, model in zip(model_folders, cards, strict=True):
+        if entity_type not in model.entity_types:
             raise ModelError(f"model {source.name} has no head for {entity_type.value}")
-        if language not in model.card.languages:
+        if language not in model.languages:
             raise ModelError(f"model {source.name} was not trained for {language}")
-    digests = [model.digest for model in models]
     if len(set(digests)) < len(digests):
         raise UsageError("the same model is named twice in one ensemble")
-    for source, model in zip(model_folders, models, strict=True):
-        target = folder / artifacts.ENSEMBLE_MEMBERS / model.digest
+    for source, model, digest in zip(model_folders, cards, digests, strict=True):
+        target = folder / artifacts.ENSEMBLE_MEMBERS / digest
         target.mkdir(parents=True, exist_ok=True)
-        for name in (*model.card.files, artifacts.MODEL_CARD):
+        for name in (*model.files, artifacts.MODEL_CARD):
             shutil.copyfile(source / name, target / name)
-    card_json = EnsembleCard(
-        language=language, entity_type=entity_type, members=tuple(digests), rule=rule.to_json()
-    ).model_dump(mode="json")
+    card = EnsembleCard(
+        language=language,
+        entity_type=entity_type,
+        members=tuple(digests),
+        rule=rule.to_json(),
+        fitted=None if fitted is None else dict(fitted),
+    )
+    card_json = card.model_dump(mode="json", exclude_none=True)
     content = (json.dumps(card_json, sort_keys=True, indent=1) + "\n").encode()
     (folder / artifacts.ENSEMBLE_CARD).write_bytes(content)
     return hashlib.sha256(content).hexdigest()
+
+
+def named_rule(strategy: str, cards: Sequence[Card[Any]], entity_type: EntityType) -> VotingRule:
+    """A rule that nobody fitted; `weighted` weighs each member by its strict F1 on its own dev documents.
+
+    Raises:
+        UsageError: a member has no such score.
+    """
+    if strategy != "weighted":
+        return VotingRule(strategy)
+    for card in cards:
+        if entity_type not in card.dev:
+            raise UsageError(f"model {card.member} has no dev score for {entity_type.value} to weigh it by")
+    return VotingRule(strategy, weights=tuple(card.dev[entity_type].strict_f1 for card in cards))
 
 
 def read_ensemble(folder: Path) -> Ensemble:
@@ -120,31 +140,4 @@ def read_ensemble(folder: Path) -> Ensemble:
     for member in members:
         if not member.folder.is_dir():
             raise ModelError(f"ensemble {folder.name}: member {member.digest[:12]} is missing")
-    return Ensemble(card.language, card.entity_type, members, rule, hashlib.sha256(content).hexdigest())
-
-
-class EnsembleAnnotator:
-    """Ensembles of several types (and languages), each distinct member loaded and run once."""
-
-    def __init__(self, ensembles: Sequence[Ensemble], batch_tokens: int, precision: Precision = "auto") -> None:
-        """Load every distinct member. Raises ModelError: one is missing, damaged, or not what its ensemble names."""
-        self.ensembles = tuple(ensembles)
-        folders = {m.digest: m.folder for e in ensembles for m in e.members}
-        self._position = {digest: i for i, digest in enumerate(sorted(folders))}
-        models = [load_model(folders[digest], digest) for digest in self._position]
-        self._engine = Engine(models, batch_tokens, precision)
-
-    def annotate(self, documents: Sequence[Document]) -> list[AnnotatedDocument]:
-        """The voted entities of every ensemble, merged, per document. The caller groups documents by language."""
-        return [
-            AnnotatedDocument(
-                sorted_entities(e for ensemble in self.ensembles for e in self._vote(ensemble, reading.entities)),
-                reading.characters_read,
-            )
-            for reading in self._engine.read(documents)
-        ]
-
-    def _vote(self, ensemble: Ensemble, found: Sequence[Sequence[Entity]]) -> tuple[Entity, ...]:
-        label = ensemble.entity_type.label
-        members = [[e for e in found[self._position[member.digest]] if e.label == label] for member in ensemble.members]
-        return vote(members, ensemble.rule)
+    return Ensemble(card.language, card.entity_type, members, rule, hashlib.sha256(content).hexdigest(), card.fitted)

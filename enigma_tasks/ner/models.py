@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from pydantic import Field, ValidationError
 from safetensors import SafetensorError
@@ -19,12 +19,16 @@ from enigma_tasks.errors import ModelError
 from enigma_tasks.frozen import Frozen
 from enigma_tasks.ner.encoder import TokenClassifier, build_encoder
 from enigma_tasks.ner.tokenizer import TextTokenizer
-from enigma_tasks.params.members import MemberParams  # noqa: TC001 - pydantic reads it
+from enigma_tasks.params.members import MemberParams
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from enigma_tasks.documents import Document
+
+
+Recipe = TypeVar("Recipe")
+SomeCard = TypeVar("SomeCard", bound="Card[Any]")
 
 
 class DevScore(Frozen):
@@ -38,14 +42,15 @@ class DevScore(Frozen):
     predicted: int
 
 
-class ModelCard(Frozen):
-    """`enigma.json`: all that it takes to run the model and to know where it came from; no times, no machine paths."""
+class Card(Frozen, Generic[Recipe]):
+    """`enigma.json`: all that it takes to run a model, of any kind, and to know where it is from; no times or paths."""
 
     schema_version: Literal[1] = 1
     languages: tuple[str, ...]
     entity_types: tuple[EntityType, ...]
     member: str
-    recipe: MemberParams
+    recipe: Recipe
+    """Its `kind` says which kind of model lies in the folder."""
     seed: int
     steps: int
     best_epoch: int
@@ -55,6 +60,10 @@ class ModelCard(Frozen):
     tokenizer_fingerprint: str = ""
     files: dict[str, str] = Field(default_factory=dict)
     """sha256 of every other file of the folder."""
+
+
+class ModelCard(Card[MemberParams]):
+    """The card of a token classifier."""
 
 
 @dataclass(frozen=True)
@@ -75,17 +84,16 @@ def save_model(model: Model, folder: Path) -> Model:
     """
     folder.mkdir(parents=True, exist_ok=True)
     config = {k: v for k, v in model.network.encoder.config.to_dict().items() if k != "_name_or_path"}  # type: ignore[union-attr, operator]
-    _write_json(folder / artifacts.ENCODER_CONFIG, config)
+    write_json(folder / artifacts.ENCODER_CONFIG, config)
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.network.state_dict().items()}
     save_file(weights, folder / artifacts.MODEL_WEIGHTS, metadata={"format": "pt"})
     pretrained = model.tokenizer.pretrained
     pretrained.backend_tokenizer.save(str(folder / artifacts.TOKENIZER))
-    _write_json(folder / artifacts.TOKENIZER_CONFIG, _tokenizer_config(pretrained))
-    files = {name: _sha256(folder / name) for name in sorted(artifacts.MODEL_FILES)}
+    write_json(folder / artifacts.TOKENIZER_CONFIG, tokenizer_config(pretrained))
     fingerprint = _load_tokenizer(folder).fingerprint
-    card = model.card.model_copy(update={"files": files, "tokenizer_fingerprint": fingerprint})
-    _write_json(folder / artifacts.MODEL_CARD, card.model_dump(mode="json"))
-    return replace(model, card=card, digest=model_digest(folder))
+    card = model.card.model_copy(update={"tokenizer_fingerprint": fingerprint})
+    card, digest = write_card(card, folder, artifacts.MODEL_FILES)
+    return replace(model, card=card, digest=digest)
 
 
 def load_model(folder: Path, digest: str | None = None) -> Model:
@@ -95,14 +103,7 @@ def load_model(folder: Path, digest: str | None = None) -> Model:
         ModelError: names the file that is missing, damaged or does not fit the others; or the folder is not `digest`.
     """
     card = read_card(folder)
-    for name, expected in card.files.items():
-        if not (folder / name).is_file():
-            raise ModelError(f"model {folder.name}: {name} is missing")
-        if _sha256(folder / name) != expected:
-            raise ModelError(f"model {folder.name}: {name} is damaged (its digest is not the card's)")
-    found = _digest_of(card, folder)
-    if digest is not None and found != digest:
-        raise ModelError(f"model {folder.name}: its digest is {found[:12]}, expected {digest[:12]}")
+    found = verify_files(card, folder, digest)
     tokenizer = _load_tokenizer(folder)
     if tokenizer.fingerprint != card.tokenizer_fingerprint:
         raise ModelError(f"model {folder.name}: {artifacts.TOKENIZER} tokenises differently than when it was saved")
@@ -112,13 +113,38 @@ def load_model(folder: Path, digest: str | None = None) -> Model:
     return Model(card, network, tokenizer, found)
 
 
+def verify_files(card: Card[Any], folder: Path, digest: str | None) -> str:
+    """Check every file against the card; returns the folder's digest.
+
+    Raises:
+        ModelError: a file is missing or damaged, or the folder is not `digest`.
+    """
+    for name, expected in card.files.items():
+        if not (folder / name).is_file():
+            raise ModelError(f"model {folder.name}: {name} is missing")
+        if _sha256(folder / name) != expected:
+            raise ModelError(f"model {folder.name}: {name} is damaged (its digest is not the card's)")
+    found = _digest_of(card, folder)
+    if digest is not None and found != digest:
+        raise ModelError(f"model {folder.name}: its digest is {found[:12]}, expected {digest[:12]}")
+    return found
+
+
+def write_card(card: SomeCard, folder: Path, names: Sequence[str]) -> tuple[SomeCard, str]:
+    """Write the card with the digests of the folder's files `names`; returns it as written, and the folder's digest."""
+    files = {name: _sha256(folder / name) for name in sorted(names)}
+    card = card.model_copy(update={"files": files})
+    write_json(folder / artifacts.MODEL_CARD, card.model_dump(mode="json"))
+    return card, model_digest(folder)
+
+
 def model_digest(folder: Path) -> str:
     """sha256 over the names and digests of the folder's files, the card included: the model's address.
 
     Raises:
         ModelError: the card or a file it names is missing.
     """
-    card = read_card(folder)
+    card = read_any_card(folder)
     for name in card.files:
         if not (folder / name).is_file():
             raise ModelError(f"model {folder.name}: {name} is missing")
@@ -127,22 +153,36 @@ def model_digest(folder: Path) -> str:
 
 
 def read_card(folder: Path) -> ModelCard:
-    """The card of a model folder. Raises ModelError: it is missing, or not one that this version understands."""
+    """The card of a token classifier's folder. Raises ModelError as `read_card_as` does."""
+    return read_card_as(ModelCard, folder, artifacts.MODEL_FILES)
+
+
+def read_any_card(folder: Path) -> Card[Any]:
+    """The card of a model folder of any kind, its recipe unread. Raises ModelError as `read_card_as` does."""
+    return read_card_as(Card[Any], folder, ())
+
+
+def read_card_as(card_type: type[SomeCard], folder: Path, names: Sequence[str]) -> SomeCard:
+    """The card of a model folder of one kind, which must have digests of `names`.
+
+    Raises:
+        ModelError: it is missing, or not one that this version understands.
+    """
     path = folder / artifacts.MODEL_CARD
     try:
-        card = ModelCard.model_validate_json(path.read_bytes())
+        card = card_type.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         raise ModelError(f"model {folder.name}: {artifacts.MODEL_CARD} is missing") from None
     except ValidationError as error:
         where = ", ".join(".".join(map(str, e["loc"])) for e in error.errors()[:3])
         raise ModelError(f"model {folder.name}: {artifacts.MODEL_CARD} is damaged at: {where}") from None
-    absent = set(artifacts.MODEL_FILES) - set(card.files)
+    absent = set(names) - set(card.files)
     if absent:
         raise ModelError(f"model {folder.name}: {artifacts.MODEL_CARD} has no digest of {min(absent)}")
     return card
 
 
-def _digest_of(card: ModelCard, folder: Path) -> str:
+def _digest_of(card: Card[Any], folder: Path) -> str:
     files = {**card.files, artifacts.MODEL_CARD: _sha256(folder / artifacts.MODEL_CARD)}
     return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
 
@@ -164,7 +204,8 @@ def _load_network(folder: Path, card: ModelCard) -> TokenClassifier:
     tree = json.loads((folder / artifacts.ENCODER_CONFIG).read_bytes())
     try:
         config = AutoConfig.for_model(**tree)
-        network = TokenClassifier(build_encoder(config), len(card.entity_types), card.recipe.head)
+        recipe = card.recipe
+        network = TokenClassifier(build_encoder(config), len(card.entity_types), recipe.head, recipe.head_layers)
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(f"model {folder.name}: {artifacts.ENCODER_CONFIG} describes no known encoder") from error
     try:
@@ -180,14 +221,15 @@ def _load_network(folder: Path, card: ModelCard) -> TokenClassifier:
     return network.eval()
 
 
-def _tokenizer_config(pretrained: Any) -> dict[str, Any]:
+def tokenizer_config(pretrained: Any) -> dict[str, Any]:
     """What `PreTrainedTokenizerFast` needs beside tokenizer.json; its own file would name versions and folders."""
     names = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token", "bos_token", "eos_token")
     special = {name: str(value) for name in names if (value := getattr(pretrained, name, None)) is not None}
     return {"tokenizer_class": "PreTrainedTokenizerFast", **special}
 
 
-def _write_json(path: Path, tree: Mapping[str, Any]) -> None:
+def write_json(path: Path, tree: Mapping[str, Any]) -> None:
+    """The same tree gives the same bytes."""
     path.write_text(json.dumps(tree, sort_keys=True, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
@@ -204,7 +246,7 @@ def code_digest() -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def recipe_digest(recipe: MemberParams) -> str:
+def recipe_digest(recipe: Frozen) -> str:
     """sha256 of a member's recipe."""
     return hashlib.sha256(json.dumps(recipe.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
 

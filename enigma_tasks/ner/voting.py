@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 from enigma_tasks.documents import Entity, sorted_entities
 from enigma_tasks.errors import UsageError
+from enigma_tasks.ner.learned_voting import LearnedWeights, chances, evidence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-STRATEGIES = ("majority", "agreement", "weighted", "union")
+STRATEGIES = ("majority", "agreement", "weighted", "union", "mean", "learned")
 _TOLERANCE = 1e-9
 _CELL = 64
 """Characters of a cell of the index that finds overlapping spans."""
@@ -35,12 +36,15 @@ class VotingRule:
     agreement: at least `k` members' spans mutually overlap, whatever their boundaries; see `vote`.
     weighted: the weights of the members that predict exactly this span reach `threshold` (default: more than half).
     union: every span; of two that overlap the longer stays.
+    mean: words are tagged by the members' averaged probabilities; see `mean_voting`. It needs more than spans.
+    learned: `learned` gives a span a probability of at least `threshold`; of two that overlap the likelier stays.
     """
 
     strategy: str
     k: int | None = None
     weights: tuple[float, ...] | None = None
     threshold: float | None = None
+    learned: LearnedWeights | None = None
 
     def __post_init__(self) -> None:
         if self.strategy not in STRATEGIES:
@@ -55,9 +59,11 @@ class VotingRule:
         ):
             raise UsageError("weights are numbers of 0 or more, not all 0")
         if self.threshold is not None and not (
-            self.strategy == "weighted" and math.isfinite(self.threshold) and self.threshold > 0
+            self.strategy in ("weighted", "learned") and math.isfinite(self.threshold) and self.threshold > 0
         ):
-            raise UsageError("threshold goes with the strategy weighted, and is above 0")
+            raise UsageError("threshold goes with weighted or learned, and is above 0")
+        if (self.strategy == "learned") != (self.learned is not None and self.threshold is not None):
+            raise UsageError("the strategy learned needs its weights and a threshold, as `enigma ensemble` writes them")
 
     def quorum(self, members: int) -> int:
         """Votes that a span needs among so many members. Raises UsageError when there are none, or fewer than `k`."""
@@ -65,8 +71,9 @@ class VotingRule:
             raise UsageError("voting needs at least one member")
         if self.k is not None and self.k > members:
             raise UsageError(f"k is {self.k}, but there are {members} members")
-        if self.weights is not None and len(self.weights) != members:
-            raise UsageError(f"there are {len(self.weights)} weights for {members} members")
+        weights = self.weights if self.learned is None else self.learned.votes
+        if weights is not None and len(weights) != members:
+            raise UsageError(f"there are {len(weights)} weights for {members} members")
         return 1 if self.strategy == "union" else self.k or members // 2 + 1
 
     def to_json(self) -> dict[str, Any]:
@@ -76,13 +83,15 @@ class VotingRule:
             "k": self.k,
             "weights": None if self.weights is None else list(self.weights),
             "threshold": self.threshold,
+            "learned": None if self.learned is None else self.learned.to_json(),
         }
         return {key: value for key, value in values.items() if value is not None}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> VotingRule:
         """What `to_json` wrote. Raises UsageError for an unknown key or a value of the wrong type."""
-        known: dict[str, Any] = {"strategy": str, "k": int, "weights": list, "threshold": (int, float)}
+        number = (int, float)
+        known: dict[str, Any] = {"strategy": str, "k": int, "weights": list, "threshold": number, "learned": dict}
         for key, item in value.items():
             if key not in known or not isinstance(item, known[key]) or isinstance(item, bool):
                 raise UsageError(f"voting rule: {key} is unknown or of the wrong type")
@@ -94,6 +103,7 @@ class VotingRule:
             value.get("k"),
             None if weights is None else tuple(float(w) for w in weights),
             value.get("threshold"),
+            None if value.get("learned") is None else LearnedWeights.from_json(value["learned"]),
         )
 
 
@@ -109,14 +119,19 @@ class _Candidate:
     """Bit i: member i predicts exactly this span."""
     scores: dict[int, float] = field(default_factory=dict)
     weight: float = 0.0
+    """Votes, or their weights together, or the learned probability: winners rank by it."""
+    chance: float | None = None
 
     def entity(self) -> Entity:
         score = math.fsum(self.scores.values()) / len(self.scores) if self.scores else None
+        score = score if self.chance is None else self.chance
         return Entity(self.label, self.start, self.end, self.text, score)
 
 
 def vote(members: Sequence[Sequence[Entity]], rule: VotingRule) -> tuple[Entity, ...]:
-    """One document's answer from its members' spans, sorted; a winner's score is the mean of its voters' scores.
+    """One document's answer from its members' spans, sorted.
+
+    A winner's score is the mean of its voters' scores; by `learned` it is the learned probability.
 
     agreement: a place where at least K members have a span is agreed; every span that covers part of such a place is
     eligible, and of those that overlap the boundaries with most exact votes stay, then the longer, then the earlier.
@@ -126,8 +141,10 @@ def vote(members: Sequence[Sequence[Entity]], rule: VotingRule) -> tuple[Entity,
         rule: the strategy and its numbers.
 
     Raises:
-        UsageError: no members, K above their number, or weights of another number.
+        UsageError: no members, K above their number, weights of another number, or the strategy `mean`.
     """
+    if rule.strategy == "mean":
+        raise UsageError("mean averages probabilities: it takes members that are models, not their spans")
     quorum = rule.quorum(len(members))
     candidates = _candidates(members, rule)
     winners: list[_Candidate] = []
@@ -138,6 +155,10 @@ def vote(members: Sequence[Sequence[Entity]], rule: VotingRule) -> tuple[Entity,
         elif rule.strategy == "agreement":
             agreed = _agreed(ballot, len(members), quorum)
             winners += _settled([c for c in ballot if _meets(c, agreed)], _by_votes, nested=False)
+        elif rule.learned is not None and rule.threshold is not None:
+            _judge(ballot, rule.learned)
+            needed = rule.threshold
+            winners += _settled([c for c in ballot if c.weight >= needed], _by_votes, nested=False)
         else:
             enough = _enough(rule, quorum)
             winners += _settled([c for c in ballot if enough(c.weight)], _by_votes, nested=True)
@@ -159,6 +180,13 @@ def _candidates(members: Sequence[Sequence[Entity]], rule: VotingRule) -> list[_
         # fsum rounds once, so that the sum does not depend on the members' order
         candidate.weight = math.fsum(1.0 if rule.weights is None else rule.weights[i] for i in voters)
     return list(found.values())
+
+
+def _judge(ballot: Sequence[_Candidate], weights: LearnedWeights) -> None:
+    rows = evidence([(c.start, c.end) for c in ballot], [c.voters for c in ballot], len(weights.votes))
+    for candidate, chance in zip(ballot, chances(weights, rows), strict=True):
+        candidate.weight = chance
+        candidate.chance = round(chance, 6)
 
 
 def _enough(rule: VotingRule, quorum: int) -> Callable[[float], bool]:

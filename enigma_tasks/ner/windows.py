@@ -81,12 +81,15 @@ def cut(
     *,
     sentences: Iterable[Span] | None = None,
     first_only: bool = False,
+    context: int = 0,
 ) -> list[Window]:
     """Windows of at most `size` sub-words over the whole text.
 
     `sentences`: character ranges; given, windows are whole sentences, else they slide with `overlap`. `first_only`: a
-    word's first sub-word alone speaks for it.
+    word's first sub-word alone speaks for it. `context`: of `size`, so many on each side show what stands before and
+    after the window's own sub-words and speak for no word (Jonker and others 2026).
     """
+    size -= 2 * context
     word_of = text.alignment.word_of
     previous = np.concatenate((np.full(1, -2, np.int32), word_of[:-1]))
     starts_word = word_of != previous
@@ -98,10 +101,14 @@ def cut(
     if first_only:
         speaks = speaks & _first_of_each(word_of, speaks)
     owner = np.where(speaks, word_of, -1)
-    return [_window(text.ids[a:b], owner[a:b]) for a, b in ranges]
+    return [_window(text.ids, owner, a, b, context) for a, b in ranges]
 
 
-def _window(ids: IntArray, owner: IntArray) -> Window:
+def _window(ids: IntArray, owner: IntArray, start: int, stop: int, context: int) -> Window:
+    first, last = max(0, start - context), min(len(ids), stop + context)
+    owner = owner[first:last].copy()
+    owner[: start - first] = owner[stop - first :] = -1
+    ids = ids[first:last]
     words = np.unique(owner[owner >= 0])
     return Window(ids, np.where(owner >= 0, np.searchsorted(words, owner), -1).astype(np.int32), words.astype(np.int32))
 

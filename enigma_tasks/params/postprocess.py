@@ -20,8 +20,9 @@ class PostprocessRules(Frozen):
     """Of equal spans keep one, the surest."""
     merge_overlapping: bool = True
     """Overlapping spans of one label become their union."""
-    merge_adjacent: bool = True
-    """So do those with nothing between but white space (no line break) and at most one hyphen, dash or slash."""
+    merge_adjacent: bool = False
+    """So do those with nothing between but white space (no line break) and at most one hyphen, dash or slash. Off: it
+    loses on dev (`benchmarks/postprocess_on_dev.py`), and 6 % of the English gold spans are such neighbours."""
     drop_punctuation_only: bool = True
     """Drop a span without a letter or digit."""
     dutch_stop_words: bool = True

@@ -103,12 +103,15 @@ def _planned(store: ObjectStore, places: RunPlaces, shard_id: str) -> tuple[Plan
 
 def _engine(plan: Plan, shard: Shard, params: Params, settings: Settings) -> Annotate:
     """The pinned ensembles of the shard's language, loaded."""
-    from enigma_tasks.ner.ensembles import EnsembleAnnotator, read_ensemble
+    from enigma_tasks.adapters.llm_member import asker
+    from enigma_tasks.annotators.ensemble import EnsembleAnnotator
+    from enigma_tasks.ner.ensembles import read_ensemble
 
     pins = [tracking.Pin.from_json(p) for _, p in sorted(plan.models[shard.language].items())]
     ensembles = [read_ensemble(tracking.download(pin, settings.cache)) for pin in pins]
-    annotate: Annotate = EnsembleAnnotator(ensembles, params.annotate.batch_tokens).annotate
-    return annotate
+    limits = params.annotate
+    ask = asker(settings)
+    return EnsembleAnnotator(ensembles, limits.batch_tokens, resident_mib=limits.resident_mib, ask=ask).annotate
 
 
 def _work(

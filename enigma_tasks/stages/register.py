@@ -1,4 +1,4 @@
-"""`enigma register`: model folders -> per entity type a version in the registry, and the alias on it."""
+"""`enigma register`: models, or fitted ensembles -> per entity type a version in the registry, and the alias on it."""
 
 from __future__ import annotations
 
@@ -11,28 +11,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from enigma_tasks.adapters.tracking import register_ensemble
-from enigma_tasks.artifacts import DVC_LOCK, ENSEMBLE_ARTIFACT
+from enigma_tasks.artifacts import DVC_LOCK, ENSEMBLE_ARTIFACT, ENSEMBLE_CARD
 from enigma_tasks.documents import EntityType
 from enigma_tasks.errors import ModelError, UsageError
-from enigma_tasks.ner.ensembles import write_ensemble
-from enigma_tasks.ner.models import ModelCard, model_digest, read_card
-from enigma_tasks.ner.voting import VotingRule
+from enigma_tasks.ner.ensembles import named_rule, read_ensemble, write_ensemble
+from enigma_tasks.ner.models import model_digest, read_any_card, verify_files
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
     from enigma_tasks.config import Params, Settings
+    from enigma_tasks.ner.ensembles import Ensemble
+    from enigma_tasks.ner.models import Card
 
 log = logging.getLogger(__name__)
 
 
 def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> dict[str, Any]:
-    """Register the same models for each entity type asked for; nothing is registered when one of them does not fit.
+    """Register the same models, or each type's own ensemble; nothing is registered when one of them does not fit.
 
     Raises:
         UsageError: no registry configured, an unknown language, the same model twice.
-        ModelError: a model is damaged, lacks a head for a type, or was not trained for the language.
+        ModelError: a model or ensemble is damaged, lacks a head for a type, or is not for the language or the type.
         ServiceError: registry or artifact store unreachable.
     """
     if not settings.mlflow_tracking_uri:
@@ -41,34 +42,65 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     if language is None:
         raise UsageError(f"no language {arguments.language!r} in params.yaml")
     types = list(EntityType) if arguments.entity == "all" else [EntityType(arguments.entity)]
-    folders = [Path(folder) for folder in arguments.model]
-    cards = [_fitting_card(folder, language, types) for folder in folders]
-    members = [model_digest(folder) for folder in folders]
-    if len(set(members)) < len(members):
-        raise UsageError("the same model is named twice: it would vote twice")
-    tags = {"members": ",".join(members), "recipes": ",".join(card.member for card in cards), **_provenance()}
     versions = []
-    for entity_type in types:
-        rule = _rule(arguments.vote, cards, entity_type)
-        with tempfile.TemporaryDirectory() as scratch:
-            folder = Path(scratch) / ENSEMBLE_ARTIFACT
-            write_ensemble(folder, language, entity_type, folders, rule)
+    with tempfile.TemporaryDirectory() as scratch:
+        if arguments.ensemble:
+            ready = {t: _ensemble_folder(Path(arguments.ensemble), language, t) for t in types}
+        else:
+            ready = _written(arguments, language, types, Path(scratch))
+        for entity_type, folder in ready.items():
+            ensemble = read_ensemble(folder)
+            cards = [read_any_card(member.folder) for member in ensemble.members]
             pin = register_ensemble(
                 folder,
                 language,
                 entity_type,
                 arguments.alias,
-                {**tags, "rule": json.dumps(rule.to_json(), sort_keys=True)},
-                metrics=_dev_scores(cards, entity_type),
+                {
+                    "members": ",".join(member.digest for member in ensemble.members),
+                    "recipes": ",".join(card.member for card in cards),
+                    "rule": json.dumps(ensemble.rule.to_json(), sort_keys=True),
+                    **_provenance(),
+                },
+                metrics={**_dev_scores(cards, entity_type), **_expected(ensemble)},
             )
-        log.info("%s version %s is %s", pin.name, pin.version, arguments.alias)
-        row = {"entity": entity_type.value, "name": pin.name, "version": pin.version}
-        versions.append({**row, "digest": pin.digest, "alias": arguments.alias})
-    return {"language": language, "members": len(members), "registered": versions}
+            log.info("%s version %s is %s", pin.name, pin.version, arguments.alias)
+            row = {"entity": entity_type.value, "name": pin.name, "version": pin.version, "members": len(cards)}
+            versions.append({**row, "digest": pin.digest, "alias": arguments.alias})
+    return {"language": language, "registered": versions}
 
 
-def _fitting_card(folder: Path, language: str, types: Sequence[EntityType]) -> ModelCard:
-    card = read_card(folder)
+def _written(
+    arguments: argparse.Namespace, language: str, types: Sequence[EntityType], scratch: Path
+) -> dict[EntityType, Path]:
+    """An ensemble folder of the models for each type, by the rule that `--vote` names."""
+    folders = [Path(folder) for folder in arguments.model]
+    cards = [_fitting_card(folder, language, types) for folder in folders]
+    if len({model_digest(folder) for folder in folders}) < len(folders):
+        raise UsageError("the same model is named twice: it would vote twice")
+    written = {}
+    for entity_type in types:
+        written[entity_type] = scratch / entity_type.value / ENSEMBLE_ARTIFACT
+        write_ensemble(
+            written[entity_type], language, entity_type, folders, named_rule(arguments.vote, cards, entity_type)
+        )
+    return written
+
+
+def _ensemble_folder(root: Path, language: str, entity_type: EntityType) -> Path:
+    """The sound ensemble of one type under `root`, or `root` itself."""
+    folder = root if (root / ENSEMBLE_CARD).is_file() else root / entity_type.value
+    ensemble = read_ensemble(folder)
+    if (ensemble.language, ensemble.entity_type) != (language, entity_type):
+        found = f"{ensemble.language} {ensemble.entity_type.value}"
+        raise ModelError(f"ensemble {folder.name}: it is for {found}, not for {language} {entity_type.value}")
+    for member in ensemble.members:
+        verify_files(read_any_card(member.folder), member.folder, member.digest)
+    return folder
+
+
+def _fitting_card(folder: Path, language: str, types: Sequence[EntityType]) -> Card[Any]:
+    card = read_any_card(folder)
     if language not in card.languages:
         raise ModelError(f"model {folder.name}: trained for {', '.join(card.languages)}, not for {language}")
     lacking = [t.value for t in types if t not in card.entity_types]
@@ -77,14 +109,7 @@ def _fitting_card(folder: Path, language: str, types: Sequence[EntityType]) -> M
     return card
 
 
-def _rule(strategy: str, cards: Sequence[ModelCard], entity_type: EntityType) -> VotingRule:
-    """The rule with its defaults; `weighted` weighs each member by its strict F1 on its dev documents."""
-    if strategy != "weighted":
-        return VotingRule(strategy)
-    return VotingRule(strategy, weights=tuple(c.dev[entity_type].strict_f1 for c in cards))
-
-
-def _dev_scores(cards: Sequence[ModelCard], entity_type: EntityType) -> dict[str, float]:
+def _dev_scores(cards: Sequence[Card[Any]], entity_type: EntityType) -> dict[str, float]:
     scores: dict[str, float] = {}
     for i, card in enumerate(cards):
         if entity_type in card.dev:
@@ -95,6 +120,14 @@ def _dev_scores(cards: Sequence[ModelCard], entity_type: EntityType) -> dict[str
             scores[f"{prefix}/recall"] = dev.recall
             scores[f"{prefix}/documents"] = dev.documents
     return scores
+
+
+def _expected(ensemble: Ensemble) -> dict[str, float]:
+    """What a fitted ensemble expects of itself on new documents."""
+    expected = (ensemble.fitted or {}).get("expected")
+    if not isinstance(expected, dict):
+        return {}
+    return {f"expected/{key}": float(expected[key]) for key in ("precision", "recall", "f1")}
 
 
 def _provenance() -> dict[str, str]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from enigma_tasks.artifacts import corpus_pair, drop_name
 from enigma_tasks.documents import EntityType
 from enigma_tasks.errors import UsageError
+from enigma_tasks.gold.packed import PACKED_SUFFIX
 from enigma_tasks.synthetic.generator import languages, notes
 
 if TYPE_CHECKING:
@@ -64,10 +65,11 @@ class Tally:
 def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> dict[str, Any]:  # noqa: ARG001
     """Write `--notes` documents under `--out`.
 
-    With `--drop-date` only their texts, as drops of that day; otherwise text and gold, a corpus folder a language.
+    With `--drop-date` only their texts, as drops of that day; otherwise text and gold, a corpus folder a language, or
+    with `--packed` a packed file for each language and entity type.
 
     Raises:
-        UsageError: no notes asked for, a language without lexicon, a date that is none.
+        UsageError: no notes asked for, a language without lexicon, a date that is none, `--packed` for another place.
         ServiceError: the object store refused.
     """
     if arguments.notes < 1:
@@ -75,11 +77,15 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     codes = _codes(arguments.language, params)
     seed = params.seed if arguments.seed is None else arguments.seed
     tally = Tally()
+    if arguments.packed and (arguments.drop_date or arguments.out.startswith("s3://")):
+        raise UsageError("--packed writes gold into a folder of this machine")
     documents = tally.over(notes(arguments.notes, codes, seed))
     if arguments.drop_date:
         day = _iso_date(arguments.drop_date)
         drops = ((drop_name(str(d.language), day, _ward(d), d.id), d.text.encode()) for d in documents)
         written = _write(arguments.out, drops)
+    elif arguments.packed:
+        written = _pack(arguments.out, documents)
     else:
         written = _write(arguments.out, _corpus_files(documents))
     return {"out": arguments.out, "seed": seed, "files": written, **tally.report()}
@@ -115,6 +121,13 @@ def _corpus_files(documents: Iterable[Document]) -> Iterator[tuple[str, bytes]]:
         text_name, gold_name = corpus_pair(str(document.language), document.id)
         yield text_name, document.text.encode()
         yield gold_name, format_ann(document.entities).encode()
+
+
+def _pack(out: str, documents: Iterable[Document]) -> int:
+    from enigma_tasks.gold.folds import write_fold
+
+    write_fold(list(documents), Path(out), "packed")
+    return sum(1 for _ in Path(out).rglob(f"*{PACKED_SUFFIX}"))
 
 
 def _write(out: str, files: Iterable[tuple[str, bytes]]) -> int:

@@ -13,6 +13,7 @@ from enigma_tasks.artifacts import FOLDS, SPLIT_CARD
 from enigma_tasks.corpora import read_corpus
 from enigma_tasks.documents import EntityType
 from enigma_tasks.errors import UsageError
+from enigma_tasks.gold.augmented import refuse_augmented
 from enigma_tasks.gold.cases import cases_under
 from enigma_tasks.gold.folds import shape_of, write_fold
 from enigma_tasks.gold.splitting import assign, case_of, document_key
@@ -30,7 +31,8 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
 
     Raises:
         UsageError: no corpus, too few cases in it, `--out` holds something that is no split, or `--frozen` is no split.
-        DataError: the corpus breaks a rule of the formats; `enigma validate` names all of them.
+        DataError: the corpus breaks a rule of the formats (`enigma validate` names all of them), or holds an augmented
+            document.
     """
     corpus, out = Path(arguments.corpus), Path(arguments.out)
     frozen = _frozen(Path(arguments.frozen)) if arguments.frozen else {}
@@ -39,6 +41,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     documents = read_corpus(corpus)
     if not documents:
         raise UsageError(f"{corpus} holds no document")
+    refuse_augmented(documents, "a corpus to be split: augment its train afterwards")
     held = [d for own in frozen.values() for d in own]
     everything = [*held, *documents]
     cases = [[everything[i] for i in case] for case in cases_under(everything, params)]
@@ -95,7 +98,10 @@ def _frozen(folder: Path) -> dict[str, list[Document]]:
     """The dev and test sets of an earlier split."""
     if not (folder / SPLIT_CARD).is_file():
         raise UsageError(f"--frozen: {folder} is no folder that `enigma split` wrote")
-    return {name: read_corpus(folder / name) for name in FOLDS[1:] if (folder / name).is_dir()}
+    held = {name: read_corpus(folder / name) for name in FOLDS[1:] if (folder / name).is_dir()}
+    for name, documents in held.items():
+        refuse_augmented(documents, name)
+    return held
 
 
 def _card(

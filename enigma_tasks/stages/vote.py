@@ -2,35 +2,48 @@
 
 from __future__ import annotations
 
+import json
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from enigma_tasks.corpora import read_text
-from enigma_tasks.errors import UsageError
-from enigma_tasks.ner.standoff import format_rows, parse_tsv
+from enigma_tasks.artifacts import ENSEMBLE_CARD, RULE_CARD
+from enigma_tasks.corpora import read_corpus, read_text
+from enigma_tasks.documents import LABELS, EntityType
+from enigma_tasks.errors import DataError, UsageError
+from enigma_tasks.ner.standoff import format_rows, parse_tsv, verified
 from enigma_tasks.ner.voting import VotingRule, vote
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     from enigma_tasks.config import Params, Settings
+    from enigma_tasks.documents import Entity
+
+log = logging.getLogger(__name__)
 
 
 def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> dict[str, Any]:  # noqa: ARG001
     """Vote over the files in `predictions`, document by document, and write `--out`.
 
+    A document that a member does not name is one in which it found nothing; a row that it repeats counts once. A member
+    that names none of the others' documents read something else, and is refused. With `--texts` every span is checked.
+
     Raises:
-        UsageError: a file that does not exist, or a rule that does not fit the number of members.
-        DataError: a file that breaks a rule of the format.
+        UsageError: a file that does not exist, a rule that does not fit the members, or a member of other documents.
+        DataError: a file that breaks a rule of the format, or (`--texts`) a span that is not its text's.
     """
-    weights = None if arguments.weights is None else tuple(arguments.weights)
-    rule = VotingRule(arguments.strategy, arguments.k, weights, arguments.threshold)
-    quorum = rule.quorum(len(arguments.predictions))
-    members = []
-    for path in map(Path, arguments.predictions):
-        if not path.is_file():
-            raise UsageError(f"{path} is no file")
-        members.append(parse_tsv(read_text(path), path.name))
+    paths = [Path(file) for file in arguments.predictions]
+    rule, label = _rule(arguments)
+    quorum = rule.quorum(len(paths))
+    members = [read_member(path) for path in paths]
+    if arguments.texts:
+        texts = read_texts(arguments.texts)
+        members = [{d: verified(d, _text(d, texts), spans) for d, spans in member.items()} for member in members]
+    if label is not None:
+        members = [{d: tuple(e for e in spans if e.label == label) for d, spans in m.items()} for m in members]
+    _check_documents(paths, members)
     names = sorted({name for member in members for name in member})
     answer = {name: vote([member.get(name, ()) for member in members], rule) for name in names}
     out = Path(arguments.out)
@@ -39,10 +52,66 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     return {
         "rule": rule.to_json() | ({"k": quorum} if rule.strategy in ("majority", "agreement") else {}),
         "members": [
-            {"file": path, "spans": sum(map(len, member.values()))}
-            for path, member in zip(arguments.predictions, members, strict=True)
+            {"file": str(path), "spans": sum(map(len, member.values())), "lacks": " ".join(_lacking(member, members))}
+            for path, member in zip(paths, members, strict=True)
         ],
         "documents": len(names),
         "spans": sum(map(len, answer.values())),
         "out": str(out),
     }
+
+
+def read_member(path: Path) -> dict[str, tuple[Entity, ...]]:
+    """A TSV of predictions, or of gold. Raises UsageError: no such file; DataError: a rule of the format."""
+    if not path.is_file():
+        raise UsageError(f"{path} is no file")
+    return parse_tsv(read_text(path), path.name)
+
+
+def read_texts(folder: str) -> dict[str, str]:
+    """Id -> text of a folder of texts, with or without annotations. Raises UsageError, DataError."""
+    return {d.id: d.text for d in read_corpus(Path(folder))}
+
+
+def _rule(arguments: argparse.Namespace) -> tuple[VotingRule, str | None]:
+    """The rule, and the label it was fitted for; None for one that is named on the command line."""
+    named = (arguments.k, arguments.weights, arguments.threshold)
+    if arguments.rule is None:
+        weights = None if arguments.weights is None else tuple(arguments.weights)
+        if arguments.strategy in ("learned", "mean"):
+            other = "--rule FOLDER" if arguments.strategy == "learned" else "models, which enigma predict runs"
+            raise UsageError(f"--strategy {arguments.strategy} needs {other}")
+        return VotingRule(arguments.strategy, arguments.k, weights, arguments.threshold), None
+    if named != (None, None, None):
+        raise UsageError("--rule holds all of the rule: leave out --k, --weights and --threshold")
+    path = Path(arguments.rule)
+    places = [path / RULE_CARD, path / ENSEMBLE_CARD] if path.is_dir() else [path]
+    card = next((p for p in places if p.is_file()), None)
+    if card is None:
+        raise UsageError(f"--rule: {path} holds no {RULE_CARD} or {ENSEMBLE_CARD}")
+    try:
+        tree = json.loads(card.read_bytes())
+        return VotingRule.from_json(tree["rule"]), EntityType(tree["entity_type"]).label
+    except (KeyError, TypeError, ValueError):
+        raise UsageError(f"--rule: {card} is damaged") from None
+
+
+def _text(document: str, texts: dict[str, str]) -> str:
+    if document not in texts:
+        raise DataError(document, "document_unknown")
+    return texts[document]
+
+
+def _check_documents(paths: Sequence[Path], members: Sequence[dict[str, tuple[Entity, ...]]]) -> None:
+    for i, path in enumerate(paths):
+        others = {d for j, member in enumerate(members) if j != i for d in member}
+        if members[i] and others and not others & set(members[i]):
+            raise UsageError(f"{path} names none of the other members' {len(others)} documents")
+    if not any(members):
+        log.warning("no member predicts anything: neither does the vote")
+
+
+def _lacking(member: dict[str, tuple[Entity, ...]], members: Sequence[dict[str, tuple[Entity, ...]]]) -> list[str]:
+    """Labels that others predict and this member never: it votes against each of their spans."""
+    labels = [{e.label for spans in m.values() for e in spans} for m in (member, *members)]
+    return [label for label in LABELS if label not in labels[0] and any(label in found for found in labels[1:])]

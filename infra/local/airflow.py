@@ -175,6 +175,11 @@ class AirflowApi:
         path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/{key}"
         return self.call("GET", path, map_index=map_index, deserialize=False)["value"]
 
+    def asset_events(self, name: str) -> list[dict[str, Any]]:
+        """The events of an asset, the oldest first."""
+        events = self.call("GET", "assets/events", limit=100, order_by="timestamp")["asset_events"]
+        return [event for event in events if event["name"] == name]
+
     def clear(self, dag_id: str, run_id: str, task_ids: list[str], **options: Any) -> None:
         """Run these tasks of a run again, and what comes after them."""
         body = {

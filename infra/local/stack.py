@@ -12,6 +12,7 @@ import json
 import os
 import shlex
 import shutil
+import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
@@ -97,12 +98,13 @@ class Stack:
         if previous:
             previous.stop()
         began = time.monotonic()
-        for name in ("airflow", "mlflow", "logs", "cache"):
+        for name in ("airflow", "mlflow", "gold.git", "logs", "cache"):
             shutil.rmtree(self.folder / name, ignore_errors=True)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.ports = dict(zip(PORTS, free_ports([self.wishes[name] for name in PORTS]), strict=True))
         self.variables = self._places() | self.extra
         try:
+            self._make_gold_repository()
             self._start_s3()
             self._start_mlflow()
             if self.with_airflow:
@@ -130,6 +132,7 @@ class Stack:
             "MLFLOW_MODEL_CATALOG_URI": "",
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # saves six processes that nothing here uses
             "ENIGMA_S3_ROOT": f"s3://{BUCKET}",
+            "ENIGMA_GOLD_REPOSITORY": str(self.folder / "gold.git"),
             "ENIGMA_RUNTIME": "process",
             "ENIGMA_WORKDIR": str(ROOT),
             "ENIGMA_CACHE": str(self.folder / "cache"),
@@ -141,6 +144,10 @@ class Stack:
             "NO_PROXY": f"{LOOPBACK},localhost",
             "no_proxy": f"{LOOPBACK},localhost",
         }
+
+    def _make_gold_repository(self) -> None:
+        command = ["git", "init", "-q", "--bare", "-b", "main", self.variables["ENIGMA_GOLD_REPOSITORY"]]
+        subprocess.run(command, check=True)
 
     def _start_s3(self) -> None:
         command = [sys.executable, "-m", "moto.server", "-H", LOOPBACK, "-p", str(self.ports["s3"])]

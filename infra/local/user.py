@@ -113,6 +113,17 @@ class User:
         for key, data in notes.items():
             self.s3.put_object(Bucket=BUCKET, Key=f"drops/{key}", Body=data)
 
+    def drop_gold(self, files: Mapping[str, bytes]) -> None:
+        """Put objects below `gold/`."""
+        for key, data in files.items():
+            self.s3.put_object(Bucket=BUCKET, Key=f"gold/{key}", Body=data)
+
+    def gold_versions(self) -> list[str]:
+        """The commits of the gold repository, the newest first."""
+        repository = self.stack.variables["ENIGMA_GOLD_REPOSITORY"]
+        command = ["git", "-C", repository, "log", "--format=%H", "main"]
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
+
     def objects(self, prefix: str = "") -> dict[str, str]:
         """Key -> ETag of everything below a prefix."""
         pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=prefix)

@@ -30,25 +30,34 @@ LAYERS = {
     "config": {"errors", "frozen", "params"},
     "artifacts": {"config", "errors"},
     "ner": RECORDS | {"frozen"},
-    "corpora": {"documents", "errors", "ner"},
-    "gold": {"documents", "errors", "config", "params", "artifacts", "corpora"},
+    "corpora": {"documents", "errors", "ner", "gold"},  # of `gold` the file format
+    "gold": {"documents", "errors", "config", "params", "artifacts", "corpora", "ner"},
     "synthetic": {"documents", "errors"},
+    "augmentation": {"documents", "errors", "params", "ner", "gold", "synthetic"},
     "notes": RECORDS,
     "pages": RECORDS | {"frozen"},
-    "adapters": RECORDS | {"frozen", "notes", "ner", "gold", "threads"},
-    "stages": RECORDS | {"notes", "ner", "gold", "corpora", "synthetic", "pages", "adapters", "threads"},
+    "annotators": RECORDS | {"frozen", "ner"},
+    "adapters": RECORDS | {"frozen", "notes", "ner", "gold", "threads", "annotators"},
+    "stages": RECORDS
+    | {"notes", "ner", "gold", "corpora", "annotators", "synthetic", "pages", "adapters", "threads", "augmentation"},
     "cli": {"documents", "config", "errors", "adapters"},
 }
 # library -> the only place that may import it
 HOMES = {
     "boto3": "adapters/object_store.py",
+    "cassis": "gold/imports/inception.py",
     "botocore": "adapters/",
     "deltalake": "adapters/night_table.py",
     "great_expectations": "adapters/expectations.py",
+    "huggingface_hub": "adapters/model_hub.py",
     "lingua": "adapters/language_detection.py",
     "mlflow": "adapters/",
-    "torch": "ner/",
-    "transformers": "ner/",
+    "gliner": "annotators/gliner",
+    "httpx2": "adapters/llm_endpoint.py",
+    "openai": "adapters/llm_endpoint.py",
+    "sklearn": "ner/learned_voting.py",
+    "torch": ("ner/", "annotators/gliner"),
+    "transformers": ("ner/", "annotators/gliner"),
     "tokenizers": "ner/",
 }
 
@@ -124,7 +133,7 @@ def test_every_stage_module_is_a_sub_command_and_the_other_way_round() -> None:
 
 def test_a_params_section_is_shared_vocabulary_or_a_stage_word() -> None:
     sections = {field.alias or name for name, field in Params.model_fields.items()}
-    assert sections - {"seed", "languages", "members", "notes"} <= set(COMMANDS)
+    assert sections - {"seed", "languages", "members", "ensembles", "notes", "training"} <= set(COMMANDS)
 
 
 def test_airflow_tasks_and_dvc_stages_are_stage_words() -> None:
@@ -160,7 +169,7 @@ def test_a_misspelt_key_anywhere_in_params_is_refused_by_name(tmp_path: Path) ->
     from enigma_tasks.errors import UsageError
 
     source = yaml.safe_load((ROOT / "params.yaml").read_bytes())
-    free = {"languages", "members"}  # their keys are names that a person chooses
+    free = {"languages", "members", "ensembles", "training"}  # their keys are names that a person chooses
     for path in leaves(source):
         *sections, key = path.split(".")
         if sections and sections[-1] in free:

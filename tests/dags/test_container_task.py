@@ -110,6 +110,34 @@ def run_task(task: Any) -> tuple[Any, Ti]:
     return type(task).execute.__wrapped__(task, {"ti": ti}), ti
 
 
+class Events(dict[Any, Any]):
+    def __missing__(self, asset: Any) -> SimpleNamespace:
+        self[asset] = SimpleNamespace(extra=None)
+        return self[asset]
+
+
+def test_an_assets_event_carries_what_the_stage_announces_and_nothing_that_could_be_text(fake_enigma) -> None:
+    from airflow.sdk import Asset
+
+    fake_enigma(f"print(json.dumps({{'announce': {{'revision': '{'ab' * 20}', 'added': 50, 'who': '{CANARY}'}}}}))")
+    gold, events = Asset("gold"), Events()
+    task = process_task(outlets=[gold])
+    type(task).execute.__wrapped__(task, {"ti": Ti(), "outlet_events": events})
+    assert {asset: event.extra for asset, event in events.items()} == {gold: {"revision": "ab" * 20, "added": 50}}
+
+
+def test_a_stage_that_announces_nothing_is_skipped_without_an_event_and_its_counts_stay(fake_enigma) -> None:
+    from airflow.sdk import Asset
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    fake_enigma("print(json.dumps({'counts': {'added': 0}}))")
+    task, ti, events = process_task(outlets=[Asset("gold")]), Ti(), Events()
+    with pytest.raises(AirflowSkipException):
+        type(task).execute.__wrapped__(task, {"ti": ti, "outlet_events": events})
+    assert events == {}
+    assert ti.pushed == {"return_value": {"counts": {"added": 0}}}
+
+
 def test_the_return_value_is_the_named_key_and_the_rest_are_xcoms_of_their_own(fake_enigma) -> None:
     fake_enigma('print(json.dumps({"shards": ["s3://b/1"], "counts": {"n": 2}, "argv": len(sys.argv)}))')
     value, ti = run_task(process_task(["--batch", "b", ""], returns="shards"))

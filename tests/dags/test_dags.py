@@ -157,7 +157,11 @@ def test_every_argument_list_parses_in_the_real_command_line(bag, run_type: str,
         run_id=f"{run_type}__2026-06-11T01:00:00+00:00",
         run_after=dt.datetime(2026, 6, 11, 1, tzinfo=dt.UTC),
     )
-    context = {"dag_run": run, "params": {"backfill": backfill}, "value": "s3://notes/runs/b/shards/es-0001.jsonl.gz"}
+    context = {
+        "dag_run": run,
+        "params": {"backfill": backfill, "again": bool(backfill)},
+        "value": "s3://notes/runs/b/shards/es-0001.jsonl.gz",
+    }
     for dag in bag.dags.values():
         for task in dag.tasks:
             given = build_parser().parse_args(rendered(task, **context))
@@ -175,3 +179,15 @@ def test_the_generated_page_of_the_dags_is_up_to_date(bag) -> None:
     from docs.generate import PAGE, dags_page
 
     assert PAGE.read_text() == dags_page(bag.dags), "run `make docs`"
+
+
+def test_new_gold_is_looked_for_every_hour_and_announced_by_an_asset(bag) -> None:
+    dag = bag.dags["ingest_gold"]
+    (ingest,) = dag.tasks
+    assert [asset.name for asset in ingest.outlets] == ["enigma-gold"]
+    assert dag.timetable.expression.split()[1:] == ["*"] * 4
+    assert "--again" not in rendered(
+        ingest,
+        dag_run=SimpleNamespace(run_type="manual", run_id="r", run_after=dt.datetime(2026, 6, 11, tzinfo=dt.UTC)),
+        params={"again": False},
+    )

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from enigma_tasks.adapters import tracking
+from enigma_tasks.annotators.ensemble import EnsembleAnnotator
 from enigma_tasks.documents import EntityType
-from enigma_tasks.ner.ensembles import EnsembleAnnotator, read_ensemble, write_ensemble
+from enigma_tasks.ner.ensembles import read_ensemble, write_ensemble
 from enigma_tasks.ner.standoff import format_ann
 from enigma_tasks.ner.voting import VotingRule
 from enigma_tasks.stages import annotate

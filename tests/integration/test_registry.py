@@ -14,10 +14,11 @@ import pytest
 
 from enigma_tasks.adapters import tracking
 from enigma_tasks.adapters.object_store import ObjectStore, forget_client
+from enigma_tasks.annotators.ensemble import EnsembleAnnotator
 from enigma_tasks.config import load_params, load_settings, quiet_third_parties
 from enigma_tasks.documents import Document, EntityType
 from enigma_tasks.errors import DataError, ModelError, UsageError
-from enigma_tasks.ner.ensembles import EnsembleAnnotator, read_ensemble
+from enigma_tasks.ner.ensembles import read_ensemble
 from enigma_tasks.stages import doctor, register
 from tests.integration.mlflow_server import free_port, mlflow_server, moto_server
 
@@ -115,7 +116,9 @@ def registry(tmp_path_factory: pytest.TempPathFactory, environment: pytest.Monke
 
 
 def registered(models: list[Path], alias: str, entity: str = "disease", vote: str = "majority") -> list[dict[str, Any]]:
-    arguments = argparse.Namespace(language="es", entity=entity, model=[str(m) for m in models], vote=vote, alias=alias)
+    arguments = argparse.Namespace(
+        language="es", entity=entity, model=[str(m) for m in models], ensemble=None, vote=vote, alias=alias
+    )
     rows: list[dict[str, Any]] = register.run(arguments, PARAMS, load_settings())["registered"]
     return rows
 
@@ -180,8 +183,8 @@ def test_members_of_a_weighted_ensemble_weigh_as_much_as_their_dev_scores(
     from enigma_tasks.ner.models import read_card
 
     row = registered(models, "challenger", "procedure", "weighted")[0]
-    with tracking._typed("look"):
-        pin = tracking._pin(tracking._client(), row["name"], row["version"])
+    with tracking.typed("look"):
+        pin = tracking._pin(tracking.mlflow_client(), row["name"], row["version"])
     rule = read_ensemble(tracking.download(pin, tmp_path)).rule
     assert rule.weights == tuple(read_card(m).dev[EntityType.PROCEDURE].strict_f1 for m in models)
 

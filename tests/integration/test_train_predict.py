@@ -10,7 +10,7 @@ import pytest
 
 from enigma_tasks.cli import main
 from enigma_tasks.corpora import read_corpus, write_corpus
-from enigma_tasks.documents import EntityType
+from enigma_tasks.documents import Document, EntityType
 from tests.unit.ner_builders import notes
 
 SMALL = (
@@ -18,6 +18,7 @@ SMALL = (
     "overlap_tokens: 8, learning_rate: 0.02, batch_size: 4, epochs: 14}"
 )
 COMMON = ["--params", str(Path(__file__).parents[2] / "params.yaml"), "--quiet", "--set", SMALL]
+COMMON += ["--set", "split.similarity=0.95"]  # the invented notes share their sentences
 
 
 @pytest.fixture(scope="module")
@@ -88,11 +89,30 @@ def test_the_same_prediction_twice_gives_the_same_bytes(
 def test_languages_can_be_trained_together_and_named_per_corpus(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    changes = {"language": "all", "train": f"es={place / 'train'}", "dev": f"sv={place / 'dev'}"}
-    words = [*train_words(place, "both", **changes), "--set", "members.small.max_steps=1"]
-    assert enigma(capsys, *words)["steps"] == 1
+    write_corpus(notes(4, 500), place / "more")
+    words = train_words(place, "both", language="all", dev=f"es={place / 'dev'}")
+    at = words.index("--train")
+    words[at + 1 : at + 2] = [f"es={place / 'train'}", f"sv={place / 'more'}"]
+    report = enigma(capsys, *words, "--set", "members.small.max_steps=1")
+    assert (report["steps"], report["documents"]) == (1, {"train": 28, "dev": 6})
     card = json.loads((place / "both" / "enigma.json").read_bytes())
-    assert card["languages"] == ["es"]
+    assert card["languages"] == ["es", "sv"]
+
+
+def test_a_note_that_is_nearly_one_of_the_training_notes_is_refused_in_dev(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = " ".join(f"palabra{i} corta" for i in range(40))
+    write_corpus([Document("visit-1", f"{told}.", (), "es")], place / "with")
+    write_corpus([Document("visit-2", f"{told}, y alta.", (), "es")], place / "copied")
+    changes = {"train": str(place / "with"), "dev": str(place / "copied")}
+    words = [*train_words(place, "never", **changes), "--set", "split.similarity=0.7"]
+    error = enigma(capsys, *words, code=1)
+    assert "dev_in_train" in error
+    assert "visit-2" in error
+    assert "visit-1" in error
+    assert "palabra" not in error
+    assert not (place / "never").exists()
 
 
 @pytest.mark.parametrize(

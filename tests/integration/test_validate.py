@@ -122,7 +122,7 @@ def test_a_label_of_another_folder_and_an_id_twice_are_hard_too(
 
 
 def test_every_hard_rule_has_a_planted_defect() -> None:
-    assert {*HARD_PLANTS, "label_unexpected", "id_duplicate"} == set(HARD_RULES)
+    assert {*HARD_PLANTS, "label_unexpected", "id_duplicate", "augmented_document"} == set(HARD_RULES)
 
 
 def plant_blank(folder: Path) -> None:

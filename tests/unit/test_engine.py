@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
+from functools import lru_cache
+from itertools import chain
+from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from enigma_tasks.documents import Document, EntityType
+from enigma_tasks.documents import Document, Entity, EntityType, sorted_entities
 from enigma_tasks.ner import engine as engine_module
-from enigma_tasks.ner.engine import Engine, collate, windows_of
-from tests.unit.ner_builders import SENTENCES, notes, trained
+from enigma_tasks.ner.alignment import tagged_words
+from enigma_tasks.ner.decoding import decode_probabilities
+from enigma_tasks.ner.engine import Engine, cleaned, collate, windows_of
+from enigma_tasks.ner.training import train
+from tests.unit.ner_builders import SENTENCES, notes, task, trained
 from tests.unit.strategies import texts
+
+if TYPE_CHECKING:
+    from enigma_tasks.ner.models import Model
 
 
 @pytest.mark.parametrize("batch_tokens", [1, 70, 4000])
@@ -38,6 +48,17 @@ def test_every_text_is_read_to_its_end_and_spans_equal_their_slice(many: list[st
             assert entity.text == document.text[entity.char_start : entity.char_end]
             assert entity.score is not None
             assert 0 <= entity.score <= 1
+
+
+def test_windows_with_context_give_the_same_spans_in_batches_as_alone() -> None:
+    changes = {"context_tokens": 8, "overlap_tokens": 0, "epochs": 14, "learning_rate": 2e-2}
+    model, _ = train(task(**changes), notes(24), notes(3, 100))
+    documents = notes(9, 30)
+    together = Engine([model], 500, "fp32").read(documents)
+    alone = [Engine([model], 1, "fp32").read([d])[0] for d in documents]
+    assert together == alone
+    assert all(r.characters_read == len(d.text) for r, d in zip(together, documents, strict=True))
+    assert sum(len(r.entities[0]) for r in together) > 9
 
 
 def test_windows_that_look_alike_are_run_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,13 +93,77 @@ def test_work_in_chunks_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Engine([trained(able=True)], 500, "fp32").predict(documents) == whole
 
 
+@lru_cache
+def models_of_every_recipe() -> list[Model]:
+    """Heads, chunkers and labelled words that differ; two of them share a tokenizer."""
+    recipes = [
+        {},
+        {"head": "crf", "word_label": "first"},
+        {"chunker": "sentence", "overlap_tokens": 0},
+        {"context_tokens": 6, "overlap_tokens": 4},
+    ]
+    return [train(task(epochs=8, learning_rate=2e-2, **r), notes(12), notes(3, first=100))[0] for r in recipes]
+
+
+def slowly(model: Model, document: Document) -> tuple[Entity, ...]:
+    """Window after window, nothing batched, padded or remembered; means of words summed one by one."""
+    (text,) = model.tokenizer.encode([document.text])
+    seen: dict[int, list[torch.Tensor]] = {}
+    with torch.inference_mode():
+        for window in windows_of(model, text, document):
+            ids, _, owner, words = collate([window], model.tokenizer)
+            scores = model.network(ids, None, owner, words)[0]
+            for i, word in enumerate(window.words.tolist()):
+                seen.setdefault(word, []).append(scores[i])
+        pooled = torch.stack([torch.stack(seen[w]).mean(0) for w in range(len(text.alignment.words))])
+        tags, chances = model.network.decode(pooled[None], torch.ones(1, len(pooled), dtype=torch.bool))
+    found = []
+    for k, entity_type in enumerate(model.card.entity_types):
+        for first, stop in tagged_words(tags[0, :, k].numpy()):
+            start, end = int(text.alignment.words[first, 0]), int(text.alignment.words[stop - 1, 1])
+            chance = float(chances[0, first:stop, k].mean())
+            found.append(Entity(entity_type.label, start, end, document.text[start:end], chance))
+    return cleaned(model, document, sorted_entities(found))
+
+
+def test_all_models_together_find_the_spans_of_the_slow_path() -> None:
+    models, documents = models_of_every_recipe(), notes(12, 30)
+    documents.append(Document("long", " ".join(SENTENCES * 6), language="es"))
+    together = Engine(models, 300, "fp32").predict(documents)
+    for model, found in zip(models, together, strict=True):
+        slow = [slowly(model, d) for d in documents]
+        assert [[(e.label, e.span) for e in one] for one in found] == [[(e.label, e.span) for e in one] for one in slow]
+        for e, expected in zip(chain(*found), chain(*slow), strict=True):
+            assert e.score == pytest.approx(expected.score, abs=1e-4)
+    assert sum(map(len, chain(*together))) > 0
+
+
+def test_probabilities_are_of_words_and_lead_to_the_spans_that_the_engine_finds() -> None:
+    models, documents = models_of_every_recipe(), [*notes(6, 30), Document("none", "")]
+    engine = Engine(models, 300, "fp32")
+    found = engine.predict(documents)
+    rows = list(engine.probabilities(documents))
+    assert len(rows) == len(documents)
+    for m, model in enumerate(models):
+        of_model = [row[m] for row in rows]
+        for document, chances in zip(documents, of_model, strict=True):
+            assert chances.entity_types == model.card.entity_types
+            assert chances.values.shape == (len(chances.words), len(model.card.entity_types), 3)
+            assert np.allclose(chances.values.sum(-1), 1, atol=1e-4)
+            assert chances.words.max(initial=0) <= len(document.text)
+        if model.card.recipe.head == "softmax":
+            words, values = [c.words for c in of_model], [c.values for c in of_model]
+            decoded = decode_probabilities(model.card.entity_types, documents, words, values)
+            assert [cleaned(model, d, e) for d, e in zip(documents, decoded, strict=True)] == found[m]
+
+
 def test_bfloat16_leaves_the_model_itself_in_float32() -> None:
     model = trained()
     before = copy.deepcopy(model.network.state_dict())
     half = Engine([model], 500, "bf16")
     half.predict(notes(2))
     assert {p.dtype for p in half._networks[0].encoder.parameters()} == {torch.bfloat16}
-    assert half._networks[0].classifier.weight.dtype == torch.float32
+    assert next(half._networks[0].heads.parameters()).dtype == torch.float32
     assert all(torch.equal(v, before[k]) for k, v in model.network.state_dict().items())
 
 

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from enigma_tasks import artifacts
+from enigma_tasks.annotators import ensemble as module
+from enigma_tasks.annotators.ensemble import EnsembleAnnotator
 from enigma_tasks.documents import Document, EntityType
 from enigma_tasks.errors import ModelError, UsageError
-from enigma_tasks.ner import ensembles as module
 from enigma_tasks.ner.engine import Engine
-from enigma_tasks.ner.ensembles import EnsembleAnnotator, read_ensemble, write_ensemble
+from enigma_tasks.ner.ensembles import read_ensemble, write_ensemble
 from enigma_tasks.ner.models import Model, load_model, model_digest
 from enigma_tasks.ner.voting import VotingRule, vote
 from tests.unit.ner_builders import model_folder, notes

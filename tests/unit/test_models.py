@@ -15,8 +15,8 @@ from enigma_tasks.errors import ModelError
 from enigma_tasks.ner.engine import Engine
 from enigma_tasks.ner.models import _sha256, load_model, model_digest, read_card, save_model
 from enigma_tasks.ner.training import Task, train
+from tests.unit.base_builders import base_folder
 from tests.unit.ner_builders import model_folder, notes, recipe, task, trained
-from tests.unit.test_encoder import base_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -87,7 +87,7 @@ def test_a_card_of_another_version_or_without_a_digest_is_refused(folder: Path) 
 def test_weights_that_do_not_match_the_config_are_refused(folder: Path, change: str, what: str) -> None:
     weights = load_file(folder / artifacts.MODEL_WEIGHTS)
     if change == "drop":
-        del weights["classifier.bias"]
+        del weights["heads.of_types.0.0.bias"]
     else:
         weights["pooler"] = torch.zeros(2)
     save_file(weights, folder / artifacts.MODEL_WEIGHTS)

@@ -185,7 +185,8 @@ def test_spans_below_the_minimum_length_are_dropped_and_the_minimum_can_be_chang
 def test_short_pieces_are_joined_before_they_could_be_dropped() -> None:
     text = "virus B-12 visto"
     given = [Entity("DISEASE", 0, 5, "virus"), Entity("DISEASE", 6, 7, "B"), Entity("DISEASE", 8, 10, "12")]
-    assert surfaces(text, given, PostprocessRules()) == ["virus B-12"]
+    assert surfaces(text, given, PostprocessRules(merge_adjacent=True)) == ["virus B-12"]
+    assert surfaces(text, given, PostprocessRules()) == ["virus"]
 
 
 def test_rules_are_frozen_and_an_unknown_one_is_refused() -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from seqeval.metrics.v1 import precision_recall_fscore_support
+from seqeval.scheme import IOB2
 
 from enigma_tasks.documents import Entity
 from enigma_tasks.errors import UsageError
+from enigma_tasks.ner.alignment import word_spans
 from enigma_tasks.ner.scoring import (
     Counts,
     bootstrap,
@@ -66,6 +70,66 @@ def test_character_shares_equal_their_definition(gold: list[Entity], predicted: 
     distinct = list(dict.fromkeys(predicted))
     assert counts.gold_covered == pytest.approx(sum(best_share(g, distinct) for g in gold))
     assert counts.predicted_covered == pytest.approx(sum(best_share(p, gold) for p in distinct))
+
+
+@given(spans, spans)
+def test_strict_matches_equal_a_naive_one_to_one_pairing(gold: list[Entity], predicted: list[Entity]) -> None:
+    free = [(e.label, e.span) for e in gold]
+    hits = 0
+    for candidate in {(e.label, e.span) for e in predicted}:
+        if candidate in free:
+            free.remove(candidate)
+            hits += 1
+    strict = counted(gold, predicted).strict
+    assert (strict.tp, strict.fn, strict.tp + strict.fp) == (
+        hits,
+        len(free),
+        len({(e.label, e.span) for e in predicted}),
+    )
+    assert strict.f1 == pytest.approx(2 * hits / max(1, strict.gold + strict.predicted))
+
+
+tag = st.sampled_from(["O", "B-A", "I-A", "B-C", "I-C"])
+
+
+def legal(tags: list[str]) -> list[str]:
+    """IOB2: an I that continues nothing of its type becomes a B."""
+    made: list[str] = []
+    for tag in tags:
+        orphan = tag[0] == "I" and (not made or made[-1] not in (f"B{tag[1:]}", tag))
+        made.append(f"B{tag[1:]}" if orphan else tag)
+    return made
+
+
+def entities(tags: list[str]) -> list[Entity]:
+    """Words of one letter each, with a space after it."""
+    words = np.array([(2 * i, 2 * i + 1) for i in range(len(tags))], dtype=np.int32)
+    return [
+        mention(start, end, label)
+        for label in "AC"
+        for start, end in word_spans(words, [("O", "B", "I").index(t[0]) if t[2:] == label else 0 for t in tags])
+    ]
+
+
+@given(
+    st.lists(
+        st.integers(1, 12).flatmap(lambda n: st.tuples(*[st.lists(tag, min_size=n, max_size=n)] * 2)),
+        min_size=1,
+        max_size=5,
+    )
+)
+def test_seqeval_agrees_on_tag_sequences(samples: list[tuple[list[str], list[str]]]) -> None:
+    gold, predicted = ([legal(tags) for tags in side] for side in zip(*samples, strict=True))
+    documents = tally(
+        {str(i): entities(tags) for i, tags in enumerate(gold)},
+        {str(i): entities(tags) for i, tags in enumerate(predicted)},
+        labels="AC",
+    )
+    ours = total(documents).strict
+    theirs = precision_recall_fscore_support(
+        gold, predicted, mode="strict", scheme=IOB2, average="micro", zero_division=0
+    )
+    assert (ours.precision, ours.recall, ours.f1) == pytest.approx(tuple(map(float, theirs[:3])))
 
 
 @given(spans)

@@ -75,6 +75,13 @@ def test_equal_texts_edited_copies_and_versions_by_id_are_one_case() -> None:
     }
 
 
+@pytest.mark.parametrize("similarity", [1.0, 0.99])
+def test_a_similarity_of_one_asks_for_the_same_words_whatever_stands_between_them(similarity: float) -> None:
+    text = "Refiere tos seca y fiebre alta desde ayer"
+    texts = [text, f"{text}.", text.replace(" y ", ", y\n"), f"{text} noche"]
+    assert group_cases([Document(f"n{i}", t) for i, t in enumerate(texts)], frozenset(), similarity) == [[0, 1, 2], [3]]
+
+
 def test_similarity_is_the_share_of_word_triples_in_common() -> None:
     text = prose(7, 60)
     half = " ".join(text.split()[:45]) + " " + prose(8, 15)

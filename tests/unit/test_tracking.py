@@ -87,7 +87,7 @@ def test_without_a_tracking_uri_nothing_is_written_to_the_working_directory(
 
 
 def test_an_error_of_a_library_below_is_a_service_error_without_its_message() -> None:
-    with pytest.raises(ServiceError) as caught, tracking._typed("resolve champions"):
+    with pytest.raises(ServiceError) as caught, tracking.typed("resolve champions"):
         raise requests.ConnectionError("http://user:secret@registry refused")
     assert str(caught.value) == "mlflow: resolve champions: unreachable"
     assert caught.value.exit_code == 3
@@ -95,7 +95,7 @@ def test_an_error_of_a_library_below_is_a_service_error_without_its_message() ->
 
 @pytest.mark.parametrize("error", [ModelError("a model"), KeyError("a bug of ours")])
 def test_our_own_errors_and_bugs_are_no_service_errors(error: Exception) -> None:
-    with pytest.raises(type(error)) as caught, tracking._typed("register"):
+    with pytest.raises(type(error)) as caught, tracking.typed("register"):
         raise error
     assert caught.value is error
 

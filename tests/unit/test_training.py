@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
 from enigma_tasks.config import quiet_third_parties
-from enigma_tasks.documents import Document, EntityType
+from enigma_tasks.documents import Document, EntityType, entity_at
 from enigma_tasks.errors import DataError
 from enigma_tasks.ner.engine import Engine
+from enigma_tasks.ner.fitting import dev_scores
 from enigma_tasks.ner.models import data_digest
-from enigma_tasks.ner.training import _optimiser, dev_scores, effective_precision, train
-from tests.unit.ner_builders import notes, recipe, task, trained
+from enigma_tasks.ner.optimiser import effective_precision
+from enigma_tasks.ner.training import train
+from tests.unit.ner_builders import notes, task
 
 DISEASE, PROCEDURE, SYMPTOM = EntityType
 
@@ -38,6 +40,30 @@ def test_a_dev_document_seen_in_training_is_refused_by_id_or_by_text(change: dic
     with pytest.raises(DataError, match="dev_in_train") as caught:
         train(task(), training, [seen])
     assert caught.value.record == seen.id
+
+
+@pytest.mark.parametrize(
+    ("change", "rule", "offset"),
+    [
+        ({"char_end": 9_999}, "span_outside_text", 8),
+        ({"char_start": -2}, "span_outside_text", -2),
+        ({"char_end": 8}, "span_outside_text", 8),
+        ({"text": "other"}, "surface_differs", 8),
+        ({"label": "DRUG"}, "label_unknown", 8),
+    ],
+)
+@pytest.mark.parametrize("place", ["train", "dev"])
+def test_a_mention_that_does_not_fit_its_text_is_refused_without_a_word_of_it(
+    place: str, change: dict[str, Any], rule: str, offset: int
+) -> None:
+    text = "Refiere tos seca."
+    bad = Document("bad", text, (replace(entity_at("bad", text, "SYMPTOM", 8, 16), **change),), "es")
+    training, dev = notes(4), notes(2, 50)
+    (training if place == "train" else dev).append(bad)
+    with pytest.raises(DataError, match=rule) as caught:
+        train(task(), training, dev)
+    assert (caught.value.record, caught.value.offset) == ("bad", offset)
+    assert "tos" not in str(caught.value)
 
 
 def test_two_trainings_with_one_seed_give_the_same_weights_and_another_seed_does_not() -> None:
@@ -75,25 +101,6 @@ def test_max_steps_ends_the_training() -> None:
     _, progress = train(task(max_steps=2, epochs=50), notes(6), notes(2, 50))
     assert progress.steps == 2
     assert progress.tokens > 0
-
-
-def test_the_schedule_rises_over_the_warm_up_and_ends_near_zero() -> None:
-    optimiser, schedule = _optimiser(trained().network, recipe(warmup_ratio=0.2), total=10)
-    rates = []
-    for _ in range(10):
-        rates.append(optimiser.param_groups[0]["lr"] / 5e-3)
-        optimiser.step()
-        schedule.step()
-    np.testing.assert_allclose(rates, [0.5, 1, 1, 7 / 8, 6 / 8, 5 / 8, 4 / 8, 3 / 8, 2 / 8, 1 / 8])
-
-
-def test_biases_and_norms_do_not_decay() -> None:
-    network = trained().network
-    optimiser, _ = _optimiser(network, recipe(), total=10)
-    plain = {id(p) for p in optimiser.param_groups[1]["params"]}
-    names = {name for name, p in network.named_parameters() if id(p) in plain}
-    assert names == {n for n, _ in network.named_parameters() if n.endswith("bias") or "LayerNorm" in n}
-    assert optimiser.param_groups[1]["weight_decay"] == 0
 
 
 def test_half_precision_is_used_only_where_it_is_native(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -78,6 +78,35 @@ def test_every_word_of_any_text_is_seen_in_windows_of_any_size(
     assert characters_read(encoded, seen) == len(text)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("by_sentence", [False, True])
+@given(
+    pieces=st.lists(st.sampled_from(SENTENCES) | texts, min_size=1, max_size=4),
+    room=st.integers(2, 30),
+    context=st.integers(0, 8),
+)
+def test_context_is_seen_and_carries_no_label_and_every_sub_word_carries_its_label_once(
+    kind: str, by_sentence: bool, pieces: list[str], room: int, context: int
+) -> None:
+    text = " ".join(pieces)
+    (encoded,) = tokenizer(kind).encode([text])
+    sentences = split_sentences(text, "es") if by_sentence else None
+    shown = cut(encoded, room + 2 * context, 0, sentences=sentences, context=context)
+    plain = cut(encoded, room, 0, sentences=sentences)
+    assert len(shown) == len(plain)
+    spoken = [w.words[w.owner[w.owner >= 0]] for w in shown]
+    assert [s.tolist() for s in spoken] == [w.words[w.owner[w.owner >= 0]].tolist() for w in plain]
+    assert sum(map(len, spoken)) == np.count_nonzero(encoded.alignment.carries)
+    position = 0
+    for window, bare in zip(shown, plain, strict=True):
+        first, last = max(0, position - context), position + len(bare.ids) + context
+        assert window.ids.tolist() == encoded.ids[first:last].tolist()
+        own = slice(position - first, position - first + len(bare.ids))
+        assert window.owner[own].tolist() == bare.owner.tolist()
+        assert (np.delete(window.owner, own) == -1).all()
+        position += len(bare.ids)
+
+
 def test_a_word_in_two_windows_gets_the_mean_of_both() -> None:
     ids = np.zeros(2, np.int32)
     windows = [Window(ids, np.array([0, 1]), np.array([0, 1])), Window(ids, np.array([0, 1]), np.array([1, 2]))]

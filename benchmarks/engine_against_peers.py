@@ -1,0 +1,232 @@
+"""Notes -> seconds of enigma's engine, of transformers' pipeline and of EDS-NLP, with the same encoder weights.
+
+    OMP_NUM_THREADS=2 python -m benchmarks.engine_against_peers --base ../shared/models/multilingual-e5-small-latin
+
+All read the same notes in chunks of 128 sub-words, a new chunk every 96: what EDS-NLP does by default. `sentences` is
+the engine with the chunker that packs whole sentences, which needs no overlap. The pipeline is given `stride`, without
+which it reads the first chunk of each note only. Heads are each library's own: they cost next to nothing beside the
+encoder. EDS-NLP runs in a virtual environment made here, with the same torch and transformers. The floor is the
+encoder's linear layers alone, bfloat16, on as many sub-words as the engine's overlapping chunks hold. With `--model
+FOLDER` (a trained model), also strict F1 in float32 and bfloat16 on the same notes.
+
+Runs alternate; figures are medians. Wants a machine with nothing else on it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.nn.functional import linear
+
+from enigma_tasks.corpora import CorpusReport, read_corpus
+from enigma_tasks.documents import Document, EntityType
+from enigma_tasks.ner import scoring
+from enigma_tasks.ner.batching import windows_of
+from enigma_tasks.ner.engine import Engine
+from enigma_tasks.ner.models import Model, load_model
+from enigma_tasks.ner.training import Task, train
+from enigma_tasks.params.members import MemberParams
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+WINDOW, OVERLAP = 128, 32
+_BATCHES = (4, 8, 16, 32)
+_EDSNLP = "edsnlp[ml]==0.23.0"
+
+
+def sample(corpus: Path, count: int, seed: int) -> list[Document]:
+    """The same notes whatever order the folder is listed in."""
+    documents = sorted(read_corpus(corpus, language="es", report=CorpusReport()), key=lambda d: d.id)
+    random.Random(seed).shuffle(documents)
+    return documents[:count]
+
+
+def quick_model(base: Path, documents: Sequence[Document], **changes: Any) -> Model:
+    """One step of training on one note: how good the model is does not change how long it takes."""
+    values = {"base": str(base), "window_tokens": WINDOW, "overlap_tokens": OVERLAP, "learning_rate": 1e-5}
+    recipe = MemberParams.model_validate({**values, "batch_size": 2, "epochs": 1, "max_steps": 1, **changes})
+    task = Task("es", tuple(EntityType), "benchmark", recipe, 7)
+    return train(task, documents[:1], documents[1:2])[0]
+
+
+def pipeline_folder(model: Model, folder: Path) -> Path:
+    """The same encoder, float32, as a checkpoint of `transformers`, with a head of seven tags."""
+    from transformers import AutoModelForTokenClassification
+
+    config = model.network.encoder.config
+    config.id2label = dict(enumerate(["O", *(f"{t}-{e.label}" for e in EntityType for t in "BI")]))
+    config.label2id = {label: i for i, label in config.id2label.items()}
+    network = AutoModelForTokenClassification.from_config(config, dtype=torch.float32)
+    network.base_model.load_state_dict(model.network.encoder.state_dict(), strict=True)
+    network.save_pretrained(folder)
+    model.tokenizer.pretrained.model_max_length = WINDOW
+    model.tokenizer.pretrained.save_pretrained(folder)
+    return folder
+
+
+def transformers_pipeline(folder: Path, texts: list[str]) -> Callable[[int | None], None]:
+    """Run all texts with a batch size; None: the pipeline's default."""
+    from transformers import AutoModelForTokenClassification, PreTrainedTokenizerFast, pipeline
+
+    network = AutoModelForTokenClassification.from_pretrained(folder)
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
+    run = pipeline("token-classification", network, tokenizer=tokenizer, stride=OVERLAP, aggregation_strategy="simple")
+    return lambda size: list(run(texts, **({} if size is None else {"batch_size": size}))) and None
+
+
+def edsnlp_child(scratch: Path, texts: list[str], encoder: Path) -> subprocess.Popen[str]:
+    """A child that runs all texts once for each line it is given."""
+    venv, uv = scratch / "edsnlp", [sys.executable, "-m", "uv"]
+    links = ["--find-links", os.environ["PIP_FIND_LINKS"]] if "PIP_FIND_LINKS" in os.environ else []
+    if not (venv / "bin" / "python").exists():
+        subprocess.run([*uv, "venv", "-q", "--python", sys.executable, str(venv)], check=True)
+    pins = [f"torch=={version('torch').partition('+')[0]}", f"transformers=={version('transformers')}"]
+    install = [*uv, "pip", "install", "-q", "--python", str(venv / "bin" / "python"), _EDSNLP, *pins, *links]
+    subprocess.run(install, check=True)
+    given = scratch / "texts.json"
+    given.write_text(json.dumps(texts), encoding="utf-8")
+    command = [str(venv / "bin" / "python"), str(Path(__file__).with_name("edsnlp_child.py")), str(given), str(encoder)]
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
+    child = subprocess.Popen(
+        command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert child.stdout is not None
+    while not (line := child.stdout.readline()).startswith("{"):
+        if not line:
+            assert child.stderr is not None
+            raise RuntimeError(child.stderr.read()[-2000:])
+    print(f"EDS-NLP: {line.strip()}", file=sys.stderr)
+    return child
+
+
+def edsnlp_seconds(child: subprocess.Popen[str]) -> float:
+    """One run; the child holds the clock."""
+    assert child.stdin is not None
+    assert child.stdout is not None
+    child.stdin.write("run\n")
+    child.stdin.flush()
+    return float(child.stdout.readline().split()[0])
+
+
+def floor(model: Model, tokens: int, batch_tokens: int) -> None:
+    """The linear layers of the encoder on so many sub-words, nothing else."""
+    weights = [
+        p.detach().to(torch.bfloat16)
+        for n, p in model.network.encoder.named_parameters()
+        if p.ndim == 2 and "embed" not in n
+    ]
+    inputs = {size: torch.randn(batch_tokens, size, dtype=torch.bfloat16) for size in {w.shape[1] for w in weights}}
+    with torch.inference_mode():
+        for done in range(0, tokens, batch_tokens):
+            for weight in weights:
+                linear(inputs[weight.shape[1]][: min(batch_tokens, tokens - done)], weight)
+
+
+def sub_words(model: Model, documents: Sequence[Document]) -> int:
+    """How many the encoder reads: all windows, special tokens included."""
+    special = len(model.tokenizer.prefix) + len(model.tokenizer.suffix)
+    texts = model.tokenizer.encode([d.text for d in documents])
+    return sum(len(w.ids) + special for t, d in zip(texts, documents, strict=True) for w in windows_of(model, t, d))
+
+
+def seconds(run: Callable[[], object]) -> float:
+    """Of one run."""
+    begun = time.perf_counter()
+    run()
+    return time.perf_counter() - begun
+
+
+def precision_table(model: Model, documents: Sequence[Document], batch_tokens: int) -> None:
+    """Strict F1 of one model in both number formats, and how many spans are the same."""
+    types = model.card.entity_types
+    found = {p: Engine([model], batch_tokens, p).predict(documents)[0] for p in ("fp32", "bf16")}  # type: ignore[arg-type]
+    for entity_type in types:
+        f1 = {}
+        for precision, spans in found.items():
+            predicted = {d.id: s for d, s in zip(documents, spans, strict=True)}
+            gold = {d.id: d.entities for d in documents}
+            counts = scoring.tally(gold, predicted, labels=[entity_type.label])
+            f1[precision] = scoring.total(counts).strict.f1
+        print(f"{entity_type.value}: strict F1 {f1['fp32']:.4f} float32, {f1['bf16']:.4f} bfloat16")
+    one, other = (
+        {(d.id, e.label, e.span) for d, s in zip(documents, f, strict=True) for e in s} for f in found.values()
+    )
+    print(f"spans in both {len(one & other)}, in float32 only {len(one - other)}, in bfloat16 only {len(other - one)}")
+
+
+def main() -> None:
+    """Print one table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--base", type=Path, required=True, help="folder of the encoder")
+    parser.add_argument("--corpus", type=Path, default=Path("../shared/corpora/spaccc-es-train"))
+    parser.add_argument("--notes", type=int, default=60)
+    parser.add_argument("--repetitions", type=int, default=5)
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--batch-tokens", type=int, default=4096)
+    parser.add_argument("--scratch", type=Path, help="keeps EDS-NLP's environment between runs")
+    parser.add_argument("--model", type=Path, help="a trained model: strict F1 in both number formats")
+    arguments = parser.parse_args()
+    documents = sample(arguments.corpus, arguments.notes, arguments.seed)
+    with tempfile.TemporaryDirectory() as temporary:
+        scratch = arguments.scratch or Path(temporary)
+        compare(arguments, documents, scratch)
+    if arguments.model:
+        precision_table(load_model(arguments.model), documents, arguments.batch_tokens)
+
+
+def compare(arguments: argparse.Namespace, documents: list[Document], scratch: Path) -> None:
+    """The table of seconds."""
+    texts = [d.text for d in documents]
+    model = quick_model(arguments.base, documents)
+    packed = replace(
+        model,
+        card=model.card.model_copy(update={"recipe": model.card.recipe.model_copy(update={"chunker": "sentence"})}),
+    )
+    engine, sentences = (Engine([m], arguments.batch_tokens) for m in (model, packed))
+    engine.predict(documents[:4])
+    folder = pipeline_folder(model, scratch / "checkpoint")
+    child = edsnlp_child(scratch, texts, folder)
+    hugging = transformers_pipeline(folder, texts)
+    tokens = sub_words(model, documents)
+    probe = transformers_pipeline(folder, texts[:20])
+    best = min(_BATCHES, key=lambda size: seconds(lambda: probe(size)))
+    runs: dict[str, Callable[[], float]] = {
+        "enigma": lambda: seconds(lambda: engine.predict(documents)),
+        "enigma, sentences": lambda: seconds(lambda: sentences.predict(documents)),
+        "transformers pipeline, defaults": lambda: seconds(lambda: hugging(None)),
+        f"transformers pipeline, batches of {best}": lambda: seconds(lambda: hugging(best)),
+        f"EDS-NLP {_EDSNLP.partition('==')[2]}, defaults": lambda: edsnlp_seconds(child),
+        "bfloat16 products alone": lambda: seconds(lambda: floor(model, tokens, arguments.batch_tokens)),
+    }
+    taken: dict[str, list[float]] = {name: [] for name in runs}
+    for repetition in range(arguments.repetitions):
+        for name in list(runs) if repetition % 2 == 0 else reversed(runs):
+            taken[name].append(runs[name]())
+    assert child.stdin is not None
+    child.stdin.close()
+    child.wait()
+    ours, characters = statistics.median(taken["enigma"]), sum(map(len, texts))
+    print(f"{len(documents)} notes of {arguments.corpus.name}, seed {arguments.seed}: {characters:,} characters,")
+    print(f"{tokens:,} sub-words in windows of {WINDOW}; {torch.get_num_threads()} threads, torch {torch.__version__}")
+    print(f"{'':<42}{'median s':>9}{'least':>7}{'most':>7}{'x enigma':>10}")
+    for name, values in taken.items():
+        middle = statistics.median(values)
+        print(f"{name:<42}{middle:>9.2f}{min(values):>7.2f}{max(values):>7.2f}{middle / ours:>10.2f}")
+
+
+if __name__ == "__main__":
+    main()

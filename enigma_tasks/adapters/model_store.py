@@ -1,0 +1,246 @@
+"""Base models in a folder or under an S3 prefix, and the lock with their digests: hub ids in, checked folders out."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import yaml
+from pydantic import ValidationError
+
+from enigma_tasks import artifacts
+from enigma_tasks.adapters.object_store import ObjectStore
+from enigma_tasks.errors import ModelError, UsageError
+from enigma_tasks.frozen import Frozen
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from contextlib import AbstractContextManager
+
+    from enigma_tasks.config import Settings
+
+_CHUNK = 1 << 20
+_LOCK_HEAD = """\
+# Base models by hub id: the commit they are of, and the sha256 of each file in the model store.
+# Written by `enigma models pull`, checked by `enigma models verify` and by `enigma train`. A model that is not here was
+# never pulled. revision is null where somebody carried the files in and did not say which commit they are of.
+"""
+
+
+class LockedModel(Frozen):
+    """What models.lock says about one base model."""
+
+    revision: str | None
+    files: dict[str, str]
+    """Name -> sha256."""
+
+    @property
+    def digest(self) -> str:
+        """sha256 over the names and digests of the files."""
+        return hashlib.sha256(json.dumps(self.files, sort_keys=True).encode()).hexdigest()
+
+
+def read_lock(path: Path) -> dict[str, LockedModel]:
+    """Hub id -> what was pulled; no file is an empty lock. Raises ModelError when it is damaged."""
+    if not path.is_file():
+        return {}
+    try:
+        tree = yaml.safe_load(path.read_bytes()) or {}
+        return {str(base): LockedModel.model_validate(entry) for base, entry in tree.items()}
+    except (yaml.YAMLError, ValidationError, AttributeError):
+        raise ModelError(f"{path.name} is damaged") from None
+
+
+def write_lock(path: Path, models: Mapping[str, LockedModel]) -> None:
+    """Replace the lock as a whole; the same models give the same bytes."""
+    tree: dict[str, Any] = {base: model.model_dump() for base, model in models.items()}
+    text = _LOCK_HEAD + (yaml.safe_dump(tree, sort_keys=True) if tree else "{}\n")
+    beside = path.with_name(f".{path.name}.new")
+    beside.write_text(text, "utf-8")
+    beside.replace(path)
+
+
+class Store(Protocol):
+    """Where base models lie, one folder each."""
+
+    def bases(self) -> list[str]:
+        """The hub ids of all models."""
+
+    def digests(self, base: str) -> dict[str, str]:
+        """Name -> sha256 of each file of a model, read anew; empty when the model is not there."""
+
+    def put(self, base: str, folder: Path) -> None:
+        """Store a folder as this model, over what was there."""
+
+    def scratch(self) -> AbstractContextManager[str]:
+        """A temporary folder to make a model in."""
+
+    def local(self, base: str, locked: LockedModel | None) -> str:
+        """A folder in which `find_base` finds the model. Raises ModelError: missing, or not as locked."""
+
+
+def open_store(settings: Settings) -> Store:
+    """The configured store. Raises UsageError when there is none."""
+    place = settings.model_store.rstrip("/")
+    if not place:
+        raise UsageError("set ENIGMA_MODEL_STORE to a folder or s3://bucket/prefix")
+    return S3Store(place, settings.cache / artifacts.BASE_MODELS) if place.startswith("s3://") else FolderStore(place)
+
+
+def ready(base: str, settings: Settings, lock: Path) -> str:
+    """The model store that a base model is to be looked for in: a folder on this machine, the model checked.
+
+    Nothing is asked but the store itself. A base that is `scratch` or a local folder needs no store.
+
+    Raises:
+        ModelError: the store has no such model, or not the files that the lock says.
+    """
+    if base == "scratch" or Path(base).is_dir():
+        return ""
+    if not settings.model_store:
+        raise ModelError(f"base model {base!r} is no folder, and there is no model store (set ENIGMA_MODEL_STORE)")
+    return open_store(settings).local(base, read_lock(lock).get(base))
+
+
+def defects(base: str, locked: LockedModel, found: Mapping[str, str]) -> list[str]:
+    """What differs between a stored model and the lock, a sentence each, by file name."""
+    said = []
+    for name in sorted(locked.files | dict(found)):
+        if name not in found:
+            said.append(f"model {base}: {name} is missing")
+        elif name not in locked.files:
+            said.append(f"model {base}: {name} is not in {artifacts.MODELS_LOCK}")
+        elif found[name] != locked.files[name]:
+            said.append(f"model {base}: {name} is damaged (its digest is not the one in {artifacts.MODELS_LOCK})")
+    return said
+
+
+def folder_digests(folder: Path) -> dict[str, str]:
+    """Path below the folder -> sha256 of every file."""
+    files = sorted(p for p in folder.rglob("*") if p.is_file())
+    return {p.relative_to(folder).as_posix(): _sha256(p) for p in files}
+
+
+class FolderStore:
+    """A folder with a folder `org--name` (or `org/name`) for each model."""
+
+    def __init__(self, root: str) -> None:
+        self._root = Path(root)
+
+    def bases(self) -> list[str]:
+        """As `Store` says; models laid out as `org/name` are found by their id only."""
+        return sorted(p.name.replace("--", "/", 1) for p in self._root.glob("[!.]*--*") if p.is_dir())
+
+    def digests(self, base: str) -> dict[str, str]:
+        """As `Store` says."""
+        folder = self._folder(base)
+        return folder_digests(folder) if folder.is_dir() else {}
+
+    def put(self, base: str, folder: Path) -> None:
+        """As `Store` says; the model appears whole, by renaming."""
+        target = self._folder(base)
+        shutil.rmtree(target, ignore_errors=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        folder.rename(target)
+
+    def scratch(self) -> AbstractContextManager[str]:
+        """As `Store` says; on the store's own disk."""
+        self._root.mkdir(parents=True, exist_ok=True)
+        return tempfile.TemporaryDirectory(dir=self._root, prefix=".pulling.")
+
+    def local(self, base: str, locked: LockedModel | None) -> str:
+        """As `Store` says; a model that the lock does not know is taken as it is."""
+        if not self._folder(base).is_dir():
+            raise ModelError(f"base model {base!r} is not in the model store: `enigma models pull {base}`")
+        if locked is not None:
+            refuse(defects(base, locked, self.digests(base)))
+        return str(self._root)
+
+    def _folder(self, base: str) -> Path:
+        nested = self._root / base
+        return nested if nested.is_dir() else self._root / artifacts.base_model_folder(base)
+
+
+class S3Store:
+    """Objects `prefix/org--name/file`; a model is downloaded to this machine's cache once, by digest."""
+
+    def __init__(self, root: str, cache: Path) -> None:
+        self._root = root
+        self._cache = cache
+        self._objects = ObjectStore()
+
+    def bases(self) -> list[str]:
+        """As `Store` says."""
+        return sorted({self._name(i.uri)[0].replace("--", "/", 1) for i in self._objects.list(f"{self._root}/")})
+
+    def digests(self, base: str) -> dict[str, str]:
+        """As `Store` says; every object is read as a stream."""
+        found = {}
+        for uri in self._uris(base):
+            digest = hashlib.sha256()
+            with self._objects.open_stream(uri) as stream:
+                while chunk := stream.read(_CHUNK):
+                    digest.update(chunk)
+            found[self._name(uri)[1]] = digest.hexdigest()
+        return found
+
+    def put(self, base: str, folder: Path) -> None:
+        """As `Store` says; what the model no longer has is deleted first."""
+        names = {p.name for p in folder.iterdir()}
+        self._objects.delete_many([u for u in self._uris(base) if self._name(u)[1] not in names])
+        for name in sorted(names):
+            self._objects.upload(folder / name, f"{self._root}/{artifacts.base_model_folder(base)}/{name}")
+
+    def scratch(self) -> AbstractContextManager[str]:
+        """As `Store` says; in the cache."""
+        self._cache.mkdir(parents=True, exist_ok=True)
+        return tempfile.TemporaryDirectory(dir=self._cache, prefix=".pulling.")
+
+    def local(self, base: str, locked: LockedModel | None) -> str:
+        """As `Store` says; processes wait for each other, and a model appears whole, by renaming."""
+        if locked is None:
+            raise ModelError(f"base model {base!r} is not in {artifacts.MODELS_LOCK}: `enigma models pull {base}`")
+        root = self._cache / locked.digest
+        target = root / artifacts.base_model_folder(base)
+        self._cache.mkdir(parents=True, exist_ok=True)
+        with (self._cache / f"{locked.digest}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # the kernel gives it back however the process ends
+            if target.is_dir() and not defects(base, locked, folder_digests(target)):
+                return str(root)
+            shutil.rmtree(root, ignore_errors=True)
+            stored = {self._name(uri)[1]: uri for uri in self._uris(base)}
+            refuse(
+                [f"model {base}: {name} is missing in the model store" for name in locked.files if name not in stored]
+            )
+            with tempfile.TemporaryDirectory(dir=self._cache, prefix=".fetching.") as scratch:
+                fetched = Path(scratch) / locked.digest / target.name
+                fetched.mkdir(parents=True)
+                for name in locked.files:
+                    self._objects.download(stored[name], fetched / name)
+                refuse(defects(base, locked, folder_digests(fetched)))
+                fetched.parent.rename(root)
+        return str(root)
+
+    def _uris(self, base: str) -> Iterator[str]:
+        return (info.uri for info in self._objects.list(f"{self._root}/{artifacts.base_model_folder(base)}/"))
+
+    def _name(self, uri: str) -> tuple[str, str]:
+        folder, _, name = uri.removeprefix(f"{self._root}/").partition("/")
+        return folder, name
+
+
+def refuse(said: list[str]) -> None:
+    """Raise ModelError with the sentences, the first five of them; none: nothing."""
+    if said:
+        more = f", and {len(said) - 5} more" if len(said) > 5 else ""
+        raise ModelError("; ".join(said[:5]) + more)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,1 @@
+"""The other kinds of member: GLiNER and language models."""

@@ -1,0 +1,120 @@
+"""A folder of a pretrained checkpoint -> encoder in float32 and fast tokenizer."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from enigma_tasks import artifacts
+from enigma_tasks.errors import ModelError, UsageError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from enigma_tasks.params.members import MemberParams
+
+_PADDED_POSITIONS = ("roberta", "xlm-roberta", "camembert", "xlm-roberta-xl", "longformer", "mpnet")
+"""Architectures that number positions from the padding id + 1."""
+
+
+def find_base(base: str, model_store: str, holding: str = "config.json") -> Path:
+    """The folder of a base model: `base` itself, or `base` under the model store, slashes as folders or as `--`.
+
+    Raises:
+        ModelError: it is in neither place; no hub is asked.
+    """
+    places = [Path(base)]
+    if model_store:
+        places += [Path(model_store) / base, Path(model_store) / artifacts.base_model_folder(base)]
+    for place in places:
+        if (place / holding).is_file():
+            return place
+    where = f"the model store {model_store}" if model_store else "a model store (set ENIGMA_MODEL_STORE)"
+    raise ModelError(f"base model {base!r} is no folder with a {holding}, nor in {where}")
+
+
+def load_base(folder: Path, member: MemberParams) -> tuple[nn.Module, Any]:
+    """Encoder in float32 and fast tokenizer of a pretrained checkpoint folder.
+
+    Raises:
+        ModelError: no safetensors weights, or weights or a tokenizer that do not match the config.
+        UsageError: the member's windows are longer than the encoder's positions.
+    """
+    from transformers import MODEL_MAPPING, AutoConfig, AutoModel, AutoTokenizer, PreTrainedTokenizerFast
+    from transformers.utils import logging as hf_logging
+
+    hf_logging.disable_progress_bar()
+    hf_logging.set_verbosity_error()  # what does not fit is said below, as an error
+    config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    positions = position_limit(config)
+    if positions is not None and member.window_tokens > positions:
+        raise UsageError(f"window_tokens {member.window_tokens} is more than the {positions} of {folder.name}")
+    unpooled = "add_pooling_layer" in inspect.signature(MODEL_MAPPING[type(config)].__init__).parameters
+    try:
+        # float32 said aloud: the default takes the file's dtype, and half-precision weights do not train well.
+        encoder, report = AutoModel.from_pretrained(
+            folder,
+            dtype=torch.float32,
+            use_safetensors=True,
+            local_files_only=True,
+            output_loading_info=True,
+            **({"add_pooling_layer": False} if unpooled else {}),
+        )
+    except (OSError, RuntimeError, SafetensorError, ValueError) as error:
+        raise ModelError(f"base model {folder.name}: weights are missing or do not match its config") from error
+    missing = sorted(report["missing_keys"]) + sorted(str(k[0]) for k in report["mismatched_keys"])
+    if missing:
+        raise ModelError(f"base model {folder.name}: {len(missing)} weights do not match its config, e.g. {missing[0]}")
+    # AutoTokenizer may rebuild the pre-tokenizer; the file as it is comes first.
+    loader = PreTrainedTokenizerFast if (folder / "tokenizer.json").is_file() else AutoTokenizer
+    try:
+        tokenizer = loader.from_pretrained(folder, local_files_only=True)
+    except Exception as error:
+        raise ModelError(f"base model {folder.name}: its tokenizer is missing or cannot be read") from error
+    if len(tokenizer) > config.vocab_size:
+        raise ModelError(f"base model {folder.name}: its tokenizer has more pieces than the encoder")
+    return encoder, tokenizer
+
+
+def position_limit(config: Any) -> int | None:
+    """The longest input in sub-words, special tokens included; None when positions are relative."""
+    limit = getattr(config, "max_position_embeddings", None)
+    if limit is None or limit <= 0:
+        return None
+    return int(limit) - (int(config.pad_token_id) + 1 if config.model_type in _PADDED_POSITIONS else 0)
+
+
+def convert_pickle(pickle: Path, target: Path) -> None:
+    """Write the tensors of a `pytorch_model.bin` as safetensors, their types kept; the same file gives the same bytes.
+
+    torch's restricted unpickler builds tensors and plain containers and runs nothing that the file names.
+
+    Raises:
+        ModelError: the file holds, or asks for, anything else.
+    """
+    try:
+        state = torch.load(pickle, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise ModelError(f"{pickle.name} cannot be read as tensors alone; nothing in it was run") from error
+    if not isinstance(state, dict) or not all(isinstance(v, torch.Tensor) for v in state.values()):
+        raise ModelError(f"{pickle.name} holds more than a name for each tensor")
+    # Tied weights are one tensor under several names, which safetensors refuses: the embedding's name is the one kept.
+    kept: dict[tuple[int, torch.Size, tuple[int, ...], torch.dtype], str] = {}
+    for name in sorted(state, key=lambda name: ("embeddings" not in name, name)):
+        value = state[name]
+        kept.setdefault((value.data_ptr(), value.shape, value.stride(), value.dtype), name)
+    save_file({n: state[n].clone().contiguous() for n in sorted(kept.values())}, target, metadata={"format": "pt"})
+
+
+def check_safetensors(path: Path) -> None:
+    """Read the header, and that the file is as long as it says. Raises ModelError."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            file.keys()
+    except (SafetensorError, OSError):
+        raise ModelError(f"{path.name} is no whole safetensors file") from None

@@ -1,0 +1,46 @@
+"""What members hold likely at each word -> the entities of their average (paper, section 3.3).
+
+Only members whose tokenizers cut a text into the same words can be averaged; others are refused, never aligned by
+guess.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from enigma_tasks.errors import UsageError
+from enigma_tasks.ner.decoding import decode_probabilities
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from enigma_tasks.documents import Document, Entity, EntityType
+    from enigma_tasks.ner.engine import WordProbabilities
+
+
+def mean_entities(
+    documents: Sequence[Document], chances: Sequence[Sequence[WordProbabilities]], entity_type: EntityType
+) -> list[tuple[Entity, ...]]:
+    """The likeliest legal tags of the averaged probabilities, per document; an entity's score is its words' mean.
+
+    `chances`: per document, one for each member; their order changes nothing.
+
+    Raises:
+        UsageError: no members, one without the type, or members that cut a text into other words.
+    """
+    words, values = [], []
+    for document, members in zip(documents, chances, strict=True):
+        if not members:
+            raise UsageError("mean needs at least one member")
+        for member in members:
+            if entity_type not in member.entity_types:
+                raise UsageError(f"mean: a member has no head for {entity_type.value}")
+            if not np.array_equal(member.words, members[0].words):
+                raise UsageError(f"mean: members cut {document.id} into different words; use another rule for them")
+        own = np.stack([m.values[:, m.entity_types.index(entity_type)] for m in members])
+        ordered = np.sort(own.astype(np.float64), axis=0)  # sums in one order, whatever the members' is
+        words.append(members[0].words)
+        values.append(ordered.mean(0).astype(np.float32)[:, None])
+    return decode_probabilities([entity_type], documents, words, values)

@@ -1,0 +1,72 @@
+"""Members of the other kinds in params.yaml: GLiNER (paper, appendices B and C) and language models (paper, 3.3)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from enigma_tasks.frozen import Frozen
+from enigma_tasks.params.postprocess import PostprocessRules
+
+TypeWord = Literal["disease", "procedure", "symptom"]
+
+PAPER_LABELS: dict[TypeWord, tuple[str, ...]] = {
+    "disease": ("disease or medical condition",),
+    "procedure": ("clinical procedure or clinical intervention", "treatment"),
+    "symptom": ("symptom or sign", "abnormality"),
+}
+"""The labels of appendix B, which does not say what `abnormality` counts as: an abnormal finding is a sign, to us."""
+
+
+class GlinerMemberParams(Frozen):
+    """A GLiNER span model, as it is or fine-tuned."""
+
+    kind: Literal["gliner"]
+    base: str
+    """A hub id that the model store holds, or a local folder; a GLiNER checkpoint, safetensors."""
+    backbone: str | None = None
+    """The same of its encoder, of which it needs the config and the tokenizer where the checkpoint brings none."""
+    labels: dict[TypeWord, tuple[str, ...]] = PAPER_LABELS
+    """What the model is asked for, by the type it counts as. Fine-tuning teaches, and asks for, each type's first."""
+    threshold: float = Field(0.65, gt=0, lt=1)
+    window_tokens: int = Field(320, ge=16)
+    """Sub-words of a window, without the labels; at most the checkpoint's `max_len`, which counts words."""
+    overlap_tokens: int = Field(64, ge=0)
+    learning_rate: float = Field(5e-5, gt=0)
+    batch_size: int = Field(8, gt=0)
+    epochs: float = Field(3, ge=0)
+    """0: zero-shot; `enigma train` then only measures it on dev."""
+    max_steps: int | None = Field(None, gt=0)
+    weight_decay: float = 0.1
+    warmup_ratio: float = 0.01
+    precision: Literal["fp32", "bf16"] = "fp32"
+    postprocess: PostprocessRules = PostprocessRules()
+
+    @model_validator(mode="after")
+    def _windows_move_on(self) -> GlinerMemberParams:
+        if self.overlap_tokens > self.window_tokens // 2:
+            raise ValueError("overlap_tokens must be at most half of window_tokens")
+        labels = [label for of_type in self.labels.values() for label in of_type]
+        if not all(self.labels.values()) or not all(labels) or len(set(labels)) < len(labels):
+            raise ValueError("labels: each type has one or more, and no two are the same")
+        return self
+
+
+class LlmMemberParams(Frozen):
+    """A language model behind an endpoint, asked without examples."""
+
+    kind: Literal["llm"]
+    model: str
+    """As the endpoint calls it."""
+    language: str
+    """Of the notes: a key of `languages` ..."""
+    language_name: str = Field(min_length=1)
+    """... and what the prompt calls it: `Czech`."""
+    entity_types: tuple[TypeWord, ...] = Field(("disease", "procedure", "symptom"), min_length=1)
+    window_characters: int = Field(6000, ge=200)
+    """A longer note is asked about in pieces of whole sentences."""
+    prompt_price: float = Field(0.0, ge=0)
+    """Per million tokens, as is the next; in one currency."""
+    completion_price: float = Field(0.0, ge=0)
+    postprocess: PostprocessRules = PostprocessRules()

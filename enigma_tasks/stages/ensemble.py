@@ -1,0 +1,236 @@
+"""Members' predictions of dev + gold -> the voting rule of each entity type, fitted, as an ensemble folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from enigma_tasks.adapters.llm_member import asker
+from enigma_tasks.artifacts import ENSEMBLE_CARD, RULE_CARD
+from enigma_tasks.corpora import read_corpus
+from enigma_tasks.documents import EntityType
+from enigma_tasks.errors import DataError, ModelError, UsageError
+from enigma_tasks.ner.dev_sets import dev_set
+from enigma_tasks.ner.ensemble_fitting import fit_rule
+from enigma_tasks.ner.ensembles import write_ensemble
+from enigma_tasks.ner.models import code_digest, data_digest, model_digest, read_any_card
+from enigma_tasks.ner.standoff import verified
+from enigma_tasks.stages.vote import read_member, read_texts
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping, Sequence
+
+    from enigma_tasks.annotators.ensemble import Ask
+    from enigma_tasks.config import Params, Settings
+    from enigma_tasks.documents import Document, Entity
+    from enigma_tasks.ner.dev_sets import DevSet
+    from enigma_tasks.ner.ensemble_fitting import Fitted
+    from enigma_tasks.params.ensembles import EnsembleParams
+
+log = logging.getLogger(__name__)
+
+
+def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> dict[str, Any]:
+    """Fit and write one folder for each entity type under `--out`.
+
+    Members are model folders, run here on the gold's texts, or TSV files of what members predicted there; without
+    models the folder holds the rule alone, for `enigma vote --rule`.
+
+    Raises:
+        UsageError: members and gold do not go together, or not with `--name`; see also `dev_set` and `fit_rule`.
+        DataError: a file that breaks a rule of its format, or a span outside its text.
+        ModelError: a model is missing or damaged, or does not fit the language or the type.
+    """
+    recipe = None if arguments.name is None else params.ensemble_of(arguments.name)
+    language = params.language(arguments.language or (recipe.language if recipe else ""))
+    if language is None:
+        raise UsageError("--language: name a language of params.yaml, or an ensemble by --name")
+    types = list(EntityType) if arguments.entity == "all" else [EntityType(arguments.entity)]
+    members = _Sources(arguments, language, types, params, ask=asker(settings))
+    if recipe is not None:
+        _check_names(recipe, language, members)
+    strategy = arguments.strategy or (recipe.strategy if recipe else "auto")
+    only = None if strategy == "auto" else strategy
+    k = arguments.k or (recipe.k if recipe and strategy == recipe.strategy else None)
+    rows = []
+    for entity_type in types:
+        dev = members.dev_set(entity_type)
+        fitted = fit_rule(dev, params.ensemble, params.seed, only, k)
+        folder = Path(arguments.out) / entity_type.value
+        provenance = {
+            "seed": params.seed,
+            "code": code_digest(),
+            **params.ensemble.model_dump(),
+            **members.provenance(),
+        }
+        _write(
+            folder,
+            language,
+            entity_type,
+            members,
+            fitted=fitted,
+            provenance={**fitted.to_json(params.seed), **provenance},
+        )
+        rows.append(_row(entity_type, folder, fitted))
+        log.info("%s: %s", entity_type.value, fitted.name)
+    return {"language": language, "members": members.names, "ensembles": rows}
+
+
+class _Sources:
+    """Where members' predictions come from, read once for all types."""
+
+    def __init__(
+        self, arguments: argparse.Namespace, language: str, types: Sequence[EntityType], params: Params, *, ask: Ask
+    ) -> None:
+        self.folders = [Path(folder) for folder in arguments.model or ()]
+        files = [Path(file) for file in arguments.predictions or ()]
+        if not self.folders and not files:
+            raise UsageError("an ensemble needs members: --model or --predictions")
+        if self.folders and files and len(self.folders) != len(files):
+            raise UsageError(f"{len(files)} prediction files for {len(self.folders)} models: one each, in their order")
+        gold = Path(arguments.gold)
+        self._documents: list[Document] | None = None if gold.is_file() else read_corpus(gold, language)
+        self._gold = read_member(gold) if self._documents is None else {d.id: d.entities for d in self._documents}
+        if self.folders:
+            self._check_models(types, language)
+        self.names = [read_any_card(f).member for f in self.folders] if self.folders else _distinct_names(files)
+        self._labels = [f"{i + 1} ({name})" for i, name in enumerate(self.names)]
+        self._mean: dict[EntityType, Mapping[str, Sequence[Entity]]] = {}
+        self._mine = not files
+        if files:
+            self._spans = [read_member(file) for file in files]
+            self.digests = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
+            texts = read_texts(arguments.texts) if arguments.texts else {d.id: d.text for d in self._documents or ()}
+            self._spans = [_checked(m, texts) if texts else m for m in self._spans]
+        else:
+            self._spans = self._predicted(params, types, ask)
+
+    def _check_models(self, types: Sequence[EntityType], language: str) -> None:
+        if self._documents is None:
+            raise UsageError("--gold: models are run on texts, so gold must be a corpus folder")
+        self.digests = [model_digest(folder) for folder in self.folders]
+        if len(set(self.digests)) < len(self.digests):
+            raise UsageError("the same model is named twice: it would vote twice")
+        dev = data_digest(self._documents)
+        for folder in self.folders:
+            card = read_any_card(folder)
+            if language not in card.languages:
+                raise ModelError(f"model {folder.name}: trained for {', '.join(card.languages)}, not for {language}")
+            lacking = [t.value for t in types if t not in card.entity_types]
+            if lacking:
+                raise ModelError(f"model {folder.name}: has no head for {', '.join(lacking)}")
+            if card.digests.get("train") == dev:
+                raise UsageError(f"--gold: model {folder.name} was trained on it; a rule is fitted on other documents")
+
+    def _predicted(self, params: Params, types: Sequence[EntityType], ask: Ask) -> list[dict[str, tuple[Entity, ...]]]:
+        from enigma_tasks.annotators.ensemble import Members, averaged_entities
+
+        documents = self._documents or []
+        kinds = {read_any_card(folder).recipe.get("kind", "encoder") for folder in self.folders}
+        folders = dict(zip(self.digests, self.folders, strict=True))
+        averaged = self.digests if kinds == {"encoder"} else []
+        limits = params.annotate
+        running = Members(folders, limits.batch_tokens, averaged=averaged, resident_mib=limits.resident_mib, ask=ask)
+        heard = running.read(documents)
+        for entity_type in types if averaged else ():
+            try:
+                mean = averaged_entities(heard, self.digests, documents, entity_type)
+            except (ModelError, UsageError) as error:
+                log.info("no mean: %s", error)
+                break
+            self._mean[entity_type] = {d.id: spans for d, spans in zip(documents, mean, strict=True)}
+        return [
+            {d.id: spans for d, spans in zip(documents, heard.entities[digest], strict=True)} for digest in self.digests
+        ]
+
+    def dev_set(self, entity_type: EntityType) -> DevSet:
+        """What the rule of one type is fitted on."""
+        if self._documents is None:
+            documents = sorted({*self._gold, *(d for member in self._spans for d in member)})
+        else:
+            documents = [d.id for d in self._documents if entity_type in d.annotated]
+        named = dict(zip(self._labels, self._spans, strict=True))
+        for name, spans in named.items() if not self._mine else ():
+            found = {e.label for d in documents for e in spans.get(d, ())}
+            if found and entity_type.label not in found:
+                raise UsageError(f"member {name} has no {entity_type.label} span, only {', '.join(sorted(found))}")
+        return dev_set(entity_type.label, documents, self._gold, named, self._mean.get(entity_type))
+
+    def provenance(self) -> dict[str, Any]:
+        """Digests of what went in."""
+        content = json.dumps(
+            [[d, [[e.label, *e.span] for e in spans]] for d, spans in sorted(self._gold.items())]
+        ).encode()
+        return {"gold": hashlib.sha256(content).hexdigest(), "names": self.names}
+
+
+def _distinct_names(files: Sequence[Path]) -> list[str]:
+    names = [file.name.removesuffix(".tsv") for file in files]
+    if len({file.resolve() for file in files}) < len(files):
+        raise UsageError("the same prediction file is named twice: it would vote twice")
+    return names
+
+
+def _checked(member: Mapping[str, Sequence[Entity]], texts: Mapping[str, str]) -> dict[str, tuple[Entity, ...]]:
+    unknown = sorted(set(member) - set(texts))
+    if unknown:
+        raise DataError(unknown[0], "document_unknown")
+    return {d: verified(d, texts[d], spans) for d, spans in member.items()}
+
+
+def _check_names(recipe: EnsembleParams, language: str, members: _Sources) -> None:
+    if language != recipe.language:
+        raise UsageError(f"--language: the ensemble is for {recipe.language}")
+    given, wanted = sorted(members.names), sorted(recipe.members)
+    if members.folders and given != wanted:
+        raise UsageError(f"the ensemble's members are {', '.join(wanted)}; given: {', '.join(given)}")
+    if not members.folders and len(given) != len(wanted):
+        raise UsageError(f"the ensemble has {len(wanted)} members; given: {len(given)} prediction files")
+
+
+def _write(
+    folder: Path,
+    language: str,
+    entity_type: EntityType,
+    members: _Sources,
+    *,
+    fitted: Fitted,
+    provenance: dict[str, Any],
+) -> None:
+    """The ensemble's folder, anew; one that holds anything else is refused."""
+    if folder.exists():
+        if any(folder.iterdir()) and not any((folder / name).is_file() for name in (ENSEMBLE_CARD, RULE_CARD)):
+            raise UsageError(f"--out: {folder} is there and is no ensemble")
+        shutil.rmtree(folder)
+    if members.folders:
+        write_ensemble(folder, language, entity_type, members.folders, fitted.rule, fitted=provenance)
+        return
+    card = {
+        "language": language,
+        "entity_type": entity_type.value,
+        "members": members.digests,
+        "rule": fitted.rule.to_json(),
+        "fitted": provenance,
+    }
+    folder.mkdir(parents=True)
+    (folder / RULE_CARD).write_bytes((json.dumps(card, sort_keys=True, indent=1) + "\n").encode())
+
+
+def _row(entity_type: EntityType, folder: Path, fitted: Fitted) -> dict[str, Any]:
+    best = max(fitted.singles, key=lambda s: s.score.f1)
+    return {
+        "entity": entity_type.value,
+        "rule": fitted.name,
+        "expected_f1": round(fitted.whole.score.f1, 4),
+        "first_rule": fitted.scored[0].name,
+        "first_rule_f1": round(fitted.scored[0].score.f1, 4),
+        "best_member": best.name,
+        "best_member_f1": round(best.score.f1, 4),
+        "documents": len(fitted.whole.counts),
+        "out": str(folder),
+    }

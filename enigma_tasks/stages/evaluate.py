@@ -1,0 +1,181 @@
+"""`enigma evaluate`: a model or ensembles + gold that they never saw -> metrics and plots as `dvc` reads them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from bisect import bisect_left
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from enigma_tasks.annotators.ensemble import EnsembleAnnotator, Members
+from enigma_tasks.artifacts import ENSEMBLE_CARD, FOLDS, METRICS, METRICS_BY_SLICE, SPLIT_CARD
+from enigma_tasks.corpora import read_corpus
+from enigma_tasks.documents import EntityType
+from enigma_tasks.errors import UsageError
+from enigma_tasks.gold.augmented import refuse_augmented
+from enigma_tasks.ner.ensembles import read_ensemble
+from enigma_tasks.ner.models import data_digest, model_digest, read_any_card
+from enigma_tasks.ner.scoring import DECIMALS, Counts, bootstrap, count
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterable, Sequence
+
+    from enigma_tasks.config import Params, Settings
+    from enigma_tasks.documents import Document, Entity
+    from enigma_tasks.ner.ensembles import Ensemble
+    from enigma_tasks.ner.models import Card
+
+Judged = list[tuple["Document", dict[EntityType, Counts]]]
+"""Each document with the counts of the types that it was annotated for and that were predicted."""
+
+
+def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> dict[str, Any]:  # noqa: ARG001
+    """Predict `--gold`, write `metrics.json` and `slices.csv` into `--out`, return the same figures.
+
+    Raises:
+        UsageError: no ensemble, nothing to judge, two ensembles for one type, or gold that was trained on.
+        ModelError: a model or ensemble is missing or damaged.
+        DataError: gold breaks a rule of the formats, or holds augmented documents (`augmented_document`).
+    """
+    gold = Path(arguments.gold)
+    if gold.absolute().name == FOLDS[0] and (gold.absolute().parent / SPLIT_CARD).is_file():
+        raise UsageError(f"--gold: {gold} is what models are trained on; measure on {' or '.join(FOLDS[1:])}")
+    if arguments.model:
+        judged, members = _by_model(Path(arguments.model), gold, params)
+    else:
+        judged, members = _by_ensembles(_ensembles([Path(p) for p in arguments.ensemble]), gold, params)
+    metrics = measured(judged, params.seed)
+    slices = sliced(judged, params.evaluate.lengths)
+    out = Path(arguments.out)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / METRICS).write_text(json.dumps(metrics, indent=1) + "\n")
+    (out / METRICS_BY_SLICE).write_bytes(_csv(slices))
+    return {"out": arguments.out, "members": members, **metrics, "slices": slices}
+
+
+def measured(judged: Judged, seed: int) -> dict[str, Any]:
+    """Numbers only, nested: overall, then by entity type.
+
+    Strict and character precision, recall and F1 (with the bounds of a 95 % bootstrap interval over documents), and the
+    counts that they rest on.
+    """
+    types = [t for t in EntityType if any(t in counts for _, counts in judged)]
+    return {
+        **_scores([sum(counts.values(), Counts()) for _, counts in judged], seed),
+        "characters": sum(len(d.text) for d, _ in judged),
+        "by_entity": {t.value: _scores([counts[t] for _, counts in judged if t in counts], seed) for t in types},
+    }
+
+
+def sliced(judged: Judged, lengths: Sequence[int]) -> list[dict[str, Any]]:
+    """A row for each entity type and slice of document length that holds documents: its scores and counts."""
+    by_slice: dict[tuple[EntityType, int], list[Counts]] = {}
+    for document, counts in judged:
+        for entity_type, own in counts.items():
+            by_slice.setdefault((entity_type, bisect_left(lengths, len(document.text))), []).append(own)
+    rows = []
+    for (entity_type, place), all_counts in sorted(
+        by_slice.items(), key=lambda kv: (list(EntityType).index(kv[0][0]), kv[0][1])
+    ):
+        name = f"up to {lengths[place]}" if place < len(lengths) else f"over {lengths[-1]}" if lengths else "all"
+        total = sum(all_counts, Counts())
+        rows.append(
+            {
+                "slice": f"{entity_type.value}, {name}",
+                "entity": entity_type.value,
+                "characters": name,
+                "documents": len(all_counts),
+                "gold": total.gold,
+                "predicted": total.predicted,
+                "strict_f1": round(total.strict.f1, DECIMALS),
+                "character_f1": round(total.character.f1, DECIMALS),
+            }
+        )
+    return rows
+
+
+def _by_model(folder: Path, gold: Path, params: Params) -> tuple[Judged, list[str]]:
+    card, digest = read_any_card(folder), model_digest(folder)
+    documents = _gold(gold, card.languages, card.entity_types, [card])
+    found = Members({digest: folder}, params.annotate.batch_tokens).read(documents).entities[digest]
+    return _judged(documents, found, card.entity_types), [digest]
+
+
+def _by_ensembles(ensembles: Sequence[Ensemble], gold: Path, params: Params) -> tuple[Judged, list[str]]:
+    members = {m.digest: m.folder for e in ensembles for m in e.members}
+    types = [e.entity_type for e in ensembles]
+    cards = [read_any_card(folder) for folder in members.values()]
+    documents = _gold(gold, [ensembles[0].language], types, cards)
+    limits = params.annotate
+    annotator = EnsembleAnnotator(ensembles, limits.batch_tokens, resident_mib=limits.resident_mib)
+    found = [a.entities for a in annotator.annotate(documents)]
+    return _judged(documents, found, types), sorted(members)
+
+
+def _ensembles(folders: Iterable[Path]) -> list[Ensemble]:
+    """The ensembles in `folders`, each an ensemble or a folder of such; of one language, one for a type."""
+    found = []
+    for folder in folders:
+        cards = [folder / ENSEMBLE_CARD, *sorted(folder.glob(f"*/{ENSEMBLE_CARD}"))]
+        there = [card.parent for card in cards if card.is_file()]
+        if not there:
+            raise UsageError(f"--ensemble: {folder} holds no {ENSEMBLE_CARD}")
+        found += [read_ensemble(place) for place in there]
+    if len({e.language for e in found}) > 1:
+        raise UsageError("--ensemble: one language at a time")
+    if len({e.entity_type for e in found}) < len(found):
+        raise UsageError("--ensemble: two ensembles answer for one entity type")
+    return found
+
+
+def _gold(
+    path: Path, languages: Sequence[str], types: Sequence[EntityType], cards: Iterable[Card[Any]]
+) -> list[Document]:
+    only = languages[0] if len(languages) == 1 else None
+    documents = [d for d in read_corpus(path, only) if d.annotated.intersection(types)]
+    refuse_augmented(documents, "test")
+    if not documents:
+        raise UsageError(f"--gold: no document of {path} is annotated for what was predicted")
+    digest = data_digest(documents)
+    if any(card.digests.get("train") == digest for card in cards):
+        raise UsageError(f"--gold: {path} is what a member was trained on")
+    return documents
+
+
+def _judged(documents: Sequence[Document], found: Sequence[Sequence[Entity]], types: Iterable[EntityType]) -> Judged:
+    judged: Judged = []
+    for document, entities in zip(documents, found, strict=True):
+        counts = count(document.entities, entities)
+        judged.append((document, {t: counts.get(t.label, Counts()) for t in types if t in document.annotated}))
+    return judged
+
+
+def _scores(per_document: Sequence[Counts], seed: int) -> dict[str, Any]:
+    total = sum(per_document, Counts())
+    strict, character = total.strict, total.character
+    scores: dict[str, Any] = {"documents": len(per_document), "gold": total.gold, "predicted": total.predicted}
+    for name, score in (("strict", strict), ("character", character)):
+        interval = bootstrap(per_document, seed, metric="strict" if name == "strict" else "character")
+        scores[name] = {
+            key: round(value, DECIMALS)
+            for key, value in {
+                "f1": score.f1,
+                "f1_low": interval.low,
+                "f1_high": interval.high,
+                "precision": score.precision,
+                "recall": score.recall,
+            }.items()
+        }
+    scores["strict"] |= {"tp": strict.tp, "fp": strict.fp, "fn": strict.fn}
+    return scores
+
+
+def _csv(rows: Sequence[dict[str, Any]]) -> bytes:
+    table = io.StringIO()
+    writer = csv.DictWriter(table, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return table.getvalue().encode()

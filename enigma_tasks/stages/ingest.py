@@ -1,0 +1,239 @@
+"""`enigma ingest`: what is new under gold/ -> checked; the sound into a new version, the rest into quarantine."""
+
+from __future__ import annotations
+
+import json
+import logging
+import tempfile
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from enigma_tasks.adapters.gold_repository import GoldRepository
+from enigma_tasks.adapters.object_store import ObjectStore, split_uri
+from enigma_tasks.artifacts import INGESTED, QuarantinePlaces, ingest_batch, packed_gold
+from enigma_tasks.errors import DataError, ServiceError
+from enigma_tasks.gold.deliveries import Reading, read_delivery
+from enigma_tasks.gold.ingestion import (
+    Delivery,
+    Entry,
+    GoldObject,
+    Manifest,
+    Refusal,
+    arrange,
+    by_type,
+    content_digest,
+    merged,
+    news,
+    pack_manifest,
+    unpack_manifest,
+)
+from enigma_tasks.gold.packed import read_packed, write_packed
+from enigma_tasks.gold.rules import Fold
+from enigma_tasks.stages.validate import examine
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from enigma_tasks.config import Params, Settings
+
+log = logging.getLogger(__name__)
+
+
+def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> dict[str, Any]:
+    """Take in what is new, once. Killed anywhere and run again with the same batch, it ends in the same version.
+
+    Order: data to the DVC remote, the quarantine list, then the commit, which is the publication.
+
+    Returns:
+        batch, counts of objects and documents, rules, `revision` (of the data), and `announce` where documents changed.
+
+    Raises:
+        UsageError: no gold/, no repository, or a batch id that is no folder's name.
+        ServiceError: store, git or DVC; or others pushed versions faster for all of `ingest.attempts`.
+        BrokenCheckError: a check itself failed; nothing was taken in.
+    """
+    gold = settings.require("gold")
+    quarantine = QuarantinePlaces.of(settings, ingest_batch(arguments.batch))
+    store = ObjectStore()
+    deliveries, ignored = arrange(_listed(store, gold), params.language, params.ingest.max_bytes)
+    with GoldRepository.open(settings.gold_repository, settings.require("dvc"), debug=settings.debug) as repository:
+        earlier = repository.report_of(arguments.batch)
+        if earlier:
+            log.info("%s was ingested already", arguments.batch)
+            return _report(arguments.batch, *earlier)
+        first = _manifest(repository)
+        new = news(deliveries, first, again=arguments.again)
+        log.info("%d of %d deliveries are new", len(new), len(deliveries))
+        readings = _readings(store, gold, new, {} if arguments.again else first, params)
+        for attempt in range(params.ingest.attempts):
+            manifest = _manifest(repository) if attempt else first
+            # what another ingestion took in meanwhile is its own; if it changed since, the next one sees that
+            mine = [r for r in readings if manifest.get(r.delivery.record) == first.get(r.delivery.record)]
+            version = _version(repository, manifest, mine)
+            version.counts["ignored"] = ignored
+            if not version.changed:
+                store.delete_many([quarantine.notes, quarantine.rules] if attempt else [])
+                return _report(arguments.batch, repository.head, version.summary())
+            _quarantine(store, quarantine, version.refusals, gold)
+            names = [INGESTED, *version.files]
+            revision = repository.commit(names, version.subject(), arguments.batch, version.summary())
+            if repository.push():
+                return _report(arguments.batch, revision, version.summary())
+            log.info("another version was published meanwhile: once more on top of it")
+            repository.refresh()
+    raise ServiceError(f"gold repository: other versions were pushed faster, {params.ingest.attempts} times")
+
+
+@dataclass
+class Version:
+    """What the workspace's files have become."""
+
+    files: list[str]
+    """Packed files that changed."""
+    refusals: list[tuple[Delivery, Refusal]]
+    counts: Counter[str]
+    places: dict[str, dict[str, int]]
+    """`language/type` -> added, replaced."""
+
+    @property
+    def changed(self) -> bool:
+        """Something is to be committed: documents, or that some were refused."""
+        return bool(self.files or self.refusals)
+
+    def summary(self) -> dict[str, Any]:
+        """Counts only; what a commit keeps of its ingestion."""
+        rules = Counter(r.rule for _, r in self.refusals)
+        return {
+            "counts": dict(self.counts),
+            "rules": dict(sorted(rules.items())),
+            "places": self.places,
+            "new_version": bool(self.files),
+        }
+
+    def subject(self) -> str:
+        """A commit's first line."""
+        return ", ".join(f"{self.counts[word]} {word}" for word in ("added", "replaced", "quarantined"))
+
+
+def _report(batch: str, revision: str | None, summary: dict[str, Any]) -> dict[str, Any]:
+    report = {"batch": batch, "revision": revision, **summary}
+    if summary["new_version"]:
+        counted = {word: summary["counts"][word] for word in ("added", "replaced", "quarantined")}
+        report["announce"] = {"revision": revision, **counted, "places": summary["places"]}
+    return report
+
+
+def _listed(store: ObjectStore, gold: str) -> list[GoldObject]:
+    prefix = f"{split_uri(gold)[1]}/"
+    return [
+        GoldObject(o.key.removeprefix(prefix), o.etag, o.size, o.last_modified.isoformat())
+        for o in store.list(f"{gold}/")
+    ]
+
+
+def _manifest(repository: GoldRepository) -> Manifest:
+    repository.fetch([INGESTED])
+    path = repository.path(INGESTED)
+    return unpack_manifest(path.read_bytes()) if path.exists() else {}
+
+
+def _readings(
+    store: ObjectStore, gold: str, new: Sequence[Delivery], manifest: Manifest, params: Params
+) -> list[Reading]:
+    """Every new delivery, read and judged, in the order of writing; one  written over is left to the next."""
+    readings: list[Reading] = []
+    with tempfile.TemporaryDirectory(prefix="enigma-") as scratch:
+        objects = [(f"{gold}/{o.path}", o.etag) for d in new if not d.rule for o in d.objects]
+        fetched = store.get_many(objects)
+        for number, delivery in enumerate(new):
+            if delivery.rule:
+                refused = Reading(delivery)
+                refused.refuse(None, [DataError(delivery.record, delivery.rule)])
+                readings.append(refused)
+                continue
+            parts = [(o.path, next(fetched).data) for o in delivery.objects]
+            data = {path: content for path, content in parts if content is not None}
+            if len(data) < len(parts):
+                continue
+            digest = content_digest(delivery, data)
+            entry = manifest.get(delivery.record)
+            known = entry is not None and entry.digest == digest
+            reading = Reading(delivery) if known else read_delivery(delivery, data, Path(scratch) / str(number))
+            reading.digest = digest
+            readings.append(reading)
+    readings.sort(key=lambda r: (r.delivery.modified, r.delivery.record))
+    _judge(readings, params)
+    return readings
+
+
+def _judge(readings: Sequence[Reading], params: Params) -> None:
+    """Refuse the documents that break a rule which the drop as a whole breaks more often than params.yaml bears."""
+    owners = [(reading, document) for reading in readings for document in reading.documents]
+    if not owners:
+        return
+    examination = examine({None: Fold([document for _, document in owners], ())}, params)
+    tables = {t.name: t for t in examination.tables}
+    wrong: dict[int, list[DataError]] = {}
+    for verdict in examination.verdicts:
+        if verdict.passed or verdict.severity != "error":
+            continue
+        for row in tables[verdict.table].breaches(verdict.rule):
+            assert row.place
+            wrong.setdefault(row.place[0], []).append(DataError(row.document, verdict.rule, row.offset))
+    for index, defects in wrong.items():
+        reading, document = owners[index]
+        reading.documents.remove(document)
+        reading.refuse(document.id, defects)
+
+
+def _version(repository: GoldRepository, manifest: Manifest, readings: Sequence[Reading]) -> Version:
+    """Bring the workspace's files up to date; nothing is committed."""
+    arriving = by_type(document for reading in readings for document in reading.documents)
+    names = {place: packed_gold(place[0], place[1].value) for place in arriving}
+    repository.fetch(list(names.values()))
+    files: list[str] = []
+    places: dict[str, dict[str, int]] = {}
+    fates: dict[tuple[str, str], set[str]] = {}
+    for place, documents in sorted(arriving.items()):
+        path = repository.path(names[place])
+        after, own = merged(read_packed(path) if path.exists() else [], documents)
+        for document_id, fate in own.items():
+            fates.setdefault((place[0], document_id), set()).add(fate)
+        changed = Counter(fate for fate in own.values() if fate != "unchanged")
+        if changed:
+            write_packed(after, path)
+            files.append(names[place])
+            places[f"{place[0]}/{place[1].value}"] = {word: changed[word] for word in ("added", "replaced")}
+    refusals = [(r.delivery, refusal) for r in readings for refusal in r.refusals]
+    if files or refusals:
+        repository.path(INGESTED).write_bytes(pack_manifest(manifest | _entries(manifest, readings)))
+    counts = Counter(deliveries=len(readings), added=0, replaced=0, unchanged=0, quarantined=len(refusals))
+    for found in fates.values():
+        counts[next(word for word in ("replaced", "added", "unchanged") if word in found)] += 1
+    return Version(files, refusals, counts, places)
+
+
+def _entries(manifest: Manifest, readings: Sequence[Reading]) -> Manifest:
+    entries = {}
+    for r in readings:
+        before = manifest.get(r.delivery.record)
+        same = before is not None and before.digest == r.digest and not (r.documents or r.refusals)
+        refused = before.refused if before and same else len(r.refusals)
+        entries[r.delivery.record] = Entry(r.delivery.state, r.digest, refused)
+    return entries
+
+
+def _quarantine(
+    store: ObjectStore, places: QuarantinePlaces, refusals: Sequence[tuple[Delivery, Refusal]], gold: str
+) -> None:
+    """Who was refused and why, a JSON line each, and how many by rule; never a text."""
+    lines = [
+        json.dumps(refusal.to_json() | {"objects": [f"{gold}/{o.path}" for o in delivery.objects]}, sort_keys=True)
+        for delivery, refusal in refusals
+    ]
+    rules = Counter(refusal.rule for _, refusal in refusals)
+    store.put(places.notes, "".join(f"{line}\n" for line in lines).encode(), "application/x-ndjson")
+    store.put(places.rules, json.dumps(dict(sorted(rules.items()))).encode(), "application/json")

@@ -1,0 +1,201 @@
+"""Members' base models: hub or carried-in folder -> model store and models.lock; store and lock -> what differs."""
+
+from __future__ import annotations
+
+import logging
+import re
+import shutil
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from enigma_tasks import artifacts
+from enigma_tasks.adapters.model_store import (
+    LockedModel,
+    defects,
+    folder_digests,
+    open_store,
+    read_lock,
+    refuse,
+    write_lock,
+)
+from enigma_tasks.errors import ModelError, UsageError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from enigma_tasks.adapters.model_store import Store
+    from enigma_tasks.config import Params, Settings
+
+log = logging.getLogger(__name__)
+
+HUB_ID = re.compile(r"(?!.*(--|\.\.))[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+
+
+def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> dict[str, Any]:
+    """`enigma models pull|list|verify`: a row for each base model.
+
+    Raises:
+        UsageError: no store, a name that is neither member nor hub id, or options that do not go together.
+        ModelError: what is stored is not what the lock says; or (one model asked for) it cannot be had.
+        ServiceError: the hub or the store's S3 cannot be reached.
+    """
+    only_pull = {"--from": arguments.source, "--revision": arguments.revision} | {
+        f"--{name}": getattr(arguments, name) for name in ("update", "convert")
+    }
+    given = [name for name, value in only_pull.items() if value]
+    if given and arguments.action != "pull":
+        raise UsageError(f"{given[0]} goes with pull")
+    asked = wanted(arguments.names, params)
+    lock = Path(arguments.params).with_name(artifacts.MODELS_LOCK)
+    store = open_store(settings)
+    if arguments.action == "list":
+        return {"models": _listed(asked, read_lock(lock), store)}
+    if arguments.action == "verify":
+        return {"models": _verified(asked if arguments.names else None, read_lock(lock), store)}
+    if arguments.revision and len(asked) != 1:
+        raise UsageError("--revision goes with one model")
+    return _pulled(list(asked), arguments, lock, store)
+
+
+def wanted(names: Sequence[str], params: Params) -> dict[str, list[str]]:
+    """Hub id -> the members on it; of every member when nothing is named. Local folders and `scratch` have none.
+
+    Raises:
+        UsageError: a name that is neither a member with a hub id nor a hub id.
+    """
+    bases: dict[str, list[str]] = {}
+    for name, member in sorted(params.members.items()):
+        for base in (getattr(member, "base", None), getattr(member, "backbone", None)):  # a language model has neither
+            if base and base != "scratch" and HUB_ID.fullmatch(base) and not Path(base).is_dir():
+                bases.setdefault(base, []).append(name)
+    if not names:
+        return bases
+    chosen: dict[str, list[str]] = {}
+    for name in names:
+        base = getattr(params.members[name], "base", "scratch") if name in params.members else name
+        if base not in bases and (name in params.members or not HUB_ID.fullmatch(name) or "/" not in name):
+            raise UsageError(f"{name!r} is neither a member with a base model on a hub nor a hub id (org/name)")
+        chosen[base] = bases.get(base, [])
+    return chosen
+
+
+def _listed(asked: dict[str, list[str]], lock: dict[str, LockedModel], store: Store) -> list[dict[str, Any]]:
+    stored = set(store.bases())
+    return [
+        {
+            "model": base,
+            "members": " ".join(asked.get(base, [])),
+            "stored": "yes" if base in stored else "no",
+            "revision": (lock[base].revision or "not known")[:12] if base in lock else "not locked",
+        }
+        for base in sorted(set(asked) | stored | set(lock))
+    ]
+
+
+def _verified(named: dict[str, list[str]] | None, lock: dict[str, LockedModel], store: Store) -> list[dict[str, Any]]:
+    """Without names, what is stored is checked: a site need not keep every model of the lock."""
+    bases = sorted(named) if named is not None else store.bases()
+    rows, said = [], []
+    for base in bases:
+        found = store.digests(base)
+        if not found:
+            said.append(f"model {base} is not in the model store")
+        elif base not in lock:
+            said.append(f"model {base} is not in {artifacts.MODELS_LOCK}")
+        else:
+            said += defects(base, lock[base], found)
+        rows.append({"model": base, "files": len(found), "revision": base in lock and lock[base].revision})
+    refuse(said)
+    return rows
+
+
+def _pulled(bases: list[str], arguments: argparse.Namespace, lock_file: Path, store: Store) -> dict[str, Any]:
+    rows: list[dict[str, Any]] = []
+    failed = False
+    for base in bases:
+        try:
+            outcome = _pull(base, arguments, lock_file, store)
+        except ModelError as error:
+            if len(bases) == 1:
+                raise
+            log.warning("%s", error)  # the others are pulled all the same
+            outcome, failed = f"failed: {error}", True
+        locked = read_lock(lock_file).get(base)
+        rows.append({"model": base, "outcome": outcome, "revision": locked.revision if locked else None})
+    return {"models": rows, "exit_code": int(failed)}
+
+
+def _pull(base: str, arguments: argparse.Namespace, lock_file: Path, store: Store) -> str:
+    locked = read_lock(lock_file).get(base)
+    changes = arguments.update or arguments.revision
+    if locked is not None and not changes and not defects(base, locked, store.digests(base)):
+        return "was there"
+    with store.scratch() as scratch:
+        folder = Path(scratch) / "model"
+        folder.mkdir()
+        revision = arguments.revision or (locked.revision if locked and not arguments.update else None)
+        if arguments.source:
+            _carry(_carried(Path(arguments.source), base), folder)
+        else:
+            revision = _fetch(base, revision, folder, convert=arguments.convert)
+        _settle(base, folder, convert=arguments.convert)
+        found = LockedModel(revision=revision, files=folder_digests(folder))
+        if locked is not None and not changes:
+            refuse([f"{d}; --update accepts it" for d in defects(base, locked, found.files)])
+        store.put(base, folder)
+    write_lock(lock_file, {**read_lock(lock_file), base: found})
+    return "pulled"
+
+
+def _fetch(base: str, revision: str | None, folder: Path, *, convert: bool) -> str:
+    """From the hub; the pickle only when it is needed and allowed."""
+    from enigma_tasks.adapters.model_hub import download
+
+    commit = download(base, revision, artifacts.BASE_MODEL_FILES, folder)
+    if convert and not any(folder.glob("*.safetensors")):
+        download(base, commit, [artifacts.WEIGHTS_PICKLE], folder)
+    return commit
+
+
+def _carried(source: Path, base: str) -> Path:
+    """The model's folder in what somebody carried in: a store's layout, or the model itself."""
+    for place in (source / artifacts.base_model_folder(base), source / base, source):
+        if any((place / name).is_file() for name in (artifacts.ENCODER_CONFIG, artifacts.GLINER_CONFIG)):
+            return place
+    raise ModelError(f"model {base}: no {artifacts.ENCODER_CONFIG} in the folder given")
+
+
+def _carry(source: Path, folder: Path) -> None:
+    for path in sorted(source.iterdir()):
+        names = (*artifacts.BASE_MODEL_FILES, artifacts.WEIGHTS_PICKLE)
+        if path.is_file() and any(fnmatchcase(path.name, pattern) for pattern in names):
+            shutil.copyfile(path, folder / path.name)
+
+
+def _settle(base: str, folder: Path, *, convert: bool) -> None:
+    """Safetensors, a config and a tokenizer, and nothing else. Raises ModelError: one of them is missing."""
+    from enigma_tasks.ner.base_models import check_safetensors, convert_pickle
+
+    pickle = folder / artifacts.WEIGHTS_PICKLE
+    weights = sorted(folder.glob("*.safetensors"))
+    try:
+        if not weights and pickle.is_file() and convert:
+            convert_pickle(pickle, folder / artifacts.MODEL_WEIGHTS)
+            weights = [folder / artifacts.MODEL_WEIGHTS]
+        for path in weights:
+            check_safetensors(path)
+    except ModelError as error:
+        raise ModelError(f"model {base}: {error}") from None
+    pickle.unlink(missing_ok=True)
+    if not weights:
+        raise ModelError(
+            f"model {base} has no safetensors; where it has a {artifacts.WEIGHTS_PICKLE}, --convert reads the pickle's "
+            "tensors, running nothing in it, and stores them as safetensors"
+        )
+    if not (folder / artifacts.GLINER_CONFIG).is_file():
+        if not (folder / artifacts.ENCODER_CONFIG).is_file():
+            raise ModelError(f"model {base} has no {artifacts.ENCODER_CONFIG}")
+        if not any((folder / name).is_file() for name in artifacts.TOKENIZER_SOURCES):
+            raise ModelError(f"model {base} has no tokenizer: none of {', '.join(artifacts.TOKENIZER_SOURCES)}")

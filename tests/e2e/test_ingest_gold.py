@@ -1,0 +1,136 @@
+"""Gold drops through the real scheduler: quarantine, one version and one event a drop, nothing twice, nothing lost."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from enigma_tasks.adapters.gold_repository import GoldRepository
+from enigma_tasks.corpora import read_corpus
+from infra.local.processes import wait_until
+from infra.local.stack import Stack
+from infra.local.user import User
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(900)]
+
+DAG = "ingest_gold"
+ASSET = "enigma-gold"
+SECONDS = 240
+INGESTED = "ingested.jsonl.gz"
+CANARY = "calabaza9120gris"
+
+
+@pytest.fixture(scope="module")
+def user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[User]:
+    """A user of a running stack; no model is needed."""
+    stack = Stack(tmp_path_factory.mktemp("stack"), wishes={"s3": 0, "mlflow": 0, "airflow": 0})
+    stack.start()
+    try:
+        wait_until(lambda: stack.api.has_dag(DAG), stack.children["airflow"], f"the DAG {DAG}", 120)
+        yield User(stack)
+    finally:
+        stack.stop()
+
+
+def note(name: str) -> str:
+    return f"Motivo {name}: paciente con neumonía bilateral y fiebre de tres días, sin antecedentes. {CANARY}."
+
+
+def pairs(folder: str, names: list[str]) -> dict[str, bytes]:
+    files = {}
+    for name in names:
+        start = note(name).index("neumonía")
+        files[f"{folder}/txt/{name}.txt"] = note(name).encode()
+        files[f"{folder}/ann/{name}.ann"] = f"T1\tDISEASE {start} {start + 18}\tneumonía bilateral\n".encode()
+    return files
+
+
+def bad(folder: str) -> dict[str, bytes]:
+    files = pairs(folder, ["outside", "differs", "latin"])
+    files[f"{folder}/ann/outside.ann"] = b"T1\tDISEASE 5000 5008\tneumon\xc3\xada\n"
+    files[f"{folder}/ann/differs.ann"] = b"T1\tDISEASE 0 8\tneumon\xc3\xada\n"
+    files[f"{folder}/txt/latin.txt"] = note("latin").encode("latin-1")
+    return files
+
+
+def ingest(user: User) -> tuple[str, dict[str, Any]]:
+    """Trigger a run; returns the task's state and its report's harmless part."""
+    run_id = user.api.trigger(DAG)
+    assert user.api.wait(DAG, run_id, SECONDS) == "success"
+    (task,) = user.api.tasks(DAG, run_id)
+    return task["state"], user.api.xcom(DAG, run_id, "ingest")
+
+
+def documents(user: User, folder: Path, monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """The ids in the newest version, out of a clone and the DVC remote."""
+    places = user.stack.variables
+    for name, value in places.items():
+        monkeypatch.setenv(name, value)
+    with GoldRepository.open(places["ENIGMA_GOLD_REPOSITORY"], "s3://enigma/dvc") as version:
+        names = version.names() - {INGESTED}
+        version.fetch(sorted(names))
+        for name in names:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            version.path(name).rename(folder / name)
+    return {d.id for d in read_corpus(folder)}
+
+
+def test_gold_is_taken_in_once_with_its_bad_documents_named(user: User, tmp_path: Path, monkeypatch) -> None:
+    good = [f"caso-{n:02}" for n in range(50)]
+    user.drop_gold(pairs("es/disease/june", good) | bad("es/disease/june"))
+
+    state, first = ingest(user)
+    assert state == "success"
+    assert (first["counts"]["added"], first["counts"]["quarantined"]) == (50, 3)
+    assert documents(user, tmp_path / "first", monkeypatch) == set(good)
+    assert user.gold_versions() == [first["revision"]]
+    (event,) = user.api.asset_events(ASSET)
+    assert event["extra"]["revision"] == first["revision"]
+    assert (event["extra"]["added"], event["extra"]["quarantined"]) == (50, 3)
+    (listed,) = [key for key in user.objects("quarantine/") if key.endswith("quarantine.jsonl")]
+    rows = [json.loads(line) for line in user.read(listed).splitlines()]
+    assert {(row["document"], row["rule"]) for row in rows} == {
+        ("outside", "span_outside_text"),
+        ("differs", "surface_differs"),
+        ("latin", "not_utf8"),
+    }
+
+    before = user.objects()
+    user.drop_gold(pairs("es/disease/june", good) | bad("es/disease/june"))
+    state, second = ingest(user)
+    assert state == "skipped"
+    assert second["counts"]["deliveries"] == 0
+    assert second["revision"] == first["revision"]
+    assert user.gold_versions() == [first["revision"]]
+    assert len(user.api.asset_events(ASSET)) == 1
+    assert user.objects() == before
+
+    # two at once: the scheduler's run, and a person's command beside it
+    july, august = [f"julio-{n}" for n in range(6)], [f"agosto-{n}" for n in range(4)]
+    user.drop_gold(pairs("es/disease/july", july))
+    run_id = user.api.trigger(DAG)
+    user.drop_gold(pairs("es/procedure/august", []) | pairs("es/disease/august", august))
+    report = user.enigma("ingest", "--batch", "by-hand")
+    assert user.api.wait(DAG, run_id, SECONDS) == "success"
+    assert documents(user, tmp_path / "both", monkeypatch) == {*good, *july, *august}
+    by_dag = user.api.xcom(DAG, run_id, "ingest")
+    assert by_dag["counts"]["added"] + report["counts"]["added"] == 10
+    versions = user.gold_versions()
+    assert {first["revision"], report["revision"], by_dag["revision"]} == set(versions)
+    assert len(user.api.asset_events(ASSET)) == 1 + ("announce" in by_dag)
+
+    logs = [p.read_text(errors="replace") for p in (user.stack.folder / "airflow/logs").rglob("*.log")]
+    assert logs
+    assert not [log for log in logs if CANARY in log]
+    history = subprocess.run(
+        ["git", "-C", user.stack.variables["ENIGMA_GOLD_REPOSITORY"], "log", "-p", "main"],
+        capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    assert CANARY not in history

@@ -1,0 +1,45 @@
+"""Strict F1 over word tags by seqeval beside our own count."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from enigma_tasks.documents import Document, EntityType
+from enigma_tasks.ner import tag_check
+from enigma_tasks.ner.fitting import dev_scores
+from enigma_tasks.ner.tag_check import seqeval_f1
+from tests.unit.ner_builders import notes, trained
+
+
+def test_both_counts_agree_and_an_able_model_scores_well(caplog: pytest.LogCaptureFixture) -> None:
+    dev = notes(9, 100)
+    model = trained(able=True)
+    scores = dev_scores(model, dev).values()
+    found = seqeval_f1(model, dev, 2048)
+    assert found > 0.8
+    assert found == pytest.approx(sum(s.strict_f1 * s.gold for s in scores) / sum(s.gold for s in scores), abs=0.1)
+    assert not caplog.records
+
+
+def test_a_type_that_dev_is_not_annotated_for_counts_for_nothing() -> None:
+    dev = notes(9, 100)
+    model = trained(able=True)
+    bare = [replace(d, entities=d.of_type(EntityType.SYMPTOM), annotated=frozenset({EntityType.SYMPTOM})) for d in dev]
+    assert seqeval_f1(model, bare, 2048) > 0.8
+    silenced = [replace(d, entities=()) for d in dev]
+    assert seqeval_f1(model, silenced, 2048) == 0
+
+
+@pytest.mark.parametrize("text", ["", "   \n", "123"])
+def test_nothing_found_and_nothing_to_find_is_zero(text: str) -> None:
+    assert seqeval_f1(trained(able=True), [Document("n", text, (), "es")], 2048) == 0
+
+
+def test_counts_that_differ_are_an_error_in_the_log(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(tag_check, "_seqeval", lambda *_: 0.123)
+    assert seqeval_f1(trained(able=True), notes(3, 100), 2048) == 0.123
+    assert "by seqeval" in caplog.text
