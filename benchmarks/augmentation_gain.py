@@ -32,7 +32,6 @@ from enigma_tasks.gold.splitting import assign, case_of
 from enigma_tasks.ner import scoring
 from enigma_tasks.ner.engine import Engine
 from enigma_tasks.ner.training import Task, train
-from enigma_tasks.params.members import MemberParams
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
     from enigma_tasks.config import Params
     from enigma_tasks.gold.augmented import Augmented
 
+MEMBER = "e5-small"
 METHODS = ("oversample", "morphology", "paraphrase")
 
 
@@ -104,29 +104,18 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS[:2]))
     parser.add_argument("--notes", type=int, default=120)
     parser.add_argument("--steps", type=int, default=150)
-    parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--window", type=int, default=128, help="sub-words")
-    parser.add_argument("--rate", type=float, default=3e-4)
     arguments = parser.parse_args()
     params = load_params()
     entity = EntityType(arguments.entity) if arguments.entity else None
     documents = read_corpus(arguments.corpus, arguments.language, entity, CorpusReport())
     types = tuple(t for t in EntityType if any(t in d.annotated for d in documents))
     training, dev = folds(documents, arguments.notes, params)
-    recipe = MemberParams(
-        base=arguments.base,
-        window_tokens=arguments.window,
-        overlap_tokens=arguments.window // 4,
-        learning_rate=arguments.rate,
-        warmup_ratio=0.1,
-        batch_size=arguments.batch,
-        epochs=1000,
-        max_steps=arguments.steps,
-    )
+    changes = {"base": arguments.base, "epochs": 1000, "max_steps": arguments.steps}
+    recipe = params.member(MEMBER).model_copy(update=changes)
     task = Task(arguments.language, types, "augmentation-gain", recipe, params.seed)
     names = ", ".join(t.value for t in types)
     print(f"{arguments.corpus.name} ({arguments.language}; {names}): {len(training)} train, {len(dev)} dev documents")
-    print(f"{arguments.steps} steps of {arguments.batch} windows of {arguments.window}; strict F1 in points")
+    print(f"{MEMBER}, {arguments.steps} steps; strict F1 in points")
     print(f"{'method':<12}{'new':>7}{'F1':>8}{'gain':>8}{'from':>8}{'to':>8}{'seconds':>9}")
     begun = time.perf_counter()
     before = scored(task, training, dev)

@@ -55,7 +55,12 @@ def mlflow_server(
     )
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     command += ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db", *artifacts]
-    quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "1", "MLFLOW_MODEL_CATALOG_URI": ""}
+    quiet = {
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "DO_NOT_TRACK": "1",
+        "MLFLOW_MODEL_CATALOG_URI": "",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # seven more processes that nothing here asks for
+    }
     with _running(command, f"{url}/health", folder / "server.log", {**quiet, **(environment or {})}):
         yield url
 
