@@ -55,8 +55,9 @@ def warm_start(model: Model, windows: Sequence[Example], words: int, seed: int, 
         torch.autograd.backward(loss)
         optimiser.step()
         schedule.step()
-    log.info("warm start: heads fitted on %d words of the frozen encoder, loss %.4f", len(features), float(loss))
-    return float(loss)
+    last = float(loss.detach())
+    log.info("warm start: heads fitted on %d words of the frozen encoder, loss %.4f", len(features), last)
+    return last
 
 
 def _frozen_features(
