@@ -27,13 +27,13 @@ import numpy as np
 
 from benchmarks.engine_against_peers import sample
 from benchmarks.postprocess_on_dev import OFF
+from enigma_tasks.config import load_params
 from enigma_tasks.documents import EntityType
 from enigma_tasks.ner import scoring
 from enigma_tasks.ner.alignment import BEGIN, INSIDE, Alignment, IntArray, Span, Tagging, align, tag_words
 from enigma_tasks.ner.engine import Engine
 from enigma_tasks.ner.tokenizer import TextTokenizer, TokenisedText
 from enigma_tasks.ner.training import Task, train
-from enigma_tasks.params.members import MemberParams
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -113,7 +113,6 @@ def main() -> None:
     parser.add_argument("--training-notes", type=int, default=120)
     parser.add_argument("--test-notes", type=int, default=60)
     parser.add_argument("--epochs", type=float, default=3)
-    parser.add_argument("--learning-rate", type=float, default=3e-4)
     parser.add_argument("--seed", type=int, default=7)
     arguments = parser.parse_args()
     documents = sample(arguments.corpus, arguments.training_notes + arguments.test_notes + 10, arguments.seed)
@@ -125,8 +124,7 @@ def main() -> None:
     random.Random(arguments.seed).shuffle(training)
     with tempfile.TemporaryDirectory() as scratch:
         base = published_form(arguments.base, Path(scratch) / "published-form")
-        values: dict[str, Any] = {"base": str(base), "window_tokens": 128, "overlap_tokens": 32, "precision": "bf16"}
-        values |= {"learning_rate": arguments.learning_rate, "batch_size": 16, "epochs": arguments.epochs}
+        member = load_params().member("e5-small").model_copy(update={"base": str(base), "epochs": arguments.epochs})
         arms = {
             "without": (SubWordTokenizer, tag_by_offset, OFF),
             "with": (FixedTokenizer, tag_by_offset, OFF.model_copy(update=SHORT)),
@@ -134,7 +132,7 @@ def main() -> None:
         }
         print(f"{'':<10}{'type':<11}{'precision':>10}{'recall':>10}{'F1':>10}{'spans':>8}{'gold':>8}{'1-2 long':>10}")
         for name, (tokenizer, tagger, rules) in arms.items():
-            recipe = MemberParams.model_validate({**values, "postprocess": rules})
+            recipe = member.model_copy(update={"postprocess": rules})
             task = Task("es", tuple(EntityType), f"artifact-{name}", recipe, arguments.seed)
             with (
                 patch("enigma_tasks.ner.training.TextTokenizer", tokenizer),
