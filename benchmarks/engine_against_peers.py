@@ -4,10 +4,11 @@
 
 All read the same notes in chunks of 128 sub-words, a new chunk every 96: what EDS-NLP does by default. `sentences` is
 the engine with the chunker that packs whole sentences, which needs no overlap. The pipeline is given `stride`, without
-which it reads the first chunk of each note only. Heads are each library's own: they cost next to nothing beside the
-encoder. EDS-NLP runs in a virtual environment made here, with the same torch and transformers. The floor is the
-encoder's linear layers alone, bfloat16, on as many sub-words as the engine's overlapping chunks hold. With `--model
-FOLDER` (a trained model), also strict F1 in float32 and bfloat16 on the same notes.
+which it reads the first chunk of each note only. Heads are each library's own. EDS-NLP runs in a virtual environment
+made here, with the same torch and transformers. The floor is the encoder's linear layers alone, bfloat16, on as many
+sub-words as the engine's overlapping chunks hold. With `--model FOLDER`, a trained model with softmax heads, the
+pipeline has its heads too (an untaught head finds something at every other word, which costs time that no model in use
+takes), and strict F1 in float32 and bfloat16 is printed.
 
 Runs alternate; figures are medians. Wants a machine with nothing else on it.
 """
@@ -63,6 +64,13 @@ def quick_model(base: Path, documents: Sequence[Document], **changes: Any) -> Mo
     return train(task, documents[:1], documents[1:2])[0]
 
 
+def chunked(model: Model, chunker: str) -> Model:
+    """The same model, with another way of cutting texts."""
+    shape = {"chunker": chunker, "window_tokens": WINDOW, "overlap_tokens": OVERLAP}
+    recipe = model.card.recipe.model_copy(update=shape)
+    return replace(model, card=model.card.model_copy(update={"recipe": recipe}))
+
+
 def pipeline_folder(model: Model, folder: Path) -> Path:
     """The same encoder, float32, as a checkpoint of `transformers`, with a head of seven tags."""
     from transformers import AutoModelForTokenClassification
@@ -72,10 +80,20 @@ def pipeline_folder(model: Model, folder: Path) -> Path:
     config.label2id = {label: i for i, label in config.id2label.items()}
     network = AutoModelForTokenClassification.from_config(config, dtype=torch.float32)
     network.base_model.load_state_dict(model.network.encoder.state_dict(), strict=True)
+    network.classifier.load_state_dict(seven_tags(model))
     network.save_pretrained(folder)
     model.tokenizer.pretrained.model_max_length = WINDOW
     model.tokenizer.pretrained.save_pretrained(folder)
     return folder
+
+
+def seven_tags(model: Model) -> dict[str, torch.Tensor]:
+    """The softmax heads as one linear layer: O scores 0, B and I of a type what its head gives them above O."""
+    of_types = [head[-1] for head in model.network.heads.of_types]  # type: ignore[index]
+    weight = torch.cat([h.weight[1:] - h.weight[0] for h in of_types]) / model.network.standardise.spread
+    bias = torch.cat([h.bias[1:] - h.bias[0] for h in of_types]) - weight @ model.network.standardise.mean
+    nothing = torch.zeros(1)
+    return {"weight": torch.cat([nothing.expand(1, weight.shape[1]), weight]), "bias": torch.cat([nothing, bias])}
 
 
 def transformers_pipeline(folder: Path, texts: list[str]) -> Callable[[int | None], None]:
@@ -191,11 +209,8 @@ def main() -> None:
 def compare(arguments: argparse.Namespace, documents: list[Document], scratch: Path) -> None:
     """The table of seconds."""
     texts = [d.text for d in documents]
-    model = quick_model(arguments.base, documents)
-    packed = replace(
-        model,
-        card=model.card.model_copy(update={"recipe": model.card.recipe.model_copy(update={"chunker": "sentence"})}),
-    )
+    given = load_model(arguments.model) if arguments.model else quick_model(arguments.base, documents)
+    model, packed = (chunked(given, chunker) for chunker in ("window", "sentence"))
     engine, sentences = (Engine([m], arguments.batch_tokens) for m in (model, packed))
     engine.predict(documents[:4])
     folder = pipeline_folder(model, scratch / "checkpoint")

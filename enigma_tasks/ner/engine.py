@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from enigma_tasks.ner.alignment import TAGS
+from enigma_tasks.ner.attention import use_cached_attention
 from enigma_tasks.ner.batching import collate, windows_of
 from enigma_tasks.ner.decoding import decode, probabilities
 from enigma_tasks.ner.postprocess import postprocess
@@ -182,6 +183,8 @@ def _placed(network: TokenClassifier, device: torch.device, half: bool) -> Token
     placed = copy.copy(network)
     placed._modules = dict(network._modules)  # noqa: SLF001 - the copy shares everything but the encoder
     placed.encoder = copy.deepcopy(network.encoder).to(device, torch.bfloat16)
+    if device.type == "cpu":
+        use_cached_attention(placed.encoder)
     return placed.to(device)
 
 
