@@ -101,7 +101,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--unlabelled", type=Path, required=True, help="FILE.jsonl of notes for the student")
     parser.add_argument("--unlabelled-notes", type=int, default=400)
     parser.add_argument("--epochs", type=float, default=1)
-    parser.add_argument("--student-epochs", type=float, default=2)
+    parser.add_argument("--student-epochs", type=float, default=1.5)
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--seed", type=int, default=20260611)
     parser.add_argument("--keep", type=Path, help="leave the split and the models here, and take up what is there")

@@ -82,6 +82,14 @@ class GoldRepository:
                 repository._begin(storage)
             yield repository
 
+    @classmethod
+    def newest(cls, url: str, *, debug: bool = False) -> str | None:
+        """The newest version at a path or URL, a commit, without fetching it; None before the first."""
+        with tempfile.TemporaryDirectory(prefix="enigma-gold-") as scratch:
+            folder = Path(scratch)
+            repository = cls(url, folder, _environment(folder), debug=debug)
+            return repository._newest(url)
+
     @property
     def head(self) -> str | None:
         """The version of the workspace, a commit; None before the first."""
@@ -94,9 +102,7 @@ class GoldRepository:
 
     def refresh(self) -> None:
         """Go to the newest version; what was committed here and not pushed is given up."""
-        ask = ["git", "ls-remote", "--exit-code", "origin", f"refs/heads/{BRANCH}"]
-        heads = self._run(ask, accepted=(0, _NO_SUCH_BRANCH))
-        if heads.returncode == _NO_SUCH_BRANCH:
+        if self._newest("origin") is None:
             return
         self._git("fetch", "-q", "origin", BRANCH)
         self._git("reset", "-q", "--hard", "FETCH_HEAD")
@@ -149,6 +155,11 @@ class GoldRepository:
             if rest and rest[0].strip() == batch:
                 return revision, json.loads(rest[1])
         return None
+
+    def _newest(self, where: str) -> str | None:
+        ask = ["git", "ls-remote", "--exit-code", where, f"refs/heads/{BRANCH}"]
+        done = self._run(ask, accepted=(0, _NO_SUCH_BRANCH))
+        return None if done.returncode == _NO_SUCH_BRANCH else done.stdout.split()[0]
 
     def _begin(self, storage: str) -> None:
         self._dvc("init")

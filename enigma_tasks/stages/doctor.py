@@ -49,6 +49,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
         ("tables", _tables),
         ("mlflow", _registry),
         ("model store", _model_store),
+        ("gold repository", _gold_repository),
     ]
     checks: list[Check] = []
     for name, group in groups:
@@ -154,6 +155,16 @@ def _model_store(_: Params, settings: Settings) -> Iterator[Check]:
         yield Check("model store", "ok", place)
     else:
         yield Check("model store", "fail", f"no folder {place}", BROKEN)
+
+
+def _gold_repository(_: Params, settings: Settings) -> Iterator[Check]:
+    if not settings.gold_repository:
+        yield Check("gold repository", "warn", "not configured: set ENIGMA_GOLD_REPOSITORY to ingest gold")
+        return
+    from enigma_tasks.adapters.gold_repository import GoldRepository
+
+    version = GoldRepository.newest(settings.gold_repository)
+    yield Check("gold repository", "ok", f"version {version[:12]}" if version else "reachable, no version yet")
 
 
 def _host(uri: str) -> str:

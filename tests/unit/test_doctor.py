@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import socket
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +62,10 @@ def report(**environment: str) -> dict[str, Any]:
 
 def status(found: dict[str, Any]) -> dict[str, str]:
     return {check["name"]: check["status"] for check in found["checks"]}
+
+
+def detail(found: dict[str, Any]) -> dict[str, str]:
+    return {check["name"]: check["detail"] for check in found["checks"]}
 
 
 def test_with_nothing_configured_it_says_so_and_passes() -> None:
@@ -127,6 +132,27 @@ def test_a_model_store_that_is_not_there_fails(tmp_path: Path) -> None:
     found = report(ENIGMA_MODEL_STORE=str(tmp_path / "nowhere"))
     assert found["failed"] == ["model store"]
     assert found["exit_code"] == 1
+
+
+def test_the_gold_repository_is_asked_for_its_newest_version(tmp_path: Path) -> None:
+    bare = tmp_path / "gold.git"
+    git = ("git", "-c", "user.name=a", "-c", "user.email=a@b")
+    subprocess.run([*git, "init", "-q", "--bare", "-b", "main", str(bare)], check=True)
+    empty = report(ENIGMA_GOLD_REPOSITORY=str(bare))
+    assert detail(empty)["gold repository"] == "reachable, no version yet"
+    work = tmp_path / "work"
+    subprocess.run([*git, "clone", "-q", str(bare), str(work)], check=True, capture_output=True)
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "first"], cwd=work, check=True)
+    subprocess.run([*git, "push", "-q", "origin", "HEAD:main"], cwd=work, check=True)
+    commit = subprocess.run([*git, "rev-parse", "HEAD"], cwd=work, check=True, capture_output=True, text=True).stdout
+    assert detail(report(ENIGMA_GOLD_REPOSITORY=str(bare)))["gold repository"] == f"version {commit[:12]}"
+
+
+def test_a_gold_repository_that_is_not_there_fails_and_its_password_is_not_said(tmp_path: Path) -> None:
+    found = report(ENIGMA_GOLD_REPOSITORY=f"file://someone:planted@{tmp_path}/nowhere")
+    assert found["failed"] == ["gold repository"]
+    assert found["exit_code"] == 3
+    assert "lanted" not in json.dumps(found)
 
 
 def test_a_uri_is_shown_without_its_user_and_password() -> None:
