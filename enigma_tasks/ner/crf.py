@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 FORBIDDEN = -1e12
 """Score of an illegal transition: finite, so no NaN, yet below every sum of real scores (exp gives exactly 0)."""
+_TINY = 1e-12
 _FLOOR = -1e6  # log 0 may arrive as -inf; it must stay above FORBIDDEN over any number of words
 
 
@@ -68,6 +69,26 @@ class LinearChainCRF(nn.Module):
         loss = (_log_normaliser(scores, present, start, follow, end) - path) * kept
         return loss.sum() / kept.sum().clamp_min(1)
 
+    def expected(self, emissions: Tensor, chances: Tensor, mask: Tensor) -> Tensor:
+        """`forward` for a teacher's tags, of which only the chances are known: the same mean in nats, Tensor[].
+
+        `chances` Tensor[B, W, L] sum to one at each word. Neighbours are taken to be independent but for what is legal:
+        chances of an I above those of what it may continue go to its B. Certain chances give what `forward` gives, and
+        the gradient by the emissions is `marginals` less the chances.
+        """
+        scores, order, present = _compact(emissions, mask)
+        known = chances.float().gather(1, order.unsqueeze(2).expand_as(chances))
+        known = _begin_where_little_continues(known * present.unsqueeze(2))
+        start, follow, end = self._scores()
+        pairs = known[:, :-1, :, None] * known[:, 1:, None, :] * self._may_follow
+        pairs = pairs / pairs.sum((2, 3), keepdim=True).clamp_min(_TINY)  # masked words have no pair
+        last = (present.sum(1) - 1).clamp_min(0)
+        ends = known[torch.arange(len(known), device=known.device), last]
+        path = (known * scores).sum((1, 2)) + (pairs * follow).sum((1, 2, 3)) + known[:, 0] @ start + ends @ end
+        kept = present[:, 0]
+        loss = (_log_normaliser(scores, present, start, follow, end) - path) * kept
+        return loss.sum() / kept.sum().clamp_min(1)
+
     @torch.no_grad()
     def viterbi(self, emissions: Tensor, mask: Tensor) -> Tensor:
         """The best legal tags: LongTensor[B, W], 0 where the mask is False."""
@@ -106,6 +127,14 @@ def begin_where_nothing_continues(tags: Tensor, mask: Tensor) -> Tensor:
     before = nn.functional.pad(tags[:, :-1], (1, 0))
     orphan = (tags > 0) & (tags % 2 == 0) & (before != tags) & (before != tags - 1)
     return torch.where(orphan & mask, tags - 1, tags)
+
+
+def _begin_where_little_continues(chances: Tensor) -> Tensor:
+    """The same of chances [B, W, L]: what an I has above the B and I before it goes to its B."""
+    outside, begin, inside = chances[..., :1], chances[..., 1::2], chances[..., 2::2]
+    continued = torch.minimum(inside, nn.functional.pad((begin + inside)[:, :-1], (0, 0, 1, 0)))
+    pairs = torch.stack([begin + inside - continued, continued], dim=3)
+    return torch.cat([outside, pairs.flatten(2)], dim=2)
 
 
 def _compact(emissions: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -52,7 +52,7 @@ class TokenClassifier(nn.Module):
         """Loss per labelled word, in nats: over all types alike (softmax), or the mean over types of each CRF's.
 
         `tags` [B, W, K], IGNORED for padding and for types a document is not annotated for. `soft` [B, W, K, L]:
-        probabilities to learn in place of the tags (softmax heads only). `counts` [K]: labelled words of each type in
+        probabilities to learn in place of the tags. `counts` [K]: labelled words of each type in
         the whole step, where the batch is a part of one; the parts' losses then add up to the step's.
         """
         if counts is None:
@@ -63,7 +63,10 @@ class TokenClassifier(nn.Module):
         for k, crf in enumerate(self.crfs):
             mask = tags[:, :, k] != IGNORED
             # Per word, as the softmax head's: long windows count no more than short ones do there.
-            losses.append(crf(scores[:, :, k], tags[:, :, k], mask) * mask.any(1).sum() / counts[k].clamp_min(1))
+            assert isinstance(crf, LinearChainCRF)
+            own = scores[:, :, k]
+            mean = crf(own, tags[:, :, k], mask) if soft is None else crf.expected(own, soft[:, :, k], mask)
+            losses.append(mean * mask.any(1).sum() / counts[k].clamp_min(1))
         return torch.stack(losses).sum() / (counts > 0).sum().clamp_min(1)
 
     @torch.no_grad()

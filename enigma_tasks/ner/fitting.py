@@ -12,7 +12,6 @@ import numpy as np
 import torch
 
 from enigma_tasks.documents import EntityType
-from enigma_tasks.errors import UsageError
 from enigma_tasks.ner import scoring
 from enigma_tasks.ner.batching import batches
 from enigma_tasks.ner.checkpoints import Checkpoints
@@ -92,13 +91,11 @@ def fit(
     """Train `model` on examples of any making, e.g. soft ones of a teacher; returns its best epoch on dev.
 
     Raises:
-        UsageError: soft examples for CRF heads, or noise by an unknown sub-word that the tokenizer lacks.
+        UsageError: noise by an unknown sub-word that the tokenizer lacks.
     """
     recipe, seed = model.card.recipe, model.card.seed
     began, watch = time.perf_counter(), watch or LogLines()
     windows = made.windows
-    if recipe.head == "crf" and any(e.soft is not None for e in windows):
-        raise UsageError(f"member {model.card.member}: soft targets need the softmax head")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network = model.network.to(device)
     if recipe.warm_start_words:
@@ -120,7 +117,7 @@ def fit(
         with rows.whole():
             scores = dev_scores(model, dev)
         best.take(epoch, scores, network)
-        progress.epochs.append(_scored(epoch, progress.steps, loss, scores))
+        progress.epochs.append(epoch_row(epoch, progress.steps, loss, scores))
         state = {"progress": asdict(progress), "best": _as_json(best)}
         kept.write(network, stepper, best.weights, state)
         watch.scored(progress.epochs[-1])
@@ -193,7 +190,8 @@ def _mean_f1(scores: dict[EntityType, DevScore]) -> float:
     return sum(s.strict_f1 for s in scores.values()) / max(1, len(scores))
 
 
-def _scored(epoch: int, steps: int, loss: float, scores: dict[EntityType, DevScore]) -> dict[str, float]:
+def epoch_row(epoch: int, steps: int, loss: float, scores: dict[EntityType, DevScore]) -> dict[str, float]:
+    """What a `Watch` is told of an epoch that was scored on dev."""
     of_types = {f"dev_strict_f1_{t.value}": s.strict_f1 for t, s in scores.items()}
     return {"epoch": epoch, "steps": steps, "loss": round(loss, 4), "dev_strict_f1": _mean_f1(scores), **of_types}
 

@@ -20,10 +20,7 @@ from tests.unit.ner_builders import model_folder, notes
 TINY = (
     "base: scratch, scratch: {vocabulary: 150, hidden: 16, layers: 1, heads: 2}, window_tokens: 32, overlap_tokens: 8"
 )
-MEMBERS = [
-    f"members.pupil={{{TINY}, learning_rate: 0.02, batch_size: 4, epochs: 6}}",
-    f"members.chained={{{TINY}, learning_rate: 0.02, batch_size: 4, epochs: 6, head: crf}}",
-]
+MEMBERS = [f"members.pupil={{{TINY}, learning_rate: 0.02, batch_size: 4, epochs: 12}}"]
 COMMON = ["--params", str(Path(__file__).parents[2] / "params.yaml"), "--quiet", "--json"]
 COMMON += [word for value in (*MEMBERS, "split.similarity=0.95") for word in ("--set", value)]
 
@@ -102,7 +99,7 @@ def test_the_members_of_an_ensemble_teach_each_once(place: Path, folder: str) ->
     [
         ("--unlabelled {}/texts", 2, "go together"),
         ("--teacher {}/teacher-1", 2, "go together"),
-        ("--teacher {}/teacher-1 --unlabelled {}/texts --member chained", 2, "softmax"),
+        ("--teacher {}/teacher-1 --unlabelled {}/texts --member gliner-zero", 2, "no token classifier"),
         ("--teacher {}/texts --unlabelled {}/texts", 1, "enigma.json is missing"),
         ("--teacher {}/teacher-1 --unlabelled {}/dev", 2, "no unlabelled texts are left"),
         ("--teacher {}/teacher-1 --unlabelled {}/nowhere.jsonl", 2, "neither a folder"),

@@ -227,3 +227,37 @@ def test_marginals_sum_to_one_in_inference_mode() -> None:
 def test_a_number_of_tags_without_pairs_is_refused(num_tags: int) -> None:
     with pytest.raises(ValueError, match="types"):
         LinearChainCRF(num_tags)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 999), st.lists(st.integers(0, 9), min_size=1, max_size=4), st.sampled_from([3, 5]))
+def test_certain_chances_cost_what_the_tags_do(seed: int, lengths: list[int], num_tags: int) -> None:
+    words = max(1, *lengths)
+    crf, mask = random_crf(seed, num_tags), prefix_mask(lengths, words)
+    emissions = random_emissions(seed, len(lengths), words, num_tags)
+    tags = torch.randint(num_tags, (len(lengths), words), generator=torch.Generator().manual_seed(seed))
+    certain = torch.nn.functional.one_hot(tags, num_tags).float()
+    torch.testing.assert_close(crf.expected(emissions, certain, mask), crf(emissions, tags, mask), **TOLERANCE)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_emissions_are_drawn_to_the_chances(seed: int) -> None:
+    crf, mask = random_crf(seed), prefix_mask([6, 3, 1], 6)
+    emissions = random_emissions(seed, 3, 6, 3).requires_grad_()
+    # A teacher of BIO: an I is nowhere likelier than what it may continue.
+    chances = torch.tensor([0.5, 0.3, 0.2]).expand(3, 6, 3).clone()
+    chances[:, 0] = torch.tensor([0.6, 0.4, 0.0])
+    crf.expected(emissions, chances, mask).backward()
+    wanted = (crf.marginals(emissions, mask) - chances * mask.unsqueeze(2)) / 3  # the mean of three sequences
+    assert emissions.grad is not None
+    torch.testing.assert_close(emissions.grad, wanted, **TOLERANCE)
+
+
+def test_chances_of_an_inside_with_nothing_before_it_count_for_a_begin() -> None:
+    crf, mask = random_crf(3), torch.ones(1, 2, dtype=torch.bool)
+    emissions = random_emissions(3, 1, 2, 3)
+    orphan = torch.tensor([[[0.2, 0.1, 0.7], [0.9, 0.05, 0.05]]])
+    begun = torch.tensor([[[0.2, 0.8, 0.0], [0.9, 0.05, 0.05]]])
+    loss = crf.expected(emissions, orphan, mask)
+    assert loss.isfinite()
+    torch.testing.assert_close(loss, crf.expected(emissions, begun, mask))
