@@ -102,6 +102,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--unlabelled-notes", type=int, default=400)
     parser.add_argument("--epochs", type=float, default=1)
     parser.add_argument("--student-epochs", type=float, default=1.5)
+    parser.add_argument("--timed-notes", type=int, default=30)
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--seed", type=int, default=20260611)
     parser.add_argument("--keep", type=Path, help="leave the split and the models here, and take up what is there")
@@ -124,7 +125,7 @@ def main() -> None:
         scored = {n: {t: counts(test, f, t) for t in TYPES} for n, f in found.items()}
         members_table(scored, arguments.seed)
         ensemble_table(scored, arguments.seed)
-        costs(singles, together, test, tokens, arguments.repetitions)
+        costs(singles, together, test[: arguments.timed_notes], tokens, arguments.repetitions)
 
 
 def made(arguments: argparse.Namespace, place: Path) -> None:
