@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from enigma_tasks.artifacts import ENSEMBLE_ARTIFACT, ENSEMBLE_CARD, ENSEMBLE_MEMBERS, MODEL_CARD
 from enigma_tasks.errors import ModelError
 from enigma_tasks.ner.ensembles import read_ensemble
-from enigma_tasks.ner.models import model_digest, read_card
+from enigma_tasks.ner.models import model_digest, read_any_card
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -64,7 +64,7 @@ def _digest(folder: Path) -> str | None:
         if any(model_digest(member.folder) != member.digest for member in ensemble.members):
             return None
         named = {folder / ENSEMBLE_CARD}
-        named |= {m.folder / name for m in ensemble.members for name in (MODEL_CARD, *read_card(m.folder).files)}
+        named |= {m.folder / name for m in ensemble.members for name in (MODEL_CARD, *read_any_card(m.folder).files)}
     except ModelError:
         return None
     return ensemble.digest if named == {path for path in folder.rglob("*") if not path.is_dir()} else None

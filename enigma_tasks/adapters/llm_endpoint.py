@@ -38,6 +38,9 @@ SDK_LOGGERS = ("openai", "httpx2", "httpcore2")
 ASKED_AGAIN = 2
 """How often an answer that breaks the schema is asked for anew."""
 
+REJECTED = {400, 413, 422}
+"""What an endpoint says of one request, too long a note for instance; the next may be good."""
+
 
 @dataclass(slots=True)
 class Usage:
@@ -105,7 +108,8 @@ class LlmEndpoint:
         Only good answers are cached. `record` names the note in errors.
 
         Raises:
-            DataError: `llm_refused`, `llm_answer_cut`, or, asked `ASKED_AGAIN` times more, `llm_answer_malformed`.
+            DataError: `llm_request_rejected`, `llm_refused`, `llm_answer_cut`, or, asked `ASKED_AGAIN` times more,
+                `llm_answer_malformed`.
             ServiceError: the endpoint cannot be reached, or its answer was an error after all attempts.
         """
         body = {"model": self.model, "messages": [dict(m) for m in messages], "temperature": 0.0}
@@ -135,6 +139,8 @@ class LlmEndpoint:
             try:
                 parsed: Any = self._client.chat.completions.create(**body)
             except openai.APIStatusError as error:
+                if error.status_code in REJECTED:
+                    raise DataError(record, "llm_request_rejected") from None
                 raise ServiceError(f"LLM endpoint: {record}: status {error.status_code}") from None
             except openai.APIConnectionError as error:
                 raise ServiceError(f"LLM endpoint: {record}: {type(error).__name__}") from None

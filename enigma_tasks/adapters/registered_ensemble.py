@@ -26,12 +26,13 @@ class EnsemblePyfunc(PythonModel):  # type: ignore[misc]  # MLflow has no types 
 
     def load_context(self, context: PythonModelContext) -> None:
         """Read the ensemble beside this file. Raises ModelError when it is damaged."""
-        from enigma_tasks.adapters.llm_member import asker
+        from enigma_tasks.adapters.llm_member import Asker
         from enigma_tasks.annotators.ensemble import EnsembleAnnotator
         from enigma_tasks.ner.ensembles import read_ensemble
 
         ensemble = read_ensemble(Path(context.artifacts["ensemble"]))
-        self.annotator = EnsembleAnnotator([ensemble], BATCH_TOKENS, ask=asker(load_settings()))
+        self.language = ensemble.language
+        self.annotator = EnsembleAnnotator([ensemble], BATCH_TOKENS, ask=Asker(load_settings()))
 
     def predict(self, context: PythonModelContext, model_input: Any, params: Any = None) -> pd.DataFrame:  # noqa: ARG002
         """A list of texts, or a frame whose first column they are -> a row per span, in order.
@@ -50,7 +51,8 @@ class EnsemblePyfunc(PythonModel):  # type: ignore[misc]  # MLflow has no types 
         for i, text in enumerate(texts):
             if not isinstance(text, str):
                 raise DataError(str(i), "not_text")
-        annotated = self.annotator.annotate([Document(str(i), text) for i, text in enumerate(texts)])
+        documents = [Document(str(i), text, language=self.language) for i, text in enumerate(texts)]
+        annotated = self.annotator.annotate(documents)
         rows = [
             (i, e.label, e.char_start, e.char_end, e.score)
             for i, document in enumerate(annotated)

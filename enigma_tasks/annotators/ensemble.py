@@ -106,37 +106,34 @@ class Members:
     def _load(self, digests: Sequence[str]) -> _Loaded:
         encoders = [d for d in digests if self._kinds[d] == "encoder"]
         models = {d: load_model(self._folders[d], d) for d in encoders}
-        averaged = {d: m for d, m in models.items() if d in self._averaged}
         return _Loaded(
-            models=averaged,
-            reader=Engine(list(models.values()), self._batch_tokens, self._precision) if models else None,
-            averager=Engine(list(averaged.values()), self._batch_tokens, self._precision) if averaged else None,
+            engine=Engine(list(models.values()), self._batch_tokens, self._precision) if models else None,
             encoders=encoders,
+            averaged={i: d for i, d in enumerate(encoders) if d in self._averaged},
             others={d: load_annotator(self._folders[d], d, self._ask) for d in digests if self._kinds[d] != "encoder"},
         )
 
 
 @dataclass
 class _Loaded:
-    models: dict[str, Model]
-    reader: Engine | None
-    averager: Engine | None
+    engine: Engine | None
+    """Of the encoders."""
     encoders: list[str]
+    averaged: dict[int, str]
+    """Place in the engine -> digest, of the encoders whose probabilities are wanted."""
     others: dict[str, Annotator]
 
     def read_into(self, heard: Heard, documents: Sequence[Document]) -> None:
-        """Add what these members say."""
-        if self.reader is not None:
-            readings = self.reader.read(documents)
+        """Add what these members say; each is run once."""
+        if self.engine is not None:
+            readings = self.engine.read(documents, self.averaged)
             pairs = zip(heard.characters_read, (r.characters_read for r in readings), strict=True)
             heard.characters_read = [min(pair) for pair in pairs]
             for i, digest in enumerate(self.encoders):
                 heard.entities[digest] = [r.entities[i] for r in readings]
-        if self.averager is not None:
-            of_documents = list(self.averager.probabilities(documents))
-            for i, digest in enumerate(self.models):
-                heard.chances[digest] = [of_members[i] for of_members in of_documents]
-            heard.models.update(self.models)
+            for i, digest in self.averaged.items():
+                heard.chances[digest] = [r.chances[i] for r in readings]
+                heard.models[digest] = self.engine.models[i]
         for digest, annotator in self.others.items():
             heard.entities[digest] = annotator.predict(documents)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import random
 import time
@@ -23,19 +22,19 @@ from enigma_tasks.annotators.gliner import (
 )
 from enigma_tasks.annotators.gliner_windows import cut_words, labelled
 from enigma_tasks.ner.base_models import find_base
-from enigma_tasks.ner.fitting import Progress, strict_scores
+from enigma_tasks.ner.fitting import Progress, epoch_row, strict_scores
 from enigma_tasks.ner.models import base_digest, code_digest, data_digest, recipe_digest
 from enigma_tasks.ner.optimiser import effective_precision
 from enigma_tasks.ner.training import check_documents
+from enigma_tasks.ner.watching import LogLines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from enigma_tasks.documents import Document, EntityType
     from enigma_tasks.ner.models import DevScore
+    from enigma_tasks.ner.watching import Watch
     from enigma_tasks.params.annotators import GlinerMemberParams
-
-log = logging.getLogger(__name__)
 
 _CLIP = 1.0
 Example = dict[str, Any]
@@ -57,7 +56,7 @@ class GlinerTask:
 
 
 def train_gliner(
-    task: GlinerTask, training: Sequence[Document], dev: Sequence[Document]
+    task: GlinerTask, training: Sequence[Document], dev: Sequence[Document], *, watch: Watch | None = None
 ) -> tuple[GlinerModel, Progress]:
     """Fine-tune, the best epoch by dev strict F1; with `epochs: 0` only measure. The same arguments, the same weights.
 
@@ -72,7 +71,7 @@ def train_gliner(
         torch.manual_seed(task.seed)
         random.seed(task.seed)  # the collator draws from it
         try:
-            return _fit(task, _base(task, training, dev), training, dev)
+            return _fit(_base(task, training, dev), training, dev, watch or LogLines())
         finally:
             random.setstate(state)
 
@@ -108,7 +107,7 @@ def _base(task: GlinerTask, training: Sequence[Document], dev: Sequence[Document
 
 
 def _fit(
-    task: GlinerTask, model: GlinerModel, training: Sequence[Document], dev: Sequence[Document]
+    model: GlinerModel, training: Sequence[Document], dev: Sequence[Document], watch: Watch
 ) -> tuple[GlinerModel, Progress]:
     recipe, progress, began = model.card.recipe, Progress(), time.perf_counter()
     learnt = examples(model, training, progress)
@@ -119,22 +118,24 @@ def _fit(
     optimiser, schedule = _optimiser(model, total)
     best: tuple[float, int, dict[str, torch.Tensor], dict[EntityType, DevScore]] | None = None
     epoch = 0
+    watch.began([])
     while best is None or progress.steps < total:
         epoch += bool(total)
-        losses, epoch_began = [0.0], time.perf_counter()
-        for batch in _batches(learnt, recipe.batch_size, task.seed, epoch):
+        losses, epoch_began = [], time.perf_counter()
+        for batch in _batches(learnt, recipe.batch_size, model.card.seed, epoch):
             if progress.steps == total:
                 break
             losses.append(_step(model, batch, optimiser, device, progress))
             schedule.step()
             progress.steps += 1
+            watch.stepped(progress.steps, total, losses[-1])
+        loss = float(torch.stack(losses).mean()) if losses else 0.0
         progress.training_seconds += time.perf_counter() - epoch_began
         model.network.eval()
         scores = strict_scores(model.card.entity_types, dev, GlinerAnnotator(model).predict(dev))
-        f1 = sum(s.strict_f1 for s in scores.values()) / max(1, len(scores))
-        loss = round(sum(losses) / max(1, len(losses) - 1), 4)
-        progress.epochs.append({"epoch": epoch, "steps": progress.steps, "loss": loss, "dev_strict_f1": f1})
-        log.info("epoch %d, step %d of %d: loss %.4f, dev strict F1 %.4f", epoch, progress.steps, total, loss, f1)
+        progress.epochs.append(epoch_row(epoch, progress.steps, loss, scores))
+        watch.scored(progress.epochs[-1])
+        f1 = progress.epochs[-1]["dev_strict_f1"]
         if best is None or f1 >= best[0]:
             weights = {k: v.detach().cpu().clone() for k, v in model.network.model.state_dict().items()}
             best = (f1, epoch, weights, scores)
@@ -198,8 +199,8 @@ def _step(
     optimiser: torch.optim.Optimizer,
     device: torch.device,
     progress: Progress,
-) -> float:
-    """One optimiser step; returns the loss."""
+) -> torch.Tensor:
+    """One optimiser step; returns the loss, on the device: to look at it would wait for the step."""
     network = model.network
     network.train()
     collator = network.data_collator_class(network.config, data_processor=network.data_processor, prepare_labels=True)
@@ -212,4 +213,5 @@ def _step(
     torch.autograd.backward(loss)
     torch.nn.utils.clip_grad_norm_(network.model.parameters(), _CLIP)
     optimiser.step()
-    return float(loss.detach())
+    detached: torch.Tensor = loss.detach()
+    return detached

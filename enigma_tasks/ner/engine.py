@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -18,7 +18,7 @@ from enigma_tasks.ner.postprocess import postprocess
 from enigma_tasks.ner.windows import Window, characters_read, pool
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from enigma_tasks.documents import Document, Entity, EntityType
     from enigma_tasks.ner.alignment import IntArray
@@ -42,6 +42,8 @@ class Reading:
     """Per model, sorted by offset."""
     characters_read: int
     """Code points before the first word that some model did not see; the text's length when all was read."""
+    chances: Mapping[int, WordProbabilities] = field(default_factory=dict, repr=False, compare=False)
+    """Of the models, by their place, whose probabilities were asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,31 +76,35 @@ class Engine:
         readings = self.read(documents)
         return [[reading.entities[m] for reading in readings] for m in range(len(self.models))]
 
-    def read(self, documents: Sequence[Document]) -> list[Reading]:
-        """Entities of every model, and how far it read, per document."""
-        return [reading for chunk in _chunks(documents) for reading in self._read_chunk(chunk)]
+    def read(self, documents: Sequence[Document], averaged: Collection[int] = ()) -> list[Reading]:
+        """Entities of every model, and how far it read, per document.
+
+        `averaged`: places of the models whose probabilities are wanted as well; each model is run once all the same.
+        """
+        return [reading for chunk in _chunks(documents) for reading in self._read_chunk(chunk, averaged)]
 
     def probabilities(self, documents: Sequence[Document]) -> Iterator[list[WordProbabilities]]:
         """Per document, in order, one per model; worked out in chunks, so memory does not grow with the documents."""
         for chunk in _chunks(documents):
-            of_models = []
-            for model, network, texts, scores, _ in self._score_chunk(chunk):
-                chances = probabilities(network, scores)
-                types = model.card.entity_types
-                of_models.append(
-                    [WordProbabilities(types, t.alignment.words, c) for t, c in zip(texts, chances, strict=True)]
-                )
+            of_models = [_chances(*scored) for scored in self._score_chunk(chunk)]
             yield from (list(of_one) for of_one in zip(*of_models, strict=True))
 
-    def _read_chunk(self, documents: Sequence[Document]) -> list[Reading]:
+    def _read_chunk(self, documents: Sequence[Document], averaged: Collection[int]) -> list[Reading]:
         found: list[list[tuple[Entity, ...]]] = []
+        chances: dict[int, list[WordProbabilities]] = {}
         read = [len(d.text) for d in documents]
-        for model, network, texts, scores, characters in self._score_chunk(documents):
+        for place, scored in enumerate(self._score_chunk(documents)):
+            model, network, texts, scores, characters = scored
+            if place in averaged:
+                chances[place] = _chances(*scored)
             words = [text.alignment.words for text in texts]
             decoded = decode(network, model.card.entity_types, documents, words, scores)
             found.append([cleaned(model, d, entities) for d, entities in zip(documents, decoded, strict=True)])
             read = [min(pair) for pair in zip(read, characters, strict=True)]
-        return [Reading(tuple(f[i] for f in found), read[i]) for i in range(len(documents))]
+        return [
+            Reading(tuple(f[i] for f in found), read[i], {place: of_one[i] for place, of_one in chances.items()})
+            for i in range(len(documents))
+        ]
 
     def _score_chunk(self, documents: Sequence[Document]) -> Iterator[_Scored]:
         """Each model with its word scores [W, K, L] of each document and the code points that it read of it."""
@@ -147,6 +153,14 @@ class Engine:
                 for row, key in enumerate(batch):
                     result[key] = values[row, : len(distinct[key].words)].copy()
         return [result[key] for key in keys]
+
+
+def _chances(
+    model: Model, network: TokenClassifier, texts: Sequence[TokenisedText], scores: Sequence[Scores], _: Sequence[int]
+) -> list[WordProbabilities]:
+    types = model.card.entity_types
+    values = probabilities(network, scores)
+    return [WordProbabilities(types, t.alignment.words, v) for t, v in zip(texts, values, strict=True)]
 
 
 def _way(model: Model) -> tuple[object, ...]:

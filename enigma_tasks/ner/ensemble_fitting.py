@@ -97,12 +97,24 @@ def fit_rule(
     chosen, scored = _choose(bench, recipes, dev.documents, params.level, seed)
     held_out: dict[str, Counts] = {}
     for train, test in bench.folds(dev.documents):
-        best, _ = _choose(bench, recipes, train, params.level, seed)
-        rule = best.fit(bench, train)
+        rule = _rule_from(bench, recipes, train, params.level, seed)
         held_out.update({d: bench.counts(rule, d) for d in test})
     whole = Scored("chosen in each fold", tuple(held_out[d] for d in dev.documents))
     singles = [Scored(f"member {i + 1}", tuple(c[d] for d in dev.documents)) for i, c in enumerate(bench.alone)]
     return Fitted(chosen.fit(bench, dev.documents), chosen.name, scored, tuple(singles), whole)
+
+
+def rules_from(dev: DevSet, parts: Sequence[Sequence[str]], params: FittingParams, seed: int) -> list[VotingRule]:
+    """What `fit_rule` would give for each part of the dev documents by itself, without the figures beside it."""
+    bench, recipes = _Bench(dev, params.folds, seed), _recipes(dev, None, None)
+    return [_rule_from(bench, recipes, part, params.level, seed) for part in parts]
+
+
+def _rule_from(
+    bench: _Bench, recipes: Sequence[_Recipe], documents: Sequence[str], level: float, seed: int
+) -> VotingRule:
+    best, _ = _choose(bench, recipes, documents, level, seed)
+    return best.fit(bench, documents)
 
 
 @dataclass(frozen=True)

@@ -62,6 +62,9 @@ class VotingRule:
             self.strategy in ("weighted", "learned") and math.isfinite(self.threshold) and self.threshold > 0
         ):
             raise UsageError("threshold goes with weighted or learned, and is above 0")
+        reached = 1.0 if self.weights is None else math.fsum(self.weights)
+        if self.threshold is not None and self.threshold > reached * (1 + _TOLERANCE):
+            raise UsageError(f"threshold is {self.threshold:g}, but no span can reach more than {reached:g}")
         if (self.strategy == "learned") != (self.learned is not None and self.threshold is not None):
             raise UsageError("the strategy learned needs its weights and a threshold, as `enigma ensemble` writes them")
 
@@ -168,6 +171,8 @@ def vote(members: Sequence[Sequence[Entity]], rule: VotingRule) -> tuple[Entity,
 def _candidates(members: Sequence[Sequence[Entity]], rule: VotingRule) -> list[_Candidate]:
     found: dict[tuple[str, int, int], _Candidate] = {}
     for index, spans in enumerate(members):
+        if rule.weights is not None and not rule.weights[index]:
+            continue  # without weight it has no say on overlaps and scores either
         for e in spans:
             key = (e.label, e.char_start, e.char_end)
             candidate = found.setdefault(key, _Candidate(*key, e.text))

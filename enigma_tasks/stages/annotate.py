@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from enigma_tasks.adapters import tracking
+from enigma_tasks.adapters.llm_member import Asker
 from enigma_tasks.adapters.night_table import NOTES, SPANS
 from enigma_tasks.adapters.note_reader import chunks, read_notes
 from enigma_tasks.adapters.object_store import ObjectStore
 from enigma_tasks.adapters.shard_results import ResultWriter, annotated_row, quarantined_row, span_rows
 from enigma_tasks.artifacts import RunPlaces
 from enigma_tasks.documents import Document
-from enigma_tasks.errors import DataError, ModelError, ObjectMissing, UsageError
+from enigma_tasks.errors import DataError, ModelError, ObjectMissing, ServiceError, UsageError
 from enigma_tasks.notes.plans import Plan, Shard, digest, json_bytes, read_lines_gz
 from enigma_tasks.notes.references import NoteRef, Refused, Rule
 from enigma_tasks.threads import read_ahead
@@ -39,12 +40,13 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     """Annotate the shard, once: when it is committed, that commit is reported and nothing is written.
 
     Returns:
-        The commit: shard, attempt, digests of its files, counts, seconds by phase, digests of the models.
+        The commit: shard, attempt, digests of its files, counts, seconds by phase, digests of the models, and
+        what a language model cost, where one was asked.
 
     Raises:
         UsageError: the shard is in no plan.
         ModelError: a pinned model is damaged, or the engine fails whatever it is given.
-        ServiceError: store or registry.
+        ServiceError: store, registry, or the endpoint of a language model.
     """
     places, shard_id = RunPlaces.of_shard(arguments.shard)
     store = ObjectStore()
@@ -53,10 +55,10 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     if committed is not None:
         log.info("shard %s is annotated already", shard_id)
         return committed
-    clock = _Clock()
+    clock, ask = _Clock(), Asker(settings)
     planned = [NoteRef.from_json(t) for t in read_lines_gz(shard.uri, store.get(shard.uri), shard.sha256)]
     with clock("load"):
-        engine = _engine(plan, shard, params, settings)
+        engine = _engine(plan, shard, params, settings, ask)
     attempt = uuid.uuid4().hex
     with tempfile.TemporaryDirectory(prefix="enigma-") as folder:
         with ResultWriter(Path(folder)) as writer:
@@ -71,6 +73,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
         "counts": counts,
         "seconds": clock.seconds,
         "models": sorted(pin["digest"] for pin in plan.models[shard.language].values()),
+        **ask.report(),
     }
     if store.put_if_absent(places.done(shard.id), json_bytes(report)):
         return report
@@ -101,16 +104,14 @@ def _planned(store: ObjectStore, places: RunPlaces, shard_id: str) -> tuple[Plan
     return plan, shard
 
 
-def _engine(plan: Plan, shard: Shard, params: Params, settings: Settings) -> Annotate:
+def _engine(plan: Plan, shard: Shard, params: Params, settings: Settings, ask: Asker) -> Annotate:
     """The pinned ensembles of the shard's language, loaded."""
-    from enigma_tasks.adapters.llm_member import asker
     from enigma_tasks.annotators.ensemble import EnsembleAnnotator
     from enigma_tasks.ner.ensembles import read_ensemble
 
     pins = [tracking.Pin.from_json(p) for _, p in sorted(plan.models[shard.language].items())]
     ensembles = [read_ensemble(tracking.download(pin, settings.cache)) for pin in pins]
     limits = params.annotate
-    ask = asker(settings)
     return EnsembleAnnotator(ensembles, limits.batch_tokens, resident_mib=limits.resident_mib, ask=ask).annotate
 
 
@@ -158,7 +159,7 @@ def _annotated(engine: Annotate, read: Sequence[tuple[NoteRef, str]]) -> list[An
     documents = [Document(note.note_id, text, language=note.language) for note, text in read]
     try:
         return _checked(engine, documents)
-    except ModelError:
+    except (ModelError, ServiceError):  # neither is any note's fault
         raise
     except Exception as error:  # noqa: BLE001 - one note must not stop the shard; the message may quote it
         log.warning("a chunk of %d notes failed (%s): one by one", len(documents), type(error).__name__)
@@ -166,6 +167,8 @@ def _annotated(engine: Annotate, read: Sequence[tuple[NoteRef, str]]) -> list[An
     for document, (note, _) in zip(documents, read, strict=True):
         try:
             results += _checked(engine, [document])
+        except ServiceError:
+            raise
         except Exception as error:  # noqa: BLE001
             kind = type(error).__name__
             _prove(engine, kind)
@@ -188,6 +191,8 @@ def _prove(engine: Annotate, kind: str) -> None:
     """Raises ModelError when the engine cannot annotate the probe either."""
     try:
         _checked(engine, [PROBE])
+    except ServiceError:
+        raise
     except Exception:  # noqa: BLE001
         raise ModelError(f"the engine fails on every text ({kind})") from None
 

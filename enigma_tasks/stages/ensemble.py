@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from enigma_tasks.adapters.llm_member import asker
+from enigma_tasks.adapters.llm_member import Asker
 from enigma_tasks.artifacts import ENSEMBLE_CARD, RULE_CARD
 from enigma_tasks.corpora import read_corpus
 from enigma_tasks.documents import EntityType
@@ -19,7 +19,7 @@ from enigma_tasks.ner.ensemble_fitting import fit_rule
 from enigma_tasks.ner.ensembles import write_ensemble
 from enigma_tasks.ner.models import code_digest, data_digest, model_digest, read_any_card
 from enigma_tasks.ner.standoff import verified
-from enigma_tasks.stages.vote import read_member, read_texts
+from enigma_tasks.stages.vote import distinct_names, read_member, read_texts
 
 if TYPE_CHECKING:
     import argparse
@@ -51,12 +51,17 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     if language is None:
         raise UsageError("--language: name a language of params.yaml, or an ensemble by --name")
     types = list(EntityType) if arguments.entity == "all" else [EntityType(arguments.entity)]
-    members = _Sources(arguments, language, types, params, ask=asker(settings))
+    ask = Asker(settings)
+    members = _Sources(arguments, language, types, params, ask=ask)
     if recipe is not None:
         _check_names(recipe, language, members)
     strategy = arguments.strategy or (recipe.strategy if recipe else "auto")
     only = None if strategy == "auto" else strategy
-    k = arguments.k or (recipe.k if recipe and strategy == recipe.strategy else None)
+    if arguments.k is not None and strategy not in ("majority", "agreement"):
+        raise UsageError("--k goes with --strategy majority or agreement")
+    k = arguments.k
+    if k is None and recipe and strategy == recipe.strategy:
+        k = recipe.k
     rows = []
     for entity_type in types:
         dev = members.dev_set(entity_type)
@@ -76,9 +81,9 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
             fitted=fitted,
             provenance={**fitted.to_json(params.seed), **provenance},
         )
-        rows.append(_row(entity_type, folder, fitted))
+        rows.append(_row(entity_type, folder, fitted, members.names))
         log.info("%s: %s", entity_type.value, fitted.name)
-    return {"language": language, "members": members.names, "ensembles": rows}
+    return {"language": language, "members": members.names, "ensembles": rows, **ask.report()}
 
 
 class _Sources:
@@ -98,7 +103,7 @@ class _Sources:
         self._gold = read_member(gold) if self._documents is None else {d.id: d.entities for d in self._documents}
         if self.folders:
             self._check_models(types, language)
-        self.names = [read_any_card(f).member for f in self.folders] if self.folders else _distinct_names(files)
+        self.names = [read_any_card(f).member for f in self.folders] if self.folders else distinct_names(files)
         self._labels = [f"{i + 1} ({name})" for i, name in enumerate(self.names)]
         self._mean: dict[EntityType, Mapping[str, Sequence[Entity]]] = {}
         self._mine = not files
@@ -106,7 +111,9 @@ class _Sources:
             self._spans = [read_member(file) for file in files]
             self.digests = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
             texts = read_texts(arguments.texts) if arguments.texts else {d.id: d.text for d in self._documents or ()}
-            self._spans = [_checked(m, texts) if texts else m for m in self._spans]
+            if texts:
+                self._gold = _checked(self._gold, texts)
+                self._spans = [_checked(m, texts) for m in self._spans]
         else:
             self._spans = self._predicted(params, types, ask)
 
@@ -169,13 +176,6 @@ class _Sources:
         return {"gold": hashlib.sha256(content).hexdigest(), "names": self.names}
 
 
-def _distinct_names(files: Sequence[Path]) -> list[str]:
-    names = [file.name.removesuffix(".tsv") for file in files]
-    if len({file.resolve() for file in files}) < len(files):
-        raise UsageError("the same prediction file is named twice: it would vote twice")
-    return names
-
-
 def _checked(member: Mapping[str, Sequence[Entity]], texts: Mapping[str, str]) -> dict[str, tuple[Entity, ...]]:
     unknown = sorted(set(member) - set(texts))
     if unknown:
@@ -221,15 +221,15 @@ def _write(
     (folder / RULE_CARD).write_bytes((json.dumps(card, sort_keys=True, indent=1) + "\n").encode())
 
 
-def _row(entity_type: EntityType, folder: Path, fitted: Fitted) -> dict[str, Any]:
-    best = max(fitted.singles, key=lambda s: s.score.f1)
+def _row(entity_type: EntityType, folder: Path, fitted: Fitted, names: Sequence[str]) -> dict[str, Any]:
+    best, name = max(zip(fitted.singles, names, strict=True), key=lambda pair: pair[0].score.f1)
     return {
         "entity": entity_type.value,
         "rule": fitted.name,
         "expected_f1": round(fitted.whole.score.f1, 4),
         "first_rule": fitted.scored[0].name,
         "first_rule_f1": round(fitted.scored[0].score.f1, 4),
-        "best_member": best.name,
+        "best_member": name,
         "best_member_f1": round(best.score.f1, 4),
         "documents": len(fitted.whole.counts),
         "out": str(folder),

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from enigma_tasks.adapters.llm_member import asker
+from enigma_tasks.adapters.llm_member import Asker
 from enigma_tasks.annotators.ensemble import Members
 from enigma_tasks.corpora import read_corpus, write_corpus
 from enigma_tasks.documents import Entity, EntityType, sorted_entities
@@ -46,7 +46,8 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
         raise UsageError(f"no texts under {arguments.source}")
     began = time.perf_counter()
     limits = params.annotate
-    running = Members(folders, limits.batch_tokens, resident_mib=limits.resident_mib, ask=asker(settings))
+    ask = Asker(settings)
+    running = Members(folders, limits.batch_tokens, resident_mib=limits.resident_mib, ask=ask)
     heard = running.read(documents)
     types = sorted({t for card in cards.values() for t in card.entity_types}, key=list(EntityType).index)
     predicted = [
@@ -68,6 +69,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
         "characters_read": sum(heard.characters_read),
         "entities": {t.label: found[t.label] for t in types},
         "seconds": round(seconds, 3),
+        **ask.report(),
     }
 
 

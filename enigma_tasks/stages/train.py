@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from enigma_tasks.annotators.gliner import GlinerModel
+    from enigma_tasks.annotators.gliner_training import GlinerTask
     from enigma_tasks.config import Params, Settings
     from enigma_tasks.ner.fitting import Progress
     from enigma_tasks.ner.models import Model
@@ -60,13 +61,11 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     lessons, taught = _lessons(arguments, dev, params)
     model: Model | GlinerModel
     if member.kind == "gliner":
-        from enigma_tasks.annotators.gliner import save_gliner  # imported here: it takes seconds
-        from enigma_tasks.annotators.gliner_training import GlinerTask, train_gliner
+        from enigma_tasks.annotators.gliner_training import GlinerTask  # imported here: it takes seconds
 
         backbone = ready(member.backbone or "scratch", settings, lock)
         asked = GlinerTask(language, types, arguments.member, member, params.seed, store, backbone)
-        learnt, progress = train_gliner(asked, training, dev)
-        model = save_gliner(learnt, Path(arguments.out))
+        model, progress = _train_gliner(asked, training, dev, Path(arguments.out), settings)
     else:
         task = Task(language, types, arguments.member, member, params.seed, store)
         out = Path(arguments.out)
@@ -134,12 +133,32 @@ def _train_encoder(
     with _watching(task, out, settings) as (watch, tracked):
         trained, progress = train(task, training, dev, lessons=lessons, out=out, watch=watch)
         model = save_model(trained, out)
-        discard(out)
-        if tracked is not None:
-            digests = {f"digest.{name}": value for name, value in model.card.digests.items()}
-            tracked.tag({"digest": model.digest, **digests})
-            tracked.log({"tokens_per_second": _speed(progress), "seqeval_f1": progress.seqeval_f1}, progress.steps)
+        _finish(model, progress, out, tracked, {"seqeval_f1": progress.seqeval_f1})
     return model, progress
+
+
+def _train_gliner(
+    task: GlinerTask, training: Sequence[Document], dev: Sequence[Document], out: Path, settings: Settings
+) -> tuple[GlinerModel, Progress]:
+    from enigma_tasks.annotators.gliner import save_gliner
+    from enigma_tasks.annotators.gliner_training import train_gliner
+
+    with _watching(task, out, settings) as (watch, tracked):
+        trained, progress = train_gliner(task, training, dev, watch=watch)
+        model = save_gliner(trained, out)
+        _finish(model, progress, out, tracked, {})
+    return model, progress
+
+
+def _finish(
+    model: Model | GlinerModel, progress: Progress, out: Path, tracked: TrainingRun | None, figures: dict[str, float]
+) -> None:
+    """The model is on disk: no checkpoint is needed any more, and its run gets digests, speed and `figures`."""
+    discard(out)
+    if tracked is not None:
+        digests = {f"digest.{name}": value for name, value in model.card.digests.items()}
+        tracked.tag({"digest": model.digest, **digests})
+        tracked.log({"tokens_per_second": _speed(progress), **figures}, progress.steps)
 
 
 def _speed(progress: Progress) -> int:
@@ -148,7 +167,7 @@ def _speed(progress: Progress) -> int:
 
 
 @contextmanager
-def _watching(task: Task, out: Path, settings: Settings) -> Iterator[tuple[Watch, TrainingRun | None]]:
+def _watching(task: Task | GlinerTask, out: Path, settings: Settings) -> Iterator[tuple[Watch, TrainingRun | None]]:
     """Who is told how the training goes: a bar on a terminal, else the log; and MLflow where it is configured."""
     with ExitStack() as stack:
         told: list[Watch] = [stack.enter_context(Bar(sys.stderr))] if sys.stderr.isatty() else [LogLines()]

@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
         DataError: a file that breaks a rule of the format, or (`--texts`) a span that is not its text's.
     """
     paths = [Path(file) for file in arguments.predictions]
-    rule, label = _rule(arguments)
+    rule, label = _rule(arguments, distinct_names(paths))
     quorum = rule.quorum(len(paths))
     members = [read_member(path) for path in paths]
     if arguments.texts:
@@ -52,13 +52,25 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     return {
         "rule": rule.to_json() | ({"k": quorum} if rule.strategy in ("majority", "agreement") else {}),
         "members": [
-            {"file": str(path), "spans": sum(map(len, member.values())), "lacks": " ".join(_lacking(member, members))}
+            {
+                "file": str(path),
+                "documents": len(member),
+                "spans": sum(map(len, member.values())),
+                "lacks": " ".join(_lacking(member, members)),
+            }
             for path, member in zip(paths, members, strict=True)
         ],
         "documents": len(names),
         "spans": sum(map(len, answer.values())),
         "out": str(out),
     }
+
+
+def distinct_names(files: Sequence[Path]) -> list[str]:
+    """What the files are called. Raises UsageError: one is named twice."""
+    if len({file.resolve() for file in files}) < len(files):
+        raise UsageError("the same prediction file is named twice: it would vote twice")
+    return [file.name.removesuffix(".tsv") for file in files]
 
 
 def read_member(path: Path) -> dict[str, tuple[Entity, ...]]:
@@ -73,7 +85,7 @@ def read_texts(folder: str) -> dict[str, str]:
     return {d.id: d.text for d in read_corpus(Path(folder))}
 
 
-def _rule(arguments: argparse.Namespace) -> tuple[VotingRule, str | None]:
+def _rule(arguments: argparse.Namespace, names: Sequence[str]) -> tuple[VotingRule, str | None]:
     """The rule, and the label it was fitted for; None for one that is named on the command line."""
     named = (arguments.k, arguments.weights, arguments.threshold)
     if arguments.rule is None:
@@ -91,9 +103,14 @@ def _rule(arguments: argparse.Namespace) -> tuple[VotingRule, str | None]:
         raise UsageError(f"--rule: {path} holds no {RULE_CARD} or {ENSEMBLE_CARD}")
     try:
         tree = json.loads(card.read_bytes())
-        return VotingRule.from_json(tree["rule"]), EntityType(tree["entity_type"]).label
-    except (KeyError, TypeError, ValueError):
+        rule, label = VotingRule.from_json(tree["rule"]), EntityType(tree["entity_type"]).label
+        fitted = [str(name) for name in (tree.get("fitted") or {}).get("names", ())]
+    except (AttributeError, KeyError, TypeError, ValueError):
         raise UsageError(f"--rule: {card} is damaged") from None
+    weighs = rule.weights is not None or rule.learned is not None
+    if weighs and names != fitted and sorted(names) == sorted(fitted):
+        raise UsageError(f"--rule: its weights are for the files in this order: {', '.join(fitted)}")
+    return rule, label
 
 
 def _text(document: str, texts: dict[str, str]) -> str:

@@ -64,6 +64,7 @@ def test_a_rule_fitted_on_files_is_what_vote_uses(dev: Path, capsys: pytest.Capt
     row = report["ensembles"][0]
     assert (row["rule"], row["documents"]) == ("majority k=2", 10)
     assert row["expected_f1"] > row["best_member_f1"]
+    assert row["best_member"] in {"m0", "m1", "m2"}
     card = json.loads((dev / "out" / "disease" / "rule.json").read_bytes())
     assert card["rule"] == {"strategy": "majority", "k": 2}
     assert {r["rule"] for r in card["fitted"]["rules"]} >= {
@@ -102,6 +103,7 @@ def test_fitting_again_gives_the_same_bytes(dev: Path, capsys: pytest.CaptureFix
         ("another text", 1, "n1: surface_differs at 0"),
         ("the same file twice", 2, "named twice"),
         ("one member missing", 2, "nowhere.tsv is no file"),
+        ("gold outside the text", 1, "n1: span_outside_text at 990"),
         ("gold that is nowhere", 2, "nowhere is neither a folder"),
     ],
 )
@@ -112,6 +114,7 @@ def test_members_that_do_not_fit_are_refused_by_name_and_without_their_text(
         "no prediction at all": [],
         "another label set": [("n1", [Entity("SYMPTOM", 0, 11, TEXT[:11])])],
         "other documents": [("other", [Entity("DISEASE", 0, 11, TEXT[:11])])],
+        "gold outside the text": [("n1", [Entity("DISEASE", 990, 999, PLANTED)])],
         "outside the text": [("n1", [Entity("DISEASE", 990, 999, PLANTED)])],
         "another text": [("n1", [Entity("DISEASE", 0, 9, f"{PLANTED[:-1]}x")])],
     }
@@ -120,8 +123,12 @@ def test_members_that_do_not_fit_are_refused_by_name_and_without_their_text(
         change, dev / "x.tsv"
     )
     arguments = fit(dev, members=[dev / "m0.tsv", second])
-    if change.startswith("gold"):
+    if change == "gold that is nowhere":
         arguments[arguments.index("--gold") + 1] = dev / "nowhere"
+    if change == "gold outside the text":
+        arguments[arguments.index("--gold") + 1] = dev / "x.tsv"
+        arguments[-1] = dev / "m1.tsv"
+        arguments += ["--texts", dev / "gold"]
     found, _, said = enigma(capsys, *arguments)
     assert (found, PLANTED in said) == (code, False)
     assert message in said
@@ -132,6 +139,9 @@ def test_members_that_do_not_fit_are_refused_by_name_and_without_their_text(
     ("options", "message"),
     [
         (["--strategy", "majority", "--k", "4"], "majority with k 4 does not fit these 3 members"),
+        (["--strategy", "majority", "--k", "0"], "majority with k 0 does not fit these 3 members"),
+        (["--k", "2"], "--k goes with --strategy majority or agreement"),
+        (["--strategy", "union", "--k", "2"], "--k goes with --strategy majority or agreement"),
         (["--strategy", "mean"], "mean needs models"),
         (["--name", "nobody"], "no ensemble 'nobody' in params.yaml"),
         (["--set", "ensemble.folds=11"], "10 dev documents cannot be cut into 11 folds"),
@@ -169,6 +179,20 @@ def test_vote_refuses_a_member_of_other_documents_and_says_who_never_names_a_lab
     (dev / "outside.tsv").write_text(format_rows([("n1", [Entity("DISEASE", 990, 993, "abc")])]), encoding="utf-8")
     code, _, said = enigma(capsys, *vote, dev / "outside.tsv", "--texts", dev / "gold")
     assert (code, "n1: span_outside_text at 990" in said) == (1, True)
+
+
+def test_vote_refuses_a_file_named_twice_and_a_fitted_rules_files_in_another_order(
+    dev: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = [dev / f"m{m}.tsv" for m in range(3)]
+    code, _, said = enigma(capsys, "vote", "--strategy", "union", "--out", dev / "v.tsv", files[0], *files)
+    assert (code, "named twice" in said) == (2, True)
+    for strategy, expected in (("weighted", 2), ("majority", 0)):
+        assert enigma(capsys, *fit(dev, "--strategy", strategy))[0] == 0
+        fitted = ["vote", "--rule", dev / "out" / "disease", "--out", dev / "v.tsv"]
+        assert enigma(capsys, *fitted, *files)[0] == 0
+        code, _, said = enigma(capsys, *fitted, *reversed(files))
+        assert (code, "m0, m1, m2" in said) == (expected, bool(expected))
 
 
 @pytest.mark.parametrize("strategy", ["learned", "mean"])

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from enigma_tasks.adapters.llm_member import asker
+from enigma_tasks.adapters.llm_member import Asker
 from enigma_tasks.annotators.ensemble import EnsembleAnnotator
 from enigma_tasks.cli import main
 from enigma_tasks.config import load_params, load_settings
@@ -134,7 +134,7 @@ def test_an_ensemble_of_the_paper_is_fitted_and_votes(
     assert len(fitted.members) == len(ensemble.members)
     assert ensemble.strategy in {"auto", fitted.rule.strategy}
     assert ensemble.k in {None, fitted.rule.k}
-    annotator = EnsembleAnnotator([fitted], 512, ask=asker(load_settings()))
+    annotator = EnsembleAnnotator([fitted], 512, ask=Asker(load_settings()))
     annotated = annotator.annotate(notes(8, first=300))
     assert all(e.label == "DISEASE" for a in annotated for e in a.entities)
     assert any(a.entities for a in annotated) or not report["ensembles"][0]["expected_f1"]

@@ -170,7 +170,7 @@ def test_a_busy_or_broken_endpoint_is_asked_again(server: Endpoint, tmp_path: Pa
     assert (llm.usage.asked, llm.usage.requests) == (1, 2)
 
 
-@pytest.mark.parametrize(("status", "requests"), [(500, 3), (429, 3), (401, 1), (404, 1), (400, 1), (302, 1)])
+@pytest.mark.parametrize(("status", "requests"), [(500, 3), (429, 3), (401, 1), (404, 1), (302, 1)])
 def test_an_error_that_stays_is_a_service_error_after_so_many_requests(
     server: Endpoint, tmp_path: Path, status: int, requests: int
 ) -> None:
@@ -179,6 +179,16 @@ def test_an_error_that_stays_is_a_service_error_after_so_many_requests(
     with pytest.raises(ServiceError, match=rf"n1: status {status}$"):
         endpoint(server, tmp_path).complete(MESSAGES, record="n1")
     assert len(server.received) == requests
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_a_request_that_the_endpoint_rejects_is_an_error_of_its_record(
+    server: Endpoint, tmp_path: Path, status: int
+) -> None:
+    server.script = [(status, {"error": {"message": f"too long: {PLANTED}"}})]
+    with pytest.raises(DataError, match=r"^n1: llm_request_rejected$"):
+        endpoint(server, tmp_path).complete(MESSAGES, record="n1")
+    assert len(server.received) == 1
 
 
 def test_a_slow_endpoint_is_given_up_after_its_timeout_and_attempts(server: Endpoint, tmp_path: Path) -> None:

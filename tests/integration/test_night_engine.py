@@ -2,22 +2,93 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+import threading
 from typing import TYPE_CHECKING
 
+import pytest
+
 from enigma_tasks.adapters import tracking
+from enigma_tasks.adapters.llm_member import Asker
 from enigma_tasks.annotators.ensemble import EnsembleAnnotator
+from enigma_tasks.annotators.gliner import save_gliner
+from enigma_tasks.annotators.gliner_training import train_gliner
+from enigma_tasks.annotators.llm import LlmCard, save_llm
 from enigma_tasks.documents import EntityType
 from enigma_tasks.ner.ensembles import read_ensemble, write_ensemble
 from enigma_tasks.ner.standoff import format_ann
 from enigma_tasks.ner.voting import VotingRule
+from enigma_tasks.params.annotators import LlmMemberParams
 from enigma_tasks.stages import annotate
 from tests.integration.night_helpers import Nights
+from tests.integration.test_llm_endpoint import Endpoint, chat
+from tests.unit.gliner_builders import checkpoint, gliner_task
 from tests.unit.ner_builders import model_folder, notes
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
-    import pytest
+
+@pytest.fixture
+def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
+    """A language model that finds two of the notes' mentions; named in the environment."""
+    server = Endpoint()
+    named = [("fiebre alta", "symptom"), ("tos seca", "symptom"), ("peste", "symptom")]
+    said = json.dumps({"mentions": [{"text": text, "type": kind} for text, kind in named]})
+    server.answer = lambda _: chat(said)
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    monkeypatch.setenv("ENIGMA_LLM_BASE_URL", server.url)
+    monkeypatch.setenv("ENIGMA_LLM_ALLOWED_HOSTS", "127.0.0.1")
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_night_runs_on_ensembles_of_members_of_all_kinds_fetched_into_the_cache(
+    s3_root: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, endpoint: Endpoint
+) -> None:
+    encoders = [model_folder(tmp_path / f"encoder-{seed}", seed=seed, able=True) for seed in (1, 3)]
+    task = gliner_task(checkpoint(tmp_path / "base"), epochs=0)
+    save_gliner(train_gliner(task, notes(6), notes(2, 100))[0], tmp_path / "gliner")
+    recipe = LlmMemberParams(kind="llm", model="m", language="es", language_name="Spanish", prompt_price=1.0)
+    of_all = {"languages": ("es",), "entity_types": tuple(EntityType), "seed": 1, "steps": 0, "best_epoch": 0}
+    save_llm(LlmCard(member="llm", recipe=recipe, dev={}, digests={}, **of_all), tmp_path / "llm")
+    chosen = {
+        EntityType.DISEASE: ([*encoders, tmp_path / "gliner"], VotingRule("weighted", weights=(0.4, 0.3, 0.5))),
+        EntityType.PROCEDURE: (encoders, VotingRule("mean")),
+        EntityType.SYMPTOM: ([*encoders, tmp_path / "gliner", tmp_path / "llm"], VotingRule("agreement", 2)),
+    }
+    pins = {}
+    for entity_type, (members, rule) in chosen.items():
+        digest = write_ensemble(tmp_path / entity_type.value, "es", entity_type, members, rule)
+        pins[entity_type.value] = tracking.Pin(f"enigma-es-{entity_type.value}", "1", digest, "s3://none")
+
+    def fetch(pin: tracking.Pin, folder: Path, _: object) -> None:
+        shutil.copytree(tmp_path / pin.name.rsplit("-", 1)[1], folder, dirs_exist_ok=True)
+
+    monkeypatch.setenv("ENIGMA_CACHE", str(tmp_path / "cache"))
+    engine = annotate._engine
+    nights = Nights(monkeypatch)
+    monkeypatch.setattr(annotate, "_engine", engine)
+    monkeypatch.setattr(tracking, "resolve_champions", lambda languages: {"es": pins})
+    monkeypatch.setattr(tracking, "_fetch", fetch)
+    documents = {d.id: d for d in notes(5, first=200)}
+    for document in documents.values():
+        nights.drop(f"es/2026-06-11/{document.id}.txt", document.text)
+    (shard,) = nights.plan("night-1")["shards"]
+    commit = nights.annotate(shard)
+    assert commit["counts"]["annotated"] == len(documents)
+    assert commit["llm"]["asked"] == len({d.text for d in documents.values()})
+    assert commit["llm"]["cost"] == pytest.approx(commit["llm"]["prompt_tokens"] / 1e6)
+    nights.night("night-1")
+    ensembles = [read_ensemble(tmp_path / t.value) for t in EntityType]
+    direct = EnsembleAnnotator(ensembles, 4096, ask=Asker(nights.settings))
+    expected = {d.id: direct.annotate([d])[0].entities for d in documents.values()}
+    assert {e.label for entities in expected.values() for e in entities} == {t.label for t in EntityType}
+    found = {(r["note_id"], r["label"], r["char_start"], r["char_end"]) for r in nights.spans()}
+    assert found == {(k, e.label, *e.span) for k, entities in expected.items() for e in entities}
 
 
 def test_what_the_engine_finds_is_what_tables_and_files_hold(

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from enigma_tasks.adapters import tracking
-from enigma_tasks.errors import DataError, IncompleteError, ModelError, UsageError
+from enigma_tasks.errors import DataError, IncompleteError, ModelError, ServiceError, UsageError
 from tests.integration.night_helpers import Nights, stand_in_engine
 
 SPANISH = "Ingresa por neumonía basal derecha. Se inicia antibiótico."
@@ -268,6 +268,21 @@ def test_an_engine_that_fails_on_everything_quarantines_nothing(nights: Nights) 
     nights.engine = broken
     shard = nights.plan("night-1")["shards"][0]
     with pytest.raises(ModelError):
+        nights.annotate(shard)
+    assert not list(nights.store.list(f"{nights.settings.runs}/night-1/results/"))
+
+
+def test_a_service_that_goes_down_quarantines_nothing_although_it_answers_the_probe(nights: Nights) -> None:
+    good_night(nights)
+
+    def down(documents):  # type: ignore[no-untyped-def]
+        if [d.id for d in documents] == ["probe"]:  # a language model's answer to it lies in the cache
+            return stand_in_engine(documents)
+        raise ServiceError("LLM endpoint: APIConnectionError")
+
+    nights.engine = down
+    shard = nights.plan("night-1")["shards"][0]
+    with pytest.raises(ServiceError):
         nights.annotate(shard)
     assert not list(nights.store.list(f"{nights.settings.runs}/night-1/results/"))
 

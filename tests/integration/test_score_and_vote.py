@@ -118,7 +118,7 @@ def test_members_become_one_file_sorted_by_name_and_offset(tmp_path: Path, capsy
     assert code == 0
     assert out.read_text(encoding="utf-8") == f"{TSV_HEADER}\nb\tDISEASE\t0\t4\tGota\nb\tSYMPTOM\t15\t20\tdolor\n"
     assert (report["documents"], report["spans"], report["rule"]) == (3, 2, {"strategy": "majority", "k": 2})
-    assert [m["spans"] for m in report["members"]] == [3, 2, 2]
+    assert [(m["documents"], m["spans"]) for m in report["members"]] == [(2, 3), (1, 2), (2, 2)]
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,9 @@ from mlflow import MlflowClient
 from enigma_tasks.adapters.training_run import TrainingRun
 from enigma_tasks.cli import main
 from enigma_tasks.corpora import write_corpus
+from enigma_tasks.ner.optimiser import hardware
 from tests.integration.mlflow_server import free_port, mlflow_server
+from tests.unit.gliner_builders import checkpoint
 from tests.unit.ner_builders import notes
 
 if TYPE_CHECKING:
@@ -103,6 +105,34 @@ def test_mlflow_gets_curves_parameters_and_digests_and_no_text(
     assert run.data.params["learning_rate"] == "0.02"
     assert run.data.metrics["tokens_per_second"] == report["tokens_per_second"]
     assert not any("fiebre" in value for value in [*run.data.tags.values(), *run.data.params.values()])
+
+
+@pytest.mark.parametrize("epochs", [2, 0])
+def test_mlflow_gets_of_a_gliner_member_what_it_gets_of_an_encoder(
+    place: Path, tracking: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], epochs: int
+) -> None:
+    base = place / "gliner"
+    if not base.exists():
+        checkpoint(base)
+    tiny = {"kind": "gliner", "base": str(base), "window_tokens": 48, "overlap_tokens": 16, "batch_size": 4}
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking)
+    before = runs_at(tracking)
+    out = f"gliner-{epochs}"
+    small = json.dumps({**tiny, "epochs": epochs})
+    assert main([*words(place, out), "--set", f"members.small={small}"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    (run,) = [run for run_id, run in runs_at(tracking).items() if run_id not in before]
+    assert (run.info.status, run.data.tags["member"]) == ("FINISHED", "small")
+    assert run.data.tags["digest"] == report["digest"]
+    assert run.data.tags["digest.train"] == json.loads((place / out / "enigma.json").read_bytes())["digests"]["train"]
+    assert run.data.tags.keys() >= hardware().keys()
+    assert (run.data.params["threshold"], run.data.params["epochs"]) == ("0.65", str(float(epochs)))
+    for name in ("loss", "dev_strict_f1", "dev_strict_f1_symptom"):
+        curve = MlflowClient(tracking).get_metric_history(run.info.run_id, name)
+        assert [(m.step, m.value) for m in curve] == [(e["steps"], pytest.approx(e[name])) for e in report["epochs"]]
+        assert len(curve) == max(1, epochs)
+    assert run.data.metrics["tokens_per_second"] == report["tokens_per_second"]
+    assert not (place / out / ".training").exists()
 
 
 class KilledError(BaseException):

@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+import shutil
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from enigma_tasks import artifacts
+from enigma_tasks.adapters.ensemble_cache import cached
 from enigma_tasks.annotators import ensemble as module
 from enigma_tasks.annotators.ensemble import EnsembleAnnotator
+from enigma_tasks.annotators.gliner import GlinerCard
+from enigma_tasks.annotators.llm import LlmCard
 from enigma_tasks.documents import Document, EntityType
 from enigma_tasks.errors import ModelError, UsageError
-from enigma_tasks.ner.engine import Engine
+from enigma_tasks.ner.encoder import TokenClassifier
+from enigma_tasks.ner.engine import Engine, cleaned
 from enigma_tasks.ner.ensembles import read_ensemble, write_ensemble
-from enigma_tasks.ner.models import Model, load_model, model_digest
+from enigma_tasks.ner.mean_voting import mean_entities
+from enigma_tasks.ner.models import Model, load_model, model_digest, write_card
 from enigma_tasks.ner.voting import VotingRule, vote
+from enigma_tasks.params.annotators import GlinerMemberParams, LlmMemberParams
 from tests.unit.ner_builders import model_folder, notes
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 DISEASE, PROCEDURE, SYMPTOM = EntityType
@@ -92,6 +101,34 @@ def test_each_type_is_voted_by_its_own_members_and_a_shared_one_is_loaded_once(
     assert any(a.entities for a in annotator.annotate(documents))
 
 
+def test_members_whose_probabilities_are_averaged_run_once_for_the_average_and_the_votes(
+    folders: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rules = {DISEASE: VotingRule("union"), SYMPTOM: VotingRule("mean")}
+    for entity_type, rule in rules.items():
+        write_ensemble(tmp_path / entity_type.value, "es", entity_type, folders[:2], rule)
+    annotator = EnsembleAnnotator([read_ensemble(tmp_path / t.value) for t in rules], 500, "fp32")
+    engine = Engine([load_model(f) for f in folders[:2]], 500, "fp32")
+    documents = notes(10, 60)
+    passes: list[int] = []
+    forward = TokenClassifier.forward
+
+    def counted(self: TokenClassifier, *tensors: Any) -> Any:
+        passes.append(1)
+        return forward(self, *tensors)
+
+    monkeypatch.setattr(TokenClassifier, "forward", counted)
+    engine.read(documents)
+    needed = len(passes)
+    annotated = annotator.annotate(documents)
+    assert 0 < needed == len(passes) - needed
+    mean = mean_entities(documents, list(engine.probabilities(documents)), SYMPTOM)
+    for i, (document, answer) in enumerate(zip(documents, annotated, strict=True)):
+        symptoms = [e for e in answer.entities if e.label == "SYMPTOM"]
+        assert symptoms == list(cleaned(engine.models[0], document, mean[i]))
+    assert {e.label for a in annotated for e in a.entities} == {"DISEASE", "SYMPTOM"}
+
+
 def test_members_that_do_not_fit_are_refused(folders: list[Path], tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no head for disease"):
         write_ensemble(tmp_path / "e", "es", DISEASE, folders, VotingRule("majority"))
@@ -128,6 +165,47 @@ def test_a_member_that_is_gone_or_was_exchanged_is_refused(folders: list[Path], 
     first.rename(tmp_path / "elsewhere")
     with pytest.raises(ModelError, match=r"member .* is missing"):
         read_ensemble(folder)
+
+
+def test_an_ensemble_of_members_of_all_kinds_is_fetched_whole_into_the_cache(
+    folders: list[Path], tmp_path: Path
+) -> None:
+    of_all = {"languages": ("es",), "entity_types": (SYMPTOM,), "seed": 1, "steps": 0, "best_epoch": 0, "dev": {}}
+    gliner = GlinerCard(member="g", recipe=GlinerMemberParams(kind="gliner", base="some/gliner"), digests={}, **of_all)
+    asked = LlmMemberParams(kind="llm", model="m", language="es", language_name="Spanish")
+    kinds = [tmp_path / "gliner", tmp_path / "llm"]
+    for folder, card in zip(kinds, [gliner, LlmCard(member="l", recipe=asked, digests={}, **of_all)], strict=True):
+        folder.mkdir()
+        (folder / artifacts.MODEL_WEIGHTS).write_bytes(folder.name.encode())
+        write_card(card, folder, [artifacts.MODEL_WEIGHTS])
+    digest = write_ensemble(tmp_path / "e", "es", SYMPTOM, [folders[2], *kinds], VotingRule("majority"))
+
+    def fetch(folder: Path, _: object) -> None:
+        shutil.copytree(tmp_path / "e", folder, dirs_exist_ok=True)
+
+    assert read_ensemble(cached(digest, tmp_path / "cache", fetch)).digest == digest
+    (tmp_path / "e" / "members" / "extra").write_text("")
+    with pytest.raises(ModelError, match="digest"):
+        cached(digest, tmp_path / "another", fetch)
+
+
+def test_a_registered_ensemble_reads_texts_in_its_own_language(
+    folders: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from enigma_tasks.adapters.registered_ensemble import EnsemblePyfunc
+
+    write_ensemble(tmp_path / "e", "es", SYMPTOM, folders[2:], VotingRule("majority"))
+    read: list[str | None] = []
+
+    def annotate(_: EnsembleAnnotator, documents: Sequence[Document]) -> list[Any]:
+        read.extend(d.language for d in documents)
+        return []
+
+    monkeypatch.setattr(EnsembleAnnotator, "annotate", annotate)
+    served = EnsemblePyfunc()
+    served.load_context(SimpleNamespace(artifacts={"ensemble": str(tmp_path / "e")}))
+    served.predict(None, ["Fiebre alta.", ""])
+    assert read == ["es", "es"]
 
 
 def test_nothing_to_annotate_gives_nothing(folders: list[Path], tmp_path: Path) -> None:

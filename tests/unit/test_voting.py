@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from enigma_tasks.cli import STRATEGIES as COMMAND_LINE_STRATEGIES
 from enigma_tasks.documents import Entity, entity_at
 from enigma_tasks.errors import UsageError
+from enigma_tasks.ner.learned_voting import LearnedWeights
 from enigma_tasks.ner.voting import STRATEGIES, VotingRule, vote
 from tests.unit.strategies import spans_within
 
@@ -44,7 +45,7 @@ def rules_for(size: int) -> st.SearchStrategy[VotingRule]:
     weights = st.lists(st.floats(0.1, 1), min_size=size, max_size=size).map(tuple)
     return st.one_of(
         st.builds(VotingRule, st.sampled_from(["majority", "agreement"]), st.none() | st.integers(1, size)),
-        st.builds(VotingRule, st.just("weighted"), st.none(), weights, st.none() | st.floats(0.1, 2)),
+        st.builds(VotingRule, st.just("weighted"), st.none(), weights, st.none() | st.floats(0.1, 0.1 * size)),
         st.just(VotingRule("union")),
     )
 
@@ -105,6 +106,20 @@ def test_one_member_alone_is_its_own_majority(members: Members) -> None:
 def test_equal_weights_are_a_majority(members: Members) -> None:
     weighted = VotingRule("weighted", weights=(0.7,) * len(members))
     assert vote(members, weighted) == vote(members, VotingRule("majority"))
+
+
+@given(members_of, members_of)
+def test_a_member_without_weight_has_no_say(members: Members, others: Members) -> None:
+    heard = VotingRule("weighted", weights=(0.7,) * len(members), threshold=0.5)
+    all_of = VotingRule("weighted", weights=(0.7,) * len(members) + (0.0,) * len(others), threshold=0.5)
+    assert vote([*members, *others], all_of) == vote(members, heard)
+
+
+def test_a_member_without_weight_makes_no_rivals_nested_mentions_and_no_score() -> None:
+    first, second = mention(0, 10, 0.5), mention(5, 15, 0.5)
+    both = [mention(0, 10, 0.9), mention(5, 15, 0.9)]
+    rule = VotingRule("weighted", weights=(1.0, 1.0, 0.0), threshold=0.5)
+    assert vote([[first], [second], both], rule) == (first,)
 
 
 @given(members_of)
@@ -217,6 +232,8 @@ def test_ten_thousand_spans_on_one_place_and_in_a_row_are_voted_on() -> None:
         {"strategy": "weighted", "weights": (-1.0, 2.0)},
         {"strategy": "weighted", "weights": (float("nan"), 2.0)},
         {"strategy": "weighted", "weights": (1.0,), "threshold": 0.0},
+        {"strategy": "weighted", "weights": (0.5, 0.4), "threshold": 0.91},
+        {"strategy": "learned", "learned": LearnedWeights(0.0, (1.0,), 0.0, 0.0, 0.0, 0.0, 0.0), "threshold": 1.1},
         {"strategy": "majority", "weights": (1.0,)},
         {"strategy": "majority", "threshold": 0.5},
     ],
