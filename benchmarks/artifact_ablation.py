@@ -4,7 +4,8 @@
 
 The published XLM-R tokenizer splits at white space before it marks word beginnings, and then a lone "▁" often stands
 before a piece, over that piece's first letter: two sub-words on the same characters. `--base` may hold the other form,
-which has no such pairs, so the published form is put into a copy of it. Three models, all else equal:
+which has no such pairs, so the published form is put into a copy of it. Three models with softmax heads, as in the
+paper, all else equal:
 
 without   a sub-word carries its own tag; each of two overlapping ones that begin where a mention begins is a B
 with      the same, but the shorter of two that overlap has no tag in training and none at inference; a mention of one
@@ -124,7 +125,8 @@ def main() -> None:
     random.Random(arguments.seed).shuffle(training)
     with tempfile.TemporaryDirectory() as scratch:
         base = published_form(arguments.base, Path(scratch) / "published-form")
-        member = load_params().member("e5-small").model_copy(update={"base": str(base), "epochs": arguments.epochs})
+        changes = {"base": str(base), "head": "softmax", "epochs": arguments.epochs}
+        member = load_params().member("e5-small").model_copy(update=changes)
         arms = {
             "without": (SubWordTokenizer, tag_by_offset, OFF),
             "with": (FixedTokenizer, tag_by_offset, OFF.model_copy(update=SHORT)),
