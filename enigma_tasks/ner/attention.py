@@ -32,7 +32,7 @@ def use_cached_attention(encoder: nn.Module) -> None:
 
 
 def cached_attention(  # noqa: PLR0917 - the signature is that of `transformers`
-    module: nn.Module,  # noqa: ARG001
+    module: nn.Module,
     query: Tensor,
     key: Tensor,
     value: Tensor,
@@ -43,13 +43,14 @@ def cached_attention(  # noqa: PLR0917 - the signature is that of `transformers`
 ) -> tuple[Tensor, None]:
     """Queries, keys and values [B, N, T, D], mask to add [B, 1, T, T] -> [B, T, N, D]; `transformers` calls it.
 
-    Raises ValueError for what only training or other architectures ask for.
+    What a plain encoder does not ask for at inference is left to PyTorch's kernel.
     """
-    wanted = [name for name in ("position_bias", "output_attentions") if extra.get(name) is not None]
-    if dropout or wanted or key.shape != query.shape:
-        raise ValueError(
-            f"attention for inference of a plain encoder was asked for {wanted or 'dropout or other keys'}"
-        )
+    others = extra.get("position_bias") is not None or extra.get("is_causal") or getattr(module, "is_causal", False)
+    if dropout or others or key.shape != query.shape:
+        from transformers.integrations.sdpa_attention import sdpa_attention_forward
+
+        attended, _ = sdpa_attention_forward(module, query, key, value, attention_mask, dropout, scaling, **extra)
+        return attended, None
     windows, heads, length, size = query.shape
     scaling = size**-0.5 if scaling is None else scaling
     # The same for all keys, and so without effect on a softmax; what is left is small, and its scores round less.

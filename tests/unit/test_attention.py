@@ -61,12 +61,20 @@ def test_bfloat16_is_as_near_to_float32_as_the_kernel_is() -> None:
     assert (ours - exact).abs().mean() < 1.5 * (theirs - exact).abs().mean()
 
 
-def test_what_only_training_asks_for_is_refused() -> None:
-    query, key, value = made((1, 1, 4, 8), 1, torch.float32)
-    with pytest.raises(ValueError, match="dropout"):
-        cached_attention(MODULE, query, key, value, None, dropout=0.1)
-    with pytest.raises(ValueError, match="position_bias"):
-        cached_attention(MODULE, query, key, value, None, position_bias=torch.zeros(1))
+def test_what_other_architectures_ask_for_is_left_to_the_kernel() -> None:
+    query, key, value = made((2, 2, 5, 8), 1, torch.float32)
+    bias = torch.randn(1, 2, 5, 5)
+    with torch.inference_mode():
+        biased, _ = cached_attention(MODULE, query, key, value, None, position_bias=bias, is_causal=False)
+        wanted = scaled_dot_product_attention(query, key, value, attn_mask=bias).transpose(1, 2)
+        torch.testing.assert_close(biased, wanted)
+        module = torch.nn.Module()
+        module.is_causal = True  # type: ignore[assignment]
+        causal, _ = cached_attention(module, query, key, value, None)
+        wanted = scaled_dot_product_attention(query, key, value, is_causal=True).transpose(1, 2)
+        torch.testing.assert_close(causal, wanted)
+        few, _ = cached_attention(MODULE, query[:, :, :2], key, value, None, is_causal=False)
+        assert few.shape == (2, 2, 2, 8)
 
 
 def test_only_the_engines_own_copy_is_changed() -> None:
