@@ -17,7 +17,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-TYPES = ("disease", "procedure", "symptom")
+from enigma_tasks.corpora import read_corpus
+from enigma_tasks.documents import EntityType
+
 SHARES = ("split.test_share=0.2", "split.dev_share=0.04")
 
 
@@ -67,12 +69,11 @@ def main() -> None:
         print(f"seed {arguments.seed}; documents {documents}; {trained['steps']} steps, {minutes:.1f} minutes")
         print("| type | gold spans | precision | recall | strict F1 | 95 % interval | character F1 |")
         print("|---|---:|---:|---:|---:|---|---:|")
-        for entity in TYPES:
+        annotated = {t.value for d in read_corpus(split / "test", arguments.language) for t in d.annotated}
+        for entity in (t.value for t in EntityType if t.value in annotated):
             done = enigma(
                 "score", "--gold", str(split / "test"), "--pred", str(predictions), "--label", entity, *common
             )
-            if not done["gold_spans"]:
-                continue
             strict, interval = done["strict"], done["strict"]["f1_interval"]
             bounds = f"{interval['low']:.3f} to {interval['high']:.3f}"
             print(
