@@ -81,8 +81,14 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
             fitted=fitted,
             provenance={**fitted.to_json(params.seed), **provenance},
         )
-        rows.append(_row(entity_type, folder, fitted, members.names))
+        rows.append(_row(entity_type, folder, fitted, members.labels))
         log.info("%s: %s", entity_type.value, fitted.name)
+        if rows[-1]["expected_gain"] <= 0:
+            log.warning(
+                "%s: member %s alone does as well on dev, at a share of the cost",
+                entity_type.value,
+                rows[-1]["best_member"],
+            )
     return {"language": language, "members": members.names, "ensembles": rows, **ask.report()}
 
 
@@ -104,7 +110,7 @@ class _Sources:
         if self.folders:
             self._check_models(types, language)
         self.names = [read_any_card(f).member for f in self.folders] if self.folders else distinct_names(files)
-        self._labels = [f"{i + 1} ({name})" for i, name in enumerate(self.names)]
+        self.labels = [f"{i + 1} ({name})" for i, name in enumerate(self.names)]
         self._mean: dict[EntityType, Mapping[str, Sequence[Entity]]] = {}
         self._mine = not files
         if files:
@@ -161,7 +167,7 @@ class _Sources:
             documents = sorted({*self._gold, *(d for member in self._spans for d in member)})
         else:
             documents = [d.id for d in self._documents if entity_type in d.annotated]
-        named = dict(zip(self._labels, self._spans, strict=True))
+        named = dict(zip(self.labels, self._spans, strict=True))
         for name, spans in named.items() if not self._mine else ():
             found = {e.label for d in documents for e in spans.get(d, ())}
             if found and entity_type.label not in found:
@@ -221,16 +227,17 @@ def _write(
     (folder / RULE_CARD).write_bytes((json.dumps(card, sort_keys=True, indent=1) + "\n").encode())
 
 
-def _row(entity_type: EntityType, folder: Path, fitted: Fitted, names: Sequence[str]) -> dict[str, Any]:
-    best, name = max(zip(fitted.singles, names, strict=True), key=lambda pair: pair[0].score.f1)
+def _row(entity_type: EntityType, folder: Path, fitted: Fitted, labels: Sequence[str]) -> dict[str, Any]:
+    best, label = max(zip(fitted.singles, labels, strict=True), key=lambda pair: pair[0].score.f1)
     return {
         "entity": entity_type.value,
         "rule": fitted.name,
         "expected_f1": round(fitted.whole.score.f1, 4),
         "first_rule": fitted.scored[0].name,
         "first_rule_f1": round(fitted.scored[0].score.f1, 4),
-        "best_member": name,
+        "best_member": label,
         "best_member_f1": round(best.score.f1, 4),
+        "expected_gain": round(fitted.whole.score.f1 - best.score.f1, 4),
         "documents": len(fitted.whole.counts),
         "out": str(folder),
     }

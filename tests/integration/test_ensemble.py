@@ -58,13 +58,27 @@ def fit(dev: Path, *more: str | Path, members: list[Path] | None = None) -> list
     return [*common, "--out", dev / "out", "--predictions", *files, *more]
 
 
+def test_an_ensemble_that_is_no_better_than_a_member_is_said_to_be(
+    dev: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    perfect = [(f"n{n}", [Entity("DISEASE", a, b, TEXT[a:b]) for a, b in PLACES[:6]]) for n in range(10)]
+    (dev / "able.tsv").write_text(format_rows(perfect), encoding="utf-8")
+    code, report, _ = enigma(capsys, *fit(dev, members=[dev / "m0.tsv", dev / "able.tsv", dev / "m1.tsv"]))
+    row = report["ensembles"][0]
+    assert (code, row["best_member"], row["best_member_f1"]) == (0, "2 (able)", 1)
+    assert row["expected_gain"] == pytest.approx(row["expected_f1"] - 1, abs=1e-3)
+    assert "disease: member 2 (able) alone does as well on dev" in caplog.text
+    assert enigma(capsys, *fit(dev))[1]["ensembles"][0]["expected_gain"] > 0
+    assert caplog.text.count("does as well") == 1
+
+
 def test_a_rule_fitted_on_files_is_what_vote_uses(dev: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, report, _ = enigma(capsys, *fit(dev))
     assert code == 0
     row = report["ensembles"][0]
     assert (row["rule"], row["documents"]) == ("majority k=2", 10)
     assert row["expected_f1"] > row["best_member_f1"]
-    assert row["best_member"] in {"m0", "m1", "m2"}
+    assert row["best_member"] in {"1 (m0)", "2 (m1)", "3 (m2)"}
     card = json.loads((dev / "out" / "disease" / "rule.json").read_bytes())
     assert card["rule"] == {"strategy": "majority", "k": 2}
     assert {r["rule"] for r in card["fitted"]["rules"]} >= {
