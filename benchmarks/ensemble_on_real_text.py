@@ -5,7 +5,7 @@
 
 80 % of the cases to train on, a twentieth of them kept as dev (the best epoch, the voting rule); scored once on the
 other 20 %. Members differ from `plain` (`e5-small` with softmax heads) in one thing, those with CRF heads from `crf`;
-the table says what each option gains, by a paired bootstrap over the test documents. The five with CRF heads vote.
+the table says what each option gains, by a paired bootstrap over the test documents. Five of those vote.
 Everything runs by the command line. With `--keep FOLDER`, what is there already is not made again.
 """
 
@@ -41,6 +41,7 @@ RECIPES: dict[str, tuple[str, ...]] = {
     "crf-context": ("head=crf", "context_tokens=16"),
     "crf-windows": ("head=crf", "chunker=window", "overlap_tokens=32"),
     "crf-layers": ("head=crf", "head_layers=1"),
+    "crf-first": ("head=crf", "word_label=first"),
 }
 """Settings of the member by name; `windows` and `crf-seed` have another seed as well."""
 VOTERS = ("crf", "crf-seed", "crf-context", "crf-windows", "crf-layers")

@@ -24,7 +24,7 @@ class CompactEmbedding(nn.Module):
     def __init__(self, whole: nn.Embedding, used: Tensor) -> None:
         """`used`: LongTensor [R], ascending, each id once."""
         super().__init__()
-        self.weight = nn.Parameter(whole.weight.detach()[used].clone())
+        self.weight = nn.Parameter(whole.weight.detach()[used].clone(), requires_grad=whole.weight.requires_grad)
         slot = torch.full((whole.num_embeddings,), whole.num_embeddings, device=used.device)  # no row: fails if asked
         slot[used] = torch.arange(len(used), device=used.device)
         self.register_buffer("slot", slot, persistent=False)

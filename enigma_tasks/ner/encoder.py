@@ -34,14 +34,15 @@ class TokenClassifier(nn.Module):
 
     def features(self, ids: Tensor, attention: Tensor | None, owner: Tensor, words: int) -> Tensor:
         """Word features, float32 [B, W, H]; arguments as for `forward`."""
-        hidden = self.encoder(input_ids=ids, attention_mask=attention).last_hidden_state
+        given = {"input_ids" if ids.dim() == 2 else "inputs_embeds": ids}
+        hidden = self.encoder(**given, attention_mask=attention).last_hidden_state
         return pool_words(hidden.float(), owner, words)
 
     def forward(self, ids: Tensor, attention: Tensor | None, owner: Tensor, words: int) -> Tensor:
         """Word scores, float32 [B, W, K, L].
 
-        `ids` [B, T]; `attention` [B, T] bool, None when nothing is padded; `owner` [B, T]: the word, below `words`,
-        that each sub-word speaks for, or -1.
+        `ids` [B, T], or [B, T, H] from a trunk (`ner.trunks`); `attention` [B, T] bool, None when nothing is padded;
+        `owner` [B, T]: the word, below `words`, that each sub-word speaks for, or -1.
         """
         pooled = self.features(ids, attention, owner, words)
         with torch.autocast(pooled.device.type, enabled=False):

@@ -1,4 +1,7 @@
-"""Many documents x many models -> entities: tokenise once, run every distinct window once, batch by token budget."""
+"""Many documents x many models -> entities: tokenise once, run every distinct window once, batch by token budget.
+
+Models that read the same windows and share their encoders' lower layers have those run once (`ner.trunks`).
+"""
 
 from __future__ import annotations
 
@@ -15,10 +18,13 @@ from enigma_tasks.ner.attention import use_cached_attention
 from enigma_tasks.ner.batching import collate, windows_of
 from enigma_tasks.ner.decoding import decode, probabilities
 from enigma_tasks.ner.postprocess import postprocess
+from enigma_tasks.ner.trunks import cut, shared_layers, twin
 from enigma_tasks.ner.windows import Window, characters_read, pool
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
+
+    from torch import nn
 
     from enigma_tasks.documents import Document, Entity, EntityType
     from enigma_tasks.ner.alignment import IntArray
@@ -28,7 +34,6 @@ if TYPE_CHECKING:
 
 Precision = Literal["auto", "fp32", "bf16"]
 Scores = NDArray[np.float32]
-_Scored = tuple["Model", "TokenClassifier", list["TokenisedText"], list[Scores], list[int]]
 
 _CHUNK_CHARACTERS = 2_000_000
 """Documents worked on together: about 500 discharge summaries. Memory does not grow beyond that."""
@@ -57,6 +62,31 @@ class WordProbabilities:
     """[W, K, 3] chances of O, B and I; K as in `entity_types`."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    """What one model makes of the documents of a chunk."""
+
+    place: int
+    """The model's, in the engine."""
+    network: TokenClassifier
+    texts: list[TokenisedText]
+    scores: list[Scores]
+    """Per document, word scores [W, K, L]."""
+    characters_read: list[int]
+    """Per document, the code points that the model read."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Models that read the same windows through the same lower layers; mostly one model by itself."""
+
+    places: list[int]
+    trunk: nn.Module | None
+    """The layers that they share, None when there are none."""
+    networks: list[TokenClassifier]
+    """What each has above the trunk, in the order of `places`."""
+
+
 class Engine:
     """Runs models of any architecture and tokenizer side by side.
 
@@ -69,7 +99,7 @@ class Engine:
         self.batch_tokens = batch_tokens
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         half = precision == "bf16" or (precision == "auto" and has_bf16(self.device))
-        self._networks = [_placed(m.network, self.device, half) for m in models]
+        self._groups = [_group(models, places, self.device, half) for places in _sharing(models)]
 
     def predict(self, documents: Sequence[Document]) -> list[list[tuple[Entity, ...]]]:
         """Entities per model and document."""
@@ -86,88 +116,116 @@ class Engine:
     def probabilities(self, documents: Sequence[Document]) -> Iterator[list[WordProbabilities]]:
         """Per document, in order, one per model; worked out in chunks, so memory does not grow with the documents."""
         for chunk in _chunks(documents):
-            of_models = [_chances(*scored) for scored in self._score_chunk(chunk)]
-            yield from (list(of_one) for of_one in zip(*of_models, strict=True))
+            of_models = {s.place: self._chances(s) for s in self._score_chunk(chunk)}
+            yield from ([of_models[m][i] for m in range(len(self.models))] for i in range(len(chunk)))
 
     def _read_chunk(self, documents: Sequence[Document], averaged: Collection[int]) -> list[Reading]:
-        found: list[list[tuple[Entity, ...]]] = []
+        found: dict[int, list[tuple[Entity, ...]]] = {}
         chances: dict[int, list[WordProbabilities]] = {}
         read = [len(d.text) for d in documents]
-        for place, scored in enumerate(self._score_chunk(documents)):
-            model, network, texts, scores, characters = scored
-            if place in averaged:
-                chances[place] = _chances(*scored)
-            words = [text.alignment.words for text in texts]
-            decoded = decode(network, model.card.entity_types, documents, words, scores)
-            found.append([cleaned(model, d, entities) for d, entities in zip(documents, decoded, strict=True)])
-            read = [min(pair) for pair in zip(read, characters, strict=True)]
+        for scored in self._score_chunk(documents):
+            model = self.models[scored.place]
+            if scored.place in averaged:
+                chances[scored.place] = self._chances(scored)
+            words = [text.alignment.words for text in scored.texts]
+            decoded = decode(scored.network, model.card.entity_types, documents, words, scored.scores)
+            found[scored.place] = [cleaned(model, d, entities) for d, entities in zip(documents, decoded, strict=True)]
+            read = [min(pair) for pair in zip(read, scored.characters_read, strict=True)]
         return [
-            Reading(tuple(f[i] for f in found), read[i], {place: of_one[i] for place, of_one in chances.items()})
+            Reading(
+                tuple(found[m][i] for m in range(len(self.models))),
+                read[i],
+                {place: of_one[i] for place, of_one in chances.items()},
+            )
             for i in range(len(documents))
         ]
 
+    def _chances(self, scored: _Scored) -> list[WordProbabilities]:
+        types = self.models[scored.place].card.entity_types
+        values = probabilities(scored.network, scored.scores)
+        return [WordProbabilities(types, t.alignment.words, v) for t, v in zip(scored.texts, values, strict=True)]
+
     def _score_chunk(self, documents: Sequence[Document]) -> Iterator[_Scored]:
-        """Each model with its word scores [W, K, L] of each document and the code points that it read of it."""
+        """What each model makes of the documents, group by group."""
         texts: dict[str, list[TokenisedText]] = {}
         windows: dict[tuple[object, ...], list[list[Window]]] = {}
-        for model, network in zip(self.models, self._networks, strict=True):
+        for group in self._groups:
+            model = self.models[group.places[0]]
             fingerprint = model.tokenizer.fingerprint
             if fingerprint not in texts:
                 texts[fingerprint] = list(model.tokenizer.encode([d.text for d in documents]))
-            way = (fingerprint, *_way(model))
+            way = _way(model)
             if way not in windows:
                 windows[way] = [
                     windows_of(model, text, document)
                     for text, document in zip(texts[fingerprint], documents, strict=True)
                 ]
-            scores = self._scores(model, network, [w for of_one in windows[way] for w in of_one])
-            pooled: list[Scores] = []
-            read: list[int] = []
-            position = 0
-            for of_one, text in zip(windows[way], texts[fingerprint], strict=True):
-                values, seen = pool(of_one, scores[position : position + len(of_one)], len(text.alignment.words))
-                position += len(of_one)
-                # A text without words has no window to take the shape from.
-                pooled.append(values.reshape(len(seen), len(model.card.entity_types), len(TAGS)))
-                read.append(characters_read(text, seen))
-            yield model, network, texts[fingerprint], pooled, read
+            of_models = self._scores(group, [w for of_one in windows[way] for w in of_one])
+            for place, network, scores in zip(group.places, group.networks, of_models, strict=True):
+                types = len(self.models[place].card.entity_types)
+                pooled: list[Scores] = []
+                read: list[int] = []
+                position = 0
+                for of_one, text in zip(windows[way], texts[fingerprint], strict=True):
+                    values, seen = pool(of_one, scores[position : position + len(of_one)], len(text.alignment.words))
+                    position += len(of_one)
+                    # A text without words has no window to take the shape from.
+                    pooled.append(values.reshape(len(seen), types, len(TAGS)))
+                    read.append(characters_read(text, seen))
+                yield _Scored(place, network, texts[fingerprint], pooled, read)
 
-    def _scores(self, model: Model, network: TokenClassifier, windows: Sequence[Window]) -> list[Scores]:
-        """Word scores [w, K, L] of each window; windows that look alike (copied-forward text) are run once."""
+    def _scores(self, group: _Group, windows: Sequence[Window]) -> list[list[Scores]]:
+        """Per model of the group, word scores [w, K, L] of each window; windows that look alike are run once."""
         keys = [w.key for w in windows]
         distinct = dict(zip(keys, windows, strict=True))
         order = sorted(distinct, key=lambda key: (len(distinct[key].ids), key))
-        result: dict[bytes, Scores] = {}
-        special = len(model.tokenizer.prefix) + len(model.tokenizer.suffix)
-        network.eval()
+        results: list[dict[bytes, Scores]] = [{} for _ in group.places]
+        tokenizer = self.models[group.places[0]].tokenizer
+        special = len(tokenizer.prefix) + len(tokenizer.suffix)
         with torch.inference_mode():
             for batch in _by_tokens(order, [len(distinct[k].ids) + special for k in order], self.batch_tokens):
-                ids, attention, owner, words = collate([distinct[k] for k in batch], model.tokenizer)
-                scores = network(
-                    ids.to(self.device),
-                    None if attention is None else attention.to(self.device),
-                    owner.to(self.device),
-                    words,
-                )
-                values = scores.float().cpu().numpy()
-                for row, key in enumerate(batch):
-                    result[key] = values[row, : len(distinct[key].words)].copy()
-        return [result[key] for key in keys]
+                ids, attention, owner, words = collate([distinct[k] for k in batch], tokenizer)
+                ids, owner = ids.to(self.device), owner.to(self.device)
+                attention = None if attention is None else attention.to(self.device)
+                if group.trunk is not None:
+                    ids = group.trunk(input_ids=ids, attention_mask=attention).last_hidden_state
+                for network, result in zip(group.networks, results, strict=True):
+                    values = network(ids, attention, owner, words).float().cpu().numpy()
+                    for row, key in enumerate(batch):
+                        result[key] = values[row, : len(distinct[key].words)].copy()
+        return [[result[key] for key in keys] for result in results]
 
 
-def _chances(
-    model: Model, network: TokenClassifier, texts: Sequence[TokenisedText], scores: Sequence[Scores], _: Sequence[int]
-) -> list[WordProbabilities]:
-    types = model.card.entity_types
-    values = probabilities(network, scores)
-    return [WordProbabilities(types, t.alignment.words, v) for t, v in zip(texts, values, strict=True)]
+def _sharing(models: Sequence[Model]) -> list[list[int]]:
+    """Places of models, those together that read the same windows and share a layer or more."""
+    groups: list[list[int]] = []
+    for place, model in enumerate(models):
+        for group in groups:
+            first = models[group[0]]
+            if _way(first) == _way(model) and shared_layers(first.network.encoder, model.network.encoder):
+                group.append(place)
+                break
+        else:
+            groups.append([place])
+    return groups
+
+
+def _group(models: Sequence[Model], places: list[int], device: torch.device, half: bool) -> _Group:
+    networks = [models[place].network for place in places]
+    trunk = None
+    if len(networks) > 1:
+        layers = min(shared_layers(networks[0].encoder, n.encoder) for n in networks[1:])
+        below, networks = cut(networks, layers)
+        trunk = _ready(below, device, half)
+    return _Group(places, trunk, [_placed(network, device, half) for network in networks])
 
 
 def _way(model: Model) -> tuple[object, ...]:
-    """All of a recipe that `windows_of` looks at."""
+    """The tokenizer, and all of a recipe that `windows_of` looks at."""
     recipe = model.card.recipe
     splitter = recipe.chunker == "sentence" and model.card.languages[0]
     return (
+        model.tokenizer.fingerprint,
         splitter,
         recipe.window_tokens,
         recipe.overlap_tokens,
@@ -192,14 +250,18 @@ def cleaned(model: Model, document: Document, entities: Sequence[Entity]) -> tup
 
 def _placed(network: TokenClassifier, device: torch.device, half: bool) -> TokenClassifier:
     """The network on the device; with `half` its encoder is a bfloat16 copy, the heads stay float32."""
-    if not half:
-        return network.to(device)
-    placed = copy.copy(network)
-    placed._modules = dict(network._modules)  # noqa: SLF001 - the copy shares everything but the encoder
-    placed.encoder = copy.deepcopy(network.encoder).to(device, torch.bfloat16)
-    if device.type == "cpu":
-        use_cached_attention(placed.encoder)
-    return placed.to(device)
+    placed = twin(network)
+    placed.encoder = _ready(network.encoder, device, half)
+    return placed.to(device).eval()
+
+
+def _ready(encoder: nn.Module, device: torch.device, half: bool) -> nn.Module:
+    """The encoder on the device; with `half` a bfloat16 copy."""
+    if half:
+        encoder = copy.deepcopy(encoder).to(torch.bfloat16)
+        if device.type == "cpu":
+            use_cached_attention(encoder)
+    return encoder.to(device).eval()
 
 
 def _chunks(documents: Sequence[Document]) -> Iterator[Sequence[Document]]:

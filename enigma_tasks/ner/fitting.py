@@ -21,6 +21,7 @@ from enigma_tasks.ner.models import DevScore, Model
 from enigma_tasks.ner.noise import Noise
 from enigma_tasks.ner.optimiser import Stepper, effective_precision
 from enigma_tasks.ner.tag_check import seqeval_f1
+from enigma_tasks.ner.trunks import freeze
 from enigma_tasks.ner.warm_start import warm_start
 from enigma_tasks.ner.watching import LogLines
 
@@ -91,13 +92,14 @@ def fit(
     """Train `model` on examples of any making, e.g. soft ones of a teacher; returns its best epoch on dev.
 
     Raises:
-        UsageError: noise by an unknown sub-word that the tokenizer lacks.
+        UsageError: noise by an unknown sub-word that the tokenizer lacks, or frozen layers that the encoder lacks.
     """
     recipe, seed = model.card.recipe, model.card.seed
     began, watch = time.perf_counter(), watch or LogLines()
     windows = made.windows
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network = model.network.to(device)
+    freeze(network.encoder, recipe.frozen_layers)
     if recipe.warm_start_words:
         half = effective_precision(recipe.precision, device) != torch.float32
         warm_start(model, windows, recipe.warm_start_words, seed, half)

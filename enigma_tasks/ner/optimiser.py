@@ -37,6 +37,8 @@ def optimiser_of(network: TokenClassifier, recipe: MemberParams) -> torch.optim.
         for decay in (recipe.weight_decay, 0.0)
     ]
     for name, parameter in network.named_parameters():
+        if not parameter.requires_grad:
+            continue
         plain = name.endswith(_NO_DECAY) or name.startswith("crfs.")
         groups[2 * name.startswith(_ON_TOP) + plain]["params"].append(parameter)
     for group in groups:

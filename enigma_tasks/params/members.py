@@ -45,6 +45,8 @@ class MemberParams(Frozen):
     """Share of the sub-words replaced in such a window."""
     noise_by: Literal["random", "unknown"] = "random"
     """What replaces them: any sub-word of the training windows, or the tokenizer's unknown sub-word."""
+    frozen_layers: int = Field(0, ge=0)
+    """Lowest layers of the encoder that stay, with its embeddings, as the base has them; an ensemble runs them once."""
     learning_rate: float = Field(gt=0)
     head_learning_rate: float | None = Field(None, gt=0)
     """Of heads and CRFs, which begin untrained; None: `learning_rate`."""
@@ -68,6 +70,8 @@ class MemberParams(Frozen):
     def _shape_is_known(self) -> MemberParams:
         if (self.base == "scratch") != (self.scratch is not None):
             raise ValueError("`scratch` (the encoder's shape) goes with base: scratch, and only with it")
+        if self.base == "scratch" and self.frozen_layers:
+            raise ValueError("frozen_layers: an encoder from scratch has nothing to keep")
         if self.overlap_tokens >= self.window_tokens - 2:
             raise ValueError("overlap_tokens must be smaller than window_tokens")
         own = self.window_tokens - 2 * self.context_tokens

@@ -22,14 +22,14 @@ FAMILIES = {
 """Architecture -> the kind of tokenizer that its checkpoints come with."""
 
 
-def base_folder(folder: Path, family: str = "bert", positions: int = 66) -> Path:
+def base_folder(folder: Path, family: str = "bert", positions: int = 66, layers: int = 1) -> Path:
     """A checkpoint folder: safetensors, config and tokenizer.json; `positions` rows of position embeddings."""
     wrapped = tokenizer(FAMILIES[family])
     config = AutoConfig.for_model(
         family,
         vocab_size=wrapped.vocabulary,
         hidden_size=16,
-        num_hidden_layers=1,
+        num_hidden_layers=layers,
         num_attention_heads=2,
         intermediate_size=32,
         max_position_embeddings=positions,

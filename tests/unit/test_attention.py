@@ -83,7 +83,7 @@ def test_only_the_engines_own_copy_is_changed() -> None:
     assert model.network.encoder.config._attn_implementation == "sdpa"
     if torch.cuda.is_available():
         pytest.skip("on a GPU the kernel of PyTorch is used")
-    assert engine._networks[0].encoder.config._attn_implementation == "enigma_cached"
+    assert engine._groups[0].networks[0].encoder.config._attn_implementation == "enigma_cached"
     found = engine.predict(notes(2))
     assert len(found) == 1
 

@@ -162,8 +162,9 @@ def test_bfloat16_leaves_the_model_itself_in_float32() -> None:
     before = copy.deepcopy(model.network.state_dict())
     half = Engine([model], 500, "bf16")
     half.predict(notes(2))
-    assert {p.dtype for p in half._networks[0].encoder.parameters()} == {torch.bfloat16}
-    assert next(half._networks[0].heads.parameters()).dtype == torch.float32
+    (network,) = half._groups[0].networks
+    assert {p.dtype for p in network.encoder.parameters()} == {torch.bfloat16}
+    assert next(network.heads.parameters()).dtype == torch.float32
     assert all(torch.equal(v, before[k]) for k, v in model.network.state_dict().items())
 
 
