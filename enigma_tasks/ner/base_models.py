@@ -1,4 +1,4 @@
-"""A folder of a pretrained checkpoint -> encoder in float32 and fast tokenizer."""
+"""A folder of a pretrained checkpoint, or of a trained model -> encoder in float32 and fast tokenizer."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 
 from enigma_tasks import artifacts
 from enigma_tasks.errors import ModelError, UsageError
+from enigma_tasks.ner.models import load_model
 
 if TYPE_CHECKING:
     from torch import nn
@@ -39,21 +40,34 @@ def find_base(base: str, model_store: str, holding: str = "config.json") -> Path
 
 
 def load_base(folder: Path, member: MemberParams) -> tuple[nn.Module, Any]:
-    """Encoder in float32 and fast tokenizer of a pretrained checkpoint folder.
+    """Encoder in float32 and fast tokenizer of a pretrained checkpoint folder, or of a model that Enigma trained.
 
     Raises:
-        ModelError: no safetensors weights, or weights or a tokenizer that do not match the config.
+        ModelError: no safetensors weights, or weights or a tokenizer that do not match the config; or a file of a
+            trained model is not as its card says.
         UsageError: the member's windows are longer than the encoder's positions.
     """
+    if (folder / artifacts.MODEL_CARD).is_file():
+        trained = load_model(folder)
+        _check_window(trained.network.encoder.config, folder, member)
+        return trained.network.encoder, trained.tokenizer.pretrained
+    return _load_pretrained(folder, member)
+
+
+def _check_window(config: Any, folder: Path, member: MemberParams) -> None:
+    positions = position_limit(config)
+    if positions is not None and member.window_tokens > positions:
+        raise UsageError(f"window_tokens {member.window_tokens} is more than the {positions} of {folder.name}")
+
+
+def _load_pretrained(folder: Path, member: MemberParams) -> tuple[nn.Module, Any]:
     from transformers import MODEL_MAPPING, AutoConfig, AutoModel, AutoTokenizer, PreTrainedTokenizerFast
     from transformers.utils import logging as hf_logging
 
     hf_logging.disable_progress_bar()
     hf_logging.set_verbosity_error()  # what does not fit is said below, as an error
     config = AutoConfig.from_pretrained(folder, local_files_only=True)
-    positions = position_limit(config)
-    if positions is not None and member.window_tokens > positions:
-        raise UsageError(f"window_tokens {member.window_tokens} is more than the {positions} of {folder.name}")
+    _check_window(config, folder, member)
     unpooled = "add_pooling_layer" in inspect.signature(MODEL_MAPPING[type(config)].__init__).parameters
     try:
         # float32 said aloud: the default takes the file's dtype, and half-precision weights do not train well.

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from enigma_tasks import artifacts
 from enigma_tasks.documents import LABELS
-from enigma_tasks.errors import DataError
+from enigma_tasks.errors import DataError, UsageError
 from enigma_tasks.ner.base_models import find_base, load_base
 from enigma_tasks.ner.batching import examples
 from enigma_tasks.ner.distillation import soft_examples
 from enigma_tasks.ner.encoder import TokenClassifier, build_encoder, scratch_config
 from enigma_tasks.ner.fitting import Progress, fit
-from enigma_tasks.ner.models import Model, ModelCard, base_digest, code_digest, data_digest, recipe_digest
+from enigma_tasks.ner.models import Model, ModelCard, base_digest, code_digest, data_digest, read_card, recipe_digest
 from enigma_tasks.ner.tokenizer import TextTokenizer, learn_tokenizer
 
 if TYPE_CHECKING:
@@ -115,6 +116,8 @@ def untrained(
         encoder, pretrained = load_base(folder, recipe)
         tokenizer = TextTokenizer(pretrained)
         digests["base"] = base_digest(folder)
+        if (folder / artifacts.MODEL_CARD).is_file() and read_card(folder).digests.get("train") == digests["dev"]:
+            raise UsageError(f"model {folder.name}, the base, was trained on the dev documents")
         # A folder's path says where a machine keeps it: its name is enough beside the digest.
         recipe = recipe.model_copy(update={"base": recipe.base if not Path(recipe.base).exists() else folder.name})
     digests["recipe"] = recipe_digest(recipe)

@@ -25,7 +25,7 @@ class MemberParams(Frozen):
 
     kind: Literal["encoder"] = "encoder"
     base: str
-    """A hub id, a local folder, or `scratch`."""
+    """A hub id, a local folder, of a base model or of a model trained before (its encoder goes on), or `scratch`."""
     scratch: ScratchParams | None = None
     head: Literal["softmax", "crf"] = "softmax"
     head_layers: int = Field(0, ge=0, le=8)

@@ -10,10 +10,14 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig
 
+from enigma_tasks.documents import EntityType
 from enigma_tasks.errors import ModelError, UsageError
 from enigma_tasks.ner.base_models import find_base, load_base, position_limit
 from enigma_tasks.ner.encoder import build_encoder
-from tests.unit.ner_builders import recipe, tokenizer
+from enigma_tasks.ner.models import base_digest, save_model
+from enigma_tasks.ner.tokenizer import TextTokenizer
+from enigma_tasks.ner.training import Task, train
+from tests.unit.ner_builders import notes, recipe, tokenizer, trained
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,6 +77,25 @@ def test_a_base_model_with_too_many_weights_is_fine_but_missing_ones_are_not(tmp
     (folder / "model.safetensors").unlink()
     with pytest.raises(ModelError, match="weights are missing"):
         load_base(folder, recipe(base="x", scratch=None))
+
+
+def test_a_model_trained_before_can_be_the_base_and_its_encoder_goes_on(tmp_path: Path) -> None:
+    before = save_model(trained(), tmp_path / "before")
+    own = recipe(base=str(tmp_path / "before"), scratch=None)
+    encoder, pretrained = load_base(tmp_path / "before", own)
+    for name, value in before.network.encoder.state_dict().items():
+        assert torch.equal(encoder.state_dict()[name], value)
+    assert TextTokenizer(pretrained).fingerprint == before.card.tokenizer_fingerprint
+    with pytest.raises(UsageError, match="window_tokens 99 is more than the 32 of before"):
+        load_base(tmp_path / "before", recipe(base="before", scratch=None, window_tokens=99))
+    task = Task("es", tuple(EntityType), "m", own, 1)
+    after, _ = train(task, notes(4), notes(1, 100))
+    assert after.card.digests["base"] == base_digest(tmp_path / "before")
+    with pytest.raises(UsageError, match="before, the base, was trained on the dev documents"):
+        train(task, notes(1, 100), notes(6))
+    (tmp_path / "before" / "config.json").unlink()
+    with pytest.raises(ModelError, match=r"before: config\.json is missing"):
+        load_base(tmp_path / "before", own)
 
 
 def test_windows_longer_than_the_positions_are_refused_early(tmp_path: Path) -> None:
