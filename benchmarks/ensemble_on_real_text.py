@@ -5,14 +5,14 @@
 
 80 % of the cases to train on, a twentieth of them kept as dev (the best epoch, the voting rule); scored once on the
 other 20 %. Members differ from `plain` (`e5-small` with softmax heads) in one thing, those with CRF heads from `crf`;
-the table says what each option gains, by a paired bootstrap over the test documents. Five of those vote.
-Everything runs by the command line. With `--keep FOLDER`, what is there already is not made again.
+the table says what each option gains, by a paired bootstrap over the test documents. Five of those vote; so do `crf`
+and four that were grown from it, its lower layers kept. Everything runs by the command line. With `--keep FOLDER`,
+what is there already is not made again.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import random
 import statistics
 import tempfile
@@ -42,10 +42,19 @@ RECIPES: dict[str, tuple[str, ...]] = {
     "crf-windows": ("head=crf", "chunker=window", "overlap_tokens=32"),
     "crf-layers": ("head=crf", "head_layers=1"),
     "crf-first": ("head=crf", "word_label=first"),
+    "crf-frozen": ("head=crf", "frozen_layers=6"),
+    "grown-seed": ("head=crf", "frozen_layers=8"),
+    "grown-layers": ("head=crf", "head_layers=1", "frozen_layers=8"),
+    "grown-noise": ("head=crf", "noise_share=0.5", "noise_tokens=0.15", "frozen_layers=8"),
+    "grown-softmax": ("head=softmax", "frozen_layers=8"),
 }
-"""Settings of the member by name; `windows` and `crf-seed` have another seed as well."""
-VOTERS = ("crf", "crf-seed", "crf-context", "crf-windows", "crf-layers")
-OTHER_SEED = {"windows": 1, "crf-seed": 1}
+"""Settings of the member by name; those that are grown have `crf` as their base."""
+OTHER_SEED = {"windows": 1, "crf-seed": 1, "grown-seed": 1, "grown-noise": 2, "grown-softmax": 3}
+ENSEMBLES = {
+    "ensemble": ("crf", "crf-seed", "crf-context", "crf-windows", "crf-layers"),
+    "trunk": ("crf", "grown-seed", "grown-layers", "grown-noise", "grown-softmax"),
+}
+"""The student learns from the first; members of the second share two thirds of their layers."""
 TYPES = tuple(EntityType)
 
 
@@ -125,9 +134,9 @@ def main() -> None:
         tokens = load_params().annotate.batch_tokens
         names = [*RECIPES, "student"]
         singles = {n: alone(place / "members" / n, Path(scratch) / n, arguments.language) for n in names}
-        together = [place / "ensemble" / t.value for t in TYPES]
+        together = {name: [place / name / t.value for t in TYPES] for name in ENSEMBLES}
         found = {n: [a.entities for a in annotator(f, tokens).annotate(test)] for n, f in singles.items()}
-        found["ensemble"] = [a.entities for a in annotator(together, tokens).annotate(test)]
+        found |= {n: [a.entities for a in annotator(f, tokens).annotate(test)] for n, f in together.items()}
         scored = {n: {t: counts(test, f, t) for t in TYPES} for n, f in found.items()}
         members_table(scored, arguments.seed)
         ensemble_table(scored, arguments.seed)
@@ -140,20 +149,17 @@ def made(arguments: argparse.Namespace, place: Path) -> None:
     if not (place / "split").exists():
         enigma("split", str(arguments.corpus), "--out", str(place / "split"), *settings([f"seed={seed}", *SHARES]))
     for name, changes in RECIPES.items():
-        train(
-            place / "members",
-            name,
-            language,
-            OTHER_SEED.get(name, seed),
-            [base, f"epochs={arguments.epochs}", *changes],
-        )
-    if not (place / "ensemble").exists():
-        models = [word for name in VOTERS for word in ("--model", str(place / "members" / name))]
-        done = enigma(
+        own = f"base={place / 'members' / 'crf'}" if name.startswith("grown-") else base
+        epochs = f"epochs={arguments.epochs}"
+        train(place / "members", name, language, OTHER_SEED.get(name, seed), [own, epochs, *changes])
+    for name, voters in ENSEMBLES.items():
+        if (place / name).exists():
+            continue
+        models = [word for voter in voters for word in ("--model", str(place / "members" / voter))]
+        enigma(
             "ensemble", "--language", language, "--entity", "all", *models,
-            "--gold", str(place / "split" / "dev"), "--out", str(place / "ensemble"), *settings([f"seed={seed}"]),
+            "--gold", str(place / "split" / "dev"), "--out", str(place / name), *settings([f"seed={seed}"]),
         )  # fmt: skip
-        (place / "ensemble.json").write_text(json.dumps(done, indent=1), encoding="utf-8")
     texts = some_of(arguments.unlabelled, arguments.unlabelled_notes, place / "unlabelled.jsonl", seed)
     train(
         place / "members", "student", language, seed, [base, f"epochs={arguments.student_epochs}"],
@@ -171,50 +177,67 @@ def members_table(scored: dict[str, dict[EntityType, list[Counts]]], seed: int) 
     print("| member | " + " | ".join(f"{t.value} | gain" for t in TYPES) + " | over |")
     print("|---|" + "---:|---|" * len(TYPES) + "---|")
     for name in RECIPES:
-        against = "" if name == "plain" else "crf" if name.startswith("crf-") else "plain"
+        against = "" if name == "plain" else "crf" if "-" in name else "plain"
         cells = []
         for t in TYPES:
-            gain = paired_bootstrap(scored[against or name][t], scored[name][t], seed)
-            low, high = 100 * gain.interval.low, 100 * gain.interval.high
-            said = f"{100 * gain.difference:+.1f} ({low:+.1f} to {high:+.1f})" if against else ""
+            said = gain_over(scored[against][t], scored[name][t], seed) if against else ""
             cells.append(f"{f1(scored[name][t]):.1f} | {said}")
         print(f"| {name} | {' | '.join(cells)} | {against} |")
 
 
+def gain_over(before: list[Counts], after: list[Counts], seed: int) -> str:
+    """In points, with its interval."""
+    gain = paired_bootstrap(before, after, seed)
+    return f"{100 * gain.difference:+.1f} ({100 * gain.interval.low:+.1f} to {100 * gain.interval.high:+.1f})"
+
+
+def with_interval(documents: list[Counts], seed: int) -> str:
+    """Strict F1 in points, with its interval."""
+    interval = bootstrap(documents, seed)
+    return f"{f1(documents):.1f} ({100 * interval.low:.1f} to {100 * interval.high:.1f})"
+
+
 def ensemble_table(scored: dict[str, dict[EntityType, list[Counts]]], seed: int) -> None:
-    """The ensemble against its best member, the student against the ensemble."""
-    print("\n| type | best member | ensemble | gain | student | share of the ensemble's |\n|---|---|---|---|---|---:|")
+    """Each ensemble against its best member, and the student against the first ensemble."""
+    print("\n| ensemble | type | best member | ensemble's strict F1 | gain |\n|---|---|---|---|---|")
+    for name, voters in ENSEMBLES.items():
+        for t in TYPES:
+            best = max(voters, key=lambda voter: f1(scored[voter][t]))
+            cells = [name, t.value, f"{best}, {f1(scored[best][t]):.1f}", with_interval(scored[name][t], seed)]
+            print(f"| {' | '.join(cells)} | {gain_over(scored[best][t], scored[name][t], seed)} |")
+    print("\n| type | student | share of the ensemble's |\n|---|---|---:|")
     for t in TYPES:
-        best = max(VOTERS, key=lambda name: f1(scored[name][t]))
-        gain = paired_bootstrap(scored[best][t], scored["ensemble"][t], seed)
-        cells = [t.value, f"{f1(scored[best][t]):.1f} ({best})"]
-        for name in ("ensemble", "student"):
-            interval = bootstrap(scored[name][t], seed)
-            cells.append(f"{f1(scored[name][t]):.1f} ({100 * interval.low:.1f} to {100 * interval.high:.1f})")
-        low, high = 100 * gain.interval.low, 100 * gain.interval.high
-        cells.insert(3, f"{100 * gain.difference:+.1f} ({low:+.1f} to {high:+.1f})")
-        cells.append(f"{f1(scored['student'][t]) / f1(scored['ensemble'][t]):.1%}")
-        print(f"| {' | '.join(cells)} |")
+        share = f1(scored["student"][t]) / f1(scored["ensemble"][t])
+        print(f"| {t.value} | {with_interval(scored['student'][t], seed)} | {share:.1%} |")
 
 
 def costs(
-    singles: dict[str, list[Path]], together: list[Path], test: list[Document], tokens: int, repetitions: int
+    singles: dict[str, list[Path]],
+    together: dict[str, list[Path]],
+    test: list[Document],
+    tokens: int,
+    repetitions: int,
 ) -> None:
-    """Seconds to annotate the test notes, loading not counted."""
+    """Seconds to annotate the test notes, loading not counted: all models are in memory."""
     ways = {
-        "members one after another, a pass a type": [annotator([f], tokens) for n in VOTERS for f in singles[n]],
-        "members one after another, all types in a pass": [annotator(singles[n], tokens) for n in VOTERS],
-        "ensemble, one pass": [annotator(together, tokens)],
-        "student": [annotator(singles["student"], tokens)],
+        "ensemble, a pass for each member and type": [
+            annotator([f], tokens) for v in ENSEMBLES["ensemble"] for f in singles[v]
+        ]
     }
+    for name, voters in ENSEMBLES.items():
+        ways[f"{name}, a pass for each member"] = [annotator(singles[v], tokens) for v in voters]
+        ways[f"{name}, one pass"] = [annotator(together[name], tokens)]
+    ways["student"] = [annotator(singles["student"], tokens)]
     seconds: dict[str, list[float]] = {way: [] for way in ways}
     for _ in range(repetitions):
         for way, annotators in ways.items():
             seconds[way].append(taken(annotators, test))
-    whole = statistics.median(seconds["ensemble, one pass"])
-    print(f"\n{len(test)} notes\n| way | seconds | times the ensemble |\n|---|---:|---:|")
-    for way, values in seconds.items():
-        print(f"| {way} | {statistics.median(values):.1f} | {statistics.median(values) / whole:.2f} |")
+    middle = {way: statistics.median(values) for way, values in seconds.items()}
+    print(f"\n{len(test)} notes\n| way | seconds | " + " | ".join(f"times {n}" for n in ENSEMBLES) + " |")
+    print("|---|---:|" + "---:|" * len(ENSEMBLES))
+    for way, value in middle.items():
+        shares = [f"{value / middle[f'{n}, one pass']:.2f}" for n in ENSEMBLES]
+        print(f"| {way} | {value:.1f} | {' | '.join(shares)} |")
 
 
 if __name__ == "__main__":
