@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from enigma_tasks.adapters.llm_member import Asker
-from enigma_tasks.artifacts import ENSEMBLE_CARD, RULE_CARD
+from enigma_tasks.artifacts import ENSEMBLE_CARD, ENSEMBLE_MEMBERS, RULE_CARD
 from enigma_tasks.corpora import read_corpus
 from enigma_tasks.documents import EntityType
 from enigma_tasks.errors import DataError, ModelError, UsageError
@@ -51,6 +51,8 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     if language is None:
         raise UsageError("--language: name a language of params.yaml, or an ensemble by --name")
     types = list(EntityType) if arguments.entity == "all" else [EntityType(arguments.entity)]
+    for entity_type in types:
+        _check_out(Path(arguments.out) / entity_type.value)
     ask = Asker(settings)
     members = _Sources(arguments, language, types, params, ask=ask)
     if recipe is not None:
@@ -189,6 +191,12 @@ def _checked(member: Mapping[str, Sequence[Entity]], texts: Mapping[str, str]) -
     return {d: verified(d, texts[d], spans) for d, spans in member.items()}
 
 
+def _check_out(folder: Path) -> None:
+    """Refuse a folder that holds anything else; an ensemble that was cut short has members and no card."""
+    if folder.exists() and not {p.name for p in folder.iterdir()} <= {ENSEMBLE_CARD, RULE_CARD, ENSEMBLE_MEMBERS}:
+        raise UsageError(f"--out: {folder} is there and is no ensemble")
+
+
 def _check_names(recipe: EnsembleParams, language: str, members: _Sources) -> None:
     if language != recipe.language:
         raise UsageError(f"--language: the ensemble is for {recipe.language}")
@@ -208,10 +216,8 @@ def _write(
     fitted: Fitted,
     provenance: dict[str, Any],
 ) -> None:
-    """The ensemble's folder, anew; one that holds anything else is refused."""
+    """The ensemble's folder, anew."""
     if folder.exists():
-        if any(folder.iterdir()) and not any((folder / name).is_file() for name in (ENSEMBLE_CARD, RULE_CARD)):
-            raise UsageError(f"--out: {folder} is there and is no ensemble")
         shutil.rmtree(folder)
     if members.folders:
         write_ensemble(folder, language, entity_type, members.folders, fitted.rule, fitted=provenance)

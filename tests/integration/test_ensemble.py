@@ -179,6 +179,12 @@ def test_an_output_folder_that_holds_something_else_is_left_alone(
     assert (dev / "out" / "disease" / "thesis.txt").exists()
 
 
+def test_an_ensemble_that_was_cut_short_is_made_anew(dev: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (dev / "out" / "disease" / "members" / "left").mkdir(parents=True)
+    assert enigma(capsys, *fit(dev))[0] == 0
+    assert [p.name for p in (dev / "out" / "disease").iterdir()] == ["rule.json"]
+
+
 def test_vote_refuses_a_member_of_other_documents_and_says_who_never_names_a_label(
     dev: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
