@@ -6,6 +6,7 @@ Models that read the same windows and share their encoders' lower layers have th
 from __future__ import annotations
 
 import copy
+import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -99,7 +100,7 @@ class Engine:
         self.batch_tokens = batch_tokens
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         half = precision == "bf16" or (precision == "auto" and has_bf16(self.device))
-        self._groups = [_group(models, places, self.device, half) for places in _sharing(models)]
+        self._groups = [_group(models, found, self.device, half) for found in _sharing(models)]
 
     def predict(self, documents: Sequence[Document]) -> list[list[tuple[Entity, ...]]]:
         """Entities per model and document."""
@@ -196,26 +197,27 @@ class Engine:
         return [[result[key] for key in keys] for result in results]
 
 
-def _sharing(models: Sequence[Model]) -> list[list[int]]:
-    """Places of models, those together that read the same windows and share a layer or more."""
-    groups: list[list[int]] = []
+def _sharing(models: Sequence[Model]) -> list[dict[int, int]]:
+    """Models, by place, that read the same windows and share lower layers; each with how many it has of the first."""
+    groups: list[dict[int, int]] = []
     for place, model in enumerate(models):
         for group in groups:
-            first = models[group[0]]
-            if _way(first) == _way(model) and shared_layers(first.network.encoder, model.network.encoder):
-                group.append(place)
+            first = models[next(iter(group))]
+            layers = _way(first) == _way(model) and shared_layers(first.network.encoder, model.network.encoder)
+            if layers:
+                group[place] = layers
                 break
         else:
-            groups.append([place])
+            groups.append({place: sys.maxsize})
     return groups
 
 
-def _group(models: Sequence[Model], places: list[int], device: torch.device, half: bool) -> _Group:
+def _group(models: Sequence[Model], found: dict[int, int], device: torch.device, half: bool) -> _Group:
+    places = list(found)
     networks = [models[place].network for place in places]
     trunk = None
     if len(networks) > 1:
-        layers = min(shared_layers(networks[0].encoder, n.encoder) for n in networks[1:])
-        below, networks = cut(networks, layers)
+        below, networks = cut(networks, min(found.values()))
         trunk = _ready(below, device, half)
     return _Group(places, trunk, [_placed(network, device, half) for network in networks])
 
