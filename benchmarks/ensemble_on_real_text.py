@@ -56,6 +56,9 @@ ENSEMBLES = {
 }
 """The student learns from the first; members of the second share two thirds of their layers."""
 TYPES = tuple(EntityType)
+ALL = "all types"
+Scored = dict[str, dict[str, list[Counts]]]
+"""Member, student or ensemble -> type, or all of them -> counts of each document."""
 
 
 def train(place: Path, name: str, language: str, seed: int, changes: list[str], *more: str) -> None:
@@ -137,7 +140,9 @@ def main() -> None:
         together = {name: [place / name / t.value for t in TYPES] for name in ENSEMBLES}
         found = {n: [a.entities for a in annotator(f, tokens).annotate(test)] for n, f in singles.items()}
         found |= {n: [a.entities for a in annotator(f, tokens).annotate(test)] for n, f in together.items()}
-        scored = {n: {t: counts(test, f, t) for t in TYPES} for n, f in found.items()}
+        scored: Scored = {n: {t.value: counts(test, f, t) for t in TYPES} for n, f in found.items()}
+        for of_types in scored.values():
+            of_types[ALL] = [sum(of_one, Counts()) for of_one in zip(*of_types.values(), strict=True)]
         members_table(scored, arguments.seed)
         ensemble_table(scored, arguments.seed)
         costs(singles, together, test[: arguments.timed_notes], tokens, arguments.repetitions)
@@ -172,7 +177,7 @@ def f1(documents: list[Counts]) -> float:
     return 100 * sum(documents, Counts()).strict.f1
 
 
-def members_table(scored: dict[str, dict[EntityType, list[Counts]]], seed: int) -> None:
+def members_table(scored: Scored, seed: int) -> None:
     """Each member and what it gains over the one that it differs from."""
     print("| member | " + " | ".join(f"{t.value} | gain" for t in TYPES) + " | over |")
     print("|---|" + "---:|---|" * len(TYPES) + "---|")
@@ -180,8 +185,8 @@ def members_table(scored: dict[str, dict[EntityType, list[Counts]]], seed: int) 
         against = "" if name == "plain" else "crf" if "-" in name else "plain"
         cells = []
         for t in TYPES:
-            said = gain_over(scored[against][t], scored[name][t], seed) if against else ""
-            cells.append(f"{f1(scored[name][t]):.1f} | {said}")
+            said = gain_over(scored[against][t.value], scored[name][t.value], seed) if against else ""
+            cells.append(f"{f1(scored[name][t.value]):.1f} | {said}")
         print(f"| {name} | {' | '.join(cells)} | {against} |")
 
 
@@ -197,18 +202,18 @@ def with_interval(documents: list[Counts], seed: int) -> str:
     return f"{f1(documents):.1f} ({100 * interval.low:.1f} to {100 * interval.high:.1f})"
 
 
-def ensemble_table(scored: dict[str, dict[EntityType, list[Counts]]], seed: int) -> None:
+def ensemble_table(scored: Scored, seed: int) -> None:
     """Each ensemble against its best member, and the student against the first ensemble."""
     print("\n| ensemble | type | best member | ensemble's strict F1 | gain |\n|---|---|---|---|---|")
     for name, voters in ENSEMBLES.items():
-        for t in TYPES:
+        for t in (*(t.value for t in TYPES), ALL):
             best = max(voters, key=lambda voter: f1(scored[voter][t]))
-            cells = [name, t.value, f"{best}, {f1(scored[best][t]):.1f}", with_interval(scored[name][t], seed)]
+            cells = [name, t, f"{best}, {f1(scored[best][t]):.1f}", with_interval(scored[name][t], seed)]
             print(f"| {' | '.join(cells)} | {gain_over(scored[best][t], scored[name][t], seed)} |")
     print("\n| type | student | share of the ensemble's |\n|---|---|---:|")
-    for t in TYPES:
+    for t in (*(t.value for t in TYPES), ALL):
         share = f1(scored["student"][t]) / f1(scored["ensemble"][t])
-        print(f"| {t.value} | {with_interval(scored['student'][t], seed)} | {share:.1%} |")
+        print(f"| {t} | {with_interval(scored['student'][t], seed)} | {share:.1%} |")
 
 
 def costs(
