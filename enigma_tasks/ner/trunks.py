@@ -116,4 +116,5 @@ def _alike(one: Any, other: Any) -> bool:
     if mine.keys() != theirs.keys():
         return False
     names = sorted(mine, key=lambda name: mine[name].numel())
-    return all(torch.equal(mine[name], theirs[name]) for name in names)
+    # One of them may have been run already, and lie on a GPU.
+    return all(torch.equal(mine[name], theirs[name].to(mine[name].device)) for name in names)
