@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import re
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from enigma_tasks.params.ensembles import EnsembleParams
 
 log = logging.getLogger(__name__)
+
+_DIGEST = re.compile("[0-9a-f]{64}")
 
 
 def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> dict[str, Any]:
@@ -192,9 +195,13 @@ def _checked(member: Mapping[str, Sequence[Entity]], texts: Mapping[str, str]) -
 
 
 def _check_out(folder: Path) -> None:
-    """Refuse a folder that holds anything else; an ensemble that was cut short has members and no card."""
-    if folder.exists() and not {p.name for p in folder.iterdir()} <= {ENSEMBLE_CARD, RULE_CARD, ENSEMBLE_MEMBERS}:
-        raise UsageError(f"--out: {folder} is there and is no ensemble")
+    """Refuse a folder that holds anything else; an ensemble that was cut short has members, by digest, and no card."""
+    inside = {p.name for p in folder.iterdir()} if folder.exists() else set()
+    if not inside or inside & {ENSEMBLE_CARD, RULE_CARD}:
+        return
+    if inside == {ENSEMBLE_MEMBERS} and all(_DIGEST.fullmatch(p.name) for p in (folder / ENSEMBLE_MEMBERS).iterdir()):
+        return
+    raise UsageError(f"--out: {folder} is there and is no ensemble")
 
 
 def _check_names(recipe: EnsembleParams, language: str, members: _Sources) -> None:

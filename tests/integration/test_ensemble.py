@@ -180,9 +180,19 @@ def test_an_output_folder_that_holds_something_else_is_left_alone(
 
 
 def test_an_ensemble_that_was_cut_short_is_made_anew(dev: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (dev / "out" / "disease" / "members" / "left").mkdir(parents=True)
+    (dev / "out" / "disease" / "members" / ("0a" * 32)).mkdir(parents=True)
     assert enigma(capsys, *fit(dev))[0] == 0
     assert [p.name for p in (dev / "out" / "disease").iterdir()] == ["rule.json"]
+
+
+def test_somebodys_own_members_are_not_taken_for_those_of_an_ensemble_cut_short(
+    dev: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    theirs = dev / "out" / "disease" / "members" / "best-model"
+    theirs.mkdir(parents=True)
+    code, _, said = enigma(capsys, *fit(dev))
+    assert (code, "is no ensemble" in said) == (2, True)
+    assert theirs.exists()
 
 
 def test_vote_refuses_a_member_of_other_documents_and_says_who_never_names_a_label(
