@@ -183,7 +183,7 @@ def precision_table(model: Model, documents: Sequence[Document], batch_tokens: i
     one, other = (
         {(d.id, e.label, e.span) for d, s in zip(documents, f, strict=True) for e in s} for f in found.values()
     )
-    print(f"spans in both {len(one & other)}, in float32 only {len(one - other)}, in bfloat16 only {len(other - one)}")
+    print(f"{len(documents)} notes; spans in both {len(one & other)}, in float32 only {len(one - other)}, in bfloat16 only {len(other - one)}")
 
 
 def main() -> None:
@@ -192,6 +192,7 @@ def main() -> None:
     parser.add_argument("--base", type=Path, required=True, help="folder of the encoder")
     parser.add_argument("--corpus", type=Path, default=Path("../shared/corpora/spaccc-es-train"))
     parser.add_argument("--notes", type=int, default=60)
+    parser.add_argument("--scored", type=int, default=60, help="notes for strict F1 in both number formats")
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--batch-tokens", type=int, default=4096)
@@ -203,7 +204,8 @@ def main() -> None:
         scratch = arguments.scratch or Path(temporary)
         compare(arguments, documents, scratch)
     if arguments.model:
-        precision_table(load_model(arguments.model), documents, arguments.batch_tokens)
+        scored = sample(arguments.corpus, arguments.scored, arguments.seed)
+        precision_table(load_model(arguments.model), scored, arguments.batch_tokens)
 
 
 def compare(arguments: argparse.Namespace, documents: list[Document], scratch: Path) -> None:

@@ -1,6 +1,7 @@
-"""Attention on a CPU with bfloat16: plain batched products, a few windows at a time, so that scores stay in cache.
+"""Attention on a CPU: plain batched products in float32, a few windows at a time, so that scores stay in cache.
 
-PyTorch's own kernel takes 1.5 to 2 times as long at the lengths and head sizes of these encoders (docs/experiments.md).
+PyTorch's own bfloat16 kernel takes 1.5 to 2 times as long at the lengths and head sizes of these encoders, and rounds
+scores and chances, which these products do not (docs/experiments.md).
 
 Letters in shapes: B windows, N heads, T sub-words, D units of a head.
 """
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 _NAME = "enigma_cached"
-_SCORES = 1 << 20
+_SCORES = 1 << 19
 """Attention scores worked on together: 2 MiB of them, and as much of their softmax."""
 
 
@@ -49,26 +50,23 @@ def cached_attention(  # noqa: PLR0917 - the signature is that of `transformers`
     if dropout or others or key.shape != query.shape:
         from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-        attended, _ = sdpa_attention_forward(module, query, key, value, attention_mask, dropout, scaling, **extra)
+        mask = None if attention_mask is None else attention_mask.to(query.dtype)
+        attended, _ = sdpa_attention_forward(module, query, key, value, mask, dropout, scaling, **extra)
         return attended, None
     windows, heads, length, size = query.shape
     scaling = size**-0.5 if scaling is None else scaling
-    # The same for all keys, and so without effect on a softmax; what is left is small, and its scores round less.
-    key = key - key.mean(2, keepdim=True)
-    # One product a head and window; slices below are of whole windows.
-    flat_query, flat_key, flat_value = (x.reshape(windows * heads, length, size) for x in (query, key, value))
-    turned = flat_key.transpose(1, 2)
-    rows = min(windows, max(1, _SCORES // (heads * length * length))) * heads
-    scores = query.new_empty(rows, length, length)
+    at_once = min(windows, max(1, _SCORES // (heads * length * length)))
+    scores = torch.empty(at_once * heads, length, length, device=query.device)
     chances = torch.empty_like(scores)
-    attended = torch.empty_like(flat_value)
-    for start in range(0, windows * heads, rows):
-        stop = min(start + rows, windows * heads)
-        part, chance = scores[: stop - start], chances[: stop - start]
-        torch.baddbmm(part, flat_query[start:stop], turned[start:stop], beta=0, alpha=scaling, out=part)
+    attended = query.new_empty(windows, length, heads, size)
+    for start in range(0, windows, at_once):
+        part = slice(start, min(start + at_once, windows))
+        # One product a head and window.
+        queries, keys, values = (x[part].float().reshape(-1, length, size) for x in (query, key, value))
+        score, chance = scores[: len(queries)], chances[: len(queries)]
+        torch.baddbmm(score, queries, keys.transpose(1, 2), beta=0, alpha=scaling, out=score)
         if attention_mask is not None:
-            mask = attention_mask[start // heads : stop // heads]
-            part.view(-1, heads, length, length).add_(mask)
-        torch.softmax(part, -1, out=chance)
-        torch.bmm(chance, flat_value[start:stop], out=attended[start:stop])
-    return attended.view(windows, heads, length, size).transpose(1, 2).contiguous(), None
+            score.view(-1, heads, length, length).add_(attention_mask[part])
+        torch.softmax(score, -1, out=chance)
+        attended[part] = torch.bmm(chance, values).view(-1, heads, length, size).transpose(1, 2)
+    return attended, None

@@ -5,7 +5,6 @@ Models that read the same windows and share their encoders' lower layers have th
 
 from __future__ import annotations
 
-import copy
 import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
@@ -15,9 +14,9 @@ import torch
 from numpy.typing import NDArray
 
 from enigma_tasks.ner.alignment import TAGS
-from enigma_tasks.ner.attention import use_cached_attention
 from enigma_tasks.ner.batching import collate, windows_of
 from enigma_tasks.ner.decoding import decode, probabilities
+from enigma_tasks.ner.half_precision import half_precision
 from enigma_tasks.ner.postprocess import postprocess
 from enigma_tasks.ner.trunks import cut, shared_layers, twin
 from enigma_tasks.ner.windows import Window, characters_read, pool
@@ -251,19 +250,15 @@ def cleaned(model: Model, document: Document, entities: Sequence[Entity]) -> tup
 
 
 def _placed(network: TokenClassifier, device: torch.device, half: bool) -> TokenClassifier:
-    """The network on the device; with `half` its encoder is a bfloat16 copy, the heads stay float32."""
+    """The network on the device; with `half` its encoder is a copy with bfloat16 products, the heads stay float32."""
     placed = twin(network)
     placed.encoder = _ready(network.encoder, device, half)
     return placed.to(device).eval()
 
 
 def _ready(encoder: nn.Module, device: torch.device, half: bool) -> nn.Module:
-    """The encoder on the device; with `half` a bfloat16 copy."""
-    if half:
-        encoder = copy.deepcopy(encoder).to(torch.bfloat16)
-        if device.type == "cpu":
-            use_cached_attention(encoder)
-    return encoder.to(device).eval()
+    """The encoder on the device; with `half` a copy with bfloat16 products."""
+    return (half_precision(encoder, device) if half else encoder.to(device)).eval()
 
 
 def _chunks(documents: Sequence[Document]) -> Iterator[Sequence[Document]]:

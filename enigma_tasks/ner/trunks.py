@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 AnyModule = TypeVar("AnyModule", bound=nn.Module)
 
-_STACKS = ("bert", "roberta", "xlm-roberta", "camembert")
+STACKS = ("bert", "roberta", "xlm-roberta", "camembert")
 """Architectures that are `embeddings` and, above them, `encoder.layer`, each layer fed by the one below alone."""
 
 
@@ -33,8 +33,8 @@ def freeze(encoder: nn.Module, layers: int) -> None:
     if not layers:
         return
     kind = encoder.config.model_type  # type: ignore[union-attr]
-    if kind not in _STACKS:
-        raise UsageError(f"frozen_layers: not for {kind}, only for {', '.join(_STACKS)}")
+    if kind not in STACKS:
+        raise UsageError(f"frozen_layers: not for {kind}, only for {', '.join(STACKS)}")
     stack = _stack(encoder)
     if layers > len(stack):
         raise UsageError(f"frozen_layers: {layers} of an encoder with {len(stack)} layers")
@@ -45,7 +45,7 @@ def freeze(encoder: nn.Module, layers: int) -> None:
 def shared_layers(one: nn.Module, other: nn.Module) -> int:
     """Layers, from the embeddings up, that are the same in both encoders; 0 when their embeddings differ."""
     kinds = {encoder.config.model_type for encoder in (one, other)}  # type: ignore[union-attr]
-    if len(kinds) > 1 or not kinds <= set(_STACKS) or _shape(one) != _shape(other):
+    if len(kinds) > 1 or not kinds <= set(STACKS) or _shape(one) != _shape(other):
         return 0
     if not _alike(one.embeddings, other.embeddings):
         return 0
