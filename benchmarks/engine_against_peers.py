@@ -4,11 +4,11 @@
 
 All read the same notes in chunks of 128 sub-words, a new chunk every 96: what EDS-NLP does by default. `sentences` is
 the engine with the chunker that packs whole sentences, which needs no overlap. The pipeline is given `stride`, without
-which it reads the first chunk of each note only. Heads are each library's own. EDS-NLP runs in a virtual environment
-made here, with the same torch and transformers. The floor is the encoder's linear layers alone, bfloat16, on as many
-sub-words as the engine's overlapping chunks hold. With `--model FOLDER`, a trained model with softmax heads, the
-pipeline has its heads too (an untaught head finds something at every other word, which costs time that no model in use
-takes), and strict F1 in float32 and bfloat16 is printed.
+which it reads the first chunk of each note only. Heads are each library's own. Each peer runs in a process of its own,
+EDS-NLP in a virtual environment made here with the same torch and transformers. The floor is the encoder's linear
+layers alone, bfloat16, on as many sub-words as the engine's overlapping chunks hold. With `--model FOLDER`, a trained
+model with softmax heads, the pipeline has its heads too (an untaught head finds something at every other word, which
+costs time that no model in use takes), and strict F1 in float32 and bfloat16 is printed.
 
 Runs alternate; figures are medians. Wants a machine with nothing else on it.
 """
@@ -96,18 +96,14 @@ def seven_tags(model: Model) -> dict[str, torch.Tensor]:
     return {"weight": torch.cat([nothing.expand(1, weight.shape[1]), weight]), "bias": torch.cat([nothing, bias])}
 
 
-def transformers_pipeline(folder: Path, texts: list[str]) -> Callable[[int | None], None]:
-    """Run all texts with a batch size; None: the pipeline's default."""
-    from transformers import AutoModelForTokenClassification, PreTrainedTokenizerFast, pipeline
-
-    network = AutoModelForTokenClassification.from_pretrained(folder)
-    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
-    run = pipeline("token-classification", network, tokenizer=tokenizer, stride=OVERLAP, aggregation_strategy="simple")
-    return lambda size: list(run(texts, **({} if size is None else {"batch_size": size}))) and None
+def pipeline_child(scratch: Path, texts: list[str], folder: Path) -> subprocess.Popen[str]:
+    """A child that runs texts through transformers' pipeline, once for each line it is given."""
+    script = str(Path(__file__).with_name("pipeline_child.py"))
+    return ready([sys.executable, script, written(scratch, texts), str(folder), str(OVERLAP)])
 
 
 def edsnlp_child(scratch: Path, texts: list[str], encoder: Path) -> subprocess.Popen[str]:
-    """A child that runs all texts once for each line it is given."""
+    """A child that runs all texts through EDS-NLP, once for each line it is given."""
     venv, uv = scratch / "edsnlp", [sys.executable, "-m", "uv"]
     links = ["--find-links", os.environ["PIP_FIND_LINKS"]] if "PIP_FIND_LINKS" in os.environ else []
     if not (venv / "bin" / "python").exists():
@@ -115,9 +111,19 @@ def edsnlp_child(scratch: Path, texts: list[str], encoder: Path) -> subprocess.P
     pins = [f"torch=={version('torch').partition('+')[0]}", f"transformers=={version('transformers')}"]
     install = [*uv, "pip", "install", "-q", "--python", str(venv / "bin" / "python"), _EDSNLP, *pins, *links]
     subprocess.run(install, check=True)
+    script = str(Path(__file__).with_name("edsnlp_child.py"))
+    return ready([str(venv / "bin" / "python"), script, written(scratch, texts), str(encoder)])
+
+
+def written(scratch: Path, texts: list[str]) -> str:
+    """The file from which children take the texts."""
     given = scratch / "texts.json"
     given.write_text(json.dumps(texts), encoding="utf-8")
-    command = [str(venv / "bin" / "python"), str(Path(__file__).with_name("edsnlp_child.py")), str(given), str(encoder)]
+    return str(given)
+
+
+def ready(command: list[str]) -> subprocess.Popen[str]:
+    """The child, once it has loaded all it needs."""
     environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
     child = subprocess.Popen(
         command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -127,15 +133,15 @@ def edsnlp_child(scratch: Path, texts: list[str], encoder: Path) -> subprocess.P
         if not line:
             assert child.stderr is not None
             raise RuntimeError(child.stderr.read()[-2000:])
-    print(f"EDS-NLP: {line.strip()}", file=sys.stderr)
+    print(f"{Path(command[1]).stem}: {line.strip()}", file=sys.stderr)
     return child
 
 
-def edsnlp_seconds(child: subprocess.Popen[str]) -> float:
+def child_seconds(child: subprocess.Popen[str], line: str) -> float:
     """One run; the child holds the clock."""
     assert child.stdin is not None
     assert child.stdout is not None
-    child.stdin.write("run\n")
+    child.stdin.write(f"{line}\n")
     child.stdin.flush()
     return float(child.stdout.readline().split()[0])
 
@@ -183,7 +189,8 @@ def precision_table(model: Model, documents: Sequence[Document], batch_tokens: i
     one, other = (
         {(d.id, e.label, e.span) for d, s in zip(documents, f, strict=True) for e in s} for f in found.values()
     )
-    print(f"{len(documents)} notes; spans in both {len(one & other)}, in float32 only {len(one - other)}, in bfloat16 only {len(other - one)}")
+    alone = f"in float32 only {len(one - other)}, in bfloat16 only {len(other - one)}"
+    print(f"{len(documents)} notes; spans in both {len(one & other)}, {alone}")
 
 
 def main() -> None:
@@ -216,26 +223,25 @@ def compare(arguments: argparse.Namespace, documents: list[Document], scratch: P
     engine, sentences = (Engine([m], arguments.batch_tokens) for m in (model, packed))
     engine.predict(documents[:4])
     folder = pipeline_folder(model, scratch / "checkpoint")
-    child = edsnlp_child(scratch, texts, folder)
-    hugging = transformers_pipeline(folder, texts)
+    hugging, eds = pipeline_child(scratch, texts, folder), edsnlp_child(scratch, texts, folder)
     tokens = sub_words(model, documents)
-    probe = transformers_pipeline(folder, texts[:20])
-    best = min(_BATCHES, key=lambda size: seconds(lambda: probe(size)))
+    best = min(_BATCHES, key=lambda size: child_seconds(hugging, f"{size} 20"))
     runs: dict[str, Callable[[], float]] = {
         "enigma": lambda: seconds(lambda: engine.predict(documents)),
         "enigma, sentences": lambda: seconds(lambda: sentences.predict(documents)),
-        "transformers pipeline, defaults": lambda: seconds(lambda: hugging(None)),
-        f"transformers pipeline, batches of {best}": lambda: seconds(lambda: hugging(best)),
-        f"EDS-NLP {_EDSNLP.partition('==')[2]}, defaults": lambda: edsnlp_seconds(child),
+        "transformers pipeline, defaults": lambda: child_seconds(hugging, "default"),
+        f"transformers pipeline, batches of {best}": lambda: child_seconds(hugging, str(best)),
+        f"EDS-NLP {_EDSNLP.partition('==')[2]}, defaults": lambda: child_seconds(eds, "run"),
         "bfloat16 products alone": lambda: seconds(lambda: floor(model, tokens, arguments.batch_tokens)),
     }
     taken: dict[str, list[float]] = {name: [] for name in runs}
     for repetition in range(arguments.repetitions):
         for name in list(runs) if repetition % 2 == 0 else reversed(runs):
             taken[name].append(runs[name]())
-    assert child.stdin is not None
-    child.stdin.close()
-    child.wait()
+    for child in (hugging, eds):
+        assert child.stdin is not None
+        child.stdin.close()
+        child.wait()
     ours, characters = statistics.median(taken["enigma"]), sum(map(len, texts))
     print(f"{len(documents)} notes of {arguments.corpus.name}, seed {arguments.seed}: {characters:,} characters,")
     print(f"{tokens:,} sub-words in windows of {WINDOW}; {torch.get_num_threads()} threads, torch {torch.__version__}")

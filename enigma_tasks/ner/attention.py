@@ -8,6 +8,7 @@ Letters in shapes: B windows, N heads, T sub-words, D units of a head.
 
 from __future__ import annotations
 
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -55,18 +56,26 @@ def cached_attention(  # noqa: PLR0917 - the signature is that of `transformers`
         return attended, None
     windows, heads, length, size = query.shape
     scaling = size**-0.5 if scaling is None else scaling
-    at_once = min(windows, max(1, _SCORES // (heads * length * length)))
-    scores = torch.empty(at_once * heads, length, length, device=query.device)
+    heads_at_once = min(heads, max(1, _SCORES // length**2))
+    windows_at_once = min(windows, max(1, _SCORES // (heads * length**2)))
+    scores = torch.empty(windows_at_once * heads_at_once, length, length, device=query.device)
     chances = torch.empty_like(scores)
     attended = query.new_empty(windows, length, heads, size)
-    for start in range(0, windows, at_once):
-        part = slice(start, min(start + at_once, windows))
+    for window, head in product(range(0, windows, windows_at_once), range(0, heads, heads_at_once)):
+        part = slice(window, window + windows_at_once), slice(head, head + heads_at_once)
         # One product a head and window.
-        queries, keys, values = (x[part].float().reshape(-1, length, size) for x in (query, key, value))
+        queries, keys, values = (_flat(x[part]) for x in (query, key, value))
         score, chance = scores[: len(queries)], chances[: len(queries)]
         torch.baddbmm(score, queries, keys.transpose(1, 2), beta=0, alpha=scaling, out=score)
         if attention_mask is not None:
-            score.view(-1, heads, length, length).add_(attention_mask[part])
+            mask = attention_mask[part[0]]
+            score.view(len(mask), -1, length, length).add_(mask)
         torch.softmax(score, -1, out=chance)
-        attended[part] = torch.bmm(chance, values).view(-1, heads, length, size).transpose(1, 2)
+        made = torch.bmm(chance, values)
+        attended[part[0], :, part[1]] = made.view(-1, min(heads_at_once, heads - head), length, size).transpose(1, 2)
     return attended, None
+
+
+def _flat(part: Tensor) -> Tensor:
+    """[B, N, T, D], however it lies -> float32 [B * N, T, D], gone over once."""
+    return part.to(torch.float32, memory_format=torch.contiguous_format).flatten(0, 1)

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from enigma_tasks.memory import keep_freed_memory
 from enigma_tasks.ner.alignment import TAGS
 from enigma_tasks.ner.batching import collate, windows_of
 from enigma_tasks.ner.decoding import decode, probabilities
@@ -98,6 +99,8 @@ class Engine:
         self.models = models
         self.batch_tokens = batch_tokens
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        if self.device.type == "cpu":
+            keep_freed_memory()
         half = precision == "bf16" or (precision == "auto" and has_bf16(self.device))
         self._groups = [_group(models, found, self.device, half) for found in _sharing(models)]
 
@@ -273,12 +276,19 @@ def _chunks(documents: Sequence[Document]) -> Iterator[Sequence[Document]]:
 
 
 def _by_tokens(keys: Sequence[bytes], lengths: Sequence[int], budget: int) -> Iterator[list[bytes]]:
-    """Cut keys, sorted by length, into batches of at most `budget` padded sub-words."""
+    """Cut keys, sorted by length, into batches of at most `budget` sub-words, padding included, and little of that.
+
+    A batch ends early where the next window would make padding of more than a 32nd of it, once it is a quarter full.
+    """
     batch: list[bytes] = []
+    real = 0
     for key, length in zip(keys, lengths, strict=True):
-        if batch and (len(batch) + 1) * length > budget:
+        padded = (len(batch) + 1) * length
+        wasteful = padded - real - length > padded // 32 and real > budget // 4
+        if batch and (padded > budget or wasteful):
             yield batch
-            batch = []
+            batch, real = [], 0
         batch.append(key)
+        real += length
     if batch:
         yield batch

@@ -24,12 +24,13 @@ RECORDS = {"documents", "config", "params", "errors", "artifacts"}
 LAYERS = {
     "errors": set(),
     "frozen": set(),
+    "memory": set(),
     "threads": set(),
     "documents": {"errors"},
     "params": {"frozen"},
     "config": {"errors", "frozen", "params"},
     "artifacts": {"config", "errors"},
-    "ner": RECORDS | {"frozen"},
+    "ner": RECORDS | {"frozen", "memory"},
     "corpora": {"documents", "errors", "ner", "gold"},  # of `gold` the file format
     "gold": {"documents", "errors", "config", "params", "artifacts", "corpora", "ner"},
     "synthetic": {"documents", "errors"},

@@ -172,3 +172,16 @@ def test_no_documents_and_empty_texts_are_no_trouble() -> None:
     engine = Engine([trained()], 500, "fp32")
     assert engine.read([]) == []
     assert [r.entities for r in engine.read([Document("a", ""), Document("b", " \r\n")])] == [((),), ((),)]
+
+
+@given(st.lists(st.integers(1, 130), max_size=80).map(sorted), st.integers(1, 3000))
+def test_batches_keep_order_and_budget_and_hold_little_padding(lengths: list[int], budget: int) -> None:
+    keys = [bytes([i]) for i in range(len(lengths))]
+    batches = list(engine_module._by_tokens(keys, lengths, budget))
+    assert list(chain.from_iterable(batches)) == keys
+    for batch in batches:
+        of_batch = [lengths[key[0]] for key in batch]
+        padded = len(batch) * of_batch[-1]
+        assert len(batch) == 1 or padded <= budget
+        if sum(of_batch[:-1]) > budget // 4:
+            assert padded - sum(of_batch) <= padded // 32
