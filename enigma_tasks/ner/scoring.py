@@ -1,15 +1,15 @@
 """Gold and predicted entities -> strict and character scores, intervals, paired differences.
 
-The definitions are the shared task's: strict matches are one-to-one by (document, label, start, end); the character
-score is the share of each gold span that its best prediction covers (recall) and the share of each prediction that its
-best gold span covers (precision), averaged over all spans. Repeated predictions count once, repeated gold spans each.
+The definitions are the shared task's (MultiClinNER 2026, the organisers' evaluation program): strict matches are
+one-to-one by (document, label, start, end); the character score is the overlap F1 of each gold span's best match among
+the predictions (recall) and of each prediction's best match in gold (precision), averaged over all spans. Repeated
+predictions count once, repeated gold spans each.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from dataclasses import astuple, dataclass
-from itertools import accumulate
+from math import fsum
 from operator import add
 from typing import TYPE_CHECKING, Literal
 
@@ -17,14 +17,16 @@ import numpy as np
 
 from enigma_tasks.documents import LABELS, Entity
 from enigma_tasks.errors import UsageError
+from enigma_tasks.ner.best_overlap import best_overlaps
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
+    from enigma_tasks.ner.best_overlap import Span
+
 Metric = Literal["strict", "character"]
-Span = tuple[int, int]
 DECIMALS = 4
 _CELLS = 4_000_000
 """Resampled document counts held at once."""
@@ -60,10 +62,10 @@ class Counts:
     gold: int = 0
     predicted: int = 0
     matched: int = 0
-    gold_covered: float = 0.0
-    """Sum over gold spans of the share of characters that the best prediction covers."""
-    predicted_covered: float = 0.0
-    """Sum over predictions of the share of characters that the best gold span covers."""
+    gold_overlap: float = 0.0
+    """Sum over gold spans of the overlap F1 with the best matching prediction."""
+    predicted_overlap: float = 0.0
+    """Sum over predictions of the overlap F1 with the best matching gold span."""
 
     def __add__(self, other: Counts) -> Counts:
         return Counts(*map(add, astuple(self), astuple(other)))
@@ -78,7 +80,7 @@ class Counts:
     @property
     def character(self) -> CharacterScore:
         """Averaged over the counted spans."""
-        precision, recall = _ratio(self.predicted_covered, self.predicted), _ratio(self.gold_covered, self.gold)
+        precision, recall = _ratio(self.predicted_overlap, self.predicted), _ratio(self.gold_overlap, self.gold)
         return CharacterScore(precision, recall, _harmonic(precision, recall))
 
 
@@ -105,7 +107,7 @@ Tally = dict[str, dict[str, Counts]]
 
 
 def count(gold: Iterable[Entity], predicted: Iterable[Entity]) -> dict[str, Counts]:
-    """Counts by label of one document. Near linear in the number of spans that overlap little."""
+    """Counts by label of one document; n log n for n spans."""
     spans_by_label: dict[str, tuple[list[Span], set[Span]]] = {}
     for e in gold:
         spans_by_label.setdefault(e.label, ([], set()))[0].append(e.span)
@@ -116,8 +118,8 @@ def count(gold: Iterable[Entity], predicted: Iterable[Entity]) -> dict[str, Coun
             gold=len(golds),
             predicted=len(preds),
             matched=len(preds.intersection(golds)),
-            gold_covered=_covered(golds, preds),
-            predicted_covered=_covered(preds, golds),
+            gold_overlap=fsum(best_overlaps(golds, preds)),
+            predicted_overlap=fsum(best_overlaps(preds, golds)),
         )
         for label, (golds, preds) in sorted(spans_by_label.items())
     }
@@ -218,8 +220,8 @@ def _matrix(documents: Sequence[Counts]) -> NDArray[np.float64]:
 
 def _f1(counts: NDArray[np.float64], metric: Metric) -> NDArray[np.float64]:
     """(..., 5) sums of counts -> (...) F1; 0 where undefined."""
-    gold, predicted, matched, gold_covered, predicted_covered = np.moveaxis(counts, -1, 0)
-    hits = (matched, matched) if metric == "strict" else (predicted_covered, gold_covered)
+    gold, predicted, matched, gold_overlap, predicted_overlap = np.moveaxis(counts, -1, 0)
+    hits = (matched, matched) if metric == "strict" else (predicted_overlap, gold_overlap)
     precision = np.divide(hits[0], predicted, out=np.zeros_like(hits[0]), where=predicted > 0)
     recall = np.divide(hits[1], gold, out=np.zeros_like(hits[1]), where=gold > 0)
     both = precision + recall
@@ -230,21 +232,6 @@ def _f1(counts: NDArray[np.float64], metric: Metric) -> NDArray[np.float64]:
 def _interval(values: NDArray[np.float64]) -> Interval:
     low, high = np.quantile(values, [0.025, 0.975])
     return Interval(float(low), float(high))
-
-
-def _covered(spans: Iterable[Span], others: Iterable[Span]) -> float:
-    """Sum over `spans` of the largest share of it that one of `others` covers."""
-    ordered = sorted(others)
-    reach = list(accumulate((end for _, end in ordered), max))  # the furthest end of this one and all before
-    shares = 0.0
-    for start, end in sorted(spans):
-        best = 0
-        index = bisect_left(ordered, (end, -1)) - 1
-        while index >= 0 and reach[index] > start:
-            best = max(best, min(end, ordered[index][1]) - max(start, ordered[index][0]))
-            index -= 1
-        shares += best / (end - start)
-    return shares
 
 
 def _ratio(part: float, whole: int) -> float:

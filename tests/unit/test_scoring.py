@@ -35,9 +35,15 @@ def counted(gold: list[Entity], predicted: list[Entity]) -> Counts:
     return total(tally({"n": gold}, {"n": predicted}))
 
 
-def best_share(e: Entity, others: list[Entity]) -> float:
-    covers = [min(e.char_end, o.char_end) - max(e.char_start, o.char_start) for o in others if o.label == e.label]
-    return max([0, *covers]) / (e.char_end - e.char_start)
+def best_match(e: Entity, others: list[Entity]) -> float:
+    """The definition, pair by pair: harmonic mean of the intersection's share of either span."""
+    best = 0.0
+    for o in others:
+        shared = min(e.char_end, o.char_end) - max(e.char_start, o.char_start)
+        if o.label == e.label and shared > 0:
+            of_one, of_other = shared / (e.char_end - e.char_start), shared / (o.char_end - o.char_start)
+            best = max(best, 2 * of_one * of_other / (of_one + of_other))
+    return best
 
 
 def test_strict_counts_exact_spans_and_labels_only() -> None:
@@ -53,9 +59,15 @@ def test_character_takes_the_best_match_of_each_side() -> None:
     gold = [mention(0, 10), mention(20, 24)]
     predicted = [mention(0, 5), mention(4, 10), mention(40, 44)]
     score = counted(gold, predicted).character
-    assert score.recall == pytest.approx((6 / 10 + 0) / 2)
-    assert score.precision == pytest.approx((5 / 5 + 6 / 6 + 0) / 3)
-    assert score.f1 == pytest.approx(2 * 0.3 * (2 / 3) / (0.3 + 2 / 3))
+    assert score.recall == pytest.approx((12 / 16 + 0) / 2)
+    assert score.precision == pytest.approx((10 / 15 + 12 / 16 + 0) / 3)
+    assert score.f1 == pytest.approx(2 * score.recall * score.precision / (score.recall + score.precision))
+
+
+def test_the_best_match_is_not_the_one_that_covers_most() -> None:
+    score = counted([mention(10, 20)], [mention(0, 100), mention(10, 19)]).character
+    assert score.recall == pytest.approx(18 / 19)
+    assert score.precision == pytest.approx((20 / 110 + 18 / 19) / 2)
 
 
 def test_predictions_count_once_and_repeated_gold_spans_each() -> None:
@@ -65,11 +77,11 @@ def test_predictions_count_once_and_repeated_gold_spans_each() -> None:
 
 
 @given(spans, spans)
-def test_character_shares_equal_their_definition(gold: list[Entity], predicted: list[Entity]) -> None:
+def test_character_overlaps_equal_their_definition(gold: list[Entity], predicted: list[Entity]) -> None:
     counts = counted(gold, predicted)
     distinct = list(dict.fromkeys(predicted))
-    assert counts.gold_covered == pytest.approx(sum(best_share(g, distinct) for g in gold))
-    assert counts.predicted_covered == pytest.approx(sum(best_share(p, gold) for p in distinct))
+    assert counts.gold_overlap == pytest.approx(sum(best_match(g, distinct) for g in gold))
+    assert counts.predicted_overlap == pytest.approx(sum(best_match(p, gold) for p in distinct))
 
 
 @given(spans, spans)
@@ -169,7 +181,7 @@ def test_documents_and_labels_add_up_to_the_whole(samples: list[tuple[list[Entit
     for parts in (by_label(documents), by_document(documents)):
         added = sum(parts.values(), Counts())
         assert (added.gold, added.predicted, added.matched) == (whole.gold, whole.predicted, whole.matched)
-        assert added.gold_covered == pytest.approx(whole.gold_covered)
+        assert added.gold_overlap == pytest.approx(whole.gold_overlap)
 
 
 def test_nothing_at_all_scores_zero_and_divides_by_nothing() -> None:
