@@ -31,10 +31,10 @@ from benchmarks.postprocess_on_dev import OFF
 from enigma_tasks.config import load_params
 from enigma_tasks.documents import EntityType
 from enigma_tasks.ner import scoring
-from enigma_tasks.ner.alignment import BEGIN, INSIDE, Alignment, IntArray, Span, Tagging, align, tag_words
 from enigma_tasks.ner.engine import Engine
-from enigma_tasks.ner.tokenizer import TextTokenizer, TokenisedText
-from enigma_tasks.ner.training import Task, train
+from enigma_tasks.ner.text.alignment import BEGIN, INSIDE, Alignment, IntArray, Span, Tagging, align, tag_words
+from enigma_tasks.ner.text.tokenizer import TextTokenizer, TokenisedText
+from enigma_tasks.ner.training.train import Task, train
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -137,7 +137,7 @@ def main() -> None:
             recipe = member.model_copy(update={"postprocess": rules})
             task = Task("es", tuple(EntityType), f"artifact-{name}", recipe, arguments.seed)
             with (
-                patch("enigma_tasks.ner.training.TextTokenizer", tokenizer),
+                patch("enigma_tasks.ner.training.train.TextTokenizer", tokenizer),
                 patch("enigma_tasks.ner.batching.tag_words", tagger),
             ):
                 model, _ = train(task, training, dev)

@@ -25,13 +25,13 @@ from enigma_tasks.augmentation.morphology import augment_by_morphology
 from enigma_tasks.augmentation.oversampling import oversample
 from enigma_tasks.augmentation.paraphrase import ParaphraseCounts, paraphrase
 from enigma_tasks.config import load_params, load_settings
-from enigma_tasks.corpora import CorpusReport, read_corpus
 from enigma_tasks.documents import Document, EntityType
+from enigma_tasks.formats.corpora import CorpusReport, read_corpus
 from enigma_tasks.gold.cases import cases_under
 from enigma_tasks.gold.splitting import assign, case_of
 from enigma_tasks.ner import scoring
 from enigma_tasks.ner.engine import Engine
-from enigma_tasks.ner.training import Task, train
+from enigma_tasks.ner.training.train import Task, train
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -32,13 +32,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.nn.functional import linear
 
-from enigma_tasks.corpora import CorpusReport, read_corpus
 from enigma_tasks.documents import Document, EntityType
+from enigma_tasks.formats.corpora import CorpusReport, read_corpus
 from enigma_tasks.ner import scoring
 from enigma_tasks.ner.batching import windows_of
 from enigma_tasks.ner.engine import Engine
-from enigma_tasks.ner.models import Model, load_model
-from enigma_tasks.ner.training import Task, train
+from enigma_tasks.ner.model_folder import Model, load_model
+from enigma_tasks.ner.training.train import Task, train
 from enigma_tasks.params.members import MemberParams
 
 if TYPE_CHECKING:

@@ -17,14 +17,14 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from enigma_tasks.annotators.ensemble import EnsembleAnnotator
 from enigma_tasks.config import load_params
-from enigma_tasks.corpora import read_corpus
 from enigma_tasks.documents import EntityType
-from enigma_tasks.ner.ensembles import read_ensemble, write_ensemble
-from enigma_tasks.ner.models import save_model
-from enigma_tasks.ner.training import Task, train
-from enigma_tasks.ner.voting import VotingRule
+from enigma_tasks.ensembles.folder import read_ensemble, write_ensemble
+from enigma_tasks.ensembles.runner import EnsembleAnnotator
+from enigma_tasks.ensembles.voting import VotingRule
+from enigma_tasks.formats.corpora import read_corpus
+from enigma_tasks.ner.model_folder import save_model
+from enigma_tasks.ner.training.train import Task, train
 from enigma_tasks.params.members import MemberParams
 
 if TYPE_CHECKING:

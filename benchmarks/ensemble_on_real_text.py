@@ -21,13 +21,13 @@ from pathlib import Path
 
 from benchmarks.strict_f1_on_real_text import SHARES, enigma, settings
 from enigma_tasks import artifacts
-from enigma_tasks.annotators.ensemble import EnsembleAnnotator
 from enigma_tasks.config import load_params
-from enigma_tasks.corpora import read_corpus
 from enigma_tasks.documents import Document, Entity, EntityType
-from enigma_tasks.ner.ensembles import read_ensemble, write_ensemble
+from enigma_tasks.ensembles.folder import read_ensemble, write_ensemble
+from enigma_tasks.ensembles.runner import EnsembleAnnotator
+from enigma_tasks.ensembles.voting import VotingRule
+from enigma_tasks.formats.corpora import read_corpus
 from enigma_tasks.ner.scoring import Counts, bootstrap, count, paired_bootstrap
-from enigma_tasks.ner.voting import VotingRule
 
 MEMBER = "e5-small"
 RECIPES: dict[str, tuple[str, ...]] = {

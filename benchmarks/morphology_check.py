@@ -23,7 +23,7 @@ from pathlib import Path
 
 import simplemma
 
-from enigma_tasks.augmentation.dictionary import Dictionary, Entry, own_dictionary
+from enigma_tasks.augmentation.dictionary import Dictionary, DictionaryEntry, own_dictionary
 from enigma_tasks.augmentation.inflection import Affixes, build_dictionary, read_terms
 from enigma_tasks.augmentation.morphology import sites_of, surface_counts
 from enigma_tasks.params.augment import MorphologyParams
@@ -37,11 +37,11 @@ MODELS = 200
 _WORD = re.compile(r"[^\W\d_]+")
 
 
-def replacements(dictionary: Dictionary, language: str, documents: int, seed: int) -> list[tuple[str, Entry]]:
+def replacements(dictionary: Dictionary, language: str, documents: int, seed: int) -> list[tuple[str, DictionaryEntry]]:
     """(form that stood there, entry that may be put there) of every rare mention of sample gold, each pair once."""
     gold = list(notes(documents, [language], seed))
     counts = surface_counts(gold)
-    found: dict[tuple[str, str, str], tuple[str, Entry]] = {}
+    found: dict[tuple[str, str, str], tuple[str, DictionaryEntry]] = {}
     for document in gold:
         for site in sites_of(document, dictionary, counts, RULE):
             old = document.text[site.char_start : site.char_end]
@@ -78,7 +78,9 @@ class Words:
         return [r[::-1] for r in self.reversed[first : first + MODELS] if r.startswith(ending[::-1])]
 
 
-def defects(old: str, entry: Entry, dictionary: Dictionary, words_of: Words, language: str) -> tuple[list[str], bool]:
+def defects(
+    old: str, entry: DictionaryEntry, dictionary: Dictionary, words_of: Words, language: str
+) -> tuple[list[str], bool]:
     """What is wrong with one replacement, nothing when it is in order; whether a word was judged by another's forms."""
     wrong = []
     known = [e for e in dictionary.of_form(old) if e.family == entry.family]

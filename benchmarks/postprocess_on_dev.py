@@ -15,13 +15,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from enigma_tasks.corpora import CorpusReport, read_corpus, read_text
 from enigma_tasks.documents import LABELS, Entity, Language
+from enigma_tasks.formats.corpora import CorpusReport, read_corpus, read_text
+from enigma_tasks.formats.standoff import parse_tsv
 from enigma_tasks.ner import scoring
 from enigma_tasks.ner.engine import Engine
-from enigma_tasks.ner.models import load_model
-from enigma_tasks.ner.postprocess import PostprocessRules, postprocess
-from enigma_tasks.ner.standoff import parse_tsv
+from enigma_tasks.ner.model_folder import load_model
+from enigma_tasks.ner.text.postprocess import PostprocessRules, postprocess
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,8 +12,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from enigma_tasks.corpora import CorpusReport, read_corpus
-from enigma_tasks.ner.postprocess import PostprocessRules, postprocess
+from enigma_tasks.formats.corpora import CorpusReport, read_corpus
+from enigma_tasks.ner.text.postprocess import PostprocessRules, postprocess
 
 if TYPE_CHECKING:
     from enigma_tasks.documents import Document

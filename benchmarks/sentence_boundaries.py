@@ -14,8 +14,8 @@ from bisect import bisect_right
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from enigma_tasks.corpora import CorpusReport, read_corpus
-from enigma_tasks.ner.sentences import split_sentences
+from enigma_tasks.formats.corpora import CorpusReport, read_corpus
+from enigma_tasks.ner.text.sentences import split_sentences
 
 if TYPE_CHECKING:
     from collections.abc import Callable

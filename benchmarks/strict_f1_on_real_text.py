@@ -17,8 +17,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from enigma_tasks.corpora import read_corpus
 from enigma_tasks.documents import EntityType
+from enigma_tasks.formats.corpora import read_corpus
 
 SHARES = ("split.test_share=0.2", "split.dev_share=0.04")
 

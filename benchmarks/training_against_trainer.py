@@ -26,14 +26,14 @@ import torch
 from benchmarks.engine_against_peers import pipeline_folder, quick_model, sample
 from enigma_tasks.documents import EntityType
 from enigma_tasks.ner.batching import examples
-from enigma_tasks.ner.sentences import split_sentences
-from enigma_tasks.ner.training import Task, train
+from enigma_tasks.ner.text.sentences import split_sentences
+from enigma_tasks.ner.training.train import Task, train
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from enigma_tasks.documents import Document
-    from enigma_tasks.ner.models import Model
+    from enigma_tasks.ner.model_folder import Model
 
 
 def rows(model: Model, documents: Sequence[Document]) -> list[tuple[list[int], list[int]]]:

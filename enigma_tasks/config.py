@@ -106,6 +106,13 @@ class Params(Frozen):
             return lower
         return next((k for k, v in self.languages.items() if lower in v.aliases), None)
 
+    def require_language(self, code: str) -> str:
+        """The configured code that `code` means. Raises UsageError when there is none."""
+        known = self.language(code)
+        if known is None:
+            raise UsageError(f"no language {code!r} in params.yaml; there are: {', '.join(sorted(self.languages))}")
+        return known
+
     def member(self, name: str) -> AnyMember:
         """The member called `name`. Raises UsageError when there is none."""
         if name not in self.members:

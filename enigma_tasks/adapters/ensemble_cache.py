@@ -9,9 +9,9 @@ import tempfile
 from typing import TYPE_CHECKING
 
 from enigma_tasks.artifacts import ENSEMBLE_ARTIFACT, ENSEMBLE_CARD, ENSEMBLE_MEMBERS, MODEL_CARD
+from enigma_tasks.ensembles.folder import read_ensemble
 from enigma_tasks.errors import ModelError
-from enigma_tasks.ner.ensembles import read_ensemble
-from enigma_tasks.ner.models import model_digest, read_any_card
+from enigma_tasks.ner.model_folder import model_digest, read_any_card
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -16,13 +16,16 @@ import pandas as pd
 from great_expectations.data_context.types.base import ProgressBarsConfig
 from great_expectations.expectations import ExpectColumnValuesToBeInSet
 
+from enigma_tasks.adapters.language_detection import LanguageDetector
 from enigma_tasks.errors import ServiceError
+from enigma_tasks.gold.examination import Examination, RuleResult, checked_tables
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from enigma_tasks.gold.rules import Table
+    from enigma_tasks.config import Params
+    from enigma_tasks.gold.rules import Fold, Table
 
 # its log lines are of every size and may quote values; what matters is in the verdicts
 _log = logging.getLogger("great_expectations")
@@ -45,6 +48,23 @@ class BrokenCheckError(ServiceError):
 
     A service error and exit code 3, because 1 would say that the data is bad and would send it to quarantine.
     """
+
+
+def examine(folds: Mapping[str | None, Fold], params: Params, data_docs: Path | None = None) -> Examination:
+    """Check documents that were read already; `data_docs` is a folder to build Great Expectations' pages in.
+
+    Raises:
+        UsageError: params.yaml has rules for a language that it does not have.
+        BrokenCheckError: a check itself failed.
+    """
+    checked = checked_tables(folds, params, LanguageDetector(params.languages).detect)
+    passed = judge(checked, data_docs)
+    verdicts = [
+        RuleResult(t.name, rule, p.severity, p.tolerance, len(t.rows), t.sound[rule].count(False), passed[t.name, rule])
+        for t in checked
+        for rule, p in t.rules.items()
+    ]
+    return Examination(checked, verdicts)
 
 
 def judge(tables: Sequence[Table], data_docs: Path | None = None) -> dict[tuple[str, str], bool]:

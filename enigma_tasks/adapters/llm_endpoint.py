@@ -14,13 +14,9 @@ import ssl
 import threading
 import uuid
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-
-import httpx2
-import jsonschema
-import openai
 
 from enigma_tasks.artifacts import LLM_CACHE
 from enigma_tasks.errors import DataError, ServiceError, UsageError
@@ -30,6 +26,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from enigma_tasks.config import Settings
+    from enigma_tasks.members.llm import Complete
+    from enigma_tasks.params.annotators import LlmMemberParams
     from enigma_tasks.params.llm import LlmSettings
 
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
@@ -72,6 +70,9 @@ class LlmEndpoint:
         Raises:
             UsageError: no endpoint or model is set, or text may not go to its host.
         """
+        import httpx2
+        import openai
+
         llm = settings.llm
         check_host(llm)
         self.model = llm.model or model
@@ -135,6 +136,8 @@ class LlmEndpoint:
 
     def _ask(self, body: dict[str, Any], record: str) -> str | None:
         """One answer's text; None when there is none in what came back."""
+        import openai
+
         with self._slots:
             try:
                 parsed: Any = self._client.chat.completions.create(**body)
@@ -187,6 +190,29 @@ class LlmEndpoint:
         part.replace(path)
 
 
+class LlmEndpoints:
+    """Opens the endpoint of each language model member that asks for one, and sums what they cost."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Opens nothing, and raises nothing where no endpoint is set."""
+        self._settings = settings
+        self._opened: list[LlmEndpoint] = []
+
+    def __call__(self, recipe: LlmMemberParams) -> Complete:
+        """Open a member's endpoint. Raises UsageError: none is set, or text may not go there."""
+        prices = {"prompt_price": recipe.prompt_price, "completion_price": recipe.completion_price}
+        endpoint = LlmEndpoint(self._settings, recipe.model, **prices)
+        self._opened.append(endpoint)
+        return endpoint.complete
+
+    def report(self) -> dict[str, Any]:
+        """`llm`: the sums of the endpoints' `Usage`, for a stage's report; empty where no language model was asked."""
+        if not self._opened:
+            return {}
+        used = [endpoint.usage for endpoint in self._opened]
+        return {"llm": {f.name: sum(getattr(u, f.name) for u in used) for f in fields(used[0])}}
+
+
 def is_own(llm: LlmSettings) -> bool:
     """Whether the endpoint's host is one of the hospital's own."""
     return (urlsplit(llm.base_url).hostname or "").rstrip(".") in llm.allowed_hosts
@@ -220,6 +246,8 @@ def check_host(llm: LlmSettings) -> None:
 
 
 def _obeys(answer: str, schema: Mapping[str, Any]) -> bool:
+    import jsonschema
+
     try:
         jsonschema.validate(json.loads(answer), dict(schema))
     except (ValueError, RecursionError, jsonschema.ValidationError):

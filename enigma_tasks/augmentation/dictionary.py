@@ -26,7 +26,7 @@ _WORD = re.compile(r"[^\W_]+(?:[-’'][^\W_]+)*")
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class DictionaryEntry:
     """One form of one term."""
 
     family: str
@@ -39,9 +39,13 @@ class Entry:
 class Dictionary:
     """Entries, found by form and by family."""
 
-    entries: tuple[Entry, ...]
-    _by_form: dict[str, list[Entry]] = field(init=False, repr=False, default_factory=lambda: defaultdict(list))
-    _by_family: dict[str, list[Entry]] = field(init=False, repr=False, default_factory=lambda: defaultdict(list))
+    entries: tuple[DictionaryEntry, ...]
+    _by_form: dict[str, list[DictionaryEntry]] = field(
+        init=False, repr=False, default_factory=lambda: defaultdict(list)
+    )
+    _by_family: dict[str, list[DictionaryEntry]] = field(
+        init=False, repr=False, default_factory=lambda: defaultdict(list)
+    )
 
     def __post_init__(self) -> None:
         for entry in self.entries:
@@ -53,11 +57,11 @@ class Dictionary:
         """How many families there are."""
         return len(self._by_family)
 
-    def of_form(self, form: str) -> list[Entry]:
+    def of_form(self, form: str) -> list[DictionaryEntry]:
         """What a form may be, in whatever upper or lower case it is written."""
         return list(self._by_form.get(form.lower(), ()))
 
-    def family(self, name: str) -> list[Entry]:
+    def family(self, name: str) -> list[DictionaryEntry]:
         """The members of a family."""
         return list(self._by_family.get(name, ()))
 
@@ -83,7 +87,7 @@ def gathered(rows: Iterable[tuple[str, str, str, str]]) -> Dictionary:
     tags: dict[tuple[str, str, str], set[str]] = {}
     for family, form, lemma, tag in rows:
         tags.setdefault((family, form, lemma), set()).update({tag} if tag else ())
-    return Dictionary(tuple(Entry(*key, frozenset(found)) for key, found in tags.items()))
+    return Dictionary(tuple(DictionaryEntry(*key, frozenset(found)) for key, found in tags.items()))
 
 
 def format_dictionary(dictionary: Dictionary) -> str:
@@ -103,7 +107,7 @@ def parse_dictionary(text: str, record: str) -> Dictionary:
         if len(columns) != 4 or not all(c.strip() for c in columns[:3]):
             raise DataError(record, "dictionary_line", number)
         family, form, lemma, grammar = columns
-        entries.append(Entry(family, form, lemma, frozenset(filter(None, grammar.split("|")))))
+        entries.append(DictionaryEntry(family, form, lemma, frozenset(filter(None, grammar.split("|")))))
     return Dictionary(tuple(entries))
 
 

@@ -13,7 +13,7 @@ from enigma_tasks.gold.augmented import Augmented, augmented_id
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from enigma_tasks.augmentation.dictionary import Dictionary, Entry
+    from enigma_tasks.augmentation.dictionary import Dictionary, DictionaryEntry
     from enigma_tasks.documents import Document
     from enigma_tasks.params.augment import MorphologyParams
 
@@ -29,7 +29,7 @@ class Site:
 
     char_start: int
     char_end: int
-    options: tuple[Entry, ...]
+    options: tuple[DictionaryEntry, ...]
     """Members that may stand there, the form itself left out."""
     texts: tuple[str, ...] = field(repr=False)
     """What each would be written as there."""
@@ -74,13 +74,13 @@ def sites_of(document: Document, dictionary: Dictionary, counts: Counter[str], r
     return sites
 
 
-def members(dictionary: Dictionary, form: str, *, keep_case: bool) -> list[tuple[Entry, str]]:
+def members(dictionary: Dictionary, form: str, *, keep_case: bool) -> list[tuple[DictionaryEntry, str]]:
     """What may stand for `form`, each with how it is written there; sorted, no writing twice.
 
     With `keep_case`, a member must be able to be every case and number that `form` can be; failing such, one of them;
     of the same gender where there are any. Where the dictionary does not tell of either, it may be anything.
     """
-    found: dict[str, tuple[Entry, Entry]] = {}
+    found: dict[str, tuple[DictionaryEntry, DictionaryEntry]] = {}
     for known in dictionary.of_form(form):
         for entry in (
             _agreeing(known, dictionary.family(known.family)) if keep_case else dictionary.family(known.family)
@@ -91,7 +91,7 @@ def members(dictionary: Dictionary, form: str, *, keep_case: bool) -> list[tuple
     return [(entry, text) for text, (entry, _) in sorted(found.items())]
 
 
-def _agreeing(known: Entry, family: Sequence[Entry]) -> list[Entry]:
+def _agreeing(known: DictionaryEntry, family: Sequence[DictionaryEntry]) -> list[DictionaryEntry]:
     """The members of a family that agree with one of them, the best kind of agreement that there is."""
     others = [e for e in family if e.form != known.form]
     if not known.grammar:

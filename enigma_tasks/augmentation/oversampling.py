@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from enigma_tasks.documents import Document, entity_at, sorted_entities
 from enigma_tasks.gold.augmented import Augmented, augmented_id
-from enigma_tasks.ner.sentences import split_sentences
+from enigma_tasks.ner.text.sentences import split_sentences
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

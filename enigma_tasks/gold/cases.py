@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from datasketch import MinHash, MinHashLSH
 
-from enigma_tasks.corpora import file_id
 from enigma_tasks.documents import Document, EntityType
+from enigma_tasks.formats.corpora import file_id
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from enigma_tasks.corpora import ALL_TYPES, RELEASE_LANGUAGES, CorpusReport, read_corpus
 from enigma_tasks.errors import DataError
+from enigma_tasks.formats.corpora import ALL_TYPES, RELEASE_LANGUAGES, CorpusReport, read_corpus
+from enigma_tasks.formats.packed import read_packed
 from enigma_tasks.gold.imports import read_export
 from enigma_tasks.gold.imports.inception import TYPE_SYSTEM
 from enigma_tasks.gold.ingestion import ANY_TYPE, PACKED, PAIR, Refusal
-from enigma_tasks.gold.packed import read_packed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ _PACKED_FILE = "packed.jsonl.gz"
 
 
 @dataclass
-class Reading:
+class ReadDelivery:
     """One delivery after it was read."""
 
     delivery: Delivery
@@ -38,7 +38,7 @@ class Reading:
         self.refusals.append(Refusal(self.delivery.record, document_id, first.rule, first.offset, len(defects) - 1))
 
 
-def read_delivery(delivery: Delivery, data: Mapping[str, bytes], scratch: Path) -> Reading:
+def read_delivery(delivery: Delivery, data: Mapping[str, bytes], scratch: Path) -> ReadDelivery:
     """Read one delivery; whatever is wrong with a document is a refusal of that document.
 
     Args:
@@ -46,7 +46,7 @@ def read_delivery(delivery: Delivery, data: Mapping[str, bytes], scratch: Path) 
         data: path of each of its objects -> its bytes.
         scratch: an absent folder that may be filled.
     """
-    reading = Reading(delivery)
+    reading = ReadDelivery(delivery)
     if delivery.kind == PAIR:
         _read_pair(reading, data, scratch)
     elif delivery.kind == PACKED:
@@ -56,7 +56,7 @@ def read_delivery(delivery: Delivery, data: Mapping[str, bytes], scratch: Path) 
     return reading
 
 
-def _read_pair(reading: Reading, data: Mapping[str, bytes], scratch: Path) -> None:
+def _read_pair(reading: ReadDelivery, data: Mapping[str, bytes], scratch: Path) -> None:
     """Through the reader of corpora, in a folder whose name tells it the type; the id was found safe by `arrange`."""
     delivery = reading.delivery
     types = delivery.types
@@ -75,7 +75,7 @@ def _read_pair(reading: Reading, data: Mapping[str, bytes], scratch: Path) -> No
         reading.documents += documents
 
 
-def _read_packed(reading: Reading, content: bytes, scratch: Path) -> None:
+def _read_packed(reading: ReadDelivery, content: bytes, scratch: Path) -> None:
     delivery = reading.delivery
     scratch.mkdir()
     path = scratch / _PACKED_FILE
@@ -97,7 +97,7 @@ def _read_packed(reading: Reading, content: bytes, scratch: Path) -> None:
             reading.documents.append(replace(d, language=delivery.language))
 
 
-def _read_export(reading: Reading, data: Mapping[str, bytes]) -> None:
+def _read_export(reading: ReadDelivery, data: Mapping[str, bytes]) -> None:
     delivery = reading.delivery
     name = PurePosixPath(delivery.record).name
     system = next((data[p] for p in data if p.endswith(TYPE_SYSTEM)), None)

@@ -6,18 +6,18 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from enigma_tasks.artifacts import FOLDS
-from enigma_tasks.corpora import CorpusReport, read_corpus, write_corpus
 from enigma_tasks.documents import Document, EntityType, Language
 from enigma_tasks.errors import DataError
+from enigma_tasks.formats.corpora import CorpusReport, read_corpus, write_corpus
+from enigma_tasks.formats.packed import PACKED_SUFFIX
 from enigma_tasks.gold.augmented import augmented_among
-from enigma_tasks.gold.packed import PACKED_SUFFIX
 from enigma_tasks.gold.rules import Fold
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from enigma_tasks.corpora import Shape
+    from enigma_tasks.formats.corpora import Shape
 
 
 def is_split(corpus: Path) -> bool:

@@ -17,11 +17,11 @@ from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from enigma_tasks.corpora import ALL_TYPES, RELEASE_FOLDER, RELEASE_LANGUAGES
 from enigma_tasks.documents import Document, EntityType, check_id
 from enigma_tasks.errors import DataError
+from enigma_tasks.formats.corpora import ALL_TYPES, RELEASE_FOLDER, RELEASE_LANGUAGES
+from enigma_tasks.formats.packed import PACKED_SUFFIX
 from enigma_tasks.gold.imports.inception import TYPE_SYSTEM
-from enigma_tasks.gold.packed import PACKED_SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -86,7 +86,7 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ManifestEntry:
     """A line of the manifest: the state of a delivery when it was taken in."""
 
     state: tuple[tuple[str, str], ...]
@@ -95,7 +95,7 @@ class Entry:
     """Documents that went to quarantine."""
 
 
-Manifest = dict[str, Entry]
+Manifest = dict[str, ManifestEntry]
 
 
 def arrange(
@@ -192,7 +192,7 @@ def unpack_manifest(data: bytes) -> Manifest:
         if not data:
             raise EOFError
         return {
-            line["record"]: Entry(tuple((p, e) for p, e in line["state"]), line["digest"], line["refused"])
+            line["record"]: ManifestEntry(tuple((p, e) for p, e in line["state"]), line["digest"], line["refused"])
             for line in lines
         }
     except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError):

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 
 from enigma_tasks import artifacts
 from enigma_tasks.errors import ModelError, UsageError
-from enigma_tasks.ner.models import load_model
+from enigma_tasks.ner.model_folder import load_model
 
 if TYPE_CHECKING:
     from torch import nn

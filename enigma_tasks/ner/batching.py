@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from enigma_tasks.ner.alignment import IGNORED, TAGS, tag_words
-from enigma_tasks.ner.sentences import split_sentences
-from enigma_tasks.ner.windows import cut
+from enigma_tasks.ner.text.alignment import IGNORED, TAGS, tag_words
+from enigma_tasks.ner.text.sentences import split_sentences
+from enigma_tasks.ner.text.windows import cut_windows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from enigma_tasks.documents import Document
-    from enigma_tasks.ner.models import Model
-    from enigma_tasks.ner.tokenizer import TextTokenizer, TokenisedText
-    from enigma_tasks.ner.windows import Window
+    from enigma_tasks.ner.model_folder import Model
+    from enigma_tasks.ner.text.tokenizer import TextTokenizer, TokenisedText
+    from enigma_tasks.ner.text.windows import Window
 
 _BUCKET_BATCHES = 16
 """Windows are sorted by length within this many batches: little padding, and still a random order."""
@@ -36,7 +36,7 @@ def windows_of(model: Model, text: TokenisedText, document: Document) -> list[Wi
     room = recipe.window_tokens - len(model.tokenizer.prefix) - len(model.tokenizer.suffix)
     language = document.language or model.card.languages[0]
     sentences = split_sentences(document.text, language) if recipe.chunker == "sentence" else None
-    return cut(
+    return cut_windows(
         text,
         room,
         recipe.overlap_tokens,
@@ -143,10 +143,10 @@ def batches(windows: Sequence[Example], size: int, seed: int, epoch: int) -> Ite
     generator = random.Random(f"{seed}-{epoch}")
     order = list(range(len(windows)))
     generator.shuffle(order)
-    cut: list[list[int]] = []
+    made: list[list[int]] = []
     for first in range(0, len(order), size * _BUCKET_BATCHES):
         bucket = sorted(order[first : first + size * _BUCKET_BATCHES], key=lambda i: len(windows[i].window.ids))
-        cut += [bucket[i : i + size] for i in range(0, len(bucket), size)]
-    generator.shuffle(cut)
-    for batch in cut:
+        made += [bucket[i : i + size] for i in range(0, len(bucket), size)]
+    generator.shuffle(made)
+    for batch in made:
         yield [windows[i] for i in batch]

@@ -9,13 +9,13 @@ import torch
 from numpy.typing import NDArray
 
 from enigma_tasks.documents import Document, Entity, EntityType, sorted_entities
-from enigma_tasks.ner.alignment import IntArray, tagged_words
-from enigma_tasks.ner.crf import LinearChainCRF, constrained_viterbi
+from enigma_tasks.ner.network.crf import LinearChainCRF, constrained_viterbi
+from enigma_tasks.ner.text.alignment import IntArray, tagged_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from enigma_tasks.ner.encoder import TokenClassifier
+    from enigma_tasks.ner.network.encoder import TokenClassifier
 
 FloatArray = NDArray[np.float32]
 

@@ -1,6 +1,6 @@
 """Many documents x many models -> entities: tokenise once, run every distinct window once, batch by token budget.
 
-Models that read the same windows and share their encoders' lower layers have those run once (`ner.trunks`).
+Models that read the same windows and share their encoders' lower layers have those run once (`network.shared_layers`).
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from enigma_tasks.memory import keep_freed_memory
-from enigma_tasks.ner.alignment import TAGS
 from enigma_tasks.ner.batching import collate, windows_of
 from enigma_tasks.ner.decoding import decode, probabilities
-from enigma_tasks.ner.half_precision import half_precision
-from enigma_tasks.ner.postprocess import postprocess
-from enigma_tasks.ner.trunks import cut, shared_layers, twin
-from enigma_tasks.ner.windows import Window, characters_read, pool
+from enigma_tasks.ner.network.half_precision import half_precision
+from enigma_tasks.ner.network.memory import keep_freed_memory
+from enigma_tasks.ner.network.shared_layers import shallow_copy, shared_layers, split_at_layer
+from enigma_tasks.ner.text.alignment import TAGS
+from enigma_tasks.ner.text.postprocess import postprocess
+from enigma_tasks.ner.text.windows import Window, characters_read, pool
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from torch import nn
 
     from enigma_tasks.documents import Document, Entity, EntityType
-    from enigma_tasks.ner.alignment import IntArray
-    from enigma_tasks.ner.encoder import TokenClassifier
-    from enigma_tasks.ner.models import Model
-    from enigma_tasks.ner.tokenizer import TokenisedText
+    from enigma_tasks.ner.model_folder import Model
+    from enigma_tasks.ner.network.encoder import TokenClassifier
+    from enigma_tasks.ner.text.alignment import IntArray
+    from enigma_tasks.ner.text.tokenizer import TokenisedText
 
 Precision = Literal["auto", "fp32", "bf16"]
 Scores = NDArray[np.float32]
@@ -41,14 +41,14 @@ _CHUNK_CHARACTERS = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class DocumentPredictions:
     """What the models say about one document."""
 
     entities: tuple[tuple[Entity, ...], ...]
     """Per model, sorted by offset."""
     characters_read: int
     """Code points before the first word that some model did not see; the text's length when all was read."""
-    chances: Mapping[int, WordProbabilities] = field(default_factory=dict, repr=False, compare=False)
+    word_probabilities: Mapping[int, WordProbabilities] = field(default_factory=dict, repr=False, compare=False)
     """Of the models, by their place, whose probabilities were asked for."""
 
 
@@ -60,7 +60,7 @@ class WordProbabilities:
     words: IntArray
     """[W, 2] character ranges of the words; models with different tokenizers may join words differently."""
     values: Scores
-    """[W, K, 3] chances of O, B and I; K as in `entity_types`."""
+    """[W, K, 3] probabilities of O, B and I; K as in `entity_types`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +82,10 @@ class _Group:
     """Models that read the same windows through the same lower layers; mostly one model by itself."""
 
     places: list[int]
-    trunk: nn.Module | None
+    shared_encoder: nn.Module | None
     """The layers that they share, None when there are none."""
     networks: list[TokenClassifier]
-    """What each has above the trunk, in the order of `places`."""
+    """What each has above the shared layers, in the order of `places`."""
 
 
 class Engine:
@@ -106,44 +106,44 @@ class Engine:
 
     def predict(self, documents: Sequence[Document]) -> list[list[tuple[Entity, ...]]]:
         """Entities per model and document."""
-        readings = self.read(documents)
-        return [[reading.entities[m] for reading in readings] for m in range(len(self.models))]
+        results = self.read(documents)
+        return [[result.entities[m] for result in results] for m in range(len(self.models))]
 
-    def read(self, documents: Sequence[Document], averaged: Collection[int] = ()) -> list[Reading]:
+    def read(self, documents: Sequence[Document], averaged: Collection[int] = ()) -> list[DocumentPredictions]:
         """Entities of every model, and how far it read, per document.
 
         `averaged`: places of the models whose probabilities are wanted as well; each model is run once all the same.
         """
-        return [reading for chunk in _chunks(documents) for reading in self._read_chunk(chunk, averaged)]
+        return [result for chunk in _chunks(documents) for result in self._read_chunk(chunk, averaged)]
 
     def probabilities(self, documents: Sequence[Document]) -> Iterator[list[WordProbabilities]]:
         """Per document, in order, one per model; worked out in chunks, so memory does not grow with the documents."""
         for chunk in _chunks(documents):
-            of_models = {s.place: self._chances(s) for s in self._score_chunk(chunk)}
+            of_models = {s.place: self._word_probabilities(s) for s in self._score_chunk(chunk)}
             yield from ([of_models[m][i] for m in range(len(self.models))] for i in range(len(chunk)))
 
-    def _read_chunk(self, documents: Sequence[Document], averaged: Collection[int]) -> list[Reading]:
+    def _read_chunk(self, documents: Sequence[Document], averaged: Collection[int]) -> list[DocumentPredictions]:
         found: dict[int, list[tuple[Entity, ...]]] = {}
-        chances: dict[int, list[WordProbabilities]] = {}
+        word_probabilities: dict[int, list[WordProbabilities]] = {}
         read = [len(d.text) for d in documents]
         for scored in self._score_chunk(documents):
             model = self.models[scored.place]
             if scored.place in averaged:
-                chances[scored.place] = self._chances(scored)
+                word_probabilities[scored.place] = self._word_probabilities(scored)
             words = [text.alignment.words for text in scored.texts]
             decoded = decode(scored.network, model.card.entity_types, documents, words, scored.scores)
             found[scored.place] = [cleaned(model, d, entities) for d, entities in zip(documents, decoded, strict=True)]
             read = [min(pair) for pair in zip(read, scored.characters_read, strict=True)]
         return [
-            Reading(
+            DocumentPredictions(
                 tuple(found[m][i] for m in range(len(self.models))),
                 read[i],
-                {place: of_one[i] for place, of_one in chances.items()},
+                {place: of_one[i] for place, of_one in word_probabilities.items()},
             )
             for i in range(len(documents))
         ]
 
-    def _chances(self, scored: _Scored) -> list[WordProbabilities]:
+    def _word_probabilities(self, scored: _Scored) -> list[WordProbabilities]:
         types = self.models[scored.place].card.entity_types
         values = probabilities(scored.network, scored.scores)
         return [WordProbabilities(types, t.alignment.words, v) for t, v in zip(scored.texts, values, strict=True)]
@@ -157,19 +157,19 @@ class Engine:
             fingerprint = model.tokenizer.fingerprint
             if fingerprint not in texts:
                 texts[fingerprint] = list(model.tokenizer.encode([d.text for d in documents]))
-            way = _way(model)
-            if way not in windows:
-                windows[way] = [
+            key = window_key(model)
+            if key not in windows:
+                windows[key] = [
                     windows_of(model, text, document)
                     for text, document in zip(texts[fingerprint], documents, strict=True)
                 ]
-            of_models = self._scores(group, [w for of_one in windows[way] for w in of_one])
+            of_models = self._scores(group, [w for of_one in windows[key] for w in of_one])
             for place, network, scores in zip(group.places, group.networks, of_models, strict=True):
                 types = len(self.models[place].card.entity_types)
                 pooled: list[Scores] = []
                 read: list[int] = []
                 position = 0
-                for of_one, text in zip(windows[way], texts[fingerprint], strict=True):
+                for of_one, text in zip(windows[key], texts[fingerprint], strict=True):
                     values, seen = pool(of_one, scores[position : position + len(of_one)], len(text.alignment.words))
                     position += len(of_one)
                     # A text without words has no window to take the shape from.
@@ -190,8 +190,8 @@ class Engine:
                 ids, attention, owner, words = collate([distinct[k] for k in batch], tokenizer)
                 ids, owner = ids.to(self.device), owner.to(self.device)
                 attention = None if attention is None else attention.to(self.device)
-                if group.trunk is not None:
-                    ids = group.trunk(input_ids=ids, attention_mask=attention).last_hidden_state
+                if group.shared_encoder is not None:
+                    ids = group.shared_encoder(input_ids=ids, attention_mask=attention).last_hidden_state
                 for network, result in zip(group.networks, results, strict=True):
                     values = network(ids, attention, owner, words).float().cpu().numpy()
                     for row, key in enumerate(batch):
@@ -205,7 +205,9 @@ def _sharing(models: Sequence[Model]) -> list[dict[int, int]]:
     for place, model in enumerate(models):
         for group in groups:
             first = models[next(iter(group))]
-            layers = _way(first) == _way(model) and shared_layers(first.network.encoder, model.network.encoder)
+            layers = window_key(first) == window_key(model) and shared_layers(
+                first.network.encoder, model.network.encoder
+            )
             if layers:
                 group[place] = layers
                 break
@@ -217,14 +219,14 @@ def _sharing(models: Sequence[Model]) -> list[dict[int, int]]:
 def _group(models: Sequence[Model], found: dict[int, int], device: torch.device, half: bool) -> _Group:
     places = list(found)
     networks = [models[place].network for place in places]
-    trunk = None
+    shared_encoder = None
     if len(networks) > 1:
-        below, networks = cut(networks, min(found.values()))
-        trunk = _ready(below, device, half)
-    return _Group(places, trunk, [_placed(network, device, half) for network in networks])
+        below, networks = split_at_layer(networks, min(found.values()))
+        shared_encoder = _ready(below, device, half)
+    return _Group(places, shared_encoder, [_placed(network, device, half) for network in networks])
 
 
-def _way(model: Model) -> tuple[object, ...]:
+def window_key(model: Model) -> tuple[object, ...]:
     """The tokenizer, and all of a recipe that `windows_of` looks at."""
     recipe = model.card.recipe
     splitter = recipe.chunker == "sentence" and model.card.languages[0]
@@ -254,7 +256,7 @@ def cleaned(model: Model, document: Document, entities: Sequence[Entity]) -> tup
 
 def _placed(network: TokenClassifier, device: torch.device, half: bool) -> TokenClassifier:
     """The network on the device; with `half` its encoder is a copy with bfloat16 products, the heads stay float32."""
-    placed = twin(network)
+    placed = shallow_copy(network)
     placed.encoder = _ready(network.encoder, device, half)
     return placed.to(device).eval()
 

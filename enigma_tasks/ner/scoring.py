@@ -102,7 +102,7 @@ class PairedDifference:
     """Share of resamples in which the second is no better than the first: a one-sided p-value."""
 
 
-Tally = dict[str, dict[str, Counts]]
+DocumentCounts = dict[str, dict[str, Counts]]
 """Document -> label -> counts; every document of the sample is there, a label where it has spans."""
 
 
@@ -125,12 +125,12 @@ def count(gold: Iterable[Entity], predicted: Iterable[Entity]) -> dict[str, Coun
     }
 
 
-def tally(
+def count_documents(
     gold: Mapping[str, Iterable[Entity]],
     predicted: Mapping[str, Iterable[Entity]],
     annotated: Mapping[str, Iterable[str]] | None = None,
     labels: Iterable[str] = LABELS,
-) -> Tally:
+) -> DocumentCounts:
     """Counts of every document and label that can be judged.
 
     Args:
@@ -154,12 +154,12 @@ def tally(
     }
 
 
-def by_document(documents: Tally) -> dict[str, Counts]:
+def by_document(documents: DocumentCounts) -> dict[str, Counts]:
     """Each document's counts over its labels."""
     return {document: sum(labels.values(), Counts()) for document, labels in documents.items()}
 
 
-def by_label(documents: Tally) -> dict[str, Counts]:
+def by_label(documents: DocumentCounts) -> dict[str, Counts]:
     """Each label's counts over the documents."""
     totals: dict[str, Counts] = {}
     for labels in documents.values():
@@ -168,7 +168,7 @@ def by_label(documents: Tally) -> dict[str, Counts]:
     return {label: totals[label] for label in sorted(totals)}
 
 
-def total(documents: Tally) -> Counts:
+def total(documents: DocumentCounts) -> Counts:
     """Counts over all documents and labels."""
     return sum(by_document(documents).values(), Counts())
 

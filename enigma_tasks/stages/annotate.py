@@ -11,12 +11,12 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from enigma_tasks.adapters import tracking
-from enigma_tasks.adapters.llm_member import Asker
+from enigma_tasks.adapters import mlflow_registry
+from enigma_tasks.adapters.llm_endpoint import LlmEndpoints
 from enigma_tasks.adapters.night_table import NOTES, SPANS
 from enigma_tasks.adapters.note_reader import chunks, read_notes
 from enigma_tasks.adapters.object_store import ObjectStore
-from enigma_tasks.adapters.shard_results import ResultWriter, annotated_row, quarantined_row, span_rows
+from enigma_tasks.adapters.shard_results import ResultWriter, annotated_row, quarantined_row, read_commit, span_rows
 from enigma_tasks.artifacts import RunPlaces
 from enigma_tasks.documents import Document
 from enigma_tasks.errors import DataError, ModelError, ObjectMissing, ServiceError, UsageError
@@ -55,10 +55,10 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     if committed is not None:
         log.info("shard %s is annotated already", shard_id)
         return committed
-    clock, ask = _Clock(), Asker(settings)
+    clock, endpoints = _Clock(), LlmEndpoints(settings)
     planned = [NoteRef.from_json(t) for t in read_lines_gz(shard.uri, store.get(shard.uri), shard.sha256)]
     with clock("load"):
-        engine = _engine(plan, shard, params, settings, ask)
+        engine = _engine(plan, shard, params, settings, endpoints)
     attempt = uuid.uuid4().hex
     with tempfile.TemporaryDirectory(prefix="enigma-") as folder:
         with ResultWriter(Path(folder)) as writer:
@@ -73,24 +73,13 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
         "counts": counts,
         "seconds": clock.seconds,
         "models": sorted(pin["digest"] for pin in plan.models[shard.language].values()),
-        **ask.report(),
+        **endpoints.report(),
     }
     if store.put_if_absent(places.done(shard.id), json_bytes(report)):
         return report
     log.warning("shard %s: another attempt was first; this one is taken away", shard_id)
     store.delete_many(places.attempt(shard.id, attempt, table) for table in files)
     return json.loads(store.get(places.done(shard.id)))  # type: ignore[no-any-return]
-
-
-def read_commit(store: ObjectStore, places: RunPlaces, shard: Shard) -> dict[str, Any] | None:
-    """What the attempt that counts says of itself, or None. Raises DataError `digest` when it is of another shard."""
-    try:
-        commit: dict[str, Any] = json.loads(store.get(places.done(shard.id)))
-    except ObjectMissing:
-        return None
-    if commit["shard_sha256"] != shard.sha256:
-        raise DataError(shard.id, "digest")
-    return commit
 
 
 def _planned(store: ObjectStore, places: RunPlaces, shard_id: str) -> tuple[Plan, Shard]:
@@ -104,15 +93,17 @@ def _planned(store: ObjectStore, places: RunPlaces, shard_id: str) -> tuple[Plan
     return plan, shard
 
 
-def _engine(plan: Plan, shard: Shard, params: Params, settings: Settings, ask: Asker) -> Annotate:
+def _engine(plan: Plan, shard: Shard, params: Params, settings: Settings, endpoints: LlmEndpoints) -> Annotate:
     """The pinned ensembles of the shard's language, loaded."""
-    from enigma_tasks.annotators.ensemble import EnsembleAnnotator
-    from enigma_tasks.ner.ensembles import read_ensemble
+    from enigma_tasks.ensembles.folder import read_ensemble
+    from enigma_tasks.ensembles.runner import EnsembleAnnotator
 
-    pins = [tracking.Pin.from_json(p) for _, p in sorted(plan.models[shard.language].items())]
-    ensembles = [read_ensemble(tracking.download(pin, settings.cache)) for pin in pins]
+    pins = [mlflow_registry.Pin.from_json(p) for _, p in sorted(plan.models[shard.language].items())]
+    ensembles = [read_ensemble(mlflow_registry.download(pin, settings.cache)) for pin in pins]
     limits = params.annotate
-    return EnsembleAnnotator(ensembles, limits.batch_tokens, resident_mib=limits.resident_mib, ask=ask).annotate
+    return EnsembleAnnotator(
+        ensembles, limits.batch_tokens, resident_mib=limits.resident_mib, open_endpoint=endpoints
+    ).annotate
 
 
 def _work(

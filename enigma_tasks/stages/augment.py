@@ -15,8 +15,8 @@ from enigma_tasks.augmentation.inflection import Affixes, build_dictionary, read
 from enigma_tasks.augmentation.morphology import augment_by_morphology
 from enigma_tasks.augmentation.oversampling import oversample
 from enigma_tasks.augmentation.paraphrase import ParaphraseCounts, paraphrase
-from enigma_tasks.corpora import read_corpus, read_text, write_corpus
 from enigma_tasks.errors import DataError, UsageError
+from enigma_tasks.formats.corpora import read_corpus, read_text, write_corpus
 from enigma_tasks.gold.augmented import Augmented, Provenance, format_provenance, is_augmented, parse_provenance
 from enigma_tasks.gold.folds import is_split, shape_of
 from enigma_tasks.threads import in_order
@@ -46,9 +46,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
         ServiceError: the endpoint failed after all attempts; answers so far are in the cache.
     """
     corpus, out = Path(arguments.corpus), Path(arguments.out)
-    language = params.language(arguments.language)
-    if language is None:
-        raise UsageError(f"no language {arguments.language!r} in params.yaml")
+    language = params.require_language(arguments.language)
     _check_places(corpus, out)
     dictionary = _dictionary(arguments, language)
     documents = read_corpus(corpus, language)

@@ -126,7 +126,7 @@ def _registry(params: Params, settings: Settings) -> Iterator[Check]:
     if not settings.mlflow_tracking_uri:
         yield Check("mlflow", "warn", "not configured: set MLFLOW_TRACKING_URI")
         return
-    from enigma_tasks.adapters.tracking import resolve_champions, server_version
+    from enigma_tasks.adapters.mlflow_registry import resolve_champions, server_version
 
     version = server_version(settings.mlflow_tracking_uri)
     yield Check("mlflow", "ok", f"{_host(settings.mlflow_tracking_uri)}, {version}")

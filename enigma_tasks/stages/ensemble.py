@@ -10,27 +10,28 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from enigma_tasks.adapters.llm_member import Asker
+from enigma_tasks.adapters.llm_endpoint import LlmEndpoints
 from enigma_tasks.artifacts import ENSEMBLE_CARD, ENSEMBLE_MEMBERS, RULE_CARD
-from enigma_tasks.corpora import read_corpus
 from enigma_tasks.documents import EntityType
+from enigma_tasks.ensembles.dev_sets import dev_set
+from enigma_tasks.ensembles.fitting import fit_rule
+from enigma_tasks.ensembles.folder import write_ensemble
 from enigma_tasks.errors import DataError, ModelError, UsageError
-from enigma_tasks.ner.dev_sets import dev_set
-from enigma_tasks.ner.ensemble_fitting import fit_rule
-from enigma_tasks.ner.ensembles import write_ensemble
-from enigma_tasks.ner.models import code_digest, data_digest, model_digest, read_any_card
-from enigma_tasks.ner.standoff import verified
-from enigma_tasks.stages.vote import distinct_names, read_member, read_texts
+from enigma_tasks.formats.corpora import read_corpus
+from enigma_tasks.formats.predictions import distinct_names, read_member, read_texts
+from enigma_tasks.formats.standoff import verified
+from enigma_tasks.ner.digests import code_digest, data_digest
+from enigma_tasks.ner.model_folder import model_digest, read_any_card
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping, Sequence
 
-    from enigma_tasks.annotators.ensemble import Ask
     from enigma_tasks.config import Params, Settings
     from enigma_tasks.documents import Document, Entity
-    from enigma_tasks.ner.dev_sets import DevSet
-    from enigma_tasks.ner.ensemble_fitting import Fitted
+    from enigma_tasks.ensembles.dev_sets import DevSet
+    from enigma_tasks.ensembles.fitting import Fitted
+    from enigma_tasks.ensembles.runner import OpenEndpoint
     from enigma_tasks.params.ensembles import EnsembleParams
 
 log = logging.getLogger(__name__)
@@ -56,8 +57,8 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     types = list(EntityType) if arguments.entity == "all" else [EntityType(arguments.entity)]
     for entity_type in types:
         _check_out(Path(arguments.out) / entity_type.value)
-    ask = Asker(settings)
-    members = _Sources(arguments, language, types, params, ask=ask)
+    endpoints = LlmEndpoints(settings)
+    members = _Sources(arguments, language, types, params, open_endpoint=endpoints)
     if recipe is not None:
         _check_names(recipe, language, members)
     strategy = arguments.strategy or (recipe.strategy if recipe else "auto")
@@ -94,14 +95,20 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
                 entity_type.value,
                 rows[-1]["best_member"],
             )
-    return {"language": language, "members": members.names, "ensembles": rows, **ask.report()}
+    return {"language": language, "members": members.names, "ensembles": rows, **endpoints.report()}
 
 
 class _Sources:
     """Where members' predictions come from, read once for all types."""
 
     def __init__(
-        self, arguments: argparse.Namespace, language: str, types: Sequence[EntityType], params: Params, *, ask: Ask
+        self,
+        arguments: argparse.Namespace,
+        language: str,
+        types: Sequence[EntityType],
+        params: Params,
+        *,
+        open_endpoint: OpenEndpoint,
     ) -> None:
         self.folders = [Path(folder) for folder in arguments.model or ()]
         files = [Path(file) for file in arguments.predictions or ()]
@@ -126,7 +133,7 @@ class _Sources:
                 self._gold = _checked(self._gold, texts)
                 self._spans = [_checked(m, texts) for m in self._spans]
         else:
-            self._spans = self._predicted(params, types, ask)
+            self._spans = self._predicted(params, types, open_endpoint)
 
     def _check_models(self, types: Sequence[EntityType], language: str) -> None:
         if self._documents is None:
@@ -145,25 +152,34 @@ class _Sources:
             if card.digests.get("train") == dev:
                 raise UsageError(f"--gold: model {folder.name} was trained on it; a rule is fitted on other documents")
 
-    def _predicted(self, params: Params, types: Sequence[EntityType], ask: Ask) -> list[dict[str, tuple[Entity, ...]]]:
-        from enigma_tasks.annotators.ensemble import Members, averaged_entities
+    def _predicted(
+        self, params: Params, types: Sequence[EntityType], open_endpoint: OpenEndpoint
+    ) -> list[dict[str, tuple[Entity, ...]]]:
+        from enigma_tasks.ensembles.runner import Members, averaged_entities
 
         documents = self._documents or []
         kinds = {read_any_card(folder).recipe.get("kind", "encoder") for folder in self.folders}
         folders = dict(zip(self.digests, self.folders, strict=True))
         averaged = self.digests if kinds == {"encoder"} else []
         limits = params.annotate
-        running = Members(folders, limits.batch_tokens, averaged=averaged, resident_mib=limits.resident_mib, ask=ask)
-        heard = running.read(documents)
+        running = Members(
+            folders,
+            limits.batch_tokens,
+            averaged=averaged,
+            resident_mib=limits.resident_mib,
+            open_endpoint=open_endpoint,
+        )
+        predictions = running.read(documents)
         for entity_type in types if averaged else ():
             try:
-                mean = averaged_entities(heard, self.digests, documents, entity_type)
+                mean = averaged_entities(predictions, self.digests, documents, entity_type)
             except (ModelError, UsageError) as error:
                 log.info("no mean: %s", error)
                 break
             self._mean[entity_type] = {d.id: spans for d, spans in zip(documents, mean, strict=True)}
         return [
-            {d.id: spans for d, spans in zip(documents, heard.entities[digest], strict=True)} for digest in self.digests
+            {d.id: spans for d, spans in zip(documents, predictions.entities[digest], strict=True)}
+            for digest in self.digests
         ]
 
     def dev_set(self, entity_type: EntityType) -> DevSet:

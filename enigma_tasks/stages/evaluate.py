@@ -9,14 +9,15 @@ from bisect import bisect_left
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from enigma_tasks.annotators.ensemble import EnsembleAnnotator, Members
 from enigma_tasks.artifacts import ENSEMBLE_CARD, FOLDS, METRICS, METRICS_BY_SLICE, SPLIT_CARD
-from enigma_tasks.corpora import read_corpus
 from enigma_tasks.documents import EntityType
+from enigma_tasks.ensembles.folder import read_ensemble
+from enigma_tasks.ensembles.runner import EnsembleAnnotator, Members
 from enigma_tasks.errors import UsageError
+from enigma_tasks.formats.corpora import read_corpus
 from enigma_tasks.gold.augmented import refuse_augmented
-from enigma_tasks.ner.ensembles import read_ensemble
-from enigma_tasks.ner.models import data_digest, model_digest, read_any_card
+from enigma_tasks.ner.digests import data_digest
+from enigma_tasks.ner.model_folder import model_digest, read_any_card
 from enigma_tasks.ner.scoring import DECIMALS, Counts, bootstrap, count
 
 if TYPE_CHECKING:
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 
     from enigma_tasks.config import Params, Settings
     from enigma_tasks.documents import Document, Entity
-    from enigma_tasks.ner.ensembles import Ensemble
-    from enigma_tasks.ner.models import Card
+    from enigma_tasks.ensembles.folder import Ensemble
+    from enigma_tasks.ner.model_folder import Card
 
 Judged = list[tuple["Document", dict[EntityType, Counts]]]
 """Each document with the counts of the types that it was annotated for and that were predicted."""

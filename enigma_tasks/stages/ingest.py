@@ -14,12 +14,13 @@ from enigma_tasks.adapters.gold_repository import GoldRepository
 from enigma_tasks.adapters.object_store import ObjectStore, split_uri
 from enigma_tasks.artifacts import INGESTED, QuarantinePlaces, ingest_batch, packed_gold
 from enigma_tasks.errors import DataError, ServiceError
-from enigma_tasks.gold.deliveries import Reading, read_delivery
+from enigma_tasks.formats.packed import read_packed, write_packed
+from enigma_tasks.gold.deliveries import ReadDelivery, read_delivery
 from enigma_tasks.gold.ingestion import (
     Delivery,
-    Entry,
     GoldObject,
     Manifest,
+    ManifestEntry,
     Refusal,
     arrange,
     by_type,
@@ -29,9 +30,7 @@ from enigma_tasks.gold.ingestion import (
     pack_manifest,
     unpack_manifest,
 )
-from enigma_tasks.gold.packed import read_packed, write_packed
 from enigma_tasks.gold.rules import Fold
-from enigma_tasks.stages.validate import examine
 
 if TYPE_CHECKING:
     import argparse
@@ -142,15 +141,15 @@ def _manifest(repository: GoldRepository) -> Manifest:
 
 def _readings(
     store: ObjectStore, gold: str, new: Sequence[Delivery], manifest: Manifest, params: Params
-) -> list[Reading]:
+) -> list[ReadDelivery]:
     """Every new delivery, read and judged, in the order of writing; one  written over is left to the next."""
-    readings: list[Reading] = []
+    readings: list[ReadDelivery] = []
     with tempfile.TemporaryDirectory(prefix="enigma-") as scratch:
         objects = [(f"{gold}/{o.path}", o.etag) for d in new if not d.rule for o in d.objects]
         fetched = store.get_many(objects)
         for number, delivery in enumerate(new):
             if delivery.rule:
-                refused = Reading(delivery)
+                refused = ReadDelivery(delivery)
                 refused.refuse(None, [DataError(delivery.record, delivery.rule)])
                 readings.append(refused)
                 continue
@@ -161,7 +160,7 @@ def _readings(
             digest = content_digest(delivery, data)
             entry = manifest.get(delivery.record)
             known = entry is not None and entry.digest == digest
-            reading = Reading(delivery) if known else read_delivery(delivery, data, Path(scratch) / str(number))
+            reading = ReadDelivery(delivery) if known else read_delivery(delivery, data, Path(scratch) / str(number))
             reading.digest = digest
             readings.append(reading)
     readings.sort(key=lambda r: (r.delivery.modified, r.delivery.record))
@@ -169,15 +168,17 @@ def _readings(
     return readings
 
 
-def _judge(readings: Sequence[Reading], params: Params) -> None:
+def _judge(readings: Sequence[ReadDelivery], params: Params) -> None:
     """Refuse the documents that break a rule which the drop as a whole breaks more often than params.yaml bears."""
     owners = [(reading, document) for reading in readings for document in reading.documents]
     if not owners:
         return
+    from enigma_tasks.adapters.expectations import examine
+
     examination = examine({None: Fold([document for _, document in owners], ())}, params)
     tables = {t.name: t for t in examination.tables}
     wrong: dict[int, list[DataError]] = {}
-    for verdict in examination.verdicts:
+    for verdict in examination.results:
         if verdict.passed or verdict.severity != "error":
             continue
         for row in tables[verdict.table].breaches(verdict.rule):
@@ -189,7 +190,7 @@ def _judge(readings: Sequence[Reading], params: Params) -> None:
         reading.refuse(document.id, defects)
 
 
-def _version(repository: GoldRepository, manifest: Manifest, readings: Sequence[Reading]) -> Version:
+def _version(repository: GoldRepository, manifest: Manifest, readings: Sequence[ReadDelivery]) -> Version:
     """Bring the workspace's files up to date; nothing is committed."""
     arriving = by_type(document for reading in readings for document in reading.documents)
     names = {place: packed_gold(place[0], place[1].value) for place in arriving}
@@ -216,13 +217,13 @@ def _version(repository: GoldRepository, manifest: Manifest, readings: Sequence[
     return Version(files, refusals, counts, places)
 
 
-def _entries(manifest: Manifest, readings: Sequence[Reading]) -> Manifest:
+def _entries(manifest: Manifest, readings: Sequence[ReadDelivery]) -> Manifest:
     entries = {}
     for r in readings:
         before = manifest.get(r.delivery.record)
         same = before is not None and before.digest == r.digest and not (r.documents or r.refusals)
         refused = before.refused if before and same else len(r.refusals)
-        entries[r.delivery.record] = Entry(r.delivery.state, r.digest, refused)
+        entries[r.delivery.record] = ManifestEntry(r.delivery.state, r.digest, refused)
     return entries
 
 

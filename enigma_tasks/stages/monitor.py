@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from enigma_tasks.adapters import night_table
 from enigma_tasks.adapters.object_store import ObjectStore
+from enigma_tasks.adapters.shard_results import read_commit
 from enigma_tasks.artifacts import QuarantinePlaces, ReportPlaces, RunPlaces
 from enigma_tasks.errors import ObjectMissing, UsageError
 from enigma_tasks.notes.plans import Plan
@@ -29,7 +30,6 @@ from enigma_tasks.pages.figures import (
 from enigma_tasks.pages.flags import flags, usual_ranges
 from enigma_tasks.pages.morning import render_morning_page, render_nights_page
 from enigma_tasks.pages.verdict import alerts, verdict
-from enigma_tasks.stages.annotate import read_commit
 
 if TYPE_CHECKING:
     import argparse

@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from enigma_tasks.adapters import night_table, tracking
+from enigma_tasks.adapters import mlflow_registry, night_table
 from enigma_tasks.adapters.note_reader import read_notes, rule_of
 from enigma_tasks.adapters.object_store import ObjectStore, split_uri
 from enigma_tasks.artifacts import RunPlaces
@@ -128,7 +128,7 @@ def _records(store: ObjectStore, file: NoteRef, judgement: Judgement) -> Iterato
 
 def _write(store: ObjectStore, places: RunPlaces, night: Night, params: Params, arguments: argparse.Namespace) -> Plan:
     """Pin the champions and write the shards; the plan itself is returned, to be written last."""
-    champions = tracking.resolve_champions(sorted({n.language for n in night.ready})) if night.ready else {}
+    champions = mlflow_registry.resolve_champions(sorted({n.language for n in night.ready})) if night.ready else {}
     served = frozenset(language for language, pins in champions.items() if pins)
     refused = mark_torn(night.refused, night.ready, served)
     planned, left = waiting(night.ready, served)

@@ -8,23 +8,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from enigma_tasks.adapters.llm_member import Asker
-from enigma_tasks.annotators.ensemble import Members
-from enigma_tasks.corpora import read_corpus, write_corpus
+from enigma_tasks.adapters.llm_endpoint import LlmEndpoints
 from enigma_tasks.documents import Entity, EntityType, sorted_entities
+from enigma_tasks.ensembles.folder import named_rule
+from enigma_tasks.ensembles.runner import Members
+from enigma_tasks.ensembles.voting import vote
 from enigma_tasks.errors import UsageError
-from enigma_tasks.ner.ensembles import named_rule
-from enigma_tasks.ner.models import model_digest, read_any_card
-from enigma_tasks.ner.standoff import format_tsv
-from enigma_tasks.ner.voting import vote
+from enigma_tasks.formats.corpora import read_corpus, write_corpus
+from enigma_tasks.formats.standoff import format_tsv
+from enigma_tasks.ner.model_folder import model_digest, read_any_card
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping, Sequence
 
-    from enigma_tasks.annotators.ensemble import Heard
     from enigma_tasks.config import Params, Settings
-    from enigma_tasks.ner.models import Card
+    from enigma_tasks.ensembles.runner import MemberPredictions
+    from enigma_tasks.ner.model_folder import Card
 
 
 def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> dict[str, Any]:
@@ -46,12 +46,12 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
         raise UsageError(f"no texts under {arguments.source}")
     began = time.perf_counter()
     limits = params.annotate
-    ask = Asker(settings)
-    running = Members(folders, limits.batch_tokens, resident_mib=limits.resident_mib, ask=ask)
-    heard = running.read(documents)
+    endpoints = LlmEndpoints(settings)
+    running = Members(folders, limits.batch_tokens, resident_mib=limits.resident_mib, open_endpoint=endpoints)
+    predictions = running.read(documents)
     types = sorted({t for card in cards.values() for t in card.entity_types}, key=list(EntityType).index)
     predicted = [
-        replace(d, entities=merged(cards, types, heard, i, arguments.vote), annotated=frozenset(types))
+        replace(d, entities=merged(cards, types, predictions, i, arguments.vote), annotated=frozenset(types))
         for i, d in enumerate(documents)
     ]
     seconds = time.perf_counter() - began
@@ -66,21 +66,25 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
         "models": [{"model": c.member, "digest": digest, "types": len(c.entity_types)} for digest, c in cards.items()],
         "documents": len(documents),
         "characters": sum(len(d.text) for d in documents),
-        "characters_read": sum(heard.characters_read),
+        "characters_read": sum(predictions.characters_read),
         "entities": {t.label: found[t.label] for t in types},
         "seconds": round(seconds, 3),
-        **ask.report(),
+        **endpoints.report(),
     }
 
 
 def merged(
-    cards: Mapping[str, Card[Any]], types: Sequence[EntityType], heard: Heard, index: int, strategy: str
+    cards: Mapping[str, Card[Any]],
+    types: Sequence[EntityType],
+    predictions: MemberPredictions,
+    index: int,
+    strategy: str,
 ) -> tuple[Entity, ...]:
     """One document's answer: per type, the vote of the models that know it; a model alone is taken as it is."""
     answer: list[Entity] = []
     for entity_type in types:
         able = {digest: card for digest, card in cards.items() if entity_type in card.entity_types}
-        members = [[e for e in heard.entities[d][index] if e.label == entity_type.label] for d in able]
+        members = [[e for e in predictions.entities[d][index] if e.label == entity_type.label] for d in able]
         alone = len(members) == 1
         answer += members[0] if alone else vote(members, named_rule(strategy, list(able.values()), entity_type))
     return sorted_entities(answer)

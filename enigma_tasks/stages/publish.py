@@ -18,15 +18,21 @@ import pyarrow as pa
 from enigma_tasks.adapters import night_table
 from enigma_tasks.adapters.night_table import NOTES, SCHEMAS, SPANS
 from enigma_tasks.adapters.object_store import ObjectStore, split_uri
-from enigma_tasks.adapters.shard_results import BATCH_ROWS, batch_of, identities, quarantined_row, read_batches
+from enigma_tasks.adapters.shard_results import (
+    BATCH_ROWS,
+    batch_of,
+    identities,
+    quarantined_row,
+    read_batches,
+    read_commit,
+)
 from enigma_tasks.artifacts import QuarantinePlaces, RunPlaces, annotation_uri
 from enigma_tasks.documents import Entity
 from enigma_tasks.errors import DataError, IncompleteError, ObjectMissing, UsageError
-from enigma_tasks.ner.standoff import format_ann
+from enigma_tasks.formats.standoff import format_ann
 from enigma_tasks.notes.done import Done, FingerprintSet, fingerprint
 from enigma_tasks.notes.plans import Plan, Shard, json_bytes, read_lines_gz
 from enigma_tasks.notes.references import NoteRef, Refused, record_name
-from enigma_tasks.stages.annotate import read_commit
 from enigma_tasks.threads import in_order
 
 if TYPE_CHECKING:

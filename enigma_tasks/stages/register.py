@@ -10,20 +10,20 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from enigma_tasks.adapters.tracking import register_ensemble
+from enigma_tasks.adapters.mlflow_registry import register_ensemble
 from enigma_tasks.artifacts import DVC_LOCK, ENSEMBLE_ARTIFACT, ENSEMBLE_CARD
 from enigma_tasks.documents import EntityType
+from enigma_tasks.ensembles.folder import named_rule, read_ensemble, write_ensemble
 from enigma_tasks.errors import ModelError, UsageError
-from enigma_tasks.ner.ensembles import named_rule, read_ensemble, write_ensemble
-from enigma_tasks.ner.models import model_digest, read_any_card, verify_files
+from enigma_tasks.ner.model_folder import model_digest, read_any_card, verify_files
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
     from enigma_tasks.config import Params, Settings
-    from enigma_tasks.ner.ensembles import Ensemble
-    from enigma_tasks.ner.models import Card
+    from enigma_tasks.ensembles.folder import Ensemble
+    from enigma_tasks.ner.model_folder import Card
 
 log = logging.getLogger(__name__)
 
@@ -38,9 +38,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     """
     if not settings.mlflow_tracking_uri:
         raise UsageError("set MLFLOW_TRACKING_URI")
-    language = params.language(arguments.language)
-    if language is None:
-        raise UsageError(f"no language {arguments.language!r} in params.yaml")
+    language = params.require_language(arguments.language)
     types = list(EntityType) if arguments.entity == "all" else [EntityType(arguments.entity)]
     versions = []
     with tempfile.TemporaryDirectory() as scratch:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from enigma_tasks.artifacts import corpus_pair, drop_name
 from enigma_tasks.documents import EntityType
 from enigma_tasks.errors import UsageError
-from enigma_tasks.gold.packed import PACKED_SUFFIX
+from enigma_tasks.formats.packed import PACKED_SUFFIX
 from enigma_tasks.synthetic.generator import languages, notes
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ WARDS = 12
 LOG_EVERY = 10_000
 
 
-class Tally:
+class SampleCounts:
     """Counts and a digest of the documents that pass through: equal digests are equal notes with equal gold."""
 
     def __init__(self) -> None:
@@ -76,7 +76,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
         raise UsageError("--notes takes a positive number")
     codes = _codes(arguments.language, params)
     seed = params.seed if arguments.seed is None else arguments.seed
-    tally = Tally()
+    tally = SampleCounts()
     if arguments.packed and (arguments.drop_date or arguments.out.startswith("s3://")):
         raise UsageError("--packed writes gold into a folder of this machine")
     documents = tally.over(notes(arguments.notes, codes, seed))
@@ -115,7 +115,7 @@ def _ward(document: Document) -> int:
 
 
 def _corpus_files(documents: Iterable[Document]) -> Iterator[tuple[str, bytes]]:
-    from enigma_tasks.ner.standoff import format_ann
+    from enigma_tasks.formats.standoff import format_ann
 
     for document in documents:
         text_name, gold_name = corpus_pair(str(document.language), document.id)

@@ -6,11 +6,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from enigma_tasks.corpora import file_id, read_corpus, read_text
 from enigma_tasks.documents import LABELS, canonical_label
 from enigma_tasks.errors import UsageError
-from enigma_tasks.ner.scoring import DECIMALS, bootstrap, by_document, by_label, tally, total
-from enigma_tasks.ner.standoff import parse_tsv
+from enigma_tasks.formats.corpora import file_id, read_corpus, read_text
+from enigma_tasks.formats.standoff import parse_tsv
+from enigma_tasks.ner.scoring import DECIMALS, bootstrap, by_document, by_label, count_documents, total
 
 if TYPE_CHECKING:
     import argparse
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from enigma_tasks.config import Params, Settings
     from enigma_tasks.documents import Entity
-    from enigma_tasks.ner.scoring import Counts, Tally
+    from enigma_tasks.ner.scoring import Counts, DocumentCounts
 
 
 def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> dict[str, Any]:  # noqa: ARG001
@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     gold, annotated = _gold(Path(arguments.gold))
     found = _spans(Path(arguments.pred))
     predicted = found if annotated is None else {d: found.get(d, found.get(file_id(d), ())) for d in annotated}
-    documents = tally(gold, predicted, annotated, labels)
+    documents = count_documents(gold, predicted, annotated, labels)
     if not documents:
         raise UsageError("gold names no document to judge")
     report = {**_figures(documents, params.seed), "outside_gold": _distinct(found, labels) - total(documents).predicted}
@@ -67,7 +67,7 @@ def _distinct(spans: Mapping[str, tuple[Entity, ...]], labels: tuple[str, ...]) 
     return sum(len({(e.label, e.span) for e in entities if e.label in labels}) for entities in spans.values())
 
 
-def _figures(documents: Tally, seed: int) -> dict[str, Any]:
+def _figures(documents: DocumentCounts, seed: int) -> dict[str, Any]:
     """Overall scores and the sample that they rest on."""
     counts = total(documents)
     per_document = list(by_document(documents).values())

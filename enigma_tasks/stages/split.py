@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from enigma_tasks.artifacts import FOLDS, SPLIT_CARD
-from enigma_tasks.corpora import read_corpus
 from enigma_tasks.documents import EntityType
 from enigma_tasks.errors import UsageError
+from enigma_tasks.formats.corpora import read_corpus
 from enigma_tasks.gold.augmented import refuse_augmented
 from enigma_tasks.gold.cases import cases_under
 from enigma_tasks.gold.folds import shape_of, write_fold

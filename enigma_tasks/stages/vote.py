@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from enigma_tasks.artifacts import ENSEMBLE_CARD, RULE_CARD
-from enigma_tasks.corpora import read_corpus, read_text
 from enigma_tasks.documents import LABELS, EntityType
+from enigma_tasks.ensembles.voting import VotingRule, vote
 from enigma_tasks.errors import DataError, UsageError
-from enigma_tasks.ner.standoff import format_rows, parse_tsv, verified
-from enigma_tasks.ner.voting import VotingRule, vote
+from enigma_tasks.formats.predictions import distinct_names, read_member, read_texts
+from enigma_tasks.formats.standoff import format_rows, verified
 
 if TYPE_CHECKING:
     import argparse
@@ -64,25 +64,6 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
         "spans": sum(map(len, answer.values())),
         "out": str(out),
     }
-
-
-def distinct_names(files: Sequence[Path]) -> list[str]:
-    """What the files are called. Raises UsageError: one is named twice."""
-    if len({file.resolve() for file in files}) < len(files):
-        raise UsageError("the same prediction file is named twice: it would vote twice")
-    return [file.name.removesuffix(".tsv") for file in files]
-
-
-def read_member(path: Path) -> dict[str, tuple[Entity, ...]]:
-    """A TSV of predictions, or of gold. Raises UsageError: no such file; DataError: a rule of the format."""
-    if not path.is_file():
-        raise UsageError(f"{path} is no file")
-    return parse_tsv(read_text(path), path.name)
-
-
-def read_texts(folder: str) -> dict[str, str]:
-    """Id -> text of a folder of texts, with or without annotations. Raises UsageError, DataError."""
-    return {d.id: d.text for d in read_corpus(Path(folder))}
 
 
 def _rule(arguments: argparse.Namespace, names: Sequence[str]) -> tuple[VotingRule, str | None]:

@@ -19,28 +19,33 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "enigma_tasks"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-# layer -> layers of the package that it may import (besides its own)
+# layer -> layers of the package that it may import (besides its own), every arrow downwards
 RECORDS = {"documents", "config", "params", "errors", "artifacts"}
+CORE = {"ner", "ner/text", "ner/network", "ner/training"}
 LAYERS = {
     "errors": set(),
     "frozen": set(),
-    "memory": set(),
     "threads": set(),
     "documents": {"errors"},
     "params": {"frozen"},
     "config": {"errors", "frozen", "params"},
     "artifacts": {"config", "errors"},
-    "ner": RECORDS | {"frozen", "memory"},
-    "corpora": {"documents", "errors", "ner", "gold"},  # of `gold` the file format
-    "gold": {"documents", "errors", "config", "params", "artifacts", "corpora", "ner"},
+    "formats": {"documents", "errors"},
+    "ner/text": {"documents", "errors", "params"},
+    "ner/network": {"errors", "params", "ner/text"},
+    "ner": RECORDS | {"frozen", "ner/text", "ner/network"},
+    "ner/training": RECORDS | {"ner", "ner/text", "ner/network"},
+    "members": RECORDS | {"frozen"} | CORE,
+    "ensembles": RECORDS | {"frozen", "members"} | CORE,
+    "gold": RECORDS | {"formats", "notes"},
     "synthetic": {"documents", "errors"},
-    "augmentation": {"documents", "errors", "params", "ner", "gold", "synthetic"},
+    "augmentation": {"documents", "errors", "params", "formats", "gold", "ner/text", "synthetic"},
     "notes": RECORDS,
     "pages": RECORDS | {"frozen"},
-    "annotators": RECORDS | {"frozen", "ner"},
-    "adapters": RECORDS | {"frozen", "notes", "ner", "gold", "threads", "annotators"},
+    "adapters": RECORDS | {"frozen", "threads", "notes", "gold", "ner", "members", "ensembles"},
     "stages": RECORDS
-    | {"notes", "ner", "gold", "corpora", "annotators", "synthetic", "pages", "adapters", "threads", "augmentation"},
+    | {"threads", "formats", "notes", "gold", "members", "ensembles", "synthetic", "pages", "adapters", "augmentation"}
+    | CORE,
     "cli": {"documents", "config", "errors", "adapters"},
 }
 # library -> the only place that may import it
@@ -53,12 +58,12 @@ HOMES = {
     "huggingface_hub": "adapters/model_hub.py",
     "lingua": "adapters/language_detection.py",
     "mlflow": "adapters/",
-    "gliner": "annotators/gliner",
+    "gliner": "members/gliner",
     "httpx2": "adapters/llm_endpoint.py",
     "openai": "adapters/llm_endpoint.py",
-    "sklearn": "ner/learned_voting.py",
-    "torch": ("ner/", "annotators/gliner"),
-    "transformers": ("ner/", "annotators/gliner"),
+    "sklearn": "ensembles/learned_voting.py",
+    "torch": ("ner/", "members/gliner"),
+    "transformers": ("ner/", "members/gliner"),
     "tokenizers": "ner/",
 }
 
@@ -74,18 +79,51 @@ def imports_of(path: Path) -> set[str]:
 
 
 def layer_of(module: str) -> str:
-    return module.split(".")[1] if module.count(".") else ""
+    """`enigma_tasks.ner.text.windows` -> `ner/text`; a module of `ner` itself -> `ner`."""
+    parts = module.split(".")[1:]
+    inner = "/".join(parts[:2])
+    return inner if inner in LAYERS else parts[0]
+
+
+def broken_imports(path: Path, root: Path) -> set[str]:
+    """What a module imports from a layer that is not below its own, from another stage, or from Airflow."""
+    module = ".".join(("enigma_tasks", *path.relative_to(root).with_suffix("").parts))
+    own = layer_of(module)
+    wrong = set()
+    for imported in imports_of(path):
+        if imported.split(".")[0] == "airflow":
+            wrong.add(imported)
+        elif imported.startswith("enigma_tasks."):
+            layer = layer_of(imported)
+            other_stage = own == "stages" and layer == "stages"
+            if other_stage or layer not in LAYERS[own] | {own}:
+                wrong.add(imported)
+    return wrong
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_a_module_imports_only_layers_below_its_own_and_never_airflow(path: Path) -> None:
-    own = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-    if own in {"__init__", "__main__"}:
-        return
-    imported = imports_of(path)
-    assert not {m for m in imported if m.split(".")[0] == "airflow"}
-    layers = {layer_of(m) for m in imported if m.startswith("enigma_tasks.")}
-    assert layers <= LAYERS[own] | {own}
+    if path.relative_to(PACKAGE).parts[0] not in {"__init__.py", "__main__.py"}:
+        assert not broken_imports(path, PACKAGE)
+
+
+@pytest.mark.parametrize(
+    ("place", "line"),
+    [
+        ("formats/planted.py", "from enigma_tasks.gold.rules import Fold"),
+        ("ner/text/planted.py", "from enigma_tasks.ner.engine import Engine"),
+        ("ner/planted.py", "from enigma_tasks.ner.training.train import train"),
+        ("ensembles/planted.py", "import enigma_tasks.adapters.object_store"),
+        ("stages/planted.py", "def run():\n    from enigma_tasks.stages.annotate import run"),
+        ("stages/planted.py", "from enigma_tasks.stages import annotate"),
+        ("gold/planted.py", "from airflow.sdk import DAG"),
+    ],
+)
+def test_a_planted_upward_import_is_found(tmp_path: Path, place: str, line: str) -> None:
+    planted = tmp_path / place
+    planted.parent.mkdir(parents=True)
+    planted.write_text(line + "\n")
+    assert broken_imports(planted, tmp_path)
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
@@ -147,6 +185,41 @@ def test_airflow_tasks_and_dvc_stages_are_stage_words() -> None:
     assert called
     assert called <= set(COMMANDS)
     assert set(yaml.safe_load((ROOT / "dvc.yaml").read_bytes())["stages"]) <= set(COMMANDS)
+
+
+PLUMBING = {"cli", "config", "errors", "frozen", "params", "artifacts", "threads", "stages", "notes"}
+"""Code that carries a stage's inputs and outputs; what it is told by params.yaml is among the stage's `params`."""
+JUDGES = {"adapters/expectations", "adapters/language_detection"}
+"""The adapters whose answers are part of a stage's output."""
+
+
+def code_behind(stage: str) -> set[str]:
+    """The places in the package whose code decides what a stage of the training path writes, by its imports."""
+    seen: set[str] = set()
+    waiting = [f"enigma_tasks.stages.{stage}"]
+    places = {f"enigma_tasks/stages/{stage}.py"}
+    while waiting:
+        module = waiting.pop()
+        path = ROOT / (module.replace(".", "/") + ".py")
+        if module in seen or not path.is_file():
+            continue
+        seen.add(module)
+        name, layer = "/".join(module.split(".")[1:]), layer_of(module)
+        if layer == "adapters" and name not in JUDGES:
+            continue
+        waiting += [m for m in imports_of(path) if m.startswith("enigma_tasks.")]
+        if layer == "adapters":
+            places.add(f"enigma_tasks/{name}.py")
+        elif layer not in PLUMBING:
+            places.add(f"enigma_tasks/{layer}" if (PACKAGE / layer).is_dir() else f"enigma_tasks/{layer}.py")
+    return {p for p in places if not any(p.startswith(f"{other}/") for other in places)}
+
+
+def test_a_dvc_stage_depends_on_all_the_code_that_it_runs() -> None:
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_bytes())["stages"]
+    for stage, body in stages.items():
+        named = {d for d in body["do"]["deps"] if d.startswith("enigma_tasks/")}
+        assert named == code_behind(stage), stage
 
 
 def test_every_command_has_help_and_the_common_options() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from enigma_tasks.adapters.gold_repository import GoldRepository
-from enigma_tasks.corpora import read_corpus
+from enigma_tasks.formats.corpora import read_corpus
 from infra.local.processes import wait_until
 from infra.local.stack import Stack
 from infra.local.user import User

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from enigma_tasks.adapters import night_table, tracking
+from enigma_tasks.adapters import mlflow_registry, night_table
 from enigma_tasks.adapters.object_store import ObjectStore
 from enigma_tasks.cli import build_parser
 from enigma_tasks.config import Params, Settings, load_params, load_settings
@@ -40,10 +40,10 @@ def stand_in_engine(documents: Sequence[Document]) -> list[StandInResult]:
     ]
 
 
-def stand_in_champions(languages: Iterable[str]) -> dict[str, dict[str, tracking.Pin]]:
+def stand_in_champions(languages: Iterable[str]) -> dict[str, dict[str, mlflow_registry.Pin]]:
     """Not a registry: disease champions for Spanish, Italian and English."""
     return {
-        lang: {"disease": tracking.Pin(f"enigma-{lang}-disease", "3", f"{lang}0" * 20, f"s3://none/{lang}")}
+        lang: {"disease": mlflow_registry.Pin(f"enigma-{lang}-disease", "3", f"{lang}0" * 20, f"s3://none/{lang}")}
         for lang in languages
         if lang in {"es", "it", "en"}
     }
@@ -53,7 +53,7 @@ class Nights:
     """Run stages as the command line would; the parser is the real one."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *overrides: str) -> None:
-        monkeypatch.setattr(tracking, "resolve_champions", stand_in_champions)
+        monkeypatch.setattr(mlflow_registry, "resolve_champions", stand_in_champions)
         self.engine: Any = stand_in_engine
         monkeypatch.setattr(annotate, "_engine", lambda *_: self.engine)
         self.params: Params = load_params(PARAMS, ["plan.notes_per_shard=5", "notes.max_bytes=5000", *overrides])

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from enigma_tasks.annotators.llm import LlmAnnotator
 from enigma_tasks.cli import main
-from enigma_tasks.corpora import read_corpus, write_corpus
 from enigma_tasks.documents import EntityType
 from enigma_tasks.errors import ModelError
+from enigma_tasks.formats.corpora import read_corpus, write_corpus
+from enigma_tasks.members.llm import LlmAnnotator
 from tests.integration.test_llm_endpoint import Endpoint, chat
 from tests.unit.gliner_builders import checkpoint
 from tests.unit.ner_builders import notes

@@ -14,8 +14,8 @@ from enigma_tasks.artifacts import AUGMENTATION_DICTIONARY, PROVENANCE
 from enigma_tasks.augmentation.dictionary import parse_dictionary
 from enigma_tasks.augmentation.inflection import Affixes, build_dictionary, read_terms
 from enigma_tasks.cli import main
-from enigma_tasks.corpora import read_corpus, write_corpus
 from enigma_tasks.documents import Document, EntityType, entity_at
+from enigma_tasks.formats.corpora import read_corpus, write_corpus
 from enigma_tasks.gold.augmented import is_augmented, parse_provenance
 from enigma_tasks.synthetic.generator import notes
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from enigma_tasks.corpora import CorpusReport, read_corpus, read_text, write_corpus
 from enigma_tasks.documents import EntityType
-from enigma_tasks.ner.standoff import parse_tsv, verified
+from enigma_tasks.formats.corpora import CorpusReport, read_corpus, read_text, write_corpus
+from enigma_tasks.formats.standoff import parse_tsv, verified
 
 SHARED = Path(__file__).parents[3] / "shared" / "corpora"
 pytestmark = pytest.mark.skipif(not SHARED.is_dir(), reason="the shared corpora do not lie beside the repository")

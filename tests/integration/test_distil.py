@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from enigma_tasks.cli import main
-from enigma_tasks.corpora import write_corpus
 from enigma_tasks.documents import EntityType
-from enigma_tasks.ner.distillation import load_teachers
-from enigma_tasks.ner.ensembles import write_ensemble
-from enigma_tasks.ner.models import data_digest, model_digest
-from enigma_tasks.ner.voting import VotingRule
+from enigma_tasks.ensembles.folder import write_ensemble
+from enigma_tasks.ensembles.teachers import load_teachers
+from enigma_tasks.ensembles.voting import VotingRule
+from enigma_tasks.formats.corpora import write_corpus
+from enigma_tasks.ner.digests import data_digest
+from enigma_tasks.ner.model_folder import model_digest
 from tests.unit.ner_builders import model_folder, notes
 
 TINY = (

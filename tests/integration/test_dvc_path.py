@@ -16,7 +16,7 @@ import yaml
 
 from enigma_tasks.cli import build_parser
 from enigma_tasks.config import load_params
-from enigma_tasks.corpora import read_corpus
+from enigma_tasks.formats.corpora import read_corpus
 from enigma_tasks.gold.augmented import METHODS
 from enigma_tasks.gold.cases import cases_under
 

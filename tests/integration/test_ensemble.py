@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from enigma_tasks.annotators.ensemble import EnsembleAnnotator
 from enigma_tasks.cli import main
-from enigma_tasks.corpora import write_corpus
 from enigma_tasks.documents import Document, Entity, EntityType, entity_at
-from enigma_tasks.ner.ensembles import read_ensemble
-from enigma_tasks.ner.models import model_digest
-from enigma_tasks.ner.standoff import format_rows
+from enigma_tasks.ensembles.folder import read_ensemble
+from enigma_tasks.ensembles.runner import EnsembleAnnotator
+from enigma_tasks.formats.corpora import write_corpus
+from enigma_tasks.formats.standoff import format_rows
+from enigma_tasks.ner.model_folder import model_digest
 from tests.unit.ner_builders import model_folder, notes
 
 PARAMS = str(Path(__file__).parents[2] / "params.yaml")

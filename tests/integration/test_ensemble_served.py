@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from enigma_tasks.adapters import tracking
-from enigma_tasks.annotators.ensemble import EnsembleAnnotator
+from enigma_tasks.adapters import mlflow_registry
 from enigma_tasks.config import load_params, load_settings, quiet_third_parties
 from enigma_tasks.documents import Document, EntityType
-from enigma_tasks.ner.ensembles import read_ensemble, write_ensemble
-from enigma_tasks.ner.learned_voting import LearnedWeights
-from enigma_tasks.ner.voting import VotingRule
+from enigma_tasks.ensembles.folder import read_ensemble, write_ensemble
+from enigma_tasks.ensembles.learned_voting import LearnedWeights
+from enigma_tasks.ensembles.runner import EnsembleAnnotator
+from enigma_tasks.ensembles.voting import VotingRule
 from enigma_tasks.stages import register
 from tests.integration.mlflow_server import _await, free_port, mlflow_server
 from tests.integration.test_ensemble import PARAMS
@@ -46,7 +46,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def registered(folder: Path) -> Iterator[tracking.Pin]:
+def registered(folder: Path) -> Iterator[mlflow_registry.Pin]:
     quieted: dict[str, str] = {}
     quiet_third_parties(quieted)
     with pytest.MonkeyPatch.context() as patch, mlflow_server(folder, str(folder / "stored"), proxied=True) as url:
@@ -58,7 +58,7 @@ def registered(folder: Path) -> Iterator[tracking.Pin]:
         )  # fmt: skip
         rows = register.run(arguments, load_params(Path(PARAMS)), load_settings())["registered"]
         assert [(r["entity"], r["members"]) for r in rows] == [("disease", 3)]
-        yield tracking.resolve_champions(["es"])["es"]["disease"]
+        yield mlflow_registry.resolve_champions(["es"])["es"]["disease"]
 
 
 def expected(folder: Path) -> list[tuple[int, str, int, int]]:
@@ -68,7 +68,7 @@ def expected(folder: Path) -> list[tuple[int, str, int, int]]:
 
 
 @pytest.fixture(scope="module")
-def served(registered: tracking.Pin, folder: Path) -> Iterator[str]:
+def served(registered: mlflow_registry.Pin, folder: Path) -> Iterator[str]:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", f"models:/{registered.name}@champion",
@@ -98,7 +98,7 @@ def post(url: str, body: object) -> tuple[int, str]:
         return error.code, error.read().decode()
 
 
-def test_the_loaded_model_is_the_ensemble(registered: tracking.Pin, folder: Path) -> None:
+def test_the_loaded_model_is_the_ensemble(registered: mlflow_registry.Pin, folder: Path) -> None:
     import mlflow
 
     found = mlflow.pyfunc.load_model(f"models:/{registered.name}@champion").predict(TEXTS)

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from enigma_tasks.adapters.llm_member import Asker
-from enigma_tasks.annotators.ensemble import EnsembleAnnotator
+from enigma_tasks.adapters.llm_endpoint import LlmEndpoints
 from enigma_tasks.cli import main
 from enigma_tasks.config import load_params, load_settings
-from enigma_tasks.corpora import write_corpus
 from enigma_tasks.documents import EntityType
-from enigma_tasks.ner.ensembles import read_ensemble
-from enigma_tasks.ner.models import read_any_card, save_model, write_card
-from enigma_tasks.ner.training import Task, train
+from enigma_tasks.ensembles.folder import read_ensemble
+from enigma_tasks.ensembles.runner import EnsembleAnnotator
+from enigma_tasks.formats.corpora import write_corpus
+from enigma_tasks.ner.model_folder import read_any_card, save_model, write_card
+from enigma_tasks.ner.training.train import Task, train
 from tests.integration.test_llm_endpoint import Endpoint, chat
 from tests.unit.base_builders import base_folder
 from tests.unit.ner_builders import notes, recipe
@@ -91,8 +91,8 @@ class StandIns:
         save_model(model, place)
 
     def _gliner(self, place: Path, _: str, checkpoint: int) -> None:
-        from enigma_tasks.annotators.gliner import save_gliner
-        from enigma_tasks.annotators.gliner_training import train_gliner
+        from enigma_tasks.members.gliner import save_gliner
+        from enigma_tasks.members.gliner_training import train_gliner
         from tests.unit.gliner_builders import checkpoint as tiny_checkpoint
         from tests.unit.gliner_builders import gliner_task
 
@@ -102,7 +102,7 @@ class StandIns:
         save_gliner(train_gliner(gliner_task(base, checkpoint, epochs=3), notes(15), notes(3, first=100))[0], place)
 
     def _llm(self, place: Path, name: str, _: int) -> None:
-        from enigma_tasks.annotators.llm import LlmCard, save_llm
+        from enigma_tasks.members.llm import LlmCard, save_llm
 
         member = PARAMS.members[name]
         save_llm(
@@ -134,7 +134,7 @@ def test_an_ensemble_of_the_paper_is_fitted_and_votes(
     assert len(fitted.members) == len(ensemble.members)
     assert ensemble.strategy in {"auto", fitted.rule.strategy}
     assert ensemble.k in {None, fitted.rule.k}
-    annotator = EnsembleAnnotator([fitted], 512, ask=Asker(load_settings()))
+    annotator = EnsembleAnnotator([fitted], 512, open_endpoint=LlmEndpoints(load_settings()))
     annotated = annotator.annotate(notes(8, first=300))
     assert all(e.label == "DISEASE" for a in annotated for e in a.entities)
     assert any(a.entities for a in annotated) or not report["ensembles"][0]["expected_f1"]

@@ -11,12 +11,12 @@ import pytest
 
 from enigma_tasks.cli import main
 from enigma_tasks.config import load_params
-from enigma_tasks.corpora import read_corpus, write_corpus
 from enigma_tasks.documents import Document, EntityType, entity_at
+from enigma_tasks.ensembles.folder import write_ensemble
+from enigma_tasks.ensembles.voting import VotingRule
 from enigma_tasks.errors import UsageError
-from enigma_tasks.ner.ensembles import write_ensemble
+from enigma_tasks.formats.corpora import read_corpus, write_corpus
 from enigma_tasks.ner.scoring import count
-from enigma_tasks.ner.voting import VotingRule
 from enigma_tasks.stages.evaluate import measured, sliced
 from tests.unit.ner_builders import notes
 

@@ -15,9 +15,9 @@ from enigma_tasks.adapters.gold_repository import GoldRepository
 from enigma_tasks.adapters.object_store import ObjectStore
 from enigma_tasks.cli import build_parser
 from enigma_tasks.config import load_params, load_settings
-from enigma_tasks.corpora import read_corpus
 from enigma_tasks.documents import Document, Entity, EntityType
 from enigma_tasks.errors import ServiceError, UsageError
+from enigma_tasks.formats.corpora import read_corpus
 from enigma_tasks.stages import ingest
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"

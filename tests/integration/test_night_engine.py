@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from enigma_tasks.adapters import tracking
-from enigma_tasks.adapters.llm_member import Asker
-from enigma_tasks.annotators.ensemble import EnsembleAnnotator
-from enigma_tasks.annotators.gliner import save_gliner
-from enigma_tasks.annotators.gliner_training import train_gliner
-from enigma_tasks.annotators.llm import LlmCard, save_llm
+from enigma_tasks.adapters import mlflow_registry
+from enigma_tasks.adapters.llm_endpoint import LlmEndpoints
 from enigma_tasks.documents import EntityType
-from enigma_tasks.ner.ensembles import read_ensemble, write_ensemble
-from enigma_tasks.ner.standoff import format_ann
-from enigma_tasks.ner.voting import VotingRule
+from enigma_tasks.ensembles.folder import read_ensemble, write_ensemble
+from enigma_tasks.ensembles.runner import EnsembleAnnotator
+from enigma_tasks.ensembles.voting import VotingRule
+from enigma_tasks.formats.standoff import format_ann
+from enigma_tasks.members.gliner import save_gliner
+from enigma_tasks.members.gliner_training import train_gliner
+from enigma_tasks.members.llm import LlmCard, save_llm
 from enigma_tasks.params.annotators import LlmMemberParams
 from enigma_tasks.stages import annotate
 from tests.integration.night_helpers import Nights
@@ -63,17 +63,17 @@ def test_a_night_runs_on_ensembles_of_members_of_all_kinds_fetched_into_the_cach
     pins = {}
     for entity_type, (members, rule) in chosen.items():
         digest = write_ensemble(tmp_path / entity_type.value, "es", entity_type, members, rule)
-        pins[entity_type.value] = tracking.Pin(f"enigma-es-{entity_type.value}", "1", digest, "s3://none")
+        pins[entity_type.value] = mlflow_registry.Pin(f"enigma-es-{entity_type.value}", "1", digest, "s3://none")
 
-    def fetch(pin: tracking.Pin, folder: Path, _: object) -> None:
+    def fetch(pin: mlflow_registry.Pin, folder: Path, _: object) -> None:
         shutil.copytree(tmp_path / pin.name.rsplit("-", 1)[1], folder, dirs_exist_ok=True)
 
     monkeypatch.setenv("ENIGMA_CACHE", str(tmp_path / "cache"))
     engine = annotate._engine
     nights = Nights(monkeypatch)
     monkeypatch.setattr(annotate, "_engine", engine)
-    monkeypatch.setattr(tracking, "resolve_champions", lambda languages: {"es": pins})
-    monkeypatch.setattr(tracking, "_fetch", fetch)
+    monkeypatch.setattr(mlflow_registry, "resolve_champions", lambda languages: {"es": pins})
+    monkeypatch.setattr(mlflow_registry, "_fetch", fetch)
     documents = {d.id: d for d in notes(5, first=200)}
     for document in documents.values():
         nights.drop(f"es/2026-06-11/{document.id}.txt", document.text)
@@ -84,7 +84,7 @@ def test_a_night_runs_on_ensembles_of_members_of_all_kinds_fetched_into_the_cach
     assert commit["llm"]["cost"] == pytest.approx(commit["llm"]["prompt_tokens"] / 1e6)
     nights.night("night-1")
     ensembles = [read_ensemble(tmp_path / t.value) for t in EntityType]
-    direct = EnsembleAnnotator(ensembles, 4096, ask=Asker(nights.settings))
+    direct = EnsembleAnnotator(ensembles, 4096, open_endpoint=LlmEndpoints(nights.settings))
     expected = {d.id: direct.annotate([d])[0].entities for d in documents.values()}
     assert {e.label for entities in expected.values() for e in entities} == {t.label for t in EntityType}
     found = {(r["note_id"], r["label"], r["char_start"], r["char_end"]) for r in nights.spans()}
@@ -99,12 +99,12 @@ def test_what_the_engine_finds_is_what_tables_and_files_hold(
     for entity_type in EntityType:
         folder = tmp_path / entity_type.value
         digest = write_ensemble(folder, "es", entity_type, [model], VotingRule("majority"))
-        pins[entity_type.value] = tracking.Pin(f"enigma-es-{entity_type.value}", "1", digest, "s3://none")
+        pins[entity_type.value] = mlflow_registry.Pin(f"enigma-es-{entity_type.value}", "1", digest, "s3://none")
     engine = annotate._engine
     nights = Nights(monkeypatch)
     monkeypatch.setattr(annotate, "_engine", engine)
-    monkeypatch.setattr(tracking, "resolve_champions", lambda languages: {"es": pins})
-    monkeypatch.setattr(tracking, "download", lambda pin, cache: tmp_path / pin.name.rsplit("-", 1)[1])
+    monkeypatch.setattr(mlflow_registry, "resolve_champions", lambda languages: {"es": pins})
+    monkeypatch.setattr(mlflow_registry, "download", lambda pin, cache: tmp_path / pin.name.rsplit("-", 1)[1])
     documents = {d.id: d for d in notes(12, first=200)}
     for document in documents.values():
         nights.drop(f"es/2026-06-11/{document.id}.txt", document.text)

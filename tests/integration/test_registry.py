@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from enigma_tasks.adapters import tracking
+from enigma_tasks.adapters import mlflow_registry
 from enigma_tasks.adapters.object_store import ObjectStore, forget_client
-from enigma_tasks.annotators.ensemble import EnsembleAnnotator
 from enigma_tasks.config import load_params, load_settings, quiet_third_parties
 from enigma_tasks.documents import Document, EntityType
+from enigma_tasks.ensembles.folder import read_ensemble
+from enigma_tasks.ensembles.runner import EnsembleAnnotator
 from enigma_tasks.errors import DataError, ModelError, UsageError
-from enigma_tasks.ner.ensembles import read_ensemble
 from enigma_tasks.stages import doctor, register
 from tests.integration.mlflow_server import free_port, mlflow_server, moto_server
 
@@ -124,12 +124,12 @@ def registered(models: list[Path], alias: str, entity: str = "disease", vote: st
 
 
 @pytest.fixture(scope="module")
-def champions(registry: Path, models: list[Path]) -> dict[str, tracking.Pin]:
+def champions(registry: Path, models: list[Path]) -> dict[str, mlflow_registry.Pin]:
     """Entity type -> pin of version 1, registered by the command line from the first model."""
     done = enigma("register", "--language", "es", "--entity", "all", "--model", models[0], "--alias", "champion")
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
-    pins = tracking.resolve_champions(["es"])["es"]
+    pins = mlflow_registry.resolve_champions(["es"])["es"]
     assert [(r["name"], r["version"], r["digest"], r["alias"]) for r in report["registered"]] == [
         (pins[t.value].name, "1", pins[t.value].digest, "champion") for t in EntityType
     ]
@@ -137,20 +137,20 @@ def champions(registry: Path, models: list[Path]) -> dict[str, tracking.Pin]:
 
 
 def test_champions_of_all_types_are_found_and_languages_without_one_are_left_out(
-    champions: dict[str, tracking.Pin],
+    champions: dict[str, mlflow_registry.Pin],
 ) -> None:
-    found = tracking.resolve_champions(["es", "sv"])
+    found = mlflow_registry.resolve_champions(["es", "sv"])
     assert found == {"es": champions}
     assert {pin.name for pin in champions.values()} == {"enigma-es-disease", "enigma-es-procedure", "enigma-es-symptom"}
     assert all(pin.source_uri.startswith("s3://ward/hospital/mlflow/") for pin in champions.values())
 
 
 def test_a_version_says_what_it_is_and_where_it_came_from(
-    champions: dict[str, tracking.Pin], models: list[Path]
+    champions: dict[str, mlflow_registry.Pin], models: list[Path]
 ) -> None:
     from mlflow import MlflowClient
 
-    from enigma_tasks.ner.models import model_digest, read_card
+    from enigma_tasks.ner.model_folder import model_digest, read_card
 
     client = MlflowClient()
     version = client.get_model_version("enigma-es-disease", "1")
@@ -163,10 +163,10 @@ def test_a_version_says_what_it_is_and_where_it_came_from(
 
 
 def test_an_alias_moves_and_moves_back_without_a_second_version_of_the_same_digest(
-    champions: dict[str, tracking.Pin], models: list[Path]
+    champions: dict[str, mlflow_registry.Pin], models: list[Path]
 ) -> None:
-    def now() -> tracking.Pin:
-        return tracking.resolve_champions(["es"])["es"]["disease"]
+    def now() -> mlflow_registry.Pin:
+        return mlflow_registry.resolve_champions(["es"])["es"]["disease"]
 
     assert [row["version"] for row in registered(models, "challenger")] == ["2"]
     assert now() == champions["disease"]
@@ -178,21 +178,21 @@ def test_an_alias_moves_and_moves_back_without_a_second_version_of_the_same_dige
 
 
 def test_members_of_a_weighted_ensemble_weigh_as_much_as_their_dev_scores(
-    champions: dict[str, tracking.Pin], models: list[Path], tmp_path: Path
+    champions: dict[str, mlflow_registry.Pin], models: list[Path], tmp_path: Path
 ) -> None:
-    from enigma_tasks.ner.models import read_card
+    from enigma_tasks.ner.model_folder import read_card
 
     row = registered(models, "challenger", "procedure", "weighted")[0]
-    with tracking.typed("look"):
-        pin = tracking._pin(tracking.mlflow_client(), row["name"], row["version"])
-    rule = read_ensemble(tracking.download(pin, tmp_path)).rule
+    with mlflow_registry.typed("look"):
+        pin = mlflow_registry._pin(mlflow_registry.mlflow_client(), row["name"], row["version"])
+    rule = read_ensemble(mlflow_registry.download(pin, tmp_path)).rule
     assert rule.weights == tuple(read_card(m).dev[EntityType.PROCEDURE].strict_f1 for m in models)
 
 
 def test_a_download_is_the_registered_ensemble_and_types_share_one_copy_of_their_model(
-    champions: dict[str, tracking.Pin], models: list[Path], tmp_path: Path
+    champions: dict[str, mlflow_registry.Pin], models: list[Path], tmp_path: Path
 ) -> None:
-    folders = [tracking.download(pin, tmp_path / "cache") for pin in champions.values()]
+    folders = [mlflow_registry.download(pin, tmp_path / "cache") for pin in champions.values()]
     weights = [next(folder.glob("members/*/model.safetensors")) for folder in folders]
     assert weights[0].read_bytes() == (models[0] / "model.safetensors").read_bytes()
     assert len({path.stat().st_ino for path in weights}) == 1
@@ -200,8 +200,10 @@ def test_a_download_is_the_registered_ensemble_and_types_share_one_copy_of_their
 
 
 @pytest.mark.parametrize("damage", ["weights changed", "file missing", "file added"])
-def test_a_damaged_cache_is_downloaded_again(champions: dict[str, tracking.Pin], tmp_path: Path, damage: str) -> None:
-    folder = tracking.download(champions["disease"], tmp_path)
+def test_a_damaged_cache_is_downloaded_again(
+    champions: dict[str, mlflow_registry.Pin], tmp_path: Path, damage: str
+) -> None:
+    folder = mlflow_registry.download(champions["disease"], tmp_path)
     weights = next(folder.glob("members/*/model.safetensors"))
     sound = weights.read_bytes()
     if damage == "weights changed":
@@ -210,47 +212,49 @@ def test_a_damaged_cache_is_downloaded_again(champions: dict[str, tracking.Pin],
         weights.with_name("tokenizer.json").unlink()
     else:
         weights.with_name("hook.pkl").write_bytes(b"anything")
-    assert tracking.download(champions["disease"], tmp_path) == folder
+    assert mlflow_registry.download(champions["disease"], tmp_path) == folder
     assert weights.read_bytes() == sound
     assert not list(folder.rglob("*.pkl"))
 
 
 @pytest.mark.parametrize("suffix", ["members/extra.bin", "../../outside.bin"])
 def test_an_artifact_that_somebody_added_to_is_refused(
-    champions: dict[str, tracking.Pin], tmp_path: Path, suffix: str
+    champions: dict[str, mlflow_registry.Pin], tmp_path: Path, suffix: str
 ) -> None:
     pin, store = champions["symptom"], ObjectStore()
     added = f"{pin.source_uri}/{suffix}"
     store.put(added, b"not ours")
     try:
         with pytest.raises(ModelError, match="enigma-es-symptom version 1"):
-            tracking.download(pin, tmp_path / "a" / "cache")
+            mlflow_registry.download(pin, tmp_path / "a" / "cache")
     finally:
         store.delete_many([added])
     assert not list(tmp_path.rglob("*.bin"))
-    assert tracking.download(pin, tmp_path / "a" / "cache").is_dir()
+    assert mlflow_registry.download(pin, tmp_path / "a" / "cache").is_dir()
 
 
-def test_an_artifact_whose_weights_changed_is_refused(champions: dict[str, tracking.Pin], tmp_path: Path) -> None:
+def test_an_artifact_whose_weights_changed_is_refused(
+    champions: dict[str, mlflow_registry.Pin], tmp_path: Path
+) -> None:
     pin, store = champions["symptom"], ObjectStore()
     uri = next(o.uri for o in store.list(pin.source_uri) if o.key.endswith("model.safetensors"))
     sound = store.get(uri)
     store.put(uri, sound[:-1] + bytes([sound[-1] ^ 1]))
     try:
         with pytest.raises(ModelError, match="digest"):
-            tracking.download(pin, tmp_path)
+            mlflow_registry.download(pin, tmp_path)
     finally:
         store.put(uri, sound)
 
 
 def test_the_pyfunc_gives_the_spans_of_the_engine_and_holds_no_pickle(
-    champions: dict[str, tracking.Pin], tmp_path: Path
+    champions: dict[str, mlflow_registry.Pin], tmp_path: Path
 ) -> None:
     import mlflow
     import pandas as pd
 
     texts = ["Nada que señalar.", "Vuelve con fiebre y neumonía.", "Neumonía 😀 resuelta; neumonía previa."]
-    ensemble = read_ensemble(tracking.download(champions["disease"], tmp_path))
+    ensemble = read_ensemble(mlflow_registry.download(champions["disease"], tmp_path))
     annotated = EnsembleAnnotator([ensemble], 4096).annotate([Document(str(i), t) for i, t in enumerate(texts)])
     expected = [(i, e.label, e.char_start, e.char_end) for i, a in enumerate(annotated) for e in a.entities]
     assert expected
@@ -266,7 +270,7 @@ def test_the_pyfunc_gives_the_spans_of_the_engine_and_holds_no_pickle(
     assert not [key for key in stored if key.endswith((".pkl", ".pickle", ".bin", ".pt"))]
 
 
-def test_an_input_that_mlflow_refuses_is_not_quoted(champions: dict[str, tracking.Pin]) -> None:
+def test_an_input_that_mlflow_refuses_is_not_quoted(champions: dict[str, mlflow_registry.Pin]) -> None:
     import mlflow
 
     model = mlflow.pyfunc.load_model("models:/enigma-es-disease/1")
@@ -276,7 +280,7 @@ def test_an_input_that_mlflow_refuses_is_not_quoted(champions: dict[str, trackin
 
 
 def test_neither_mlflow_s_database_nor_its_model_files_hold_a_note(
-    champions: dict[str, tracking.Pin], registry: Path
+    champions: dict[str, mlflow_registry.Pin], registry: Path
 ) -> None:
     words = PLANTED.encode()
     for path in [*registry.glob("mlflow.db*"), registry / "server.log"]:
@@ -286,7 +290,7 @@ def test_neither_mlflow_s_database_nor_its_model_files_hold_a_note(
 
 
 def test_a_model_of_another_language_or_without_the_head_is_refused_before_anything_is_registered(
-    champions: dict[str, tracking.Pin], models: list[Path], tmp_path: Path
+    champions: dict[str, mlflow_registry.Pin], models: list[Path], tmp_path: Path
 ) -> None:
     other = enigma("register", "--language", "sv", "--entity", "disease", "--model", models[0])
     assert other.returncode == 1
@@ -299,7 +303,7 @@ def test_a_model_of_another_language_or_without_the_head_is_refused_before_anyth
         registered([models[0], tmp_path / "headless"], "champion", "all")
     with pytest.raises(UsageError, match="twice"):
         registered([models[0], models[0]], "champion")
-    assert tracking.resolve_champions(["es", "sv"]) == {"es": champions}
+    assert mlflow_registry.resolve_champions(["es", "sv"]) == {"es": champions}
 
 
 def test_a_registry_that_is_down_ends_with_exit_code_3_and_one_line(
@@ -312,18 +316,18 @@ def test_a_registry_that_is_down_ends_with_exit_code_3_and_one_line(
 
 
 def test_an_artifact_store_that_is_down_ends_with_exit_code_3(
-    champions: dict[str, tracking.Pin], models: list[Path], monkeypatch: pytest.MonkeyPatch
+    champions: dict[str, mlflow_registry.Pin], models: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     done = enigma("register", "--language", "es", "--entity", "disease", "--model", models[1])
     assert done.returncode == 3, done.stderr
     assert done.stderr.count("\n") == 1
-    assert tracking.resolve_champions(["es"])["es"] == champions
+    assert mlflow_registry.resolve_champions(["es"])["es"] == champions
 
 
 def test_the_doctor_finds_everything_up_and_names_the_languages_without_champion(
-    champions: dict[str, tracking.Pin],
+    champions: dict[str, mlflow_registry.Pin],
 ) -> None:
     found = doctor.run(argparse.Namespace(), PARAMS, load_settings())
     rows = {check["name"]: check for check in found["checks"]}
@@ -341,6 +345,6 @@ def test_artifacts_behind_the_server_work_as_well(
     with mlflow_server(tmp_path, str(tmp_path / "stored"), proxied=True) as url:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", url)
         registered(models[:1], "champion")
-        pin = tracking.resolve_champions(["es"])["es"]["disease"]
+        pin = mlflow_registry.resolve_champions(["es"])["es"]["disease"]
         assert pin.source_uri.startswith("mlflow-artifacts:")
-        assert read_ensemble(tracking.download(pin, tmp_path / "cache")).digest == pin.digest
+        assert read_ensemble(mlflow_registry.download(pin, tmp_path / "cache")).digest == pin.digest

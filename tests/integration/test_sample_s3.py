@@ -12,7 +12,7 @@ import pytest
 
 from enigma_tasks.adapters.object_store import ObjectStore
 from enigma_tasks.cli import main
-from enigma_tasks.corpora import read_corpus
+from enigma_tasks.formats.corpora import read_corpus
 from enigma_tasks.synthetic.generator import generate_note, languages
 
 PARAMS = str(Path(__file__).parents[2] / "params.yaml")

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from enigma_tasks.cli import main
-from enigma_tasks.corpora import write_corpus
 from enigma_tasks.documents import Document, EntityType, entity_at
-from enigma_tasks.ner.standoff import TSV_HEADER
+from enigma_tasks.formats.corpora import write_corpus
+from enigma_tasks.formats.standoff import TSV_HEADER
 
 PARAMS = str(Path(__file__).parents[2] / "params.yaml")
 TEXT = "Gota aguda con dolor. Se pide ecografía."

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from enigma_tasks.cli import main
-from enigma_tasks.corpora import read_corpus, write_corpus
 from enigma_tasks.documents import Document, EntityType
+from enigma_tasks.formats.corpora import read_corpus, write_corpus
 from tests.unit.ner_builders import notes
 
 SMALL = (

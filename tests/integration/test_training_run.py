@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import pytest
 from mlflow import MlflowClient
 
-from enigma_tasks.adapters.training_run import TrainingRun
+from enigma_tasks.adapters.mlflow_run import TrainingRun
 from enigma_tasks.cli import main
-from enigma_tasks.corpora import write_corpus
-from enigma_tasks.ner.optimiser import hardware
+from enigma_tasks.formats.corpora import write_corpus
+from enigma_tasks.ner.training.optimiser import hardware
 from tests.integration.mlflow_server import free_port, mlflow_server
 from tests.unit.gliner_builders import checkpoint
 from tests.unit.ner_builders import notes

@@ -16,7 +16,7 @@ from enigma_tasks.adapters.expectations import BrokenCheckError, judge
 from enigma_tasks.adapters.object_store import ObjectStore
 from enigma_tasks.cli import main
 from enigma_tasks.config import load_params
-from enigma_tasks.corpora import read_corpus, write_corpus
+from enigma_tasks.formats.corpora import read_corpus, write_corpus
 from enigma_tasks.gold.rules import HARD_RULES, Row, Table
 from enigma_tasks.params.gold import RuleParams
 from enigma_tasks.synthetic.generator import notes

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from enigma_tasks.cli import main
-from enigma_tasks.corpora import read_corpus, read_text
-from enigma_tasks.ner.standoff import parse_tsv, verified
+from enigma_tasks.formats.corpora import read_corpus, read_text
+from enigma_tasks.formats.standoff import parse_tsv, verified
 
 SHARED = Path(__file__).parents[3] / "shared" / "predictions" / "cardioccc-es"
 PARAMS = str(Path(__file__).parents[2] / "params.yaml")

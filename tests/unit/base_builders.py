@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from transformers import AutoConfig
 
-from enigma_tasks.ner.encoder import build_encoder
+from enigma_tasks.ner.network.encoder import build_encoder
 from tests.unit.ner_builders import tokenizer
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from tests.unit.ner_builders import SENTENCES
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from enigma_tasks.annotators.gliner_training import GlinerTask
+    from enigma_tasks.members.gliner_training import GlinerTask
 
 BERT = {
     "model_type": "bert",
@@ -87,6 +87,6 @@ def gliner_recipe(base: Path | str, **changes: Any) -> GlinerMemberParams:
 
 def gliner_task(base: Path | str, seed: int = 1, model_store: str = "", **changes: Any) -> GlinerTask:
     """A task on that recipe."""
-    from enigma_tasks.annotators.gliner_training import GlinerTask
+    from enigma_tasks.members.gliner_training import GlinerTask
 
     return GlinerTask("es", tuple(EntityType), "gliner-tiny", gliner_recipe(base, **changes), seed, model_store)

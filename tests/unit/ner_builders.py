@@ -9,9 +9,9 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from transformers import PreTrainedTokenizerFast
 
 from enigma_tasks.documents import Document, EntityType, entity_at
-from enigma_tasks.ner.models import Model, save_model
-from enigma_tasks.ner.tokenizer import TextTokenizer
-from enigma_tasks.ner.training import Task, train
+from enigma_tasks.ner.model_folder import Model, save_model
+from enigma_tasks.ner.text.tokenizer import TextTokenizer
+from enigma_tasks.ner.training.train import Task, train
 from enigma_tasks.params.members import MemberParams, ScratchParams
 
 if TYPE_CHECKING:

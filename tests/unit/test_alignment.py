@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enigma_tasks.ner.alignment import align, split_words, tag_words, tagged_words, word_spans
+from enigma_tasks.ner.text.alignment import align, split_words, tag_words, tagged_words, word_spans
 from tests.unit.ner_builders import KINDS, SENTENCES, tokenizer
 from tests.unit.strategies import texts
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from torch.nn.functional import scaled_dot_product_attention
 
 from enigma_tasks.documents import EntityType
-from enigma_tasks.ner import attention as attention_module
-from enigma_tasks.ner.attention import cached_attention, use_cached_attention
 from enigma_tasks.ner.engine import Engine
+from enigma_tasks.ner.network import attention as attention_module
+from enigma_tasks.ner.network.attention import cached_attention, use_cached_attention
 from tests.unit.ner_builders import notes, trained
 
 MODULE = torch.nn.Module()

@@ -12,7 +12,7 @@ from strategies import annotated_texts
 
 from enigma_tasks.augmentation.dictionary import (
     Dictionary,
-    Entry,
+    DictionaryEntry,
     format_dictionary,
     gathered,
     own_dictionary,
@@ -31,7 +31,7 @@ from enigma_tasks.gold.augmented import (
     parse_provenance,
     refuse_augmented,
 )
-from enigma_tasks.ner.sentences import split_sentences
+from enigma_tasks.ner.text.sentences import split_sentences
 from enigma_tasks.params.augment import MorphologyParams, OversampleParams
 from enigma_tasks.synthetic.generator import generate_note
 
@@ -302,7 +302,9 @@ def test_morphology_keeps_offsets_right_whatever_the_text_and_the_dictionary(
 ) -> None:
     text, entities = sample
     forms = [e.text.strip() for e in entities if e.text.strip()] + ["tos", "dolor"]
-    entries = tuple(Entry("F", f, f) for f in [*data.draw(st.lists(st.sampled_from(forms), max_size=4)), "náhrada"])
+    entries = tuple(
+        DictionaryEntry("F", f, f) for f in [*data.draw(st.lists(st.sampled_from(forms), max_size=4)), "náhrada"]
+    )
     document = Document("n", text, entities, "cs")
     for one in augment_by_morphology([document], Dictionary(entries), RULE, 3):
         assert sound(one.document)

@@ -13,10 +13,11 @@ from transformers import AutoConfig
 from enigma_tasks.documents import EntityType
 from enigma_tasks.errors import ModelError, UsageError
 from enigma_tasks.ner.base_models import find_base, load_base, position_limit
-from enigma_tasks.ner.encoder import build_encoder
-from enigma_tasks.ner.models import base_digest, save_model
-from enigma_tasks.ner.tokenizer import TextTokenizer
-from enigma_tasks.ner.training import Task, train
+from enigma_tasks.ner.digests import base_digest
+from enigma_tasks.ner.model_folder import save_model
+from enigma_tasks.ner.network.encoder import build_encoder
+from enigma_tasks.ner.text.tokenizer import TextTokenizer
+from enigma_tasks.ner.training.train import Task, train
 from tests.unit.ner_builders import notes, recipe, tokenizer, trained
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from enigma_tasks.documents import Document, EntityType, entity_at
-from enigma_tasks.ner.alignment import IGNORED
 from enigma_tasks.ner.batching import batches, collate, examples
+from enigma_tasks.ner.text.alignment import IGNORED
 from tests.unit.ner_builders import notes, trained
 
 DISEASE, PROCEDURE, SYMPTOM = EntityType

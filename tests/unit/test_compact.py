@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from enigma_tasks.ner.compact import CompactRows
+from enigma_tasks.ner.training.compact import CompactRows
 from tests.unit.test_encoder import classifier
 
 IDS = torch.tensor([[2, 9, 8, 3], [2, 7, 7, 3]])

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enigma_tasks.corpora import CorpusReport, check_id, file_id, read_corpus, read_text, write_corpus
 from enigma_tasks.documents import Document, Entity, EntityType, entity_at
 from enigma_tasks.errors import DataError, UsageError
+from enigma_tasks.formats.corpora import CorpusReport, check_id, file_id, read_corpus, read_text, write_corpus
 from tests.unit.strategies import annotated_texts
 
 if TYPE_CHECKING:

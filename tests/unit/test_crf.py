@@ -10,7 +10,7 @@ import torchcrf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from enigma_tasks.ner.crf import (
+from enigma_tasks.ner.network.crf import (
     FORBIDDEN,
     LinearChainCRF,
     begin_where_nothing_continues,

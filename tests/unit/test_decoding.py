@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enigma_tasks.documents import Document, EntityType
-from enigma_tasks.ner.alignment import split_words
 from enigma_tasks.ner.decoding import decode
+from enigma_tasks.ner.text.alignment import split_words
 from tests.unit.strategies import texts
 from tests.unit.test_encoder import classifier
 

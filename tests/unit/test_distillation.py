@@ -7,9 +7,9 @@ import pytest
 
 from enigma_tasks.documents import EntityType
 from enigma_tasks.errors import UsageError
-from enigma_tasks.ner.alignment import IGNORED, split_words
-from enigma_tasks.ner.distillation import mean_targets, soft_examples
 from enigma_tasks.ner.engine import Engine, WordProbabilities
+from enigma_tasks.ner.text.alignment import IGNORED, split_words
+from enigma_tasks.ner.training.distillation import mean_targets, soft_examples
 from tests.unit.ner_builders import notes, trained
 
 DISEASE, SYMPTOM = EntityType.DISEASE, EntityType.SYMPTOM

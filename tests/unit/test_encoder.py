@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
-from enigma_tasks.ner.alignment import IGNORED
-from enigma_tasks.ner.encoder import (
+from enigma_tasks.ner.network.encoder import (
     TokenClassifier,
     build_encoder,
     pool_words,
     scratch_config,
 )
+from enigma_tasks.ner.text.alignment import IGNORED
 from enigma_tasks.params.members import ScratchParams
 
 

@@ -16,15 +16,15 @@ from hypothesis import strategies as st
 
 from enigma_tasks.documents import Document, Entity, EntityType, sorted_entities
 from enigma_tasks.ner import engine as engine_module
-from enigma_tasks.ner.alignment import tagged_words
 from enigma_tasks.ner.decoding import decode_probabilities
 from enigma_tasks.ner.engine import Engine, cleaned, collate, windows_of
-from enigma_tasks.ner.training import train
+from enigma_tasks.ner.text.alignment import tagged_words
+from enigma_tasks.ner.training.train import train
 from tests.unit.ner_builders import SENTENCES, notes, task, trained
 from tests.unit.strategies import texts
 
 if TYPE_CHECKING:
-    from enigma_tasks.ner.models import Model
+    from enigma_tasks.ner.model_folder import Model
 
 
 @pytest.mark.parametrize("batch_tokens", [1, 70, 4000])

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from enigma_tasks.documents import Entity
+from enigma_tasks.ensembles.dev_sets import DevSet, dev_set
+from enigma_tasks.ensembles.fitting import fit_rule
 from enigma_tasks.errors import UsageError
-from enigma_tasks.ner.dev_sets import DevSet, dev_set
-from enigma_tasks.ner.ensemble_fitting import fit_rule
 from enigma_tasks.params.ensembles import EnsembleParams, FittingParams
 
 PARAMS = FittingParams()

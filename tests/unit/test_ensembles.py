@@ -11,18 +11,18 @@ import pytest
 
 from enigma_tasks import artifacts
 from enigma_tasks.adapters.ensemble_cache import cached
-from enigma_tasks.annotators import ensemble as module
-from enigma_tasks.annotators.ensemble import EnsembleAnnotator
-from enigma_tasks.annotators.gliner import GlinerCard
-from enigma_tasks.annotators.llm import LlmCard
 from enigma_tasks.documents import Document, EntityType
+from enigma_tasks.ensembles import runner as module
+from enigma_tasks.ensembles.folder import read_ensemble, write_ensemble
+from enigma_tasks.ensembles.mean_voting import mean_entities
+from enigma_tasks.ensembles.runner import EnsembleAnnotator
+from enigma_tasks.ensembles.voting import VotingRule, vote
 from enigma_tasks.errors import ModelError, UsageError
-from enigma_tasks.ner.encoder import TokenClassifier
+from enigma_tasks.members.gliner import GlinerCard
+from enigma_tasks.members.llm import LlmCard
 from enigma_tasks.ner.engine import Engine, cleaned
-from enigma_tasks.ner.ensembles import read_ensemble, write_ensemble
-from enigma_tasks.ner.mean_voting import mean_entities
-from enigma_tasks.ner.models import Model, load_model, model_digest, write_card
-from enigma_tasks.ner.voting import VotingRule, vote
+from enigma_tasks.ner.model_folder import Model, load_model, model_digest, write_card
+from enigma_tasks.ner.network.encoder import TokenClassifier
 from enigma_tasks.params.annotators import GlinerMemberParams, LlmMemberParams
 from tests.unit.ner_builders import model_folder, notes
 
@@ -192,7 +192,7 @@ def test_an_ensemble_of_members_of_all_kinds_is_fetched_whole_into_the_cache(
 def test_a_registered_ensemble_reads_texts_in_its_own_language(
     folders: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from enigma_tasks.adapters.registered_ensemble import EnsemblePyfunc
+    from enigma_tasks.adapters.mlflow_pyfunc import EnsemblePyfunc
 
     write_ensemble(tmp_path / "e", "es", SYMPTOM, folders[2:], VotingRule("majority"))
     read: list[str | None] = []

@@ -16,9 +16,9 @@ from enigma_tasks.documents import EntityType
 from enigma_tasks.errors import ModelError, UsageError
 from enigma_tasks.ner.base_models import load_base, position_limit
 from enigma_tasks.ner.engine import Engine
-from enigma_tasks.ner.models import Model, load_model, save_model
-from enigma_tasks.ner.tokenizer import TextTokenizer
-from enigma_tasks.ner.training import Task, train
+from enigma_tasks.ner.model_folder import Model, load_model, save_model
+from enigma_tasks.ner.text.tokenizer import TextTokenizer
+from enigma_tasks.ner.training.train import Task, train
 from tests.unit.base_builders import FAMILIES, base_folder
 from tests.unit.ner_builders import SENTENCES, notes, recipe, tokenizer
 

@@ -11,18 +11,18 @@ import torch
 from safetensors import safe_open
 
 from enigma_tasks.ner.batching import Examples, collate, examples, targets
-from enigma_tasks.ner.checkpoints import discard
 from enigma_tasks.ner.engine import Engine
-from enigma_tasks.ner.fitting import fit
-from enigma_tasks.ner.models import load_model, save_model
-from enigma_tasks.ner.training import train, untrained
+from enigma_tasks.ner.model_folder import load_model, save_model
+from enigma_tasks.ner.training.checkpoints import discard
+from enigma_tasks.ner.training.loop import fit
+from enigma_tasks.ner.training.train import train, untrained
 from tests.unit.ner_builders import notes, task
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from enigma_tasks.ner.batching import Example
-    from enigma_tasks.ner.models import Model
+    from enigma_tasks.ner.model_folder import Model
 
 
 def softened(example: Example) -> Example:

@@ -14,17 +14,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from enigma_tasks import artifacts
-from enigma_tasks.annotators.gliner import GlinerAnnotator, GlinerModel, load_checkpoint, load_gliner, save_gliner
-from enigma_tasks.annotators.gliner_training import train_gliner
-from enigma_tasks.annotators.gliner_windows import cut_words, labelled
 from enigma_tasks.documents import Document, EntityType, entity_at
 from enigma_tasks.errors import DataError, ModelError, UsageError
-from enigma_tasks.ner.models import load_model, model_digest, read_any_card
+from enigma_tasks.members.gliner import GlinerAnnotator, GlinerModel, load_checkpoint, load_gliner, save_gliner
+from enigma_tasks.members.gliner_training import train_gliner
+from enigma_tasks.members.gliner_windows import cut_words, labelled
+from enigma_tasks.ner.model_folder import load_model, model_digest, read_any_card
 from tests.unit.gliner_builders import checkpoint, gliner_recipe, gliner_task
 from tests.unit.ner_builders import notes
 
 if TYPE_CHECKING:
-    from enigma_tasks.ner.training import Progress
+    from enigma_tasks.ner.training.train import Progress
 
 
 @pytest.fixture(scope="module")
@@ -266,8 +266,8 @@ def test_training_without_a_mention_or_on_dev_is_refused(base: Path) -> None:
 def test_a_type_that_a_document_was_not_annotated_for_is_not_taught_as_absent(base: Path) -> None:
     one_type = notes(6, 0, [EntityType.SYMPTOM])
     task = gliner_task(base, max_steps=1)
-    from enigma_tasks.annotators.gliner_training import _base, examples
-    from enigma_tasks.ner.training import Progress
+    from enigma_tasks.members.gliner_training import _base, examples
+    from enigma_tasks.ner.training.train import Progress
 
     made = examples(_base(task, one_type, notes(2, 50)), one_type, Progress())
     assert {tuple(e["ner_labels"]) for e in made} == {("symptom or sign",)}

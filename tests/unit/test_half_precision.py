@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoConfig
 
-from enigma_tasks.ner import half_precision as half_precision_module
-from enigma_tasks.ner.encoder import build_encoder
-from enigma_tasks.ner.half_precision import HalfLinear, half_precision, packs
+from enigma_tasks.ner.network import half_precision as half_precision_module
+from enigma_tasks.ner.network.encoder import build_encoder
+from enigma_tasks.ner.network.half_precision import HalfLinear, half_precision, packs
 from tests.unit.base_builders import FAMILIES
 
 if TYPE_CHECKING:

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from enigma_tasks.config import load_params
 from enigma_tasks.documents import Document, Entity, EntityType
 from enigma_tasks.errors import DataError
-from enigma_tasks.gold.deliveries import Reading, read_delivery
+from enigma_tasks.formats.packed import pack
+from enigma_tasks.gold.deliveries import ReadDelivery, read_delivery
 from enigma_tasks.gold.ingestion import (
     Delivery,
-    Entry,
     GoldObject,
+    ManifestEntry,
     arrange,
     by_type,
     content_digest,
@@ -25,7 +26,6 @@ from enigma_tasks.gold.ingestion import (
     pack_manifest,
     unpack_manifest,
 )
-from enigma_tasks.gold.packed import pack
 
 PARAMS = load_params(Path(__file__).parents[2] / "params.yaml")
 TEXT = "Refiere asma y tos."
@@ -42,11 +42,11 @@ def arranged(*paths: str, **more: int) -> list[Delivery]:
     return arrange(objects(*paths, **more), PARAMS.language, 1000)[0]
 
 
-def read(delivery: Delivery, files: dict[str, bytes], scratch: Path) -> Reading:
+def read(delivery: Delivery, files: dict[str, bytes], scratch: Path) -> ReadDelivery:
     return read_delivery(delivery, {p: files[p] for p, _ in delivery.state}, scratch / "new")
 
 
-def read_all(files: dict[str, str | bytes], scratch: Path) -> Reading:
+def read_all(files: dict[str, str | bytes], scratch: Path) -> ReadDelivery:
     data = {p: c if isinstance(c, bytes) else c.encode() for p, c in files.items()}
     (delivery,) = arranged(*data)
     return read(delivery, data, scratch)
@@ -174,7 +174,7 @@ def test_an_export_loses_only_its_bad_documents_and_a_second_one_of_an_id(tmp_pa
 
 def test_only_what_changed_is_new_and_what_was_refused_when_asked() -> None:
     pairs = arranged("es/disease/a.txt", "es/disease/a.ann", "es/disease/b.txt")
-    manifest = {d.record: Entry(d.state, "digest", refused) for d, refused in zip(pairs, (0, 1), strict=True)}
+    manifest = {d.record: ManifestEntry(d.state, "digest", refused) for d, refused in zip(pairs, (0, 1), strict=True)}
     assert news(pairs, manifest) == []
     assert [d.record for d in news(pairs, manifest, again=True)] == ["es/disease/b.txt"]
     (written_over,) = arrange(objects("es/disease/b.txt", etag="other"), PARAMS.language, 1000)[0]
@@ -211,17 +211,17 @@ def test_a_document_of_all_types_goes_to_each_type_with_that_types_spans() -> No
 
 
 paths = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
-entries = st.builds(Entry, st.lists(st.tuples(paths, paths), max_size=3).map(tuple), paths, st.integers(0, 9))
+entries = st.builds(ManifestEntry, st.lists(st.tuples(paths, paths), max_size=3).map(tuple), paths, st.integers(0, 9))
 
 
 @given(st.dictionaries(paths, entries, max_size=5))
-def test_a_manifest_comes_back_and_its_bytes_do_not_depend_on_order(manifest: dict[str, Entry]) -> None:
+def test_a_manifest_comes_back_and_its_bytes_do_not_depend_on_order(manifest: dict[str, ManifestEntry]) -> None:
     packed = pack_manifest(manifest)
     assert unpack_manifest(packed) == manifest
     assert pack_manifest(dict(reversed(manifest.items()))) == packed
 
 
-@pytest.mark.parametrize("damage", [b"", b"no gzip", pack_manifest({"a": Entry((), "d", 0)})[:-4]])
+@pytest.mark.parametrize("damage", [b"", b"no gzip", pack_manifest({"a": ManifestEntry((), "d", 0)})[:-4]])
 def test_a_damaged_manifest_is_named(damage: bytes) -> None:
     with pytest.raises(DataError, match="manifest_damaged"):
         unpack_manifest(damage)

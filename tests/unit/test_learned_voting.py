@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from enigma_tasks.documents import Entity
+from enigma_tasks.ensembles.learned_voting import LearnedWeights, correct_probabilities, evidence, fit
+from enigma_tasks.ensembles.voting import VotingRule, vote
 from enigma_tasks.errors import UsageError
-from enigma_tasks.ner.learned_voting import LearnedWeights, chances, evidence, fit
-from enigma_tasks.ner.voting import VotingRule, vote
 from tests.unit.strategies import spans_within
 
 Members = list[list[Entity]]
@@ -89,7 +89,7 @@ def test_a_model_that_is_always_right_alone_gets_the_weight_and_the_same_data_th
     weights = fit(rows, right)
     assert weights == fit(rows, right)
     assert weights.votes[0] > 0 > weights.votes[1]
-    likely = chances(weights, rows)
+    likely = correct_probabilities(weights, rows)
     assert min(c for c, r in zip(likely, right, strict=True) if r) > max(
         c for c, r in zip(likely, right, strict=True) if not r
     )
@@ -100,7 +100,7 @@ def test_where_there_is_nothing_to_tell_apart_only_the_intercept_speaks(right: b
     rows = evidence([(0, 3), (5, 9)], [1, 3], 2)
     weights = fit(rows, np.array([right, right]))
     assert weights.votes == (0.0, 0.0)
-    assert (chances(weights, rows)[0] > 0.5) == right
+    assert (correct_probabilities(weights, rows)[0] > 0.5) == right
     assert fit(evidence([], [], 2), np.array([], dtype=bool)).votes == (0.0, 0.0)
 
 

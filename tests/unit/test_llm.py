@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enigma_tasks.annotators.llm import LlmAnnotator, answer_schema, occurrences, windows
 from enigma_tasks.documents import Document, EntityType
 from enigma_tasks.errors import DataError, ServiceError
+from enigma_tasks.members.llm import LlmAnnotator, answer_schema, occurrences, windows
 from enigma_tasks.params.annotators import LlmMemberParams
 
 if TYPE_CHECKING:

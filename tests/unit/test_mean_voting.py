@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from enigma_tasks.documents import Document, EntityType
+from enigma_tasks.ensembles.mean_voting import mean_entities
+from enigma_tasks.ensembles.voting import VotingRule, vote
 from enigma_tasks.errors import UsageError
 from enigma_tasks.ner.engine import WordProbabilities
-from enigma_tasks.ner.mean_voting import mean_entities
-from enigma_tasks.ner.voting import VotingRule, vote
 
 DISEASE, PROCEDURE, SYMPTOM = EntityType
 WORDS = np.array([[0, 4], [5, 10], [11, 14]], dtype=np.int32)

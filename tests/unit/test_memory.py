@@ -7,11 +7,11 @@ import sys
 
 import pytest
 
-from enigma_tasks.memory import keep_freed_memory
+from enigma_tasks.ner.network.memory import keep_freed_memory
 
 FAULTS = """
 import resource, sys
-from enigma_tasks.memory import keep_freed_memory
+from enigma_tasks.ner.network.memory import keep_freed_memory
 if sys.argv[1] == "kept":
     assert keep_freed_memory()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

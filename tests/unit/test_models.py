@@ -12,9 +12,10 @@ from safetensors.torch import load_file, save_file
 
 from enigma_tasks import artifacts
 from enigma_tasks.errors import ModelError
+from enigma_tasks.ner.digests import file_digest
 from enigma_tasks.ner.engine import Engine
-from enigma_tasks.ner.models import _sha256, load_model, model_digest, read_card, save_model
-from enigma_tasks.ner.training import Task, train
+from enigma_tasks.ner.model_folder import load_model, model_digest, read_card, save_model
+from enigma_tasks.ner.training.train import Task, train
 from tests.unit.base_builders import base_folder
 from tests.unit.ner_builders import model_folder, notes, recipe, task, trained
 
@@ -30,7 +31,7 @@ def folder(tmp_path: Path) -> Path:
 def rewrite_card(folder: Path, **changes: object) -> None:
     """A card that agrees with the files as they now are."""
     card = json.loads((folder / artifacts.MODEL_CARD).read_bytes())
-    card["files"] = {name: _sha256(folder / name) for name in card["files"]}
+    card["files"] = {name: file_digest(folder / name) for name in card["files"]}
     (folder / artifacts.MODEL_CARD).write_text(json.dumps({**card, **changes}))
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from enigma_tasks.ner.batching import examples
-from enigma_tasks.ner.noise import Noise
+from enigma_tasks.ner.training.noise import Noise
 from tests.unit.ner_builders import notes, recipe, trained
 
 POOL = np.array([40, 41], dtype=np.int32)

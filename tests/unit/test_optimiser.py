@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from enigma_tasks.ner.batching import examples
-from enigma_tasks.ner.optimiser import Stepper, optimiser_of, rate_factor
-from enigma_tasks.ner.training import untrained
+from enigma_tasks.ner.training.optimiser import Stepper, optimiser_of, rate_factor
+from enigma_tasks.ner.training.train import untrained
 from tests.unit.ner_builders import notes, recipe, task, trained
 
 

@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enigma_tasks.cli import main
-from enigma_tasks.corpora import CorpusReport, read_corpus, write_corpus
 from enigma_tasks.documents import Document, Entity, EntityType, entity_at
 from enigma_tasks.errors import DataError, UsageError
+from enigma_tasks.formats.corpora import CorpusReport, read_corpus, write_corpus
+from enigma_tasks.formats.packed import pack, read_packed, write_packed
 from enigma_tasks.gold.folds import shape_of, write_fold
-from enigma_tasks.gold.packed import pack, read_packed, write_packed
 from tests.unit.strategies import annotated_texts
 
 D, P, S = EntityType.DISEASE, EntityType.PROCEDURE, EntityType.SYMPTOM

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from enigma_tasks.documents import Entity
 from enigma_tasks.errors import DataError
-from enigma_tasks.ner.postprocess import PostprocessRules, postprocess
+from enigma_tasks.ner.text.postprocess import PostprocessRules, postprocess
 
 OFF = {name: False for name, field in PostprocessRules.model_fields.items() if field.annotation is bool}
 NOTHING = PostprocessRules(**OFF, min_characters=1)

@@ -11,17 +11,17 @@ from seqeval.scheme import IOB2
 
 from enigma_tasks.documents import Entity
 from enigma_tasks.errors import UsageError
-from enigma_tasks.ner.alignment import word_spans
 from enigma_tasks.ner.scoring import (
     Counts,
     bootstrap,
     by_document,
     by_label,
     count,
+    count_documents,
     paired_bootstrap,
-    tally,
     total,
 )
+from enigma_tasks.ner.text.alignment import word_spans
 from tests.unit.strategies import spans_within
 
 spans = spans_within(60)
@@ -32,7 +32,7 @@ def mention(start: int, end: int, label: str = "DISEASE") -> Entity:
 
 
 def counted(gold: list[Entity], predicted: list[Entity]) -> Counts:
-    return total(tally({"n": gold}, {"n": predicted}))
+    return total(count_documents({"n": gold}, {"n": predicted}))
 
 
 def best_match(e: Entity, others: list[Entity]) -> float:
@@ -132,7 +132,7 @@ def entities(tags: list[str]) -> list[Entity]:
 )
 def test_seqeval_agrees_on_tag_sequences(samples: list[tuple[list[str], list[str]]]) -> None:
     gold, predicted = ([legal(tags) for tags in side] for side in zip(*samples, strict=True))
-    documents = tally(
+    documents = count_documents(
         {str(i): entities(tags) for i, tags in enumerate(gold)},
         {str(i): entities(tags) for i, tags in enumerate(predicted)},
         labels="AC",
@@ -176,7 +176,9 @@ def test_character_is_never_below_strict(gold: list[Entity], predicted: list[Ent
 
 @given(st.lists(st.tuples(spans, spans), min_size=1, max_size=4))
 def test_documents_and_labels_add_up_to_the_whole(samples: list[tuple[list[Entity], list[Entity]]]) -> None:
-    documents = tally({str(i): g for i, (g, _) in enumerate(samples)}, {str(i): p for i, (_, p) in enumerate(samples)})
+    documents = count_documents(
+        {str(i): g for i, (g, _) in enumerate(samples)}, {str(i): p for i, (_, p) in enumerate(samples)}
+    )
     whole = total(documents)
     for parts in (by_label(documents), by_document(documents)):
         added = sum(parts.values(), Counts())
@@ -197,13 +199,15 @@ def test_a_type_that_a_document_was_not_annotated_for_is_not_judged() -> None:
         "b": [mention(0, 5, "SYMPTOM"), mention(6, 9)],
         "c": [mention(0, 5)],
     }
-    documents = tally(gold, predicted, {"a": ["DISEASE"], "b": ["SYMPTOM"]})
+    documents = count_documents(gold, predicted, {"a": ["DISEASE"], "b": ["SYMPTOM"]})
     assert total(documents).strict.f1 == 1
     assert list(documents) == ["a", "b"]
 
 
 def test_without_word_of_what_was_annotated_every_prediction_counts() -> None:
-    documents = tally({"a": [mention(0, 5)]}, {"a": [mention(0, 5)], "b": [mention(0, 5), mention(1, 2, "SYMPTOM")]})
+    documents = count_documents(
+        {"a": [mention(0, 5)]}, {"a": [mention(0, 5)], "b": [mention(0, 5), mention(1, 2, "SYMPTOM")]}
+    )
     assert total(documents).strict.fp == 2
     assert by_document(documents)["b"].strict.fp == 2
     assert by_label(documents)["SYMPTOM"].strict.fp == 1
@@ -211,12 +215,12 @@ def test_without_word_of_what_was_annotated_every_prediction_counts() -> None:
 
 def test_one_label_can_be_judged_alone() -> None:
     gold = {"a": [mention(0, 5), mention(0, 5, "SYMPTOM")]}
-    documents = tally(gold, {"a": [mention(0, 5)]}, labels=["DISEASE"])
+    documents = count_documents(gold, {"a": [mention(0, 5)]}, labels=["DISEASE"])
     assert total(documents).strict.f1 == 1
 
 
 def test_a_document_without_spans_belongs_to_the_sample() -> None:
-    documents = tally({"a": [mention(0, 5)], "b": []}, {}, {"a": ["DISEASE"], "b": ["DISEASE"], "c": []})
+    documents = count_documents({"a": [mention(0, 5)], "b": []}, {}, {"a": ["DISEASE"], "b": ["DISEASE"], "c": []})
     assert documents["b"] == {}
     assert "c" not in documents
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from enigma_tasks.ner.sentences import pack_sentences, split_sentences
+from enigma_tasks.ner.text.sentences import pack_sentences, split_sentences
 
 
 def split(text: str, language: str) -> list[str]:

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from enigma_tasks.cli import main
-from enigma_tasks.corpora import read_corpus, write_corpus
 from enigma_tasks.documents import Document, EntityType, entity_at
+from enigma_tasks.formats.corpora import read_corpus, write_corpus
 from enigma_tasks.gold.cases import case_id, group_cases
 from enigma_tasks.gold.splitting import Case, assign, case_of, document_key
 

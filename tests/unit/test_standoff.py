@@ -10,7 +10,15 @@ from hypothesis import given
 
 from enigma_tasks.documents import Document, Entity, entity_at
 from enigma_tasks.errors import DataError
-from enigma_tasks.ner.standoff import TSV_HEADER, format_ann, format_rows, format_tsv, parse_ann, parse_tsv, verified
+from enigma_tasks.formats.standoff import (
+    TSV_HEADER,
+    format_ann,
+    format_rows,
+    format_tsv,
+    parse_ann,
+    parse_tsv,
+    verified,
+)
 from tests.unit.strategies import annotated_texts
 
 TEXT = "Refiere tos seca y\r\nfiebre alta."

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enigma_tasks.documents import Document, EntityType
-from enigma_tasks.ner import tag_check
-from enigma_tasks.ner.alignment import TAGS, tagged_words
-from enigma_tasks.ner.fitting import dev_scores
 from enigma_tasks.ner.scoring import Counts
-from enigma_tasks.ner.tag_check import seqeval_f1
+from enigma_tasks.ner.text.alignment import TAGS, tagged_words
+from enigma_tasks.ner.training import tag_check
+from enigma_tasks.ner.training.loop import dev_scores
+from enigma_tasks.ner.training.tag_check import seqeval_f1
 from tests.unit.ner_builders import notes, trained
 
 if TYPE_CHECKING:

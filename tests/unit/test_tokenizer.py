@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from enigma_tasks.ner.tokenizer import TextTokenizer, learn_tokenizer
+from enigma_tasks.ner.text.tokenizer import TextTokenizer, learn_tokenizer
 from tests.unit.ner_builders import KINDS, SENTENCES, tokenizer
 
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
-from enigma_tasks.adapters import ensemble_cache, tracking
+from enigma_tasks.adapters import ensemble_cache, mlflow_registry
 from enigma_tasks.adapters.ensemble_cache import cached
-from enigma_tasks.adapters.tracking import Pin, registered_name
+from enigma_tasks.adapters.mlflow_registry import Pin, registered_name
 from enigma_tasks.config import quiet_third_parties
 from enigma_tasks.documents import EntityType
 from enigma_tasks.errors import EnigmaError, ModelError, ServiceError, UsageError
@@ -72,7 +72,7 @@ def test_a_pin_with_a_missing_or_unknown_key_is_refused(tree: dict[str, str]) ->
 
 
 def test_importing_the_adapter_loads_neither_mlflow_nor_torch() -> None:
-    code = "import sys, enigma_tasks.adapters.tracking; sys.exit(bool({'mlflow', 'torch'} & set(sys.modules)))"
+    code = "import sys, enigma_tasks.adapters.mlflow_registry; sys.exit(bool({'mlflow', 'torch'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
@@ -82,12 +82,12 @@ def test_without_a_tracking_uri_nothing_is_written_to_the_working_directory(
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError, match="MLFLOW_TRACKING_URI"):
-        tracking.resolve_champions(["es"])
+        mlflow_registry.resolve_champions(["es"])
     assert list(tmp_path.iterdir()) == []
 
 
 def test_an_error_of_a_library_below_is_a_service_error_without_its_message() -> None:
-    with pytest.raises(ServiceError) as caught, tracking.typed("resolve champions"):
+    with pytest.raises(ServiceError) as caught, mlflow_registry.typed("resolve champions"):
         raise requests.ConnectionError("http://user:secret@registry refused")
     assert str(caught.value) == "mlflow: resolve champions: unreachable"
     assert caught.value.exit_code == 3
@@ -95,7 +95,7 @@ def test_an_error_of_a_library_below_is_a_service_error_without_its_message() ->
 
 @pytest.mark.parametrize("error", [ModelError("a model"), KeyError("a bug of ours")])
 def test_our_own_errors_and_bugs_are_no_service_errors(error: Exception) -> None:
-    with pytest.raises(type(error)) as caught, tracking.typed("register"):
+    with pytest.raises(type(error)) as caught, mlflow_registry.typed("register"):
         raise error
     assert caught.value is error
 

@@ -11,11 +11,11 @@ import torch
 from enigma_tasks.config import quiet_third_parties
 from enigma_tasks.documents import Document, EntityType, entity_at
 from enigma_tasks.errors import DataError
+from enigma_tasks.ner.digests import data_digest
 from enigma_tasks.ner.engine import Engine
-from enigma_tasks.ner.fitting import dev_scores
-from enigma_tasks.ner.models import data_digest
-from enigma_tasks.ner.optimiser import effective_precision
-from enigma_tasks.ner.training import train
+from enigma_tasks.ner.training.loop import dev_scores
+from enigma_tasks.ner.training.optimiser import effective_precision
+from enigma_tasks.ner.training.train import train
 from tests.unit.ner_builders import notes, task
 
 DISEASE, PROCEDURE, SYMPTOM = EntityType

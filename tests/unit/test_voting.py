@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from enigma_tasks.cli import STRATEGIES as COMMAND_LINE_STRATEGIES
 from enigma_tasks.documents import Entity, entity_at
+from enigma_tasks.ensembles.learned_voting import LearnedWeights
+from enigma_tasks.ensembles.voting import STRATEGIES, VotingRule, vote
 from enigma_tasks.errors import UsageError
-from enigma_tasks.ner.learned_voting import LearnedWeights
-from enigma_tasks.ner.voting import STRATEGIES, VotingRule, vote
 from tests.unit.strategies import spans_within
 
 LENGTH = 40

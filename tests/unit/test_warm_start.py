@@ -8,15 +8,15 @@ import pytest
 import torch
 
 from enigma_tasks.ner.batching import collate, examples, targets
-from enigma_tasks.ner.training import train, untrained
-from enigma_tasks.ner.warm_start import warm_start
+from enigma_tasks.ner.training.train import train, untrained
+from enigma_tasks.ner.training.warm_start import warm_start
 from tests.unit.ner_builders import notes, recipe, task
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from enigma_tasks.ner.batching import Example
-    from enigma_tasks.ner.models import Model
+    from enigma_tasks.ner.model_folder import Model
 
 
 def begun(seed: int = 1, **changes: object) -> tuple[Model, list[Example]]:

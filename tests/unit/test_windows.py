@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enigma_tasks.ner.sentences import split_sentences
-from enigma_tasks.ner.windows import Window, characters_read, cut, packed_ranges, pool, sliding_ranges
+from enigma_tasks.ner.text.sentences import split_sentences
+from enigma_tasks.ner.text.windows import Window, characters_read, cut_windows, packed_ranges, pool, sliding_ranges
 from tests.unit.ner_builders import KINDS, SENTENCES, tokenizer
 from tests.unit.strategies import texts
 
@@ -69,7 +69,7 @@ def test_every_word_of_any_text_is_seen_in_windows_of_any_size(
     text = " ".join(pieces)
     (encoded,) = tokenizer(kind).encode([text])
     sentences = split_sentences(text, "es") if by_sentence else None
-    windows = cut(encoded, size, size // 2, sentences=sentences, first_only=first)
+    windows = cut_windows(encoded, size, size // 2, sentences=sentences, first_only=first)
     assert all(len(w.ids) <= size for w in windows)
     scores = [w.words[:, None].astype(np.float32) for w in windows]
     pooled, seen = pool(windows, scores, len(encoded.alignment.words))
@@ -91,8 +91,8 @@ def test_context_is_seen_and_carries_no_label_and_every_sub_word_carries_its_lab
     text = " ".join(pieces)
     (encoded,) = tokenizer(kind).encode([text])
     sentences = split_sentences(text, "es") if by_sentence else None
-    shown = cut(encoded, room + 2 * context, 0, sentences=sentences, context=context)
-    plain = cut(encoded, room, 0, sentences=sentences)
+    shown = cut_windows(encoded, room + 2 * context, 0, sentences=sentences, context=context)
+    plain = cut_windows(encoded, room, 0, sentences=sentences)
     assert len(shown) == len(plain)
     spoken = [w.words[w.owner[w.owner >= 0]] for w in shown]
     assert [s.tolist() for s in spoken] == [w.words[w.owner[w.owner >= 0]].tolist() for w in plain]
@@ -120,11 +120,13 @@ def test_what_no_window_held_counts_as_unread() -> None:
 
 
 def test_windows_that_look_alike_have_the_same_key() -> None:
-    first, second, third = (cut(t, 30, 5)[0] for t in tokenizer("wordpiece").encode(["a tos", "a  tos", "b tos"]))
+    first, second, third = (
+        cut_windows(t, 30, 5)[0] for t in tokenizer("wordpiece").encode(["a tos", "a  tos", "b tos"])
+    )
     assert first.key == second.key != third.key
 
 
 def test_an_empty_text_has_no_window_and_is_read() -> None:
     (encoded,) = tokenizer("wordpiece").encode([""])
-    assert cut(encoded, 10, 2) == []
+    assert cut_windows(encoded, 10, 2) == []
     assert characters_read(encoded, np.zeros(0, bool)) == 0

@@ -1,0 +1,221 @@
+"""The registry (MLflow): an ensemble folder -> a version and its alias; aliases -> pins; a pin -> a verified folder.
+
+MLflow takes seconds to import, so it is imported where it is called: a shard whose artifacts lie on S3 never loads it.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from enigma_tasks.artifacts import ENSEMBLE_ARTIFACT, REGISTERED_ARTIFACTS
+from enigma_tasks.documents import EntityType
+from enigma_tasks.errors import EnigmaError, ModelError, ServiceError, UsageError
+from enigma_tasks.threads import in_order
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from mlflow import MlflowClient
+
+CHAMPION = "champion"
+DIGEST_TAG = "digest"
+PREFIX = "enigma"
+FOREIGN = {"mlflow", "requests", "urllib3", "boto3", "botocore", "s3transfer", "sqlalchemy"}
+UNREACHABLE = {"ConnectionError", "ConnectionRefusedError", "ConnectTimeout", "EndpointConnectionError", "ReadTimeout"}
+PARALLEL_CALLS = 8
+PAGE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """One version of one registered model, as a night's plan holds it."""
+
+    name: str
+    version: str
+    digest: str
+    source_uri: str
+    """The ensemble folder in the artifact store."""
+
+    def to_json(self) -> dict[str, str]:
+        """As a JSON object."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, tree: Mapping[str, str]) -> Pin:
+        """Back from `to_json`. Raises ModelError when a key is missing or unknown."""
+        try:
+            return cls(**tree)
+        except TypeError:
+            raise ModelError("a pin is {name, version, digest, source_uri}") from None
+
+
+def registered_name(language: str, entity_type: EntityType) -> str:
+    """`enigma-es-disease` (design, section 7)."""
+    return f"{PREFIX}-{language}-{entity_type.value}"
+
+
+def register_ensemble(
+    folder: Path,
+    language: str,
+    entity_type: EntityType,
+    alias: str,
+    tags: Mapping[str, str],
+    *,
+    metrics: Mapping[str, float] | None = None,
+) -> Pin:
+    """Make an ensemble folder a version of `enigma-{language}-{entity}` and let `alias` point at it.
+
+    The same digest twice is one version: only the alias moves. Alias last, so that it never names a half-made version.
+
+    Raises:
+        ModelError: `folder` is no sound ensemble.
+        ServiceError: registry or artifact store unreachable or failing.
+    """
+    from enigma_tasks.adapters.mlflow_version import new_version
+    from enigma_tasks.ensembles.folder import read_ensemble
+
+    digest = read_ensemble(folder).digest
+    name = registered_name(language, entity_type)
+    with typed(f"register {name}"):
+        client = mlflow_client()
+        version = _version_of(client, name, digest)
+        if version is None:
+            labels = {"language": language, "entity": entity_type.value, **tags, DIGEST_TAG: digest}
+            version = new_version(client, name, folder, labels, metrics or {})
+        client.set_registered_model_alias(name, alias, version)
+        return _pin(client, name, version)
+
+
+def resolve_champions(languages: Iterable[str]) -> dict[str, dict[str, Pin]]:
+    """Language -> entity type's value -> its champion; what has no champion is left out.
+
+    Raises:
+        ModelError: a champion lacks the digest that `register_ensemble` gives every version.
+        ServiceError: registry unreachable or failing.
+    """
+    wanted = {registered_name(lang, t): (lang, t.value) for lang in languages for t in EntityType}
+    champions: dict[str, dict[str, Pin]] = {}
+    with typed("resolve champions"):
+        client = mlflow_client()
+        found = [
+            (model.name, str(model.aliases[CHAMPION]))
+            for model in _pages(client.search_registered_models, f"name LIKE '{PREFIX}-%'")
+            if model.name in wanted and CHAMPION in model.aliases
+        ]
+        for pin in in_order(lambda pair: _pin(client, *pair), sorted(found), PARALLEL_CALLS):
+            language, entity = wanted[pin.name]
+            champions.setdefault(language, {})[entity] = pin
+    return champions
+
+
+def download(pin: Pin, cache: Path) -> Path:
+    """The pinned ensemble as a folder `cache/{digest}` whose content has that digest; see `ensemble_cache.cached`.
+
+    Raises:
+        ModelError: the stored artifact is damaged, or not the one that was pinned.
+        ServiceError: artifact store unreachable or failing.
+    """
+    from enigma_tasks.adapters.ensemble_cache import cached
+
+    try:
+        return cached(pin.digest, cache, partial(_fetch, pin))
+    except ModelError as error:
+        raise ModelError(f"{pin.name} version {pin.version}: {error}") from error
+
+
+def server_version(tracking_uri: str) -> str:
+    """What the tracking server says it is; `database` when the URI is no server. Raises ServiceError."""
+    if not tracking_uri.startswith(("http://", "https://")):
+        return "database"
+    from mlflow.utils.credentials import get_default_host_creds
+    from mlflow.utils.rest_utils import http_request
+
+    with typed("version"):
+        reply = http_request(get_default_host_creds(tracking_uri), "/version", "GET")
+        reply.raise_for_status()
+        return str(reply.text)[:20]
+
+
+def mlflow_client() -> MlflowClient:
+    """A client of MLFLOW_TRACKING_URI. Raises UsageError when that is not set."""
+    import mlflow
+
+    if not mlflow.is_tracking_uri_set():  # MLflow would make a database in the working directory
+        raise UsageError("set MLFLOW_TRACKING_URI")
+    return mlflow.MlflowClient()
+
+
+def _version_of(client: MlflowClient, name: str, digest: str) -> str | None:
+    """The newest usable version of that digest."""
+    same = _pages(client.search_model_versions, f"name = '{name}' AND tags.{DIGEST_TAG} = '{digest}'")
+    return max((str(v.version) for v in same if v.status == "READY"), key=int, default=None)
+
+
+def _pin(client: MlflowClient, name: str, version: str) -> Pin:
+    digest = client.get_model_version(name, version).tags.get(DIGEST_TAG)
+    if not digest:
+        raise ModelError(f"{name} version {version} has no digest: not registered by enigma register")
+    root = client.get_model_version_download_uri(name, version)
+    return Pin(name, version, digest, f"{root.rstrip('/')}/{REGISTERED_ARTIFACTS}/{ENSEMBLE_ARTIFACT}")
+
+
+def _pages(search: Any, filter_string: str) -> Iterator[Any]:
+    token = None
+    while True:
+        page = search(filter_string=filter_string, max_results=PAGE, page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def _fetch(pin: Pin, folder: Path, siblings: Mapping[str, Path]) -> None:
+    """Copy the artifact into the empty `folder`; from S3 directly, and only what no sibling has."""
+    if pin.source_uri.startswith("s3://"):
+        from enigma_tasks.adapters.object_store import ObjectStore
+
+        store, prefix = ObjectStore(), f"{pin.source_uri}/"
+        for item in store.list(prefix):
+            path = folder / item.uri.removeprefix(prefix)
+            if not path.resolve().is_relative_to(folder.resolve()):
+                raise ModelError(f"{pin.name} version {pin.version}: an artifact's name leaves its folder")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            twin = siblings.get(path.parent.name, folder) / path.name
+            if twin.is_file():
+                os.link(twin, path)  # one cache, one file system
+            else:
+                store.download(item.uri, path)
+        return
+    with typed(f"download {pin.name} version {pin.version}"):
+        mlflow_client()
+        from mlflow.artifacts import download_artifacts
+
+        download_artifacts(artifact_uri=pin.source_uri, dst_path=str(folder.parent))
+
+
+@contextmanager
+def typed(operation: str) -> Iterator[None]:
+    """What MLflow and the libraries below it raise -> ServiceError, without the message: it may hold a password."""
+    try:
+        yield
+    except Exception as error:
+        origins = {kind.__module__.partition(".")[0] for kind in type(error).__mro__}
+        if isinstance(error, EnigmaError) or not (origins & FOREIGN or isinstance(error, OSError)):
+            raise
+        chain = list(_chain(error))
+        if any(type(e).__name__ in UNREACHABLE for e in chain):
+            word = "unreachable"
+        else:
+            word = getattr(error, "error_code", type(error).__name__)
+        raise ServiceError(f"mlflow: {operation}: {word}") from error
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

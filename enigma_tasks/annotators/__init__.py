@@ -1,1 +1,0 @@
-"""The other kinds of member: GLiNER and language models."""

@@ -1,0 +1,143 @@
+"""An ensemble folder <-> members and a voting rule; `annotators.ensemble` runs it.
+
+One ensemble answers for one language and one entity type. Members are named by digest: ensembles that share a
+multi-head model share its folder's content, and it is loaded and run once. Members are model folders of any kind.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import ValidationError
+
+from enigma_tasks import artifacts
+from enigma_tasks.documents import EntityType, Language  # noqa: TC001 - pydantic reads them
+from enigma_tasks.ensembles.voting import VotingRule
+from enigma_tasks.errors import ModelError, UsageError
+from enigma_tasks.frozen import Frozen
+from enigma_tasks.ner.model_folder import read_any_card, verify_files
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from enigma_tasks.ner.model_folder import Card
+
+
+class EnsembleCard(Frozen):
+    """`ensemble.json`."""
+
+    schema_version: Literal[1] = 1
+    language: Language
+    entity_type: EntityType
+    members: tuple[str, ...]
+    """Digests, in the order of the rule's weights."""
+    rule: dict[str, object]
+    fitted: dict[str, object] | None = None
+    """Where the rule comes from: scores on dev, digests; None for a rule that somebody named."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemberRef:
+    """A model by digest, and where it lies on this machine."""
+
+    digest: str
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Ensemble:
+    """The models that answer together for one language and one entity type."""
+
+    language: Language
+    entity_type: EntityType
+    members: tuple[MemberRef, ...]
+    rule: VotingRule
+    digest: str
+    """sha256 of the card, which names every member by digest."""
+    fitted: Mapping[str, object] | None = None
+    """The card's."""
+
+
+def write_ensemble(
+    folder: Path,
+    language: Language,
+    entity_type: EntityType,
+    model_folders: Sequence[Path],
+    rule: VotingRule,
+    *,
+    fitted: Mapping[str, object] | None = None,
+) -> str:
+    """Write an ensemble folder with a copy of each member; returns its digest. The same input gives the same bytes.
+
+    Raises:
+        ModelError: a member is damaged, or has no head for `entity_type`, or does not know `language`.
+        UsageError: the rule does not fit the number of members, or a member is named twice.
+    """
+    rule.quorum(len(model_folders))
+    cards = [read_any_card(source) for source in model_folders]
+    digests = [verify_files(card, source, None) for card, source in zip(cards, model_folders, strict=True)]
+    for source, model in zip(model_folders, cards, strict=True):
+        if entity_type not in model.entity_types:
+            raise ModelError(f"model {source.name} has no head for {entity_type.value}")
+        if language not in model.languages:
+            raise ModelError(f"model {source.name} was not trained for {language}")
+    if len(set(digests)) < len(digests):
+        raise UsageError("the same model is named twice in one ensemble")
+    for source, model, digest in zip(model_folders, cards, digests, strict=True):
+        target = folder / artifacts.ENSEMBLE_MEMBERS / digest
+        target.mkdir(parents=True, exist_ok=True)
+        for name in (*model.files, artifacts.MODEL_CARD):
+            shutil.copyfile(source / name, target / name)
+    card = EnsembleCard(
+        language=language,
+        entity_type=entity_type,
+        members=tuple(digests),
+        rule=rule.to_json(),
+        fitted=None if fitted is None else dict(fitted),
+    )
+    card_json = card.model_dump(mode="json", exclude_none=True)
+    content = (json.dumps(card_json, sort_keys=True, indent=1) + "\n").encode()
+    (folder / artifacts.ENSEMBLE_CARD).write_bytes(content)
+    return hashlib.sha256(content).hexdigest()
+
+
+def named_rule(strategy: str, cards: Sequence[Card[Any]], entity_type: EntityType) -> VotingRule:
+    """A rule that nobody fitted; `weighted` weighs each member by its strict F1 on its own dev documents.
+
+    Raises:
+        UsageError: a member has no such score.
+    """
+    if strategy != "weighted":
+        return VotingRule(strategy)
+    for card in cards:
+        if entity_type not in card.dev:
+            raise UsageError(f"model {card.member} has no dev score for {entity_type.value} to weigh it by")
+    return VotingRule(strategy, weights=tuple(card.dev[entity_type].strict_f1 for card in cards))
+
+
+def read_ensemble(folder: Path) -> Ensemble:
+    """Read an ensemble's card; its members are checked when they are loaded.
+
+    Raises:
+        ModelError: the card or a member's folder is missing or damaged.
+    """
+    path = folder / artifacts.ENSEMBLE_CARD
+    try:
+        content = path.read_bytes()
+        card = EnsembleCard.model_validate_json(content)
+        rule = VotingRule.from_json(card.rule)
+        rule.quorum(len(card.members))
+    except FileNotFoundError:
+        raise ModelError(f"ensemble {folder.name}: {artifacts.ENSEMBLE_CARD} is missing") from None
+    except (ValidationError, UsageError) as error:
+        raise ModelError(f"ensemble {folder.name}: {artifacts.ENSEMBLE_CARD} is damaged") from error
+    members = tuple(MemberRef(d, folder / artifacts.ENSEMBLE_MEMBERS / d) for d in card.members)
+    for member in members:
+        if not member.folder.is_dir():
+            raise ModelError(f"ensemble {folder.name}: member {member.digest[:12]} is missing")
+    return Ensemble(card.language, card.entity_type, members, rule, hashlib.sha256(content).hexdigest(), card.fitted)

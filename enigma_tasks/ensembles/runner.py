@@ -1,0 +1,246 @@
+"""Ensembles of members of any kind + documents -> the voted entities of every type.
+
+Encoders run side by side through one engine (one tokenisation a tokenizer, windows cut once); members of other kinds
+run beside them. Each distinct member is loaded and run once, however many ensembles it answers in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from enigma_tasks import artifacts
+from enigma_tasks.documents import sorted_entities
+from enigma_tasks.ensembles.mean_voting import mean_entities
+from enigma_tasks.ensembles.voting import vote
+from enigma_tasks.errors import ModelError, UsageError
+from enigma_tasks.ner.engine import Engine, cleaned
+from enigma_tasks.ner.model_folder import load_model, read_any_card, read_card_as
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from enigma_tasks.documents import Document, Entity, EntityType
+    from enigma_tasks.ensembles.folder import Ensemble
+    from enigma_tasks.members.llm import Complete
+    from enigma_tasks.ner.engine import Precision, WordProbabilities
+    from enigma_tasks.ner.model_folder import Model
+    from enigma_tasks.params.annotators import LlmMemberParams
+
+    OpenEndpoint = Callable[[LlmMemberParams], Complete]
+
+_MIB = 2**20
+
+
+class Annotator(Protocol):
+    """A member that is no token classifier."""
+
+    def predict(self, documents: Sequence[Document]) -> list[tuple[Entity, ...]]:
+        """Entities of each document, sorted."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotatedDocument:
+    """What the ensembles found in one document."""
+
+    entities: tuple[Entity, ...]
+    """Of all types, sorted by start, end, label."""
+    characters_read: int
+    """Code points before the first word that some member did not see; the text's length when nothing was cut."""
+
+
+@dataclass
+class MemberPredictions:
+    """What members, by digest, say about documents."""
+
+    characters_read: list[int]
+    entities: dict[str, list[tuple[Entity, ...]]]
+    probabilities: dict[str, list[WordProbabilities]]
+    """Of the members whose probabilities are averaged."""
+    models: dict[str, Model]
+    """Those members: they know the rules that clean an average."""
+
+
+class Members:
+    """Model folders of any kind, run together."""
+
+    def __init__(
+        self,
+        folders: Mapping[str, Path],
+        batch_tokens: int,
+        precision: Precision = "auto",
+        *,
+        averaged: Iterable[str] = (),
+        resident_mib: int | None = None,
+        open_endpoint: OpenEndpoint | None = None,
+    ) -> None:
+        """Load them, or, when their weights exceed `resident_mib` together, as many in turn as that holds.
+
+        `folders`: by digest. `averaged`: digests of the members whose word probabilities are wanted as well.
+        `open_endpoint`: opens the endpoint of a language model.
+
+        Raises:
+            ModelError: a member is missing, damaged, not what its digest says, or has no probabilities to average.
+            UsageError: a member is a language model that may not, or cannot, be asked.
+        """
+        self._open_endpoint = open_endpoint
+        self._folders, self._batch_tokens, self._precision = dict(folders), batch_tokens, precision
+        self._kinds = {digest: _kind(folder) for digest, folder in folders.items()}
+        self._averaged = set(averaged)
+        for digest in sorted(self._averaged):
+            if self._kinds[digest] != "encoder":
+                raise ModelError(f"member {digest[:12]} is no token classifier: it has no probabilities to average")
+        self._groups = list(_groups(folders, resident_mib))
+        self._held = [self._load(group) for group in self._groups[:1]] if len(self._groups) < 2 else []
+
+    def read(self, documents: Sequence[Document]) -> MemberPredictions:
+        """What every member says. Where members take turns, one group's weights are let go before the next is read."""
+        predictions = MemberPredictions([len(d.text) for d in documents], {}, {}, {})
+        for group in self._held or self._groups:
+            loaded = group if isinstance(group, _Loaded) else self._load(group)
+            loaded.read_into(predictions, documents)
+            del loaded
+        return predictions
+
+    def _load(self, digests: Sequence[str]) -> _Loaded:
+        encoders = [d for d in digests if self._kinds[d] == "encoder"]
+        models = {d: load_model(self._folders[d], d) for d in encoders}
+        return _Loaded(
+            engine=Engine(list(models.values()), self._batch_tokens, self._precision) if models else None,
+            encoders=encoders,
+            averaged={i: d for i, d in enumerate(encoders) if d in self._averaged},
+            others={
+                d: load_annotator(self._folders[d], d, self._open_endpoint)
+                for d in digests
+                if self._kinds[d] != "encoder"
+            },
+        )
+
+
+@dataclass
+class _Loaded:
+    engine: Engine | None
+    """Of the encoders."""
+    encoders: list[str]
+    averaged: dict[int, str]
+    """Place in the engine -> digest, of the encoders whose probabilities are wanted."""
+    others: dict[str, Annotator]
+
+    def read_into(self, predictions: MemberPredictions, documents: Sequence[Document]) -> None:
+        """Add what these members say; each is run once."""
+        if self.engine is not None:
+            results = self.engine.read(documents, self.averaged)
+            pairs = zip(predictions.characters_read, (r.characters_read for r in results), strict=True)
+            predictions.characters_read = [min(pair) for pair in pairs]
+            for i, digest in enumerate(self.encoders):
+                predictions.entities[digest] = [r.entities[i] for r in results]
+            for i, digest in self.averaged.items():
+                predictions.probabilities[digest] = [r.word_probabilities[i] for r in results]
+                predictions.models[digest] = self.engine.models[i]
+        for digest, annotator in self.others.items():
+            predictions.entities[digest] = annotator.predict(documents)
+
+
+class EnsembleAnnotator:
+    """Ensembles of several types (and languages)."""
+
+    def __init__(
+        self,
+        ensembles: Sequence[Ensemble],
+        batch_tokens: int,
+        precision: Precision = "auto",
+        *,
+        resident_mib: int | None = None,
+        open_endpoint: OpenEndpoint | None = None,
+    ) -> None:
+        """Load every distinct member, as `Members` does, with its errors."""
+        self.ensembles = tuple(ensembles)
+        folders = {m.digest: m.folder for e in sorted(ensembles, key=lambda e: e.digest) for m in e.members}
+        averaged = {m.digest for e in ensembles if e.rule.strategy == "mean" for m in e.members}
+        self._members = Members(
+            dict(sorted(folders.items())),
+            batch_tokens,
+            precision,
+            averaged=averaged,
+            resident_mib=resident_mib,
+            open_endpoint=open_endpoint,
+        )
+
+    def annotate(self, documents: Sequence[Document]) -> list[AnnotatedDocument]:
+        """The voted entities of every ensemble, merged, per document. The caller groups documents by language."""
+        predictions = self._members.read(documents)
+        answers = [_answer(ensemble, predictions, documents) for ensemble in self.ensembles]
+        return [
+            AnnotatedDocument(
+                sorted_entities(e for answer in answers for e in answer[i]), predictions.characters_read[i]
+            )
+            for i in range(len(documents))
+        ]
+
+
+def averaged_entities(
+    predictions: MemberPredictions, digests: Sequence[str], documents: Sequence[Document], entity_type: EntityType
+) -> list[tuple[Entity, ...]]:
+    """The members' mean, after the post-processing rules that they share.
+
+    Raises:
+        UsageError: as `mean_entities` does.
+        ModelError: the members clean their answers by different rules.
+    """
+    models = [predictions.models[d] for d in sorted(digests)]
+    if any(m.card.recipe.postprocess != models[0].card.recipe.postprocess for m in models):
+        raise ModelError("mean: members with different post-processing rules cannot be averaged")
+    probabilities = [[predictions.probabilities[d][i] for d in digests] for i in range(len(documents))]
+    found = mean_entities(documents, probabilities, entity_type)
+    return [cleaned(models[0], d, entities) for d, entities in zip(documents, found, strict=True)]
+
+
+def load_annotator(folder: Path, digest: str, open_endpoint: OpenEndpoint | None) -> Annotator:
+    """A member that is no token classifier. Raises ModelError, UsageError as `Members` does."""
+    kind = _kind(folder)
+    if kind == "gliner":
+        from enigma_tasks.members.gliner import GlinerAnnotator
+
+        return GlinerAnnotator.load(folder, digest)
+    if kind == "llm":
+        from enigma_tasks.members.llm import LlmAnnotator, LlmCard
+
+        if open_endpoint is None:
+            raise UsageError(f"member {digest[:12]} is a language model, and no endpoint is at hand to ask it")
+        return LlmAnnotator.load(folder, digest, open_endpoint(read_card_as(LlmCard, folder, ()).recipe))
+    raise ModelError(f"member {digest[:12]}: there is no member of the kind {kind!r}")
+
+
+def _answer(
+    ensemble: Ensemble, predictions: MemberPredictions, documents: Sequence[Document]
+) -> list[tuple[Entity, ...]]:
+    digests = [m.digest for m in ensemble.members]
+    if ensemble.rule.strategy == "mean":
+        return averaged_entities(predictions, digests, documents, ensemble.entity_type)
+    label = ensemble.entity_type.label
+    return [
+        vote([[e for e in predictions.entities[d][i] if e.label == label] for d in digests], ensemble.rule)
+        for i in range(len(documents))
+    ]
+
+
+def _kind(folder: Path) -> str:
+    recipe: Any = read_any_card(folder).recipe
+    return str(recipe.get("kind", "encoder"))
+
+
+def _groups(folders: Mapping[str, Path], resident_mib: int | None) -> Iterator[list[str]]:
+    """Digests, in order, as many together as the limit holds; a member above it goes alone."""
+    group: list[str] = []
+    held = 0.0
+    for digest, folder in folders.items():
+        weights = folder / artifacts.MODEL_WEIGHTS
+        size = weights.stat().st_size / _MIB if weights.is_file() else 0.0
+        if group and resident_mib is not None and held + size > resident_mib:
+            yield group
+            group, held = [], 0.0
+        group.append(digest)
+        held += size
+    if group:
+        yield group

@@ -1,0 +1,192 @@
+"""Annotated documents <-> one packed file: JSON lines, gzipped, the same bytes for the same documents.
+
+A line holds `id`, `text`, `language` (or null), `annotated` (entity types) and `entities` (objects of `label`, `start`,
+`end`, `text`; offsets in code points). Everything outside ASCII is escaped, so that no reader can cut or change it.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import re
+import zlib
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from enigma_tasks.documents import Document, Entity, EntityType, check_id, entity_at, sorted_entities
+from enigma_tasks.errors import DataError
+from enigma_tasks.formats.standoff import note_defect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+PACKED_SUFFIX = ".jsonl.gz"
+_LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")  # RFC 5646, the parts that Enigma can meet
+_FIELDS = {"id", "text", "language", "annotated", "entities"}
+_ENTITY_FIELDS = {"label", "start", "end", "text"}
+
+
+def write_packed(documents: Sequence[Document], path: Path) -> str:
+    """Write `path`, whole or not at all; returns the SHA-256 of its bytes.
+
+    Raises:
+        DataError: see `pack`; nothing is written then.
+    """
+    data = pack(documents)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(data)
+    part.replace(path)
+    return hashlib.sha256(data).hexdigest()
+
+
+def pack(documents: Sequence[Document]) -> bytes:
+    """The file's bytes: sorted by id, then language; without a time, a name or anything else of the machine.
+
+    Raises:
+        DataError: `id_unsafe`, `id_duplicate` (within a language), `text_without_annotation`, `label_unexpected` (of a
+            type that the document was not annotated for), or a span that does not fit its text.
+    """
+    for (document_id, _), times in Counter((d.id, d.language) for d in documents).items():
+        if times > 1:
+            raise DataError(document_id, "id_duplicate")
+    packed = io.BytesIO()
+    # GzipFile and not gzip.compress: that one's header names the operating system
+    with gzip.GzipFile(filename="", mode="wb", fileobj=packed, mtime=0) as stream:
+        for document in sorted(documents, key=lambda d: (d.id, d.language or "")):
+            _check(document)
+            stream.write(json.dumps(_tree(document)).encode("ascii") + b"\n")
+    return packed.getvalue()
+
+
+def read_packed(path: Path, defects: list[DataError] | None = None) -> list[Document]:
+    """The documents of a packed file, in its order.
+
+    Args:
+        path: a file that `write_packed` wrote, or any file of its format.
+        defects: collects everything that is wrong and the sound rest is returned; without it the first is raised.
+
+    Raises:
+        DataError: on the file, with the line (from 1): `packed_damaged` (the compressed stream ends early or goes
+            wrong; nothing after it can be read), `packed_line_malformed`; on `FILE#LINE`: `not_utf8` (byte of the
+            line, or code point of the text where an escape stands for half a character); on the document:
+            `id_unsafe`, `id_duplicate`, `label_unexpected`, `label_unknown`, `span_outside_text`, `span_inverted`,
+            `surface_differs`.
+    """
+    documents: list[Document] = []
+    seen: set[tuple[str, str | None]] = set()
+    for number, line in _lines(path, defects):
+        try:
+            document = _document(path.name, number, line, defects)
+            if (document.id, document.language) in seen:
+                raise DataError(document.id, "id_duplicate")
+        except DataError as error:
+            note_defect(error, defects)
+            continue
+        seen.add((document.id, document.language))
+        documents.append(document)
+    return documents
+
+
+def _check(document: Document) -> None:
+    check_id(document.id)
+    if not document.annotated:
+        raise DataError(document.id, "text_without_annotation")
+    for e in document.entities:
+        _entity(document.id, document.text, document.annotated, (e.label, e.char_start, e.char_end, e.text))
+
+
+def _tree(document: Document) -> dict[str, Any]:
+    return {
+        "id": document.id,
+        "language": document.language,
+        "annotated": [t.value for t in EntityType if t in document.annotated],
+        "text": document.text,
+        "entities": [
+            {"label": e.label, "start": e.char_start, "end": e.char_end, "text": e.text}
+            for e in sorted_entities(document.entities)
+        ],
+    }
+
+
+def _lines(path: Path, defects: list[DataError] | None) -> Iterator[tuple[int, bytes]]:
+    """(number from 1, line) of every line that holds something, up to a damage."""
+    number = 0
+    try:
+        with gzip.open(path, "rb") as stream:
+            for number, line in enumerate(stream, start=1):
+                if line.strip():
+                    yield number, line
+    except (gzip.BadGzipFile, EOFError, zlib.error):
+        note_defect(DataError(path.name, "packed_damaged", number + 1), defects)
+
+
+def _document(name: str, number: int, line: bytes, defects: list[DataError] | None) -> Document:
+    """One line -> its document without the entities that are wrong."""
+    try:
+        tree = json.loads(line.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise DataError(f"{name}#{number}", "not_utf8", error.start) from None
+    except (ValueError, RecursionError):
+        raise DataError(name, "packed_line_malformed", number) from None
+    if not _well_formed(tree):
+        raise DataError(name, "packed_line_malformed", number)
+    try:
+        tree["text"].encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise DataError(f"{name}#{number}", "not_utf8", error.start) from None
+    check_id(tree["id"])
+    annotated = frozenset(EntityType(t) for t in tree["annotated"])
+    entities = []
+    for e in tree["entities"]:
+        try:
+            row = (e["label"], e["start"], e["end"], e["text"])
+            entities.append(_entity(tree["id"], tree["text"], annotated, row))
+        except DataError as error:
+            note_defect(error, defects)
+    return Document(tree["id"], tree["text"], sorted_entities(entities), tree["language"], annotated)
+
+
+def _well_formed(tree: Any) -> bool:
+    """Every field is there, of its type, and nothing else."""
+    return (
+        isinstance(tree, dict)
+        and tree.keys() == _FIELDS
+        and isinstance(tree["id"], str)
+        and isinstance(tree["text"], str)
+        and (tree["language"] is None or _is_language(tree["language"]))
+        and isinstance(tree["annotated"], list)
+        and bool(tree["annotated"])
+        and all(isinstance(t, str) and t in set(EntityType) for t in tree["annotated"])
+        and isinstance(tree["entities"], list)
+        and all(_well_formed_entity(e) for e in tree["entities"])
+    )
+
+
+def _is_language(value: Any) -> bool:
+    """A language becomes a folder's name."""
+    return isinstance(value, str) and bool(_LANGUAGE.fullmatch(value))
+
+
+def _well_formed_entity(tree: Any) -> bool:
+    return (
+        isinstance(tree, dict)
+        and tree.keys() == _ENTITY_FIELDS
+        and isinstance(tree["label"], str)
+        and isinstance(tree["text"], str)
+        and all(isinstance(tree[k], int) and not isinstance(tree[k], bool) for k in ("start", "end"))
+    )
+
+
+def _entity(document_id: str, text: str, annotated: frozenset[EntityType], row: tuple[str, int, int, str]) -> Entity:
+    """A span that fits its text and its document's types, or DataError."""
+    label, start, end, surface = row
+    entity = entity_at(document_id, text, label, start, end)
+    if entity.text != surface:
+        raise DataError(document_id, "surface_differs", start)
+    if entity.label not in {t.label for t in annotated}:
+        raise DataError(document_id, "label_unexpected", start)
+    return entity

@@ -1,0 +1,1 @@
+"""Members that are no token classifiers: GLiNER, a language model behind an endpoint."""

@@ -1,0 +1,221 @@
+"""A model folder <-> a model ready to run; every file has its digest in the folder's card, `enigma.json`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+
+from pydantic import Field, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from enigma_tasks import artifacts
+from enigma_tasks.documents import EntityType  # noqa: TC001 - pydantic reads it
+from enigma_tasks.errors import ModelError
+from enigma_tasks.frozen import Frozen
+from enigma_tasks.ner.dev_scores import DevScore  # noqa: TC001 - pydantic reads it
+from enigma_tasks.ner.digests import file_digest
+from enigma_tasks.ner.network.encoder import TokenClassifier, build_encoder
+from enigma_tasks.ner.text.tokenizer import TextTokenizer
+from enigma_tasks.params.members import MemberParams
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+
+Recipe = TypeVar("Recipe")
+SomeCard = TypeVar("SomeCard", bound="Card[Any]")
+
+
+class Card(Frozen, Generic[Recipe]):
+    """`enigma.json`: all that it takes to run a model, of any kind, and to know where it is from; no times or paths."""
+
+    schema_version: Literal[1] = 1
+    languages: tuple[str, ...]
+    entity_types: tuple[EntityType, ...]
+    member: str
+    recipe: Recipe
+    """Its `kind` says which kind of model lies in the folder."""
+    seed: int
+    steps: int
+    best_epoch: int
+    dev: dict[EntityType, DevScore]
+    digests: dict[str, str]
+    """sha256 of the training data, the dev data, the recipe, the code and the base's weights."""
+    tokenizer_fingerprint: str = ""
+    files: dict[str, str] = Field(default_factory=dict)
+    """sha256 of every other file of the folder."""
+
+
+class ModelCard(Card[MemberParams]):
+    """The card of a token classifier."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A token classifier with all that it takes to run it."""
+
+    card: ModelCard
+    network: TokenClassifier
+    tokenizer: TextTokenizer
+    digest: str = ""
+    """`model_digest` of the folder it came from; empty while it is being trained."""
+
+
+def save_model(model: Model, folder: Path) -> Model:
+    """Write the model folder; returns the model with the card and digest as written.
+
+    The same weights, tokenizer and card give the same bytes.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    config = {k: v for k, v in model.network.encoder.config.to_dict().items() if k != "_name_or_path"}  # type: ignore[union-attr, operator]
+    write_json(folder / artifacts.ENCODER_CONFIG, config)
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.network.state_dict().items()}
+    save_file(weights, folder / artifacts.MODEL_WEIGHTS, metadata={"format": "pt"})
+    pretrained = model.tokenizer.pretrained
+    pretrained.backend_tokenizer.save(str(folder / artifacts.TOKENIZER))
+    write_json(folder / artifacts.TOKENIZER_CONFIG, tokenizer_config(pretrained))
+    fingerprint = _load_tokenizer(folder).fingerprint
+    card = model.card.model_copy(update={"tokenizer_fingerprint": fingerprint})
+    card, digest = write_card(card, folder, artifacts.MODEL_FILES)
+    return replace(model, card=card, digest=digest)
+
+
+def load_model(folder: Path, digest: str | None = None) -> Model:
+    """Read a model folder, on the CPU, after checking every digest.
+
+    Raises:
+        ModelError: names the file that is missing, damaged or does not fit the others; or the folder is not `digest`.
+    """
+    card = read_card(folder)
+    found = verify_files(card, folder, digest)
+    tokenizer = _load_tokenizer(folder)
+    if tokenizer.fingerprint != card.tokenizer_fingerprint:
+        raise ModelError(f"model {folder.name}: {artifacts.TOKENIZER} tokenises differently than when it was saved")
+    network = _load_network(folder, card)
+    if tokenizer.vocabulary > network.encoder.config.vocab_size:  # type: ignore[union-attr, operator]
+        raise ModelError(f"model {folder.name}: {artifacts.TOKENIZER} has more pieces than the encoder")
+    return Model(card, network, tokenizer, found)
+
+
+def verify_files(card: Card[Any], folder: Path, digest: str | None) -> str:
+    """Check every file against the card; returns the folder's digest.
+
+    Raises:
+        ModelError: a file is missing or damaged, or the folder is not `digest`.
+    """
+    for name, expected in card.files.items():
+        if not (folder / name).is_file():
+            raise ModelError(f"model {folder.name}: {name} is missing")
+        if file_digest(folder / name) != expected:
+            raise ModelError(f"model {folder.name}: {name} is damaged (its digest is not the card's)")
+    found = _digest_of(card, folder)
+    if digest is not None and found != digest:
+        raise ModelError(f"model {folder.name}: its digest is {found[:12]}, expected {digest[:12]}")
+    return found
+
+
+def write_card(card: SomeCard, folder: Path, names: Sequence[str]) -> tuple[SomeCard, str]:
+    """Write the card with the digests of the folder's files `names`; returns it as written, and the folder's digest."""
+    files = {name: file_digest(folder / name) for name in sorted(names)}
+    card = card.model_copy(update={"files": files})
+    write_json(folder / artifacts.MODEL_CARD, card.model_dump(mode="json"))
+    return card, model_digest(folder)
+
+
+def model_digest(folder: Path) -> str:
+    """sha256 over the names and digests of the folder's files, the card included: the model's address.
+
+    Raises:
+        ModelError: the card or a file it names is missing.
+    """
+    card = read_any_card(folder)
+    for name in card.files:
+        if not (folder / name).is_file():
+            raise ModelError(f"model {folder.name}: {name} is missing")
+    files = {name: file_digest(folder / name) for name in card.files}
+    return _digest_of(card.model_copy(update={"files": files}), folder)
+
+
+def read_card(folder: Path) -> ModelCard:
+    """The card of a token classifier's folder. Raises ModelError as `read_card_as` does."""
+    return read_card_as(ModelCard, folder, artifacts.MODEL_FILES)
+
+
+def read_any_card(folder: Path) -> Card[Any]:
+    """The card of a model folder of any kind, its recipe unread. Raises ModelError as `read_card_as` does."""
+    return read_card_as(Card[Any], folder, ())
+
+
+def read_card_as(card_type: type[SomeCard], folder: Path, names: Sequence[str]) -> SomeCard:
+    """The card of a model folder of one kind, which must have digests of `names`.
+
+    Raises:
+        ModelError: it is missing, or not one that this version understands.
+    """
+    path = folder / artifacts.MODEL_CARD
+    try:
+        card = card_type.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise ModelError(f"model {folder.name}: {artifacts.MODEL_CARD} is missing") from None
+    except ValidationError as error:
+        where = ", ".join(".".join(map(str, e["loc"])) for e in error.errors()[:3])
+        raise ModelError(f"model {folder.name}: {artifacts.MODEL_CARD} is damaged at: {where}") from None
+    absent = set(names) - set(card.files)
+    if absent:
+        raise ModelError(f"model {folder.name}: {artifacts.MODEL_CARD} has no digest of {min(absent)}")
+    return card
+
+
+def _digest_of(card: Card[Any], folder: Path) -> str:
+    files = {**card.files, artifacts.MODEL_CARD: file_digest(folder / artifacts.MODEL_CARD)}
+    return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
+
+
+def _load_tokenizer(folder: Path) -> TextTokenizer:
+    from transformers import PreTrainedTokenizerFast
+
+    try:
+        return TextTokenizer(PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True))
+    except ModelError:
+        raise
+    except Exception as error:
+        raise ModelError(f"model {folder.name}: {artifacts.TOKENIZER} cannot be read") from error
+
+
+def _load_network(folder: Path, card: ModelCard) -> TokenClassifier:
+    from transformers import AutoConfig
+
+    tree = json.loads((folder / artifacts.ENCODER_CONFIG).read_bytes())
+    try:
+        config = AutoConfig.for_model(**tree)
+        recipe = card.recipe
+        network = TokenClassifier(build_encoder(config), len(card.entity_types), recipe.head, recipe.head_layers)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"model {folder.name}: {artifacts.ENCODER_CONFIG} describes no known encoder") from error
+    try:
+        report = network.load_state_dict(load_file(folder / artifacts.MODEL_WEIGHTS), strict=False)
+    except (SafetensorError, RuntimeError) as error:
+        raise ModelError(f"model {folder.name}: {artifacts.MODEL_WEIGHTS} does not fit its config") from error
+    wrong = [*report.missing_keys, *report.unexpected_keys]
+    if wrong:
+        raise ModelError(
+            f"model {folder.name}: {artifacts.MODEL_WEIGHTS} does not fit its config: "
+            f"{len(report.missing_keys)} weights missing, {len(report.unexpected_keys)} unexpected, e.g. {wrong[0]}"
+        )
+    return network.eval()
+
+
+def tokenizer_config(pretrained: Any) -> dict[str, Any]:
+    """What `PreTrainedTokenizerFast` needs beside tokenizer.json; its own file would name versions and folders."""
+    names = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token", "bos_token", "eos_token")
+    special = {name: str(value) for name in names if (value := getattr(pretrained, name, None)) is not None}
+    return {"tokenizer_class": "PreTrainedTokenizerFast", **special}
+
+
+def write_json(path: Path, tree: Mapping[str, Any]) -> None:
+    """The same tree gives the same bytes."""
+    path.write_text(json.dumps(tree, sort_keys=True, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

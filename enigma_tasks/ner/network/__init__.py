@@ -1,0 +1,1 @@
+"""The networks: an encoder with a head for each entity type."""

@@ -1,0 +1,1 @@
+"""Text -> sentences, words, sub-words and windows; spans cleaned afterwards."""

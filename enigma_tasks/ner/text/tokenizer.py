@@ -1,0 +1,122 @@
+"""Texts -> sub-words laid on words, with any fast tokenizer; and a tokenizer learnt from the training text itself."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from enigma_tasks.errors import ModelError
+from enigma_tasks.ner.text.alignment import Alignment, IntArray, align
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+PROBE = (
+    "El paciente (78 años) refiere disnea, fiebre de 38,5 °C y tos; TA 120/80 mmHg.\r\n"
+    "Pacientka má žluté skléry, přišla pro bolest břicha… \tSeen ½ h later: “no change”.\n\n"
+    "Pacienta prezintă ţesut şi țesut; la pressione è normale. De patiënt is geïnformeerd.\n"
+    "Blåsljud hördes över hjärtat. e\u0301 a\u0302\u0323 \u00a0x\u202fy \ufeff\u200b 😀 x\x10y <s> </s> <pad> [SEP]"
+)
+"""Accents composed and not, spaces of several kinds, control characters, special tokens: what tokenizers differ in."""
+
+_BATCH = 256
+
+
+@dataclass(frozen=True, slots=True)
+class TokenisedText:
+    """One text as T sub-words on W words; nothing is cut and no special tokens are added."""
+
+    length: int
+    """Code points of the text."""
+    ids: IntArray
+    """[T] sub-word ids."""
+    alignment: Alignment
+    unread_from: int
+    """Where the tokenizer itself left a visible word out that it knows otherwise; `length` when it did not."""
+
+
+class TextTokenizer:
+    """A transformers fast tokenizer, used without truncation and without reading special tokens into the text."""
+
+    def __init__(self, pretrained: Any) -> None:
+        """Wrap a `PreTrainedTokenizerFast`.
+
+        Raises:
+            ModelError: it has no padding token, or its special tokens do not stand around the text.
+        """
+        self.pretrained = pretrained
+        self._backend = pretrained.backend_tokenizer
+        self._backend.no_truncation()
+        self._backend.no_padding()
+        self._backend.encode_special_tokens = True
+        if pretrained.pad_token_id is None:
+            raise ModelError("the tokenizer has no padding token")
+        self.pad_id = int(pretrained.pad_token_id)
+        self.vocabulary = int(self._backend.get_vocab_size(with_added_tokens=True))
+        plain = self._backend.encode("a", add_special_tokens=False).ids
+        whole = self._backend.encode("a", add_special_tokens=True).ids
+        middle = next((i for i in range(len(whole)) if whole[i : i + len(plain)] == plain), None)
+        if middle is None:
+            raise ModelError("the tokenizer's special tokens do not stand before and after the text")
+        self.prefix = tuple(whole[:middle])
+        self.suffix = tuple(whole[middle + len(plain) :])
+        unknown = pretrained.unk_token_id
+        self._special = np.array([i for i in pretrained.all_special_ids if i != unknown], dtype=np.int32)
+        self._replacement = np.int32(self.pad_id if unknown is None else unknown)
+
+    def encode(self, texts: Sequence[str]) -> Iterator[TokenisedText]:
+        """Tokenise each text once and whole."""
+        for first in range(0, len(texts), _BATCH):
+            batch = list(texts[first : first + _BATCH])
+            for text, encoding in zip(batch, self._backend.encode_batch(batch, add_special_tokens=False), strict=True):
+                # A Unigram vocabulary holds "<s>" as a piece: written in a note, it must not act as a special token.
+                ids = np.array(encoding.ids, dtype=np.int32)
+                ids[np.isin(ids, self._special)] = self._replacement
+                alignment = align(text, np.array(encoding.offsets, dtype=np.int64).reshape(-1, 2))
+                yield TokenisedText(len(text), ids, alignment, self._unread_from(text, alignment))
+
+    def _unread_from(self, text: str, alignment: Alignment) -> int:
+        """A silent word is fine when the tokenizer has nothing to say to it alone (a zero-width space), else unread."""
+        for start, end in alignment.silent.tolist():
+            word = text[start:end]
+            alone = self._backend.encode(word, add_special_tokens=False)
+            if len(align(word, np.array(alone.offsets, dtype=np.int64).reshape(-1, 2)).words):
+                return int(start)
+        return len(text)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """sha256 of the ids and offsets of `PROBE`: two files that tokenise differently differ here.
+
+        transformers has rebuilt pre-tokenizers on load before; the file alone does not tell.
+        """
+        encoding = self._backend.encode(PROBE, add_special_tokens=True)
+        content = json.dumps([encoding.ids, encoding.offsets, self.pad_id])
+        return hashlib.sha256(content.encode()).hexdigest()
+
+
+def learn_tokenizer(texts: Sequence[str], vocabulary: int) -> Any:
+    """A lower-casing BPE `PreTrainedTokenizerFast` of at most `vocabulary` pieces; the same texts give the same.
+
+    Not WordPiece: its trainer numbers the "##" pieces in the order of a hash table, another one in each run.
+    """
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    tokenizer = Tokenizer(models.BPE(unk_token="[UNK]"))  # noqa: S106 - a piece of text, no secret
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    trainer = trainers.BpeTrainer(vocab_size=vocabulary, special_tokens=special, show_progress=False)
+    tokenizer.train_from_iterator(texts, trainer)
+    cls, sep = tokenizer.token_to_id("[CLS]"), tokenizer.token_to_id("[SEP]")
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", cls), ("[SEP]", sep)]
+    )
+    names = dict(zip(("pad_token", "unk_token", "cls_token", "sep_token", "mask_token"), special, strict=True))
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names)

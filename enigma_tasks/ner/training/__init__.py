@@ -1,0 +1,1 @@
+"""Documents -> a trained token classifier."""

@@ -1,0 +1,113 @@
+"""A network and a recipe -> AdamW with its groups, the schedule, and the step that adds up a batch's parts."""
+
+from __future__ import annotations
+
+import logging
+import math
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from enigma_tasks.ner.batching import Example, collate, parts, targets
+from enigma_tasks.ner.engine import has_bf16
+from enigma_tasks.ner.network.encoder import label_counts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from enigma_tasks.ner.model_folder import Model
+    from enigma_tasks.ner.network.encoder import TokenClassifier
+    from enigma_tasks.params.members import MemberParams
+
+log = logging.getLogger(__name__)
+
+_CLIP = 1.0
+_NO_DECAY = ("bias", "LayerNorm.weight", "layer_norm.weight", "norm.weight")
+_ON_TOP = ("heads.", "crfs.")
+
+
+def optimiser_of(network: TokenClassifier, recipe: MemberParams) -> torch.optim.AdamW:
+    """AdamW (paper, appendix C); biases, norms and CRFs do not decay, heads and CRFs have a learning rate of their own.
+
+    Groups in order: encoder decayed, encoder plain, heads decayed, heads and CRFs plain.
+    """
+    groups: list[dict[str, Any]] = [
+        {"params": [], "lr": rate, "weight_decay": decay}
+        for rate in (recipe.learning_rate, recipe.head_learning_rate or recipe.learning_rate)
+        for decay in (recipe.weight_decay, 0.0)
+    ]
+    for name, parameter in network.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        plain = name.endswith(_NO_DECAY) or name.startswith("crfs.")
+        groups[2 * name.startswith(_ON_TOP) + plain]["params"].append(parameter)
+    for group in groups:
+        group["initial_lr"] = group["lr"]
+    return torch.optim.AdamW(groups, fused=True)
+
+
+def rate_factor(step: int, total: int, warmup_ratio: float) -> float:
+    """What the learning rates are multiplied by at `step`, from 0: up over the warm-up, then down to near 0."""
+    warm_up = math.ceil(total * warmup_ratio)
+    return (step + 1) / warm_up if step < warm_up else (total - step) / max(1, total - warm_up)
+
+
+class Stepper:
+    """One optimiser step on a batch of windows."""
+
+    def __init__(self, model: Model, total: int, device: torch.device) -> None:
+        """`total`: steps of the whole training."""
+        self.network = model.network
+        self.total = total
+        self._tokenizer, self._device = model.tokenizer, device
+        self._recipe = model.card.recipe
+        self._precision = effective_precision(self._recipe.precision, device)
+        self.optimiser = optimiser_of(model.network, self._recipe)
+        self.scaler = torch.amp.GradScaler(device.type, enabled=self._precision == torch.float16)
+
+    def __call__(self, batch: Sequence[Example], step: int) -> torch.Tensor:
+        """Learn from the batch as step number `step`, from 0; returns the loss, detached."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = group["initial_lr"] * rate_factor(step, self.total, self._recipe.warmup_ratio)
+        cut = list(parts(batch, self._recipe.batch_tokens))
+        counts = None
+        if len(cut) > 1:
+            counts = torch.stack([label_counts(torch.from_numpy(e.tags)[None]) for e in batch]).sum(0).to(self._device)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss = torch.zeros((), device=self._device)
+        for part in cut:
+            loss += self._backward(part, counts)
+        self.scaler.unscale_(self.optimiser)
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), _CLIP)
+        self.scaler.step(self.optimiser)
+        self.scaler.update()
+        return loss
+
+    def _backward(self, part: Sequence[Example], counts: torch.Tensor | None) -> torch.Tensor:
+        network, device = self.network, self._device
+        ids, attention, owner, words = collate([e.window for e in part], self._tokenizer)
+        tags, soft = targets(part, words)
+        with torch.autocast(device.type, dtype=self._precision, enabled=self._precision != torch.float32):
+            scores = network(
+                ids.to(device), None if attention is None else attention.to(device), owner.to(device), words
+            )
+        loss = network.loss(scores, tags.to(device), None if soft is None else soft.to(device), counts)
+        torch.autograd.backward(self.scaler.scale(loss))
+        return loss.detach()
+
+
+def effective_precision(asked: str, device: torch.device) -> torch.dtype:
+    """The number format of the products: half precision only where the hardware has it, else float32 and a warning."""
+    if asked == "fp16" and device.type == "cuda":
+        return torch.float16
+    if asked != "fp32" and has_bf16(device):
+        return torch.bfloat16
+    if asked != "fp32":
+        log.warning("%s is not native on this %s: training in fp32", asked, device.type)
+    return torch.float32
+
+
+def hardware() -> dict[str, str]:
+    """What a training runs on here: device, threads, torch."""
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else torch.backends.cpu.get_cpu_capability()
+    return {"device": device, "threads": str(torch.get_num_threads()), "torch": torch.__version__}

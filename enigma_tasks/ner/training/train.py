@@ -1,0 +1,141 @@
+"""Documents and a recipe -> a trained model: the best epoch by strict F1 on dev, the same for the same seed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from enigma_tasks import artifacts
+from enigma_tasks.documents import LABELS
+from enigma_tasks.errors import DataError, UsageError
+from enigma_tasks.ner.base_models import find_base, load_base
+from enigma_tasks.ner.batching import examples
+from enigma_tasks.ner.digests import base_digest, code_digest, data_digest, recipe_digest
+from enigma_tasks.ner.model_folder import Model, ModelCard, read_card
+from enigma_tasks.ner.network.encoder import TokenClassifier, build_encoder, scratch_config
+from enigma_tasks.ner.text.tokenizer import TextTokenizer, learn_tokenizer
+from enigma_tasks.ner.training.distillation import soft_examples
+from enigma_tasks.ner.training.loop import Progress, fit
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from enigma_tasks.documents import Document, EntityType
+    from enigma_tasks.ner.training.callbacks import TrainingCallback
+    from enigma_tasks.ner.training.distillation import DistillationData
+    from enigma_tasks.params.members import MemberParams
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What is to be learnt."""
+
+    language: str
+    """A language code, or `all`."""
+    entity_types: tuple[EntityType, ...]
+    member: str
+    recipe: MemberParams
+    seed: int
+    model_store: str = ""
+
+
+def train(
+    task: Task,
+    training: Sequence[Document],
+    dev: Sequence[Document],
+    *,
+    distillation_data: DistillationData | None = None,
+    out: Path | None = None,
+    watch: TrainingCallback | None = None,
+) -> tuple[Model, Progress]:
+    """Train one model; the same arguments and number of threads give the same weights on a CPU.
+
+    `distillation_data`: windows with soft targets, to learn from beside the gold ones. `out`: the folder of the
+    model to be; a checkpoint there is resumed, and stays until `checkpoints.discard`.
+
+    Raises:
+        DataError: `no_entities` in the training documents, `dev_in_train`, or a span that does not fit its text.
+        ModelError, UsageError: the base model is missing, damaged or too short for the windows; see `soft_examples`.
+    """
+    check_documents(task.entity_types, training, dev)
+    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(task.seed)
+        model = untrained(task, training, dev, distillation_data)
+        made = examples(model, training)
+        if distillation_data is not None:
+            soft = soft_examples(
+                model, distillation_data.documents, distillation_data.teachers, distillation_data.batch_tokens
+            )
+            made = replace(made, windows=[*made.windows, *soft])
+        model, progress = fit(model, made, dev, out=out, watch=watch)
+    progress.documents_empty = sum(not d.text or d.text.isspace() for d in training)
+    return model, progress
+
+
+def check_documents(entity_types: Sequence[EntityType], training: Sequence[Document], dev: Sequence[Document]) -> None:
+    """Refuse what cannot be learnt from or measured on.
+
+    Raises:
+        DataError: `no_entities` of these types in training, `dev_in_train` (same id or text), or a mention that is
+            `span_outside_text`, `surface_differs` or `label_unknown`.
+    """
+    labels = {t.label for t in entity_types}
+    if not any(e.label in labels for d in training for e in d.entities):
+        raise DataError("train", "no_entities")
+    for document in (*training, *dev):
+        for entity in document.entities:
+            if not 0 <= entity.char_start < entity.char_end <= len(document.text):
+                raise DataError(document.id, "span_outside_text", entity.char_start)
+            if document.text[entity.char_start : entity.char_end] != entity.text:
+                raise DataError(document.id, "surface_differs", entity.char_start)
+            if entity.label not in LABELS:
+                raise DataError(document.id, "label_unknown", entity.char_start)
+    ids, texts = {d.id for d in training}, {d.text for d in training}
+    for document in dev:
+        if document.id in ids or document.text in texts:
+            raise DataError(document.id, "dev_in_train")
+
+
+def untrained(
+    task: Task, training: Sequence[Document], dev: Sequence[Document], distillation_data: DistillationData | None = None
+) -> Model:
+    """A model as `fit` takes it. Raises ModelError, UsageError: see `base_models`."""
+    recipe = task.recipe
+    digests = {"train": data_digest(training), "dev": data_digest(dev), "code": code_digest()}
+    if distillation_data is not None:
+        digests["unlabelled"] = data_digest(distillation_data.documents)
+        digests |= {f"teacher.{i}": teacher.digest for i, teacher in enumerate(distillation_data.teachers, 1)}
+    if recipe.scratch is not None:
+        pretrained = learn_tokenizer([d.text for d in training], recipe.scratch.vocabulary)
+        tokenizer = TextTokenizer(pretrained)
+        config = scratch_config(recipe.scratch, tokenizer.vocabulary, tokenizer.pad_id, recipe.window_tokens)
+        encoder = build_encoder(config)
+    else:
+        folder = find_base(recipe.base, task.model_store)
+        encoder, pretrained = load_base(folder, recipe)
+        tokenizer = TextTokenizer(pretrained)
+        digests["base"] = base_digest(folder)
+        if (folder / artifacts.MODEL_CARD).is_file() and read_card(folder).digests.get("train") == digests["dev"]:
+            raise UsageError(f"model {folder.name}, the base, was trained on the dev documents")
+        # A folder's path says where a machine keeps it: its name is enough beside the digest.
+        recipe = recipe.model_copy(update={"base": recipe.base if not Path(recipe.base).exists() else folder.name})
+    digests["recipe"] = recipe_digest(recipe)
+    network = TokenClassifier(encoder, len(task.entity_types), recipe.head, recipe.head_layers)
+    taught = () if distillation_data is None else distillation_data.documents
+    languages = sorted({d.language for d in (*training, *taught) if d.language}) or [task.language]
+    card = ModelCard(
+        languages=tuple(languages),
+        entity_types=task.entity_types,
+        member=task.member,
+        recipe=recipe,
+        seed=task.seed,
+        steps=0,
+        best_epoch=0,
+        dev={},
+        digests=digests,
+    )
+    return Model(card, network, tokenizer)
