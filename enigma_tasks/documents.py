@@ -7,6 +7,7 @@ so that the command line stays light.
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -37,12 +38,26 @@ LABELS: tuple[str, ...] = tuple(t.label for t in EntityType)
 
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f/\\\ud800-\udfff]")
 _ALIASES = {"ENFERMEDAD": "DISEASE", "PROCEDIMIENTO": "PROCEDURE", "SINTOMA": "SYMPTOM"}
+_LABEL_SHAPE = re.compile(r"[\w.:/+-]{1,40}(?: [\w.:/+-]{1,40}){0,2}")
 
 
 def canonical_label(label: str) -> str:
-    """`Disease`, `ENFERMEDAD`, ... -> `DISEASE`; an unknown label comes back in upper case, for the caller to judge."""
-    upper = label.upper()
-    return _ALIASES.get(upper, upper)
+    """`Disease`, `ENFERMEDAD`, `Síntoma`, ... -> `DISEASE`; an unknown label comes back in upper case.
+
+    White space around it, letter case and accents make no difference.
+    """
+    upper = label.strip().upper()
+    bare = "".join(c for c in unicodedata.normalize("NFD", upper) if not unicodedata.combining(c))
+    known = _ALIASES.get(bare, bare)
+    return known if known in LABELS else upper
+
+
+def label_hint(label: str, text: str) -> str:
+    """What a message may say of a label that is none of ours: the label too, unless it may be a piece of the note."""
+    expected = f"expected {', '.join(LABELS)}"
+    if _LABEL_SHAPE.fullmatch(label) and label.casefold() not in text.casefold():
+        return f"{expected}, found {label}"
+    return f"{expected}; what was found may be text of the note and is not shown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +107,7 @@ def entity_at(document_id: str, text: str, label: str, char_start: int, char_end
         raise DataError(document_id, "span_inverted", char_start)
     canonical = canonical_label(label)
     if canonical not in LABELS:
-        raise DataError(document_id, "label_unknown", char_start)
+        raise DataError(document_id, "label_unknown", char_start, label_hint(label, text))
     return Entity(canonical, char_start, char_end, text[char_start:char_end])
 
 

@@ -15,13 +15,15 @@ class DataError(EnigmaError):
     """A record breaks a rule.
 
     `record` names the document, note or file; `rule` is a short snake_case word; `offset` is a position in that
-    record, its unit being said by the rule (`not_utf8` counts bytes, span rules count code points, `line` rules lines).
+    record, its unit being said by the rule (`not_utf8` counts bytes, span rules count code points, `line` rules lines);
+    `hint` says what was expected or what to do.
     """
 
     def __init__(self, record: str, rule: str, offset: int | None = None, hint: str = "") -> None:
         self.record = record
         self.rule = rule
         self.offset = offset
+        self.hint = hint
         at = "" if offset is None else f" at {offset}"
         super().__init__(f"{record}: {rule}{at}" + (f" ({hint})" if hint else ""))
 

@@ -32,6 +32,7 @@ TIMEOUT = 1800
 BATCH_TRAILER, REPORT_TRAILER = "Enigma-Batch", "Enigma-Report"
 _FIELD, _RECORD = "\x1f", "\x1e"
 _NO_SUCH_BRANCH = 2
+_NOT_THERE = 128
 _QUIET = {
     "DVC_NO_ANALYTICS": "1",
     "GIT_AUTHOR_NAME": "Enigma",
@@ -139,10 +140,24 @@ class GoldRepository:
         """Publish the version; False when another one was published meanwhile: `refresh`, and do it again."""
         done = self._run(["git", "push", "--porcelain", "origin", f"HEAD:refs/heads/{BRANCH}"], accepted=(0, 1))
         if done.returncode == 0:
+            self._point_head()
             return True
         if any(line.startswith("!") for line in done.stdout.splitlines()):
             return False
         raise self._failed("git push", done)
+
+    def _point_head(self) -> None:
+        """Make a clone of a repository on this machine check the branch out, whatever `git init` called its own.
+
+        A git server does that itself, or `git clone --branch` names the branch.
+        """
+        folder = Path(self.url.removeprefix("file://"))
+        if not (folder / "HEAD").is_file():
+            return
+        bare = ["git", "--git-dir", str(folder)]
+        there = self._run([*bare, "rev-parse", "-q", "--verify", "HEAD"], accepted=(0, 1, _NOT_THERE))
+        if there.returncode:
+            self._run([*bare, "symbolic-ref", "HEAD", f"refs/heads/{BRANCH}"])
 
     def report_of(self, batch: str) -> tuple[str, dict[str, Any]] | None:
         """(data revision, report) of the version that a batch made, or None."""
@@ -195,7 +210,9 @@ class GoldRepository:
 
 
 def _named(command: Sequence[str]) -> str:
-    return f"git {command[1]}" if command[0] == "git" else f"dvc {command[3]}"
+    if command[0] != "git":
+        return f"dvc {command[3]}"
+    return f"git {command[3] if command[1] == '--git-dir' else command[1]}"
 
 
 def _environment(scratch: Path) -> dict[str, str]:

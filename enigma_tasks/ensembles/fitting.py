@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from enigma_tasks.ensembles.learned_voting import evidence, fit
-from enigma_tasks.ensembles.voting import VotingRule, vote
+from enigma_tasks.ensembles.voting import VotingRule, vote, weighted_or_majority
 from enigma_tasks.errors import UsageError
 from enigma_tasks.ner.scoring import Counts, Interval, Score, bootstrap, count, paired_bootstrap
 
@@ -237,8 +237,8 @@ def _judged(dev: DevSet, document: str, predicted: Sequence[Entity]) -> Counts:
 def _weighted(bench: _DevEvaluation, documents: Sequence[str]) -> VotingRule:
     """Weights are the members' strict F1 (paper, section 3.3); the threshold is the best share of them."""
     weights = tuple(round(sum((c[d] for d in documents), Counts()).strict.f1, 4) for c in bench.alone)
-    if not any(weights):  # nobody is ever right: all the same, then
-        weights = (1.0,) * len(weights)
+    if not any(weights):
+        return weighted_or_majority(weights, bench.dev.label)
     lowest = VotingRule("weighted", None, weights, _ANY)
     weigh = {bits: math.fsum(w for i, w in enumerate(weights) if bits >> i & 1) for bits in bench.ballots}
     answers = {d: [(e, weigh[bench.voters[d][e.span]]) for e in bench.answer(lowest, d)] for d in documents}

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from enigma_tasks import artifacts
 from enigma_tasks.documents import EntityType, Language  # noqa: TC001 - pydantic reads them
-from enigma_tasks.ensembles.voting import VotingRule
+from enigma_tasks.ensembles.voting import VotingRule, weighted_or_majority
 from enigma_tasks.errors import ModelError, UsageError
 from enigma_tasks.frozen import Frozen
 from enigma_tasks.ner.model_folder import read_any_card, verify_files
@@ -109,6 +109,8 @@ def write_ensemble(
 def named_rule(strategy: str, cards: Sequence[Card[Any]], entity_type: EntityType) -> VotingRule:
     """A rule that nobody fitted; `weighted` weighs each member by its strict F1 on its own dev documents.
 
+    Where none of them scores there, nothing tells their weights: that vote is the majority's, and a warning says so.
+
     Raises:
         UsageError: a member has no such score.
     """
@@ -117,7 +119,7 @@ def named_rule(strategy: str, cards: Sequence[Card[Any]], entity_type: EntityTyp
     for card in cards:
         if entity_type not in card.dev:
             raise UsageError(f"model {card.member} has no dev score for {entity_type.value} to weigh it by")
-    return VotingRule(strategy, weights=tuple(card.dev[entity_type].strict_f1 for card in cards))
+    return weighted_or_majority(tuple(card.dev[entity_type].strict_f1 for card in cards), entity_type.label)
 
 
 def read_ensemble(folder: Path) -> Ensemble:

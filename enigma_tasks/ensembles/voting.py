@@ -10,6 +10,7 @@ With K above half of the members every span of K votes is therefore kept, since 
 
 from __future__ import annotations
 
+import logging
 import math
 from bisect import bisect_left
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ from enigma_tasks.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+
+log = logging.getLogger(__name__)
 
 STRATEGIES = ("majority", "agreement", "weighted", "union", "mean", "learned")
 _TOLERANCE = 1e-9
@@ -129,6 +132,14 @@ class _Candidate:
         score = math.fsum(self.scores.values()) / len(self.scores) if self.scores else None
         score = score if self.chance is None else self.chance
         return Entity(self.label, self.start, self.end, self.text, score)
+
+
+def weighted_or_majority(weights: tuple[float, ...], what: str, threshold: float | None = None) -> VotingRule:
+    """`weighted`, or where no member has any weight the majority, with a warning; `what` is voted on."""
+    if any(weights):
+        return VotingRule("weighted", weights=weights, threshold=threshold)
+    log.warning("%s: no member scores, so that none can be weighted: the majority decides", what)
+    return VotingRule("majority")
 
 
 def vote(members: Sequence[Sequence[Entity]], rule: VotingRule) -> tuple[Entity, ...]:

@@ -13,6 +13,7 @@ import json
 import re
 import zlib
 from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from enigma_tasks.documents import Document, Entity, EntityType, check_id, entity_at, sorted_entities
@@ -62,33 +63,59 @@ def pack(documents: Sequence[Document]) -> bytes:
     return packed.getvalue()
 
 
+@dataclass(frozen=True, slots=True)
+class PackedRecord:
+    """One line of a packed file: its document, or why there is none."""
+
+    document: Document | None
+    defects: tuple[DataError, ...] = ()
+
+
 def read_packed(path: Path, defects: list[DataError] | None = None) -> list[Document]:
     """The documents of a packed file, in its order.
 
     Args:
         path: a file that `write_packed` wrote, or any file of its format.
-        defects: collects everything that is wrong and the sound rest is returned; without it the first is raised.
+        defects: collects everything that is wrong and the sound documents are returned; without it the first is raised.
 
     Raises:
-        DataError: on the file, with the line (from 1): `packed_damaged` (the compressed stream ends early or goes
-            wrong; nothing after it can be read), `packed_line_malformed`; on `FILE#LINE`: `not_utf8` (byte of the
-            line, or code point of the text where an escape stands for half a character); on the document:
-            `id_unsafe`, `id_duplicate`, `label_unexpected`, `label_unknown`, `span_outside_text`, `span_inverted`,
-            `surface_differs`.
+        DataError: a rule of `packed_records`.
     """
     documents: list[Document] = []
-    seen: set[tuple[str, str | None]] = set()
-    for number, line in _lines(path, defects):
-        try:
-            document = _document(path.name, number, line, defects)
-            if (document.id, document.language) in seen:
-                raise DataError(document.id, "id_duplicate")
-        except DataError as error:
+    for record in packed_records(path):
+        for error in record.defects:
             note_defect(error, defects)
-            continue
-        seen.add((document.id, document.language))
-        documents.append(document)
+        if record.document is not None:
+            documents.append(record.document)
     return documents
+
+
+def packed_records(path: Path) -> list[PackedRecord]:
+    """Every line of a packed file that holds something; a line that is wrong costs no other anything.
+
+    Where two lines have one id and language, neither is kept. Defects are, on the file, with the line (from 1):
+    `packed_damaged` (the compressed stream ends early or goes wrong; nothing after it can be read),
+    `packed_line_malformed`; on `FILE#LINE`: `not_utf8` (byte of the line, or code point of the text where an escape
+    stands for half a character); on the document: `id_unsafe`, `id_duplicate`, `label_unexpected`, `label_unknown`,
+    `span_outside_text`, `span_inverted`, `surface_differs`.
+    """
+    damage: list[DataError] = []
+    records: list[PackedRecord] = []
+    claims: list[tuple[str, str | None] | None] = []
+    for number, line in _lines(path, damage):
+        wrong: list[DataError] = []
+        document = None
+        try:
+            document = _document(path.name, number, line, wrong)
+        except DataError as error:
+            wrong = [error]
+        claims.append((document.id, document.language) if document else None)
+        records.append(PackedRecord(None if wrong else document, tuple(wrong)))
+    times = Counter(claims)
+    for i, claim in enumerate(claims):
+        if claim is not None and times[claim] > 1:
+            records[i] = PackedRecord(None, (*records[i].defects, DataError(claim[0], "id_duplicate")))
+    return records + [PackedRecord(None, (error,)) for error in damage]
 
 
 def _check(document: Document) -> None:

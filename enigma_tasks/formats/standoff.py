@@ -11,21 +11,33 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from enigma_tasks.documents import LABELS, Document, Entity, canonical_label, entity_at, sorted_entities
+from enigma_tasks.documents import LABELS, Document, Entity, canonical_label, sorted_entities
 from enigma_tasks.errors import DataError
+from enigma_tasks.file_names import without_suffix
+from enigma_tasks.formats.surfaces import (
+    FOLD_LINE_ENDS,
+    WrittenSpan,
+    fragments_of,
+    is_discontinuous,
+    labels_hint,
+    located,
+    located_all,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 TSV_HEADER = "filename\tlabel\tstart_span\tend_span\ttext"
+_COLUMNS = TSV_HEADER.replace("\t", " ")
 OTHER_KINDS = "RAMEN#*"
 """First letters of the other BRAT lines: relations, attributes, events, normalisations, notes, equivalences."""
 
 # BRAT manual, "standoff format": T<id> TAB <type> <start> <end>[;<start> <end>...] TAB <surface>
-_TEXT_BOUND = re.compile(r"T\S+\t(\S+) (-?[0-9]{1,12} -?[0-9]{1,12}(?:;-?[0-9]{1,12} -?[0-9]{1,12})*)\t(.*)", re.DOTALL)
+_TEXT_BOUND = re.compile(
+    r"T\S+\t(\S+) (-?[0-9]{1,12} -?[0-9]{1,12}(?:;-?[0-9]{1,12} -?[0-9]{1,12})*) *\t(.*)", re.DOTALL
+)
 _TSV_ROW = re.compile(r"([^\t]+)\t([^\t]+)\t(-?[0-9]{1,12})\t(-?[0-9]{1,12})\t(.*)", re.DOTALL)
 _FOLD = str.maketrans("\n\r\t", "   ")
-_FOLD_NEWLINES = str.maketrans("\n\r", "  ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +47,11 @@ class AnnFile:
     entities: tuple[Entity, ...] = field(repr=False)
     """Sorted by offset; a discontinuous span is its outer span."""
     discontinuous: int
-    """How many spans were written in fragments."""
+    """How many spans were written in fragments with more than white space between them."""
     other_lines: Mapping[str, int]
     """Lines kept out, by their first letter (one of `OTHER_KINDS`)."""
+    unit: str | None = None
+    """What the file's offsets count, where the surfaces show that it is not code points; they were converted."""
 
 
 def note_defect(error: DataError, defects: list[DataError] | None) -> None:
@@ -50,66 +64,83 @@ def note_defect(error: DataError, defects: list[DataError] | None) -> None:
 def parse_ann(document_id: str, text: str, ann: str, defects: list[DataError] | None = None) -> AnnFile:
     """The entities of one .ann file against the text that it annotates.
 
+    A surface is accepted as brat accepts it: fragments joined by a blank, or without one as old versions did; blanks or
+    a comment after it. Offsets count code points; where the surfaces do not lie there but all of them do under exactly
+    one other way of counting (`offset_units`), that one is meant.
+
     Raises:
         DataError: `ann_line_malformed` (offset: line, from 1), `label_unknown`, `span_outside_text`, `span_inverted`,
-            `surface_differs` (offset: the span's start in code points).
+            `surface_differs` (offset: the span's start as the file has it), `offset_unit_unknown` (the surfaces lie at
+            different places under several ways of counting).
     """
-    entities: list[Entity] = []
     other: Counter[str] = Counter()
-    discontinuous = 0
+    written: list[WrittenSpan] = []
     for number, line in _lines(ann):
         if line[0] in OTHER_KINDS:
             other[line[0]] += 1
             continue
         match = _TEXT_BOUND.fullmatch(line)
         if match is None:
-            note_defect(DataError(document_id, "ann_line_malformed", number), defects)
+            hint = "expected T1, tab, LABEL START END, tab, surface"
+            note_defect(DataError(document_id, "ann_line_malformed", number, hint), defects)
             continue
         label, offsets, surface = match.groups()
-        fragments = [(int(s), int(e)) for s, e in (f.split(" ") for f in offsets.split(";"))]
-        discontinuous += len(fragments) > 1
-        try:
-            entities.append(_located(document_id, text, label, fragments, surface))
-        except DataError as error:
-            note_defect(error, defects)
-    return AnnFile(sorted_entities(entities), discontinuous, dict(sorted(other.items())))
+        pairs = (fragment.split(" ") for fragment in offsets.split(";"))
+        written.append(WrittenSpan(label, tuple((int(start), int(end)) for start, end in pairs), surface))
+    found, unit, problems = located_all(document_id, text, written)
+    for problem in problems:
+        note_defect(problem, defects)
+    discontinuous = sum(is_discontinuous(text, fragments) for _, fragments in found)
+    entities = sorted_entities(e for e, _ in found)
+    return AnnFile(entities, discontinuous, dict(sorted(other.items())), unit)
 
 
 def format_ann(entities: Iterable[Entity]) -> str:
-    """BRAT lines T1, T2, ... by offset; a newline character in a surface becomes a space."""
-    return "".join(
-        f"T{n}\t{e.label} {e.char_start} {e.char_end}\t{e.text.translate(_FOLD_NEWLINES)}\n"
-        for n, e in enumerate(sorted_entities(entities), start=1)
-    )
+    """BRAT lines T1, T2, ... by offset, as brat itself writes them.
+
+    A mention that crosses a line end is written in fragments, without the white space around the line end, and its
+    surface joins them by a blank; `parse_ann` gives the same entity back. brat has no mention that begins or ends with
+    a line end: that one stays in its fragment.
+    """
+    lines = []
+    for n, e in enumerate(sorted_entities(entities), start=1):
+        fragments = fragments_of(e)
+        offsets = ";".join(f"{e.char_start + start} {e.char_start + end}" for start, end in fragments)
+        surface = " ".join(e.text[start:end] for start, end in fragments).translate(FOLD_LINE_ENDS)
+        lines.append(f"T{n}\t{e.label} {offsets}\t{surface}\n")
+    return "".join(lines)
 
 
 def parse_tsv(tsv: str, record: str = "tsv", defects: list[DataError] | None = None) -> dict[str, tuple[Entity, ...]]:
-    """File name (without `.txt`) -> its rows by offset; `verified` checks their surfaces against a text.
+    """File name (without `.txt` or `.ann`) -> its rows by offset; `verified` checks their surfaces against a text.
 
     Surfaces that a CSV writer has quoted, the corpora's own among them, are unquoted.
 
     Raises:
-        DataError: `tsv_header_unknown`, `tsv_line_malformed` (on `record`; offset: line, from 1); `label_unknown`,
-            `span_outside_text`, `span_inverted` (on the row's file name; offset: the span's start).
+        DataError: `tsv_header_unknown`, `tsv_line_malformed`, `label_unknown`, `span_outside_text`, `span_inverted`,
+            all on `record` (offset: line, from 1): a cell may hold text of a note and is not repeated.
     """
     rows: dict[str, list[Entity]] = {}
     lines = _lines(tsv)
     if next(lines, (1, ""))[1] != TSV_HEADER:
-        note_defect(DataError(record, "tsv_header_unknown", 1), defects)
+        hint = f"expected, separated by tabs: {_COLUMNS}"
+        note_defect(DataError(record, "tsv_header_unknown", 1, hint), defects)
         return {}
     for number, line in _rejoined(lines):
         match = _TSV_ROW.fullmatch(line)
         if match is None:
-            note_defect(DataError(record, "tsv_line_malformed", number), defects)
+            hint = f"expected five cells: {_COLUMNS}, whole numbers as offsets"
+            note_defect(DataError(record, "tsv_line_malformed", number, hint), defects)
             continue
-        name, label = match[1].removesuffix(".txt"), canonical_label(match[2])
+        name, label = without_suffix(match[1]), canonical_label(match[2])
         start, end = int(match[3]), int(match[4])
         if label not in LABELS:
-            note_defect(DataError(name, "label_unknown", start), defects)
+            hint = labels_hint(match[2], " ".join((match[1], match[5])))
+            note_defect(DataError(record, "label_unknown", number, hint), defects)
         elif start < 0:
-            note_defect(DataError(name, "span_outside_text", start), defects)
+            note_defect(DataError(record, "span_outside_text", number), defects)
         elif end <= start:
-            note_defect(DataError(name, "span_inverted", start), defects)
+            note_defect(DataError(record, "span_inverted", number), defects)
         else:
             rows.setdefault(name, []).append(Entity(label, start, end, _unquoted(match[5], end - start)))
     return {name: sorted_entities(rows[name]) for name in sorted(rows)}
@@ -122,7 +153,7 @@ def verified(
     entities: list[Entity] = []
     for row in rows:
         try:
-            entities.append(_located(document_id, text, row.label, [row.span], row.text))
+            entities.append(located(document_id, text, WrittenSpan(row.label, (row.span,), row.text), None)[0])
         except DataError as error:
             note_defect(error, defects)
     return sorted_entities(entities)
@@ -184,21 +215,3 @@ def _unquoted(surface: str, length: int) -> str:
         if len(plain) == length:
             return plain
     return surface
-
-
-def _located(document_id: str, text: str, label: str, fragments: list[tuple[int, int]], surface: str) -> Entity:
-    for start, end in fragments:
-        entity_at(document_id, text, label, start, end)
-    entity = entity_at(document_id, text, label, min(s for s, _ in fragments), max(e for _, e in fragments))
-    if not _same_surface(text, entity, fragments, surface):
-        raise DataError(document_id, "surface_differs", entity.char_start)
-    return entity
-
-
-def _same_surface(text: str, entity: Entity, fragments: list[tuple[int, int]], surface: str) -> bool:
-    written = surface.translate(_FOLD)
-    if len(fragments) == 1:
-        # other tools write a CRLF as one space
-        return written in (entity.text.translate(_FOLD), entity.text.replace("\r\n", " ").translate(_FOLD))
-    joined = " ".join(text[s:e] for s, e in fragments)
-    return " ".join(written.split()) in (" ".join(joined.split()), " ".join(entity.text.split()))

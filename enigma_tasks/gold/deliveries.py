@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from enigma_tasks.errors import DataError
-from enigma_tasks.formats.corpora import ALL_TYPES, RELEASE_LANGUAGES, CorpusReport, read_corpus
-from enigma_tasks.formats.packed import read_packed
-from enigma_tasks.gold.imports import read_export
-from enigma_tasks.gold.imports.inception import TYPE_SYSTEM
+from enigma_tasks.file_names import FileKind, kind_of
+from enigma_tasks.formats.corpora import CorpusReport, read_corpus
+from enigma_tasks.formats.corpus_files import ALL_TYPES, RELEASE_LANGUAGES
+from enigma_tasks.formats.imports import read_export
+from enigma_tasks.formats.imports.inception import export_name
+from enigma_tasks.formats.imports.inception_zip import TYPE_SYSTEM
+from enigma_tasks.formats.packed import packed_records
 from enigma_tasks.gold.ingestion import ANY_TYPE, PACKED, PAIR, Refusal
 
 if TYPE_CHECKING:
@@ -18,8 +22,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from enigma_tasks.documents import Document
-    from enigma_tasks.gold.ingestion import Delivery
+    from enigma_tasks.gold.ingestion import Delivery, ManifestEntry
 
+DUPLICATE_HINT = "another document has this id; a newer version of one is dropped under the name of the older"
 _PACKED_FILE = "packed.jsonl.gz"
 
 
@@ -29,13 +34,22 @@ class ReadDelivery:
 
     delivery: Delivery
     digest: str = ""
+    read: int = 1
+    """Documents in it; a file that cannot be read at all counts one."""
     documents: list[Document] = field(default_factory=list, repr=False)
     refusals: list[Refusal] = field(default_factory=list)
+    known: ManifestEntry | None = None
+    """Its content is what was taken in before: it was not read again."""
 
     def refuse(self, document_id: str | None, defects: Sequence[DataError]) -> None:
         """Note why a document, or all of the delivery (None), goes to quarantine."""
-        first = defects[0]
-        self.refusals.append(Refusal(self.delivery.record, document_id, first.rule, first.offset, len(defects) - 1))
+        self.refusals.append(refusal(self.delivery, document_id, defects))
+
+
+def refusal(delivery: Delivery, document_id: str | None, defects: Sequence[DataError]) -> Refusal:
+    """The row of a document, by the first of its defects."""
+    first = defects[0]
+    return Refusal(delivery.record, document_id, first.rule, first.offset, len(defects) - 1, first.hint)
 
 
 def read_delivery(delivery: Delivery, data: Mapping[str, bytes], scratch: Path) -> ReadDelivery:
@@ -49,10 +63,15 @@ def read_delivery(delivery: Delivery, data: Mapping[str, bytes], scratch: Path) 
     reading = ReadDelivery(delivery)
     if delivery.kind == PAIR:
         _read_pair(reading, data, scratch)
-    elif delivery.kind == PACKED:
+        return reading
+    if delivery.kind == PACKED:
         _read_packed(reading, data[delivery.record], scratch)
     else:
         _read_export(reading, data)
+    _refuse_duplicates(reading)
+    if not reading.read:
+        reading.read = 1
+        reading.refuse(None, [DataError(delivery.record, "no_documents")])
     return reading
 
 
@@ -65,7 +84,7 @@ def _read_pair(reading: ReadDelivery, data: Mapping[str, bytes], scratch: Path) 
     for kind in ("txt", "ann"):
         (corpus / kind).mkdir(parents=True)
     for path, content in data.items():
-        kind = path[-3:].lower()
+        kind = "txt" if kind_of(PurePosixPath(path).name)[0] is FileKind.TEXT else "ann"
         (corpus / kind / f"{document_id}.{kind}").write_bytes(content)
     report = CorpusReport()
     documents = read_corpus(corpus, delivery.language, None, report)
@@ -77,36 +96,41 @@ def _read_pair(reading: ReadDelivery, data: Mapping[str, bytes], scratch: Path) 
 
 def _read_packed(reading: ReadDelivery, content: bytes, scratch: Path) -> None:
     delivery = reading.delivery
+    name = PurePosixPath(delivery.record).name
     scratch.mkdir()
     path = scratch / _PACKED_FILE
     path.write_bytes(content)
-    defects: list[DataError] = []
-    documents = read_packed(path, defects)
-    wrong: dict[str, list[DataError]] = {}
-    for error in defects:
-        wrong.setdefault(error.record, []).append(error)
-    for d in documents:
-        if d.language and RELEASE_LANGUAGES.get(d.language, d.language) != delivery.language:
-            wrong.setdefault(d.id, []).append(DataError(d.id, "place_differs"))
+    records = packed_records(path)
+    reading.read = len(records)
+    for record in records:
+        d = record.document
+        if d is None:
+            reading.refuse(record.defects[0].record.replace(_PACKED_FILE, name, 1), record.defects)
+        elif d.language and RELEASE_LANGUAGES.get(d.language, d.language) != delivery.language:
+            reading.refuse(d.id, [DataError(d.id, "place_differs")])
         elif not d.annotated <= delivery.types:
-            wrong.setdefault(d.id, []).append(DataError(d.id, "label_unexpected"))
-    for record, errors in wrong.items():
-        reading.refuse(record.replace(_PACKED_FILE, PurePosixPath(delivery.record).name, 1), errors)
-    for d in documents:
-        if d.id not in wrong:
+            reading.refuse(d.id, [DataError(d.id, "label_unexpected")])
+        else:
             reading.documents.append(replace(d, language=delivery.language))
 
 
 def _read_export(reading: ReadDelivery, data: Mapping[str, bytes]) -> None:
     delivery = reading.delivery
-    name = PurePosixPath(delivery.record).name
-    system = next((data[p] for p in data if p.endswith(TYPE_SYSTEM)), None)
-    seen: set[str] = set()
-    for found in read_export(name, data[delivery.record], delivery.language, delivery.types, system):
-        if found.document is None:
-            reading.refuse(found.document_id or found.defects[0].record, found.defects)
-        elif found.document.id in seen:
-            reading.refuse(found.document.id, [DataError(found.document.id, "id_duplicate")])
+    name = export_name(delivery.record.split("/"))
+    system = next((data[p] for p in data if p.lower().endswith(TYPE_SYSTEM.lower())), None)
+    found = read_export(name, data[delivery.record], delivery.language, delivery.types, system)
+    reading.read = len(found)
+    for one in found:
+        if one.document is None:
+            reading.refuse(one.document_id or one.defects[0].record, one.defects)
         else:
-            seen.add(found.document.id)
-            reading.documents.append(found.document)
+            reading.documents.append(one.document)
+
+
+def _refuse_duplicates(reading: ReadDelivery) -> None:
+    """Of one id in one file, none is kept: nothing tells which is meant."""
+    times = Counter(d.id for d in reading.documents)
+    for d in reading.documents:
+        if times[d.id] > 1:
+            reading.refuse(d.id, [DataError(d.id, "id_duplicate", hint=DUPLICATE_HINT)])
+    reading.documents = [d for d in reading.documents if times[d.id] == 1]

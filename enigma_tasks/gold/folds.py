@@ -44,11 +44,9 @@ def read_folds(
     for name in names:
         own = CorpusReport()
         documents = read_corpus(corpus / name if name else corpus, language, entity, own)
-        report.discontinuous += own.discontinuous
-        report.other_lines.update(own.other_lines)
         if name in FOLDS[1:]:
             own.defects += augmented_among(documents, str(name))
-        report.defects += own.defects
+        report.add(own)
         folds[name] = Fold(documents, own.defects)
     return folds
 

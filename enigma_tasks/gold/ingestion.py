@@ -17,22 +17,35 @@ from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from enigma_tasks.documents import Document, EntityType, check_id
+from enigma_tasks.documents import EntityType, check_id
 from enigma_tasks.errors import DataError
-from enigma_tasks.formats.corpora import ALL_TYPES, RELEASE_FOLDER, RELEASE_LANGUAGES
-from enigma_tasks.formats.packed import PACKED_SUFFIX
-from enigma_tasks.gold.imports.inception import TYPE_SYSTEM
+from enigma_tasks.file_names import FileKind, beside, is_about, is_hidden, kind_of
+from enigma_tasks.formats.corpus_files import ALL_TYPES, RELEASE_FOLDER, RELEASE_LANGUAGES, meaning
+from enigma_tasks.formats.imports.inception_zip import (
+    CURATED,
+    NOBODY,
+    TYPE_SYSTEM,
+    annotated_folder,
+    is_document_folder,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
 PAIR, EXPORT, PACKED = "pair", "export", "packed"
-PAIR_SUFFIXES = (".txt", ".ann")
-EXPORT_SUFFIXES = (".json", ".jsonl", ".xmi", ".zip")
-COMPANIONS = (".tsv",)
-"""What a corpus has beside its texts and annotations, and says nothing more."""
 ANY_TYPE = "all"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+_READ_AS = {
+    FileKind.TEXT: PAIR,
+    FileKind.ANNOTATION: PAIR,
+    FileKind.PACKED: PACKED,
+    FileKind.LINES: EXPORT,
+    FileKind.EXPORT: EXPORT,
+    FileKind.TABLE: EXPORT,
+}
+_TABLES = "tsv"
+Claim = tuple[str, str, str]
+"""Language, type and id: what a version has one document of."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -79,6 +92,8 @@ class Refusal:
     offset: int | None = None
     more: int = 0
     """Further defects of the document."""
+    hint: str = ""
+    """What was expected, or what to do."""
 
     def to_json(self) -> dict[str, Any]:
         """As a JSON object."""
@@ -93,6 +108,8 @@ class ManifestEntry:
     digest: str
     refused: int
     """Documents that went to quarantine."""
+    documents: tuple[Claim, ...] = ()
+    """What the version took from this delivery, then or earlier; sorted."""
 
 
 Manifest = dict[str, ManifestEntry]
@@ -101,29 +118,34 @@ Manifest = dict[str, ManifestEntry]
 def arrange(
     objects: Iterable[GoldObject], language_of: Callable[[str], str | None], max_bytes: int
 ) -> tuple[list[Delivery], int]:
-    """Deliveries in the order of their records, and how many objects are none of ours (hidden, TSV, of a test set).
+    """Deliveries in the order of their records, and how many objects are none of ours.
+
+    Those are hidden files, settings, tables and other companions of what is read, texts of a test set, and each
+    annotator's version of a document that was curated.
 
     Args:
         objects: everything below gold/.
         language_of: folder name -> configured language code, or None.
         max_bytes: of one object.
     """
+    listed = sorted(objects)
+    systems = {o.path.rpartition("/")[0]: o for o in listed if o.path.rpartition("/")[2].lower() == TYPE_SYSTEM.lower()}
+    texts = {_beside(o.path) for o in listed if _kind(o.path)[0] == PAIR}
+    versions = _versions(listed)
     pairs: dict[str, list[Delivery]] = {}
     whole: list[Delivery] = []
-    systems: dict[str, GoldObject] = {}
     ignored = 0
-    for item in sorted(objects):
-        folder, _, name = item.path.rpartition("/")
-        if name == TYPE_SYSTEM:
-            systems[folder] = item
-        delivery = _delivery(item, language_of, max_bytes)
+    for item in listed:
+        delivery = None if _superseded(item.path, versions) else _delivery(item, language_of, max_bytes, texts)
         if delivery is None:
             ignored += 1
         elif delivery.kind == PAIR and delivery.rule != "key_unsafe":
             pairs.setdefault(delivery.record, []).append(delivery)
         else:
-            whole.append(delivery)
-    whole = [_with_type_system(d, systems) for d in whole]
+            whole.append(_with_type_system(delivery, systems))
+    for record, parts in list(pairs.items()):
+        if is_about(PurePosixPath(record).stem) and all(p.objects[0].path.lower().endswith(".txt") for p in parts):
+            ignored += len(pairs.pop(record))  # a README that speaks of the files beside it
     return sorted([*whole, *map(_joined, pairs.values())], key=lambda d: d.record), ignored
 
 
@@ -144,34 +166,9 @@ def content_digest(delivery: Delivery, data: Mapping[str, bytes]) -> str:
     return digest.hexdigest()
 
 
-def merged(held: Sequence[Document], arriving: Sequence[Document]) -> tuple[list[Document], dict[str, str]]:
-    """A packed file's documents with those that arrive, the last of one id winning.
-
-    Args:
-        held: of one language and type, ids unique.
-        arriving: of the same, in the order of their writing.
-
-    Returns:
-        The documents, and for each id that arrived what became of it: `added`, `replaced` or `unchanged`.
-    """
-    before = {d.id: d for d in held}
-    after = before | {d.id: d for d in arriving}
-    fates = {}
-    for d in arriving:
-        old = before.get(d.id)
-        fates[d.id] = "added" if old is None else "unchanged" if old == after[d.id] else "replaced"
-    return list(after.values()), fates
-
-
-def by_type(documents: Iterable[Document]) -> dict[tuple[str, EntityType], list[Document]]:
-    """(language, type) -> the documents annotated for it, with that type's spans only, in their order."""
-    found: dict[tuple[str, EntityType], list[Document]] = {}
-    for d in documents:
-        for t in EntityType:
-            if t in d.annotated:
-                one = Document(d.id, d.text, d.of_type(t), d.language, frozenset({t}))
-                found.setdefault((d.language or "", t), []).append(one)
-    return found
+def documents_of(entry: ManifestEntry) -> int:
+    """How many documents the version has from a delivery, of however many types each."""
+    return len({(language, document) for language, _, document in entry.documents})
 
 
 def pack_manifest(manifest: Manifest) -> bytes:
@@ -179,7 +176,7 @@ def pack_manifest(manifest: Manifest) -> bytes:
     packed = io.BytesIO()
     with gzip.GzipFile(filename="", mode="wb", fileobj=packed, mtime=0) as stream:
         for record, e in sorted(manifest.items()):
-            line = {"record": record, "state": e.state, "digest": e.digest, "refused": e.refused}
+            line = {"record": record} | asdict(e)
             stream.write(json.dumps(line).encode("ascii") + b"\n")
     return packed.getvalue()
 
@@ -192,22 +189,32 @@ def unpack_manifest(data: bytes) -> Manifest:
         if not data:
             raise EOFError
         return {
-            line["record"]: ManifestEntry(tuple((p, e) for p, e in line["state"]), line["digest"], line["refused"])
+            line["record"]: ManifestEntry(
+                tuple((p, e) for p, e in line["state"]),
+                line["digest"],
+                line["refused"],
+                tuple((language, entity, document) for language, entity, document in line["documents"]),
+            )
             for line in lines
         }
     except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError):
         raise DataError("manifest", "manifest_damaged") from None
 
 
-def _delivery(item: GoldObject, language_of: Callable[[str], str | None], max_bytes: int) -> Delivery | None:
-    """What one object is, or None where it is none of ours."""
+def _delivery(
+    item: GoldObject, language_of: Callable[[str], str | None], max_bytes: int, texts: set[str]
+) -> Delivery | None:
+    """What one object is, or None where it is none of ours; `texts` are the folders of pairs."""
     *folders, name = item.path.split("/")
-    if not name or name.startswith(".") or name == TYPE_SYSTEM or name.lower().endswith(COMPANIONS):
+    named = kind_of(name)[0]
+    if not name or named in (FileKind.HIDDEN, FileKind.COMPANION) or any(is_hidden(f) for f in folders):
+        return None
+    if named is FileKind.TABLE and (folders[-1:] == [_TABLES] or _beside(item.path) in texts):
         return None
     releases = [RELEASE_FOLDER.fullmatch(folder) for folder in folders]
     if any(release and release["split"] not in (None, "train") for release in releases):
         return None  # texts to be judged must not be taken for training because they lie beside it
-    kind, record = _kind(folders, name, item.path)
+    kind, record = _kind(item.path)
     if _CONTROL.search(item.path) or not {"", ".", ".."}.isdisjoint(folders):
         return Delivery(ascii(item.path)[1:-1], kind, (item,), rule="key_unsafe")
     place = _place(folders, language_of)
@@ -229,22 +236,43 @@ def _place(folders: Sequence[str], language_of: Callable[[str], str | None]) -> 
     types = ALL_TYPES if folders[1] == ANY_TYPE else frozenset({EntityType(folders[1])})
     for folder in folders[2:]:
         release = RELEASE_FOLDER.fullmatch(folder)
-        own = release["entity"] if release else folder if folder in set(EntityType) else None
-        types = types & {EntityType(own)} if own else types
+        entity = meaning(folder)[1]
+        types = types & {entity} if entity else types
         if release and RELEASE_LANGUAGES.get(release["language"], release["language"]) != language:
             return "place_differs"
     return (language, types) if types else "place_differs"
 
 
-def _kind(folders: Sequence[str], name: str, path: str) -> tuple[str, str]:
+def _kind(path: str) -> tuple[str, str]:
     """(kind, record); a pair's record is the path of its text, were the two in one folder."""
-    lower = name.lower()
-    if lower.endswith(PACKED_SUFFIX):
-        return PACKED, path
-    if lower.endswith(PAIR_SUFFIXES):
-        beside = folders[:-1] if folders and folders[-1] in ("txt", "ann") else folders
-        return PAIR, "/".join([*beside, f"{name[:-4]}.txt"])
-    return EXPORT if lower.endswith(EXPORT_SUFFIXES) else "", path
+    name = path.rpartition("/")[2]
+    named, stem = kind_of(name)
+    kind = _READ_AS.get(named, "")
+    return kind, _beside(path) + f"{stem}.txt" if kind == PAIR else path
+
+
+def _beside(path: str) -> str:
+    """The folder of an object without its `txt/` or `ann/`."""
+    return "".join(f"{folder}/" for folder in beside(path.split("/")[:-1]))
+
+
+def _versions(objects: Iterable[GoldObject]) -> dict[str, set[str]]:
+    """INCEpTION's folder of a document -> its annotators with a version there."""
+    found: dict[str, set[str]] = {}
+    for item in objects:
+        if _kind(item.path)[0] == EXPORT:
+            found.setdefault(annotated_folder(item.path), set()).add(PurePosixPath(item.path).stem)
+    return found
+
+
+def _superseded(path: str, versions: Mapping[str, set[str]]) -> bool:
+    """Somebody's version of a document that was curated, or the one before anybody annotated it."""
+    if _kind(path)[0] != EXPORT:
+        return False
+    file = PurePosixPath(path)
+    there, own = versions[annotated_folder(path)], file.stem
+    of_one = is_document_folder(file.parent.name) or file.suffix.lower() == ".xmi"
+    return of_one and ((CURATED in there and own != CURATED) or (own == NOBODY and len(there) > 1))
 
 
 def _joined(parts: Sequence[Delivery]) -> Delivery:
@@ -252,7 +280,7 @@ def _joined(parts: Sequence[Delivery]) -> Delivery:
     first = parts[0]
     objects = tuple(sorted(o for d in parts for o in d.objects))
     rule = next((d.rule for d in parts if d.rule), None)
-    if rule is None and max(Counter(o.path[-4:].lower() for o in objects).values()) > 1:
+    if rule is None and max(Counter(kind_of(o.path.rpartition("/")[2])[0] for o in objects).values()) > 1:
         rule = "id_duplicate"
     if rule is None:
         try:

@@ -30,7 +30,7 @@ def read_unlabelled(sources: Sequence[str], language: str, params: Params) -> tu
     for source in sources:
         code, path = _split(source, params)
         only = code or (None if language == "all" else language)
-        if Path(path).suffix in RECORD_SUFFIXES and Path(path).is_file():
+        if Path(path).suffix.lower() in RECORD_SUFFIXES and Path(path).is_file():
             found, defects = read_records(Path(path), only, params.language, params.notes.max_bytes)
             refused.update(d.rule for d in defects)
             kept = [d for d in found if only in (None, d.language)]

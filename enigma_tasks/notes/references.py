@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from enigma_tasks.artifacts import RECORD_SUFFIXES, TEXT_SUFFIX
 from enigma_tasks.errors import DataError
+from enigma_tasks.file_names import FileKind, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -155,7 +156,7 @@ def is_marker(key: str) -> bool:
 
 def holds_records(key: str) -> bool:
     """A file of records, a line each, rather than one text."""
-    return key.lower().endswith(RECORD_SUFFIXES)
+    return kind_of(key.rpartition("/")[2])[0] in (FileKind.LINES, FileKind.PACKED)
 
 
 def note_of_object(
@@ -171,13 +172,14 @@ def note_of_object(
     drop_date = segments[1] if len(segments) > 2 and is_date(segments[1]) else ""
     automatic = folder.lower() == AUTO
     language = "" if automatic or not drop_date else language_of(folder) or ""
-    is_text = name.lower().endswith(TEXT_SUFFIX)
+    kind, stem = kind_of(name)
+    is_text = kind is FileKind.TEXT
     note = NoteRef(
         bucket,
         key,
         object_version=etag,
         version=etag,
-        note_id=name[: -len(TEXT_SUFFIX)] if is_text else name,
+        note_id=stem if is_text else name,
         language=language,
         language_source="detected" if automatic else "path",
         drop_date=drop_date,

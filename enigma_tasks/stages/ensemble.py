@@ -17,6 +17,7 @@ from enigma_tasks.ensembles.dev_sets import dev_set
 from enigma_tasks.ensembles.fitting import fit_rule
 from enigma_tasks.ensembles.folder import write_ensemble
 from enigma_tasks.errors import DataError, ModelError, UsageError
+from enigma_tasks.file_names import shape, shapes
 from enigma_tasks.formats.corpora import read_corpus
 from enigma_tasks.formats.predictions import distinct_names, read_member, read_texts
 from enigma_tasks.formats.standoff import verified
@@ -206,7 +207,8 @@ class _Sources:
 def _checked(member: Mapping[str, Sequence[Entity]], texts: Mapping[str, str]) -> dict[str, tuple[Entity, ...]]:
     unknown = sorted(set(member) - set(texts))
     if unknown:
-        raise DataError(unknown[0], "document_unknown")
+        hint = f"a name like {shape(unknown[0])}; texts: {shapes(texts)}"
+        raise DataError("predictions", "document_unknown", hint=hint)
     return {d: verified(d, texts[d], spans) for d, spans in member.items()}
 
 

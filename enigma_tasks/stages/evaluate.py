@@ -60,10 +60,11 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
 def measured(judged: Judged, seed: int) -> dict[str, Any]:
     """Numbers only, nested: overall, then by entity type.
 
+    A type that was neither annotated nor predicted anywhere has no figures: 0 would be no measurement.
     Strict and character precision, recall and F1 (with the bounds of a 95 % bootstrap interval over documents), and the
     counts that they rest on.
     """
-    types = [t for t in EntityType if any(t in counts for _, counts in judged)]
+    types = [t for t in EntityType if any(c.gold or c.predicted for _, counts in judged if (c := counts.get(t)))]
     return {
         **_scores([sum(counts.values(), Counts()) for _, counts in judged], seed),
         "characters": sum(len(d.text) for d, _ in judged),

@@ -6,7 +6,7 @@ import json
 import logging
 import tempfile
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from enigma_tasks.adapters.object_store import ObjectStore, split_uri
 from enigma_tasks.artifacts import INGESTED, QuarantinePlaces, ingest_batch, packed_gold
 from enigma_tasks.errors import DataError, ServiceError
 from enigma_tasks.formats.packed import read_packed, write_packed
-from enigma_tasks.gold.deliveries import ReadDelivery, read_delivery
+from enigma_tasks.gold.deliveries import DUPLICATE_HINT, ReadDelivery, read_delivery, refusal
 from enigma_tasks.gold.ingestion import (
     Delivery,
     GoldObject,
@@ -23,20 +23,21 @@ from enigma_tasks.gold.ingestion import (
     ManifestEntry,
     Refusal,
     arrange,
-    by_type,
     content_digest,
-    merged,
+    documents_of,
     news,
     pack_manifest,
     unpack_manifest,
 )
 from enigma_tasks.gold.rules import Fold
+from enigma_tasks.gold.settling import Arriving, Fate, IngestCounts, claims_of, origins_of, settle
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from enigma_tasks.config import Params, Settings
+    from enigma_tasks.documents import Document
 
 log = logging.getLogger(__name__)
 
@@ -71,8 +72,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
             manifest = _manifest(repository) if attempt else first
             # what another ingestion took in meanwhile is its own; if it changed since, the next one sees that
             mine = [r for r in readings if manifest.get(r.delivery.record) == first.get(r.delivery.record)]
-            version = _version(repository, manifest, mine)
-            version.counts["ignored"] = ignored
+            version = _version(repository, manifest, mine, ignored)
             if not version.changed:
                 store.delete_many([quarantine.notes, quarantine.rules] if attempt else [])
                 return _report(arguments.batch, repository.head, version.summary())
@@ -93,7 +93,7 @@ class Version:
     files: list[str]
     """Packed files that changed."""
     refusals: list[tuple[Delivery, Refusal]]
-    counts: Counter[str]
+    counts: IngestCounts
     places: dict[str, dict[str, int]]
     """`language/type` -> added, replaced."""
 
@@ -106,7 +106,7 @@ class Version:
         """Counts only; what a commit keeps of its ingestion."""
         rules = Counter(r.rule for _, r in self.refusals)
         return {
-            "counts": dict(self.counts),
+            "counts": self.counts.to_json(),
             "rules": dict(sorted(rules.items())),
             "places": self.places,
             "new_version": bool(self.files),
@@ -114,7 +114,8 @@ class Version:
 
     def subject(self) -> str:
         """A commit's first line."""
-        return ", ".join(f"{self.counts[word]} {word}" for word in ("added", "replaced", "quarantined"))
+        counts = self.counts
+        return f"{counts.added} added, {counts.replaced} replaced, {counts.quarantined} quarantined"
 
 
 def _report(batch: str, revision: str | None, summary: dict[str, Any]) -> dict[str, Any]:
@@ -142,7 +143,7 @@ def _manifest(repository: GoldRepository) -> Manifest:
 def _readings(
     store: ObjectStore, gold: str, new: Sequence[Delivery], manifest: Manifest, params: Params
 ) -> list[ReadDelivery]:
-    """Every new delivery, read and judged, in the order of writing; one  written over is left to the next."""
+    """Every new delivery, read and judged, in the order of writing; one written over is left to the next."""
     readings: list[ReadDelivery] = []
     with tempfile.TemporaryDirectory(prefix="enigma-") as scratch:
         objects = [(f"{gold}/{o.path}", o.etag) for d in new if not d.rule for o in d.objects]
@@ -159,8 +160,10 @@ def _readings(
                 continue
             digest = content_digest(delivery, data)
             entry = manifest.get(delivery.record)
-            known = entry is not None and entry.digest == digest
-            reading = ReadDelivery(delivery) if known else read_delivery(delivery, data, Path(scratch) / str(number))
+            if entry is not None and entry.digest == digest:
+                reading = ReadDelivery(delivery, read=documents_of(entry) + entry.refused, known=entry)
+            else:
+                reading = read_delivery(delivery, data, Path(scratch) / str(number))
             reading.digest = digest
             readings.append(reading)
     readings.sort(key=lambda r: (r.delivery.modified, r.delivery.record))
@@ -190,41 +193,68 @@ def _judge(readings: Sequence[ReadDelivery], params: Params) -> None:
         reading.refuse(document.id, defects)
 
 
-def _version(repository: GoldRepository, manifest: Manifest, readings: Sequence[ReadDelivery]) -> Version:
+def _version(repository: GoldRepository, manifest: Manifest, readings: Sequence[ReadDelivery], ignored: int) -> Version:
     """Bring the workspace's files up to date; nothing is committed."""
-    arriving = by_type(document for reading in readings for document in reading.documents)
-    names = {place: packed_gold(place[0], place[1].value) for place in arriving}
+    owners = [(r, d) for r in readings for d in r.documents]
+    places = sorted({(d.language or "", t) for _, d in owners for t in d.annotated})
+    names = {place: packed_gold(place[0], place[1].value) for place in places}
     repository.fetch(list(names.values()))
-    files: list[str] = []
-    places: dict[str, dict[str, int]] = {}
-    fates: dict[tuple[str, str], set[str]] = {}
-    for place, documents in sorted(arriving.items()):
-        path = repository.path(names[place])
-        after, own = merged(read_packed(path) if path.exists() else [], documents)
-        for document_id, fate in own.items():
-            fates.setdefault((place[0], document_id), set()).add(fate)
-        changed = Counter(fate for fate in own.values() if fate != "unchanged")
-        if changed:
-            write_packed(after, path)
-            files.append(names[place])
-            places[f"{place[0]}/{place[1].value}"] = {word: changed[word] for word in ("added", "replaced")}
-    refusals = [(r.delivery, refusal) for r in readings for refusal in r.refusals]
+    held = {place: _held(repository.path(name)) for place, name in names.items()}
+    settled = settle([Arriving(r.delivery.record, d) for r, d in owners], held, origins_of(manifest))
+    refusals = [(r.delivery, refused) for r in readings for refused in r.refusals]
+    kept: dict[str, list[Document]] = {}
+    for (reading, document), fate in zip(owners, settled.fates, strict=True):
+        if fate == "refused":
+            error = DataError(document.id, "id_duplicate", hint=DUPLICATE_HINT)
+            refusals.append((reading.delivery, refusal(reading.delivery, document.id, [error])))
+        else:
+            kept.setdefault(reading.delivery.record, []).append(document)
+    files = [names[place] for place in places if place in settled.places]
+    for place in settled.places:
+        write_packed(list(settled.after[place].values()), repository.path(names[place]))
     if files or refusals:
-        repository.path(INGESTED).write_bytes(pack_manifest(manifest | _entries(manifest, readings)))
-    counts = Counter(deliveries=len(readings), added=0, replaced=0, unchanged=0, quarantined=len(refusals))
-    for found in fates.values():
-        counts[next(word for word in ("replaced", "added", "unchanged") if word in found)] += 1
-    return Version(files, refusals, counts, places)
+        refused = Counter(delivery.record for delivery, _ in refusals)
+        entries = {r.delivery.record: _entry(r, manifest, kept, refused) for r in readings}
+        repository.path(INGESTED).write_bytes(pack_manifest(manifest | entries))
+    by_place = {f"{place[0]}/{place[1].value}": found for place, found in sorted(settled.places.items())}
+    return Version(
+        files,
+        refusals,
+        _counted(readings, settled.fates, len(refusals), ignored),
+        {place: {word: found[word] for word in ("added", "replaced")} for place, found in by_place.items()},
+    )
 
 
-def _entries(manifest: Manifest, readings: Sequence[ReadDelivery]) -> Manifest:
-    entries = {}
-    for r in readings:
-        before = manifest.get(r.delivery.record)
-        same = before is not None and before.digest == r.digest and not (r.documents or r.refusals)
-        refused = before.refused if before and same else len(r.refusals)
-        entries[r.delivery.record] = ManifestEntry(r.delivery.state, r.digest, refused)
-    return entries
+def _held(path: Path) -> list[Document]:
+    return read_packed(path) if path.exists() else []
+
+
+def _counted(readings: Sequence[ReadDelivery], fates: Sequence[Fate], refused: int, ignored: int) -> IngestCounts:
+    fate = Counter(fates)
+    known = [r.known for r in readings if r.known]
+    return IngestCounts(
+        deliveries=len(readings),
+        read=sum(r.read for r in readings) + ignored,
+        added=fate["added"],
+        replaced=fate["replaced"],
+        unchanged=fate["unchanged"] + sum(map(documents_of, known)),
+        quarantined=refused,
+        ignored=ignored + sum(entry.refused for entry in known),
+    )
+
+
+def _entry(
+    reading: ReadDelivery, manifest: Manifest, kept: Mapping[str, Sequence[Document]], refused: Mapping[str, int]
+) -> ManifestEntry:
+    """What to remember of a delivery; what the version holds of it from earlier stays its own."""
+    if reading.known:
+        return replace(reading.known, state=reading.delivery.state)
+    record = reading.delivery.record
+    before = manifest[record].documents if record in manifest else ()
+    claims = {claim for d in kept.get(record, ()) for claim in claims_of(d)}
+    return ManifestEntry(
+        reading.delivery.state, reading.digest, refused.get(record, 0), tuple(sorted(claims.union(before)))
+    )
 
 
 def _quarantine(

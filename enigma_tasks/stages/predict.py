@@ -14,7 +14,7 @@ from enigma_tasks.ensembles.folder import named_rule
 from enigma_tasks.ensembles.runner import Members
 from enigma_tasks.ensembles.voting import vote
 from enigma_tasks.errors import UsageError
-from enigma_tasks.formats.corpora import read_corpus, write_corpus
+from enigma_tasks.formats.corpora import CorpusReport, read_corpus, write_corpus
 from enigma_tasks.formats.standoff import format_tsv
 from enigma_tasks.ner.model_folder import model_digest, read_any_card
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from enigma_tasks.config import Params, Settings
     from enigma_tasks.ensembles.runner import MemberPredictions
+    from enigma_tasks.ensembles.voting import VotingRule
     from enigma_tasks.ner.model_folder import Card
 
 
@@ -41,17 +42,19 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     if len(folders) < len(arguments.model):
         raise UsageError("the same model is named twice: it would vote twice")
     cards = {digest: read_any_card(path) for digest, path in folders.items()}
-    documents = read_corpus(Path(arguments.source))
-    if not documents:
-        raise UsageError(f"no texts under {arguments.source}")
+    kept_out = CorpusReport()
+    documents = read_corpus(Path(arguments.source), report=kept_out)
+    for defect in kept_out.defects:
+        raise defect
     began = time.perf_counter()
     limits = params.annotate
     endpoints = LlmEndpoints(settings)
     running = Members(folders, limits.batch_tokens, resident_mib=limits.resident_mib, open_endpoint=endpoints)
     predictions = running.read(documents)
     types = sorted({t for card in cards.values() for t in card.entity_types}, key=list(EntityType).index)
+    rules = {t: named_rule(arguments.vote, able, t) for t in types if len(able := _able(cards, t)) > 1}
     predicted = [
-        replace(d, entities=merged(cards, types, predictions, i, arguments.vote), annotated=frozenset(types))
+        replace(d, entities=merged(cards, types, predictions, i, rules), annotated=frozenset(types))
         for i, d in enumerate(documents)
     ]
     seconds = time.perf_counter() - began
@@ -68,6 +71,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
         "characters": sum(len(d.text) for d in documents),
         "characters_read": sum(predictions.characters_read),
         "entities": {t.label: found[t.label] for t in types},
+        "ignored_files": kept_out.ignored.total(),
         "seconds": round(seconds, 3),
         **endpoints.report(),
     }
@@ -78,16 +82,20 @@ def merged(
     types: Sequence[EntityType],
     predictions: MemberPredictions,
     index: int,
-    strategy: str,
+    rules: Mapping[EntityType, VotingRule],
 ) -> tuple[Entity, ...]:
     """One document's answer: per type, the vote of the models that know it; a model alone is taken as it is."""
     answer: list[Entity] = []
     for entity_type in types:
-        able = {digest: card for digest, card in cards.items() if entity_type in card.entity_types}
+        able = [digest for digest, card in cards.items() if entity_type in card.entity_types]
         members = [[e for e in predictions.entities[d][index] if e.label == entity_type.label] for d in able]
-        alone = len(members) == 1
-        answer += members[0] if alone else vote(members, named_rule(strategy, list(able.values()), entity_type))
+        rule = rules.get(entity_type)
+        answer += members[0] if rule is None else vote(members, rule)
     return sorted_entities(answer)
+
+
+def _able(cards: Mapping[str, Card[Any]], entity_type: EntityType) -> list[Card[Any]]:
+    return [card for card in cards.values() if entity_type in card.entity_types]
 
 
 def _write(path: Path, content: str) -> None:

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from enigma_tasks.documents import LABELS, canonical_label
 from enigma_tasks.errors import UsageError
+from enigma_tasks.file_names import shapes
 from enigma_tasks.formats.corpora import file_id, read_corpus, read_text
 from enigma_tasks.formats.standoff import parse_tsv
 from enigma_tasks.ner.scoring import DECIMALS, bootstrap, by_document, by_label, count_documents, total
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from enigma_tasks.config import Params, Settings
     from enigma_tasks.documents import Entity
     from enigma_tasks.ner.scoring import Counts, DocumentCounts
+
+log = logging.getLogger(__name__)
 
 
 def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> dict[str, Any]:  # noqa: ARG001
@@ -28,7 +32,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     left out and counted as `outside_gold`. A gold TSV says nothing of the kind: there every prediction counts.
 
     Raises:
-        UsageError: no such file or folder, an unknown label, or nothing to judge.
+        UsageError: no such file or folder, an unknown label, nothing to judge, or predictions of other documents only.
         DataError: a file that breaks a rule of the formats.
     """
     labels = LABELS if arguments.label is None else (canonical_label(arguments.label),)
@@ -36,6 +40,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
         raise UsageError(f"no label {arguments.label!r}; there are: {', '.join(LABELS)}")
     gold, annotated = _gold(Path(arguments.gold))
     found = _spans(Path(arguments.pred))
+    _check_names({file_id(d) for d in gold} | set(gold), found)
     predicted = found if annotated is None else {d: found.get(d, found.get(file_id(d), ())) for d in annotated}
     documents = count_documents(gold, predicted, annotated, labels)
     if not documents:
@@ -46,6 +51,18 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     elif arguments.by == "document":
         report["by_document"] = [_row("document", k, v) for k, v in by_document(documents).items()]
     return report
+
+
+def _check_names(gold: set[str], predicted: Iterable[str]) -> None:
+    """Refuse files that speak of different documents: a score of 0 would be no measurement."""
+    names = set(predicted)
+    if not names:
+        log.warning("the predictions name no document: every gold span counts as missed")
+    elif gold and not gold & names:
+        raise UsageError(
+            f"gold and predictions have no document in common: gold's {len(gold)} names look like {shapes(gold)}; the "
+            f"{len(names)} of the predictions like {shapes(names)} (a letter stands for letters, 9 for digits)"
+        )
 
 
 def _gold(path: Path) -> tuple[Mapping[str, tuple[Entity, ...]], Mapping[str, list[str]] | None]:

@@ -59,6 +59,8 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
             "spans": {t.value: sum(len(d.of_type(t)) for f in read.values() for d in f.documents) for t in EntityType},
             "discontinuous": kept_out.discontinuous,
             "other_lines": kept_out.other_lines.total(),
+            "converted_offsets": dict(sorted(kept_out.converted.items())),
+            "ignored_files": dict(sorted(kept_out.ignored.items())),
             **dropped,
             "rules": [vars(v) for v in examination.results if v.failed],
         }

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from enigma_tasks.artifacts import ENSEMBLE_CARD, RULE_CARD
 from enigma_tasks.documents import LABELS, EntityType
-from enigma_tasks.ensembles.voting import VotingRule, vote
+from enigma_tasks.ensembles.voting import VotingRule, vote, weighted_or_majority
 from enigma_tasks.errors import DataError, UsageError
+from enigma_tasks.file_names import shape, shapes
 from enigma_tasks.formats.predictions import distinct_names, read_member, read_texts
 from enigma_tasks.formats.standoff import format_rows, verified
 
@@ -40,7 +41,10 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     members = [read_member(path) for path in paths]
     if arguments.texts:
         texts = read_texts(arguments.texts)
-        members = [{d: verified(d, _text(d, texts), spans) for d, spans in member.items()} for member in members]
+        members = [
+            {d: verified(d, _text(d, texts, path), spans) for d, spans in member.items()}
+            for path, member in zip(paths, members, strict=True)
+        ]
     if label is not None:
         members = [{d: tuple(e for e in spans if e.label == label) for d, spans in m.items()} for m in members]
     _check_documents(paths, members)
@@ -74,6 +78,8 @@ def _rule(arguments: argparse.Namespace, names: Sequence[str]) -> tuple[VotingRu
         if arguments.strategy in ("learned", "mean"):
             other = "--rule FOLDER" if arguments.strategy == "learned" else "models, which enigma predict runs"
             raise UsageError(f"--strategy {arguments.strategy} needs {other}")
+        if arguments.strategy == "weighted" and weights and not any(weights) and arguments.k is None:
+            return weighted_or_majority(weights, "--weights"), None
         return VotingRule(arguments.strategy, arguments.k, weights, arguments.threshold), None
     if named != (None, None, None):
         raise UsageError("--rule holds all of the rule: leave out --k, --weights and --threshold")
@@ -94,9 +100,10 @@ def _rule(arguments: argparse.Namespace, names: Sequence[str]) -> tuple[VotingRu
     return rule, label
 
 
-def _text(document: str, texts: dict[str, str]) -> str:
+def _text(document: str, texts: dict[str, str], path: Path) -> str:
+    """A row's text; a name that is none of the texts' may be text itself, and is not repeated."""
     if document not in texts:
-        raise DataError(document, "document_unknown")
+        raise DataError(path.name, "document_unknown", hint=f"a name like {shape(document)}; texts: {shapes(texts)}")
     return texts[document]
 
 

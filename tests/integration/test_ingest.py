@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import subprocess
 import sys
@@ -99,7 +100,7 @@ def test_sound_documents_become_a_version_bad_ones_go_to_quarantine_and_the_same
 
     report = hospital.ingest("first")
     assert report["counts"] == {
-        "deliveries": 8, "added": 5, "replaced": 0, "unchanged": 0, "quarantined": 3, "ignored": 0,
+        "deliveries": 8, "read": 8, "added": 5, "replaced": 0, "unchanged": 0, "quarantined": 3, "ignored": 0,
     }  # fmt: skip
     assert report["rules"] == {"not_utf8": 1, "span_outside_text": 1, "surface_differs": 1}
     assert report["announce"]["revision"] == report["revision"] == hospital.commits()[0]
@@ -131,15 +132,19 @@ def test_a_newer_text_replaces_and_the_same_elsewhere_is_no_version(hospital: Ho
     assert same["counts"]["unchanged"] == 1
     assert (same["revision"], "announce" in same, len(hospital.commits())) == (first["revision"], False, 1)
 
-    hospital.pair("es/disease/july", "changed", text("new"))
+    hospital.pair("es/disease/june", "changed", text("new"))
+    hospital.pair("es/disease/july", "changed", text("of another ward"))
     # the same document for two types of its own, from an annotation tool
     value = {"start": 24, "end": 30, "text": "fiebre", "labels": ["SYMPTOM"]}
     task = {"id": 1, "data": {"text": text("both")}, "annotations": [{"result": [{"type": "labels", "value": value}]}]}
     hospital.drop("es/all/export.json", json.dumps([task]))
     third = hospital.ingest("third")
     assert third["counts"] == {
-        "deliveries": 3, "added": 1, "replaced": 1, "unchanged": 1, "quarantined": 0, "ignored": 0,
+        "deliveries": 4, "read": 4, "added": 1, "replaced": 1, "unchanged": 1, "quarantined": 1, "ignored": 0,
     }  # fmt: skip
+    assert [(q["record"], q["rule"]) for q in hospital.quarantined("third")] == [
+        ("es/disease/july/changed.txt", "id_duplicate")
+    ]
     assert third["announce"]["places"] == {
         "es/disease": {"added": 1, "replaced": 1},
         "es/procedure": {"added": 1, "replaced": 0},
@@ -150,6 +155,39 @@ def test_a_newer_text_replaces_and_the_same_elsewhere_is_no_version(hospital: Ho
     assert held["labelstudio-1"].annotated == frozenset(EntityType)
     assert held["labelstudio-1"].entities == (Entity("SYMPTOM", 24, 30, "fiebre"),)
     assert hospital.ingest("fourth")["counts"]["deliveries"] == 0
+
+
+def test_over_any_drops_the_counts_add_up_and_the_repository_holds_what_they_say(
+    hospital: Hospital, tmp_path: Path
+) -> None:
+    """Sound and broken pairs, exports, packed files; ids that collide; the same again, copied, changed and touched."""
+    hospital.pair("es/disease/ward-1", "0001", text(1))
+    hospital.pair("es/disease/ward-2", "0001", text(2))
+    hospital.pair("es/disease/ward-2", "0002", text(2))
+    hospital.drop("es/disease/ward-2/lonely.ann", "")
+    hospital.drop("es/disease/ward-2/scan.pdf", b"x")
+    hospital.drop("es/disease/ward-2/Thumbs.db", b"x")
+    line = {"text": text("d"), "label": [[13, 21, "DISEASE"]]}
+    export = "\n".join(json.dumps(line | {"id": number}) for number in (1, 2, 2))
+    hospital.drop("es/disease/doccano.jsonl", export)
+    hospital.drop("es/disease/empty.jsonl.gz", gzip.compress(b""))
+    first = hospital.ingest("first")["counts"]
+    assert first == {
+        "deliveries": 7, "read": 10, "added": 2, "replaced": 0, "unchanged": 0, "quarantined": 7, "ignored": 1,
+    }  # fmt: skip
+    assert hospital.ingest("idle")["counts"]["read"] == 1
+    assert set(hospital.documents(tmp_path / "first")) == {"0002", "doccano-1"}
+
+    hospital.drop("es/disease/doccano.jsonl", export + "\n")
+    hospital.pair("es/disease/ward-3", "0002", text(2))
+    hospital.pair("es/disease/ward-1", "0001", text("1, corrected"))
+    second = hospital.ingest("second")
+    assert second["counts"] == {
+        "deliveries": 3, "read": 6, "added": 1, "replaced": 0, "unchanged": 2, "quarantined": 2, "ignored": 1,
+    }  # fmt: skip
+    held = hospital.documents(tmp_path / "second")
+    assert set(held) == {"0001", "0002", "doccano-1"}
+    assert held["0001"].text == text("1, corrected")
 
 
 def test_two_at_once_both_arrive_and_nothing_is_taken_in_twice(

@@ -107,6 +107,51 @@ def test_what_cannot_be_scored_is_wrong_usage(
     assert enigma(capsys, "score", *(x for pair in options.items() for x in pair)) == (2, {})
 
 
+def test_names_of_which_none_meets_are_an_error_that_shows_their_shape(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gold = tsv(tmp_path / "gold.tsv", {"S0004-17": [GOTA]})
+    pred = tsv(tmp_path / "pred.tsv", {"Paciente con asma": [GOTA]})
+    assert main(["score", "--params", PARAMS, "--gold", gold, "--pred", pred]) == 2
+    err = capsys.readouterr().err
+    assert "look like A9-9" in err
+    assert "like Aa?a?a" in err
+    assert "asma" not in err
+    assert "S0004" not in err
+
+
+def test_a_folder_of_which_nothing_is_read_is_no_score_and_no_pass(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gold = tsv(tmp_path / "gold.tsv", {"a": [GOTA]})
+    (tmp_path / "empty" / "txt").mkdir(parents=True)
+    (tmp_path / "empty" / "scan.pdf").write_bytes(b"%PDF")
+    empty = str(tmp_path / "empty")
+    assert enigma(capsys, "score", "--gold", gold, "--pred", empty)[0] == 2
+    assert enigma(capsys, "validate", empty)[0] == 2
+    assert enigma(capsys, "split", empty, "--out", str(tmp_path / "out"))[0] == 2
+
+
+def test_a_vote_of_members_of_whom_none_scores_is_the_majoritys_and_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    members = [tsv(tmp_path / f"{i}.tsv", {"a": [GOTA] if i else [AGUDA]}) for i in range(3)]
+    weights = ["weighted", "--weights", "0", "0", "0"]
+    code, report = enigma(capsys, "vote", "--strategy", *weights, "--out", str(tmp_path / "out.tsv"), *members)
+    assert (code, report["rule"], report["spans"]) == (0, {"strategy": "majority", "k": 2}, 1)
+    assert "the majority decides" in caplog.text
+
+
+def test_a_row_of_no_text_is_named_by_its_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    texts = corpus(tmp_path / "gold", {"a": [GOTA]}, EntityType.DISEASE)
+    member = tsv(tmp_path / "pred.tsv", {"Paciente con asma": [GOTA]})
+    words = ["vote", "--params", PARAMS, "--strategy", "union", "--texts", texts, "--out", str(tmp_path / "o.tsv")]
+    assert main([*words, member]) == 1
+    err = capsys.readouterr().err
+    assert "pred.tsv: document_unknown" in err
+    assert "asma" not in err
+
+
 def test_members_become_one_file_sorted_by_name_and_offset(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     members = [
         tsv(tmp_path / "1.tsv", {"b": [DOLOR, GOTA], "a": [GOTA]}),

@@ -10,11 +10,12 @@ import pytest
 import torch
 from safetensors import safe_open
 
+from enigma_tasks.documents import EntityType
 from enigma_tasks.ner.batching import Examples, collate, examples, targets
 from enigma_tasks.ner.engine import Engine
-from enigma_tasks.ner.model_folder import load_model, save_model
+from enigma_tasks.ner.model_folder import DevScore, load_model, save_model
 from enigma_tasks.ner.training.checkpoints import discard
-from enigma_tasks.ner.training.loop import fit
+from enigma_tasks.ner.training.loop import fit, mean_f1
 from enigma_tasks.ner.training.train import train, untrained
 from tests.unit.ner_builders import notes, task
 
@@ -125,3 +126,13 @@ def test_a_damaged_checkpoint_is_not_gone_on_with(
     assert "cannot be read" in caplog.text
     with safe_open(path, framework="pt") as file:  # and it is replaced by a whole one
         assert list(file.keys())
+
+
+def test_a_type_without_gold_or_predictions_is_no_zero_in_the_mean() -> None:
+    def score(f1: float, gold: int, predicted: int) -> DevScore:
+        return DevScore(precision=f1, recall=f1, strict_f1=f1, documents=3, gold=gold, predicted=predicted)
+
+    scores = {EntityType.DISEASE: score(0.8, 5, 5), EntityType.SYMPTOM: score(0.0, 0, 0)}
+    assert mean_f1(scores) == 0.8
+    assert mean_f1(scores | {EntityType.PROCEDURE: score(0.0, 0, 4)}) == 0.4
+    assert mean_f1({EntityType.SYMPTOM: score(0.0, 0, 0)}) == 0.0

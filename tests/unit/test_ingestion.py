@@ -19,9 +19,7 @@ from enigma_tasks.gold.ingestion import (
     GoldObject,
     ManifestEntry,
     arrange,
-    by_type,
     content_digest,
-    merged,
     news,
     pack_manifest,
     unpack_manifest,
@@ -59,6 +57,8 @@ def read_all(files: dict[str, str | bytes], scratch: Path) -> ReadDelivery:
         ("es/disease/june/ward-3/x.txt", "es/disease/june/ward-3/x.ann"),
         ("es/disease/txt/x.txt", "es/disease/ann/x.ann"),
         ("es/all/june/disease/txt/x.txt", "es/all/june/disease/ann/x.ann"),
+        ("es/disease/june/TXT/ward-3/x.TXT", "es/disease/june/ann/ward-3/x.Ann"),
+        ("es/all/Disease/x.txt", "es/all/Disease/x.ann"),
         (
             "es/disease/MultiClinNER-es/MultiClinNER-es-train/MultiClinNER-es-train-disease/txt/x.txt",
             "es/disease/MultiClinNER-es/MultiClinNER-es-train/MultiClinNER-es-train-disease/ann/x.ann",
@@ -109,12 +109,64 @@ def test_two_texts_for_one_annotation_are_refused_together() -> None:
     assert len(delivery.objects) == 3
 
 
-def test_what_lies_beside_a_corpus_and_what_is_to_be_judged_is_none_of_ours() -> None:
-    release = "es/disease/MultiClinNER-es/MultiClinNER-es-test/MultiClinNER-es-test-disease/txt/x.txt"
-    deliveries, ignored = arrange(
-        objects("es/disease/tsv/a.tsv", "es/disease/.DS_Store", "es/disease/", release), PARAMS.language, 1000
+BESIDE = [
+    "es/disease/tsv/a.tsv",
+    "es/disease/.DS_Store",
+    "es/disease/",
+    "es/disease/MultiClinNER-es/MultiClinNER-es-test/MultiClinNER-es-test-disease/txt/x.txt",
+    "es/disease/annotation.conf",
+    "es/disease/visual.conf",
+    "es/disease/june/tools.conf",
+    "es/disease/THUMBS.DB",
+    "es/disease/desktop.ini",
+    "es/disease/__MACOSX/._x.txt",
+    "es/disease/.ipynb_checkpoints/x-checkpoint.txt",
+    "es/disease/~$case.docx",
+    "es/disease/README.txt",
+    "es/disease/LICENSE",
+    "es/disease/TypeSystem.xml",
+]
+
+
+@pytest.mark.parametrize("path", BESIDE)
+def test_what_lies_beside_a_corpus_and_what_is_to_be_judged_is_none_of_ours(path: str) -> None:
+    assert arrange(objects(path), PARAMS.language, 1000) == ([], 1)
+
+
+def test_a_table_is_a_companion_of_texts_only() -> None:
+    beside, ignored = arrange(
+        objects("es/disease/x.tsv", "es/disease/txt/x.txt", "es/disease/ann/x.ann"), PARAMS.language, 1000
     )
-    assert (deliveries, ignored) == ([], 4)
+    assert ([d.rule for d in beside], ignored) == ([None], 1)
+    alone, ignored = arrange(objects("es/disease/webanno/x.tsv"), PARAMS.language, 1000)
+    assert ([(d.kind, d.rule) for d in alone], ignored) == ([("export", None)], 0)
+
+
+def test_an_annotators_version_is_none_of_ours_where_the_document_was_curated() -> None:
+    project = [
+        "annotation/a.txt/INITIAL_CAS.xmi",
+        "annotation/a.txt/ana.xmi",
+        "annotation/b.txt/INITIAL_CAS.xmi",
+        "annotation/b.txt/ana.xmi",
+        "annotation/c.txt/INITIAL_CAS.xmi",
+        "curation/a.txt/CURATION_USER.xmi",
+        "export.json",
+        "CURATION_USER.json",
+    ]
+    deliveries, ignored = arrange(objects(*(f"es/all/{p}" for p in project)), PARAMS.language, 1000)
+    assert [d.record.removeprefix("es/all/") for d in deliveries] == [
+        "CURATION_USER.json",
+        "annotation/b.txt/ana.xmi",
+        "annotation/c.txt/INITIAL_CAS.xmi",
+        "curation/a.txt/CURATION_USER.xmi",
+        "export.json",
+    ]
+    assert ignored == 3
+
+
+def test_label_studios_target_storage_has_files_without_a_suffix() -> None:
+    (numbered, named) = arranged("es/all/111", "es/all/notes")
+    assert (numbered.kind, numbered.rule, named.rule) == ("export", None, "file_type")
 
 
 @pytest.mark.parametrize(
@@ -158,18 +210,39 @@ def test_a_packed_file_loses_only_its_bad_documents(tmp_path: Path) -> None:
     assert {(r.document, r.rule) for r in reading.refusals} == {("b", "place_differs"), ("c", "label_unexpected")}
 
 
-def test_an_export_loses_only_its_bad_documents_and_a_second_one_of_an_id(tmp_path: Path) -> None:
+def test_an_export_loses_only_its_bad_documents_and_all_that_share_an_id(tmp_path: Path) -> None:
     lines = [
         {"id": 1, "text": TEXT, "label": [[8, 12, "DISEASE"]]},
         {"id": 2, "text": TEXT, "label": [[8, 99, "DISEASE"]]},
         {"id": 1, "text": TEXT, "label": []},
+        {"id": 3, "text": TEXT, "label": [[8, 12, "DISEASE"]]},
     ]
     reading = read_all({"es/disease/x.jsonl": "\n".join(map(json.dumps, lines))}, tmp_path)
-    assert reading.documents == [Document("doccano-1", TEXT, (ASTHMA,), "es", DISEASE)]
+    assert reading.documents == [Document("doccano-3", TEXT, (ASTHMA,), "es", DISEASE)]
     assert [(r.document, r.rule) for r in reading.refusals] == [
-        ("doccano-2", "span_outside_text"),
         ("doccano-1", "id_duplicate"),
+        ("doccano-1", "id_duplicate"),
+        ("doccano-2", "span_outside_text"),
     ]
+    assert reading.read == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [("12", None), ("a.csv", None), ("A.CSV", None), ("12.conll", "file_type"), ("notes", "file_type")],
+)
+def test_an_export_is_told_by_its_suffix_or_by_a_number_alone(name: str, rule: str | None) -> None:
+    (delivery,), _ = arrange(objects(f"es/all/{name}"), PARAMS.language, 1000)
+    assert delivery.rule == rule
+
+
+def test_why_a_document_was_refused_is_said_with_its_label_but_not_with_text(tmp_path: Path) -> None:
+    lines = [{"id": n, "text": TEXT, "label": [[8, 12, label]]} for n, label in enumerate(("ILLNESS", "asma"), start=1)]
+    reading = read_all({"es/disease/x.jsonl": "\n".join(map(json.dumps, lines))}, tmp_path)
+    assert [r.rule for r in reading.refusals] == ["label_unknown"] * 2
+    shown, hidden = (r.to_json()["hint"] for r in reading.refusals)
+    assert "ILLNESS" in shown
+    assert "asma" not in hidden
 
 
 def test_only_what_changed_is_new_and_what_was_refused_when_asked() -> None:
@@ -191,27 +264,14 @@ def test_the_digest_is_of_the_content_alone() -> None:
     assert content_digest(one, data) != content_digest(one, data | {"es/disease/a.ann": b"x"})
 
 
-def test_the_last_of_one_id_wins_and_only_what_differs_counts() -> None:
-    held = [Document("a", "one", (), "es", DISEASE), Document("b", "two", (), "es", DISEASE)]
-    newer = Document("b", TEXT, (ASTHMA,), "es", DISEASE)
-    arriving = [held[0], Document("b", "between", (), "es", DISEASE), newer, Document("c", "new", (), "es", DISEASE)]
-    after, fates = merged(held, arriving)
-    assert {d.id: d for d in after} == {"a": held[0], "b": newer, "c": arriving[3]}
-    assert fates == {"a": "unchanged", "b": "replaced", "c": "added"}
-
-
-def test_a_document_of_all_types_goes_to_each_type_with_that_types_spans() -> None:
-    cough = Entity("SYMPTOM", 15, 18, "tos")
-    found = by_type([Document("a", TEXT, (ASTHMA, cough), "es")])
-    assert {t.value: d[0].entities for (_, t), d in found.items()} == {
-        "disease": (ASTHMA,),
-        "procedure": (),
-        "symptom": (cough,),
-    }
-
-
 paths = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
-entries = st.builds(ManifestEntry, st.lists(st.tuples(paths, paths), max_size=3).map(tuple), paths, st.integers(0, 9))
+entries = st.builds(
+    ManifestEntry,
+    st.lists(st.tuples(paths, paths), max_size=3).map(tuple),
+    paths,
+    st.integers(0, 9),
+    st.lists(st.tuples(paths, paths, paths), max_size=3).map(tuple),
+)
 
 
 @given(st.dictionaries(paths, entries, max_size=5))
@@ -228,7 +288,26 @@ def test_a_damaged_manifest_is_named(damage: bytes) -> None:
 
 
 segments = st.lists(st.sampled_from(["es", "disease", "all", "txt", "ann", "..", "", "x", "a\x00b", "é"]), max_size=4)
-names = st.sampled_from(["a.txt", "a.ann", "A.TXT", "b.json", "c.zip", "TypeSystem.xml", "d.xmi", ".x", "e", ""])
+names = st.sampled_from(
+    [
+        "a.txt",
+        "a.ann",
+        "A.TXT",
+        "b.json",
+        "c.zip",
+        "TypeSystem.xml",
+        "d.xmi",
+        ".x",
+        "e",
+        "",
+        "a.tsv",
+        "README.txt",
+        "CURATION_USER.xmi",
+        "INITIAL_CAS.xmi",
+        "7",
+        "Thumbs.db",
+    ]
+)
 
 
 @given(st.lists(st.tuples(segments, names), max_size=8))

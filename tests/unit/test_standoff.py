@@ -66,9 +66,31 @@ def test_every_row_of_a_tsv_is_one_line_of_five_cells_and_nothing_is_quoted(
         assert len(line.split("\t")[4]) == len(e.text)
 
 
-def test_brat_lines_are_numbered_by_offset_and_newlines_become_spaces() -> None:
+def test_brat_lines_are_numbered_by_offset_and_cut_at_line_ends() -> None:
     entities = [entity_at("n", TEXT, "SYMPTOM", 20, 31), entity_at("n", TEXT, "SYMPTOM", 8, 26)]
-    assert format_ann(entities) == "T1\tSYMPTOM 8 26\ttos seca y  fiebre\nT2\tSYMPTOM 20 31\tfiebre alta\n"
+    assert format_ann(entities) == "T1\tSYMPTOM 8 18;20 26\ttos seca y fiebre\nT2\tSYMPTOM 20 31\tfiebre alta\n"
+
+
+def test_white_space_around_a_line_end_is_in_no_fragment_as_in_brat() -> None:
+    text = "dolor \r\n\n  torácico\u2028agudo"
+    written = format_ann([entity_at("n", text, "SYMPTOM", 0, len(text))])
+    assert written == "T1\tSYMPTOM 0 5;11 19;20 25\tdolor torácico agudo\n"
+    parsed = parse_ann("n", text, written)
+    assert ([e.span for e in parsed.entities], parsed.discontinuous) == ([(0, len(text))], 0)
+
+
+@given(annotated_texts())
+def test_brats_own_reader_would_find_every_line_and_surface(sample: tuple[str, tuple[Entity, ...]]) -> None:
+    """It cuts at every Unicode line end and compares the fragments, joined by a blank, with the surface."""
+    text, entities = sample
+    lines = format_ann(entities).splitlines()
+    assert len(lines) == len(entities)
+    for line, e in zip(lines, entities, strict=True):
+        _, data, surface = line.split("\t", 2)
+        fragments = [tuple(map(int, f.split(" "))) for f in data.split(" ", 1)[1].split(";")]
+        assert (fragments[0][0], fragments[-1][1]) == e.span
+        if e.text.strip() == e.text:
+            assert " ".join(text[start:end] for start, end in fragments) == surface
 
 
 def test_no_entities_make_an_empty_ann_file_and_a_tsv_of_its_header() -> None:
@@ -91,6 +113,87 @@ def test_fragments_around_a_newline_as_brat_writes_them_are_understood() -> None
 
 def test_a_crlf_in_a_surface_may_have_become_one_space() -> None:
     assert parse_ann("n", TEXT, "T1\tSYMPTOM 8 26\ttos seca y fiebre").entities[0].span == (8, 26)
+
+
+@pytest.mark.parametrize(
+    ("offsets", "surface"),
+    [
+        ("8 16", "tos seca  "),
+        ("8 16", "tos seca\tconfirmada"),
+        ("8 16", "tos seca (véase la nota)"),
+        ("8 16 ", "tos seca"),
+        ("8 11;12 16", "tosseca"),
+        ("8 11;12 16", "tos seca \tcomentario"),
+        ("8 11;20 26", "tosfiebre"),
+        ("8 11;20 26", "tosfiebre  "),
+    ],
+)
+def test_what_brat_accepts_after_and_within_a_surface_is_accepted(offsets: str, surface: str) -> None:
+    (entity,) = parse_ann("n", TEXT, f"T1\tSYMPTOM {offsets}\t{surface}\n").entities
+    assert (entity.char_start, entity.text) == (8, TEXT[8 : entity.char_end])
+
+
+def test_blanks_that_a_tool_collapsed_are_accepted() -> None:
+    assert parse_ann("n", "dolor   torácico", "T1\tSYMPTOM 0 16\tdolor torácico\n").entities[0].span == (0, 16)
+
+
+@pytest.mark.parametrize("surface", ["tos seca y", "tos secas", "tos seca.", "tos", ""])
+def test_a_surface_that_goes_on_as_the_text_does_or_into_the_word_is_no_comment(surface: str) -> None:
+    with pytest.raises(DataError, match="surface_differs"):
+        parse_ann("n", TEXT, f"T1\tSYMPTOM 8 16\t{surface}\n")
+
+
+LINES = "Motivo: 😀 tos.\r\nNiega fiebre.\r\nAsma, señala.\r\nTos seca."
+
+
+def counted(text: str, unit: str) -> str:
+    """The text as the tool saw it, whose length in its unit is an offset."""
+    return {"once": text.replace("\r\n", "\n"), "twice": text.replace("\n", "\r\n")}.get(unit, text)
+
+
+def units_of(text: str, unit: str) -> int:
+    if unit == "UTF-16":
+        return len(text.encode("utf-16-le")) // 2
+    return len(text.encode()) if unit == "UTF-8" else len(counted(text, unit))
+
+
+@pytest.mark.parametrize(
+    ("text", "unit", "said"),
+    [
+        (LINES, "code points", None),
+        (LINES, "once", "code points, CRLF once"),
+        (LINES.replace("\r\n", "\n"), "twice", "code points, line ends twice"),
+        (LINES, "UTF-16", "UTF-16 units"),
+        (LINES, "UTF-8", "UTF-8 bytes"),
+    ],
+)
+def test_the_surfaces_tell_what_was_counted(text: str, unit: str, said: str | None) -> None:
+    spans = [(text.index(word), text.index(word) + len(word)) for word in ("tos", "fiebre", "Asma", "Tos seca")]
+    ann = "".join(
+        f"T{n}\tSYMPTOM {units_of(text[:s], unit)} {units_of(text[:e], unit)}\t{text[s:e]}\n"
+        for n, (s, e) in enumerate(spans, start=1)
+    )
+    parsed = parse_ann("n", text, ann)
+    assert [e.span for e in parsed.entities] == spans
+    assert parsed.unit == said
+
+
+def test_a_byte_order_mark_that_the_tool_skipped_is_seen_by_the_surfaces() -> None:
+    parsed = parse_ann("n", "\ufefftos seca", "T1\tSYMPTOM 4 8\tseca\n")
+    assert ([e.span for e in parsed.entities], parsed.unit) == ([(5, 9)], "code points, without BOM")
+
+
+def test_surfaces_that_fit_two_ways_of_counting_are_not_guessed() -> None:
+    text = "\r\nñ" + "ab" * 9
+    # were the CRLF counted once, the span would be one code point later; were bytes counted, one earlier
+    with pytest.raises(DataError, match="offset_unit_unknown"):
+        parse_ann("n", text, "T1\tSYMPTOM 6 8\tab\n")
+
+
+def test_one_surface_that_lies_nowhere_leaves_the_unit_open_and_is_the_defect() -> None:
+    defects: list[DataError] = []
+    parse_ann("n", "uno\r\ntos seca", "T1\tSYMPTOM 4 7\ttos\nT2\tSYMPTOM 8 12\tnada\n", defects)
+    assert {d.rule for d in defects} == {"surface_differs"}
 
 
 def test_other_brat_lines_are_kept_out_and_counted_by_kind() -> None:
@@ -138,8 +241,8 @@ def test_every_defect_of_an_ann_file_is_named_and_the_sound_rest_is_read() -> No
     assert rules(defects) == expected
 
 
-def test_file_names_of_a_tsv_may_end_in_txt() -> None:
-    rows = f"{TSV_HEADER}\r\nb.txt\tSINTOMA\t8\t11\ttos\r\na\tDisease\t2\t4\txx\r\nb\tDISEASE\t0\t2\tRe\r\n"
+def test_file_names_of_a_tsv_may_end_in_txt_or_ann() -> None:
+    rows = f"{TSV_HEADER}\r\nb.ANN\tSINTOMA\t8\t11\ttos\r\na\tDisease\t2\t4\txx\r\nb\tDISEASE\t0\t2\tRe\r\n"
     parsed = parse_tsv(rows)
     assert list(parsed) == ["a", "b"]
     assert [(e.label, e.span) for e in parsed["b"]] == [("DISEASE", (0, 2)), ("SYMPTOM", (8, 11))]
@@ -158,19 +261,40 @@ def test_every_defect_of_a_tsv_is_named() -> None:
     assert [e.span for e in parsed["n"]] == [(8, 11)]
     assert rules(defects) == [
         ("tsv_line_malformed", 2),
-        ("label_unknown", 8),
-        ("span_outside_text", -8),
-        ("span_inverted", 11),
+        ("label_unknown", 3),
+        ("span_outside_text", 4),
+        ("span_inverted", 5),
         ("tsv_line_malformed", 6),
     ]
+    assert {d.record for d in defects} == {"pred.tsv"}
     with pytest.raises(DataError, match=r"pred\.tsv: tsv_line_malformed at 2"):
         parse_tsv("\n".join([TSV_HEADER, *broken]), "pred.tsv")
 
 
 @pytest.mark.parametrize("content", ["", "a\tSYMPTOM\t0\t1\tx\n", TSV_HEADER.replace("\t", ",") + "\n"])
-def test_a_file_without_the_header_is_no_tsv(content: str) -> None:
-    with pytest.raises(DataError, match="tsv_header_unknown"):
+def test_a_file_without_the_header_is_no_tsv_and_the_message_shows_the_one_wanted(content: str) -> None:
+    with pytest.raises(DataError, match=r"tsv_header_unknown at 1 .*filename label start_span end_span text"):
         parse_tsv(content)
+
+
+def test_no_cell_of_a_row_is_repeated_but_a_label_that_is_no_text() -> None:
+    row = "Paciente con asma\t{}\t0\t3\tasma"
+    for label, shown in (("DRUG", True), ("asma", False), ("Paciente con", False)):
+        with pytest.raises(DataError) as caught:
+            parse_tsv(f"{TSV_HEADER}\n{row.format(label)}\n", "leak.tsv")
+        message = str(caught.value)
+        assert message.startswith("leak.tsv: label_unknown at 2")
+        assert ("DRUG" in message) == shown
+        assert "asma" not in message
+        assert "Paciente" not in message
+
+
+def test_a_label_is_named_unless_the_note_holds_it() -> None:
+    with pytest.raises(DataError, match=r"'DRUG'; known: DISEASE, PROCEDURE, SYMPTOM"):
+        parse_ann("n", TEXT, "T1\tDRUG 8 11\ttos\n")
+    with pytest.raises(DataError) as caught:
+        parse_ann("n", TEXT, "T1\ttos 8 11\tSYMPTOM\n")
+    assert "tos" not in str(caught.value)
 
 
 def test_a_row_whose_surface_differs_from_its_text_is_named() -> None:

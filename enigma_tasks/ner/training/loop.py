@@ -74,7 +74,7 @@ class _Best:
 
     def take(self, epoch: int, scores: dict[EntityType, DevScore], network: TokenClassifier) -> None:
         """Count an epoch; of equals the later is the best."""
-        f1 = _mean_f1(scores)
+        f1 = mean_f1(scores)
         self.without = 0 if f1 > self.f1 else self.without + 1
         if f1 >= self.f1:
             self.f1, self.epoch, self.scores = f1, epoch, scores
@@ -188,14 +188,16 @@ def _as_json(best: _Best) -> dict[str, Any]:
     return {"f1": best.f1, "epoch": best.epoch, "without": best.without, "scores": scores}
 
 
-def _mean_f1(scores: dict[EntityType, DevScore]) -> float:
-    return sum(s.strict_f1 for s in scores.values()) / max(1, len(scores))
+def mean_f1(scores: dict[EntityType, DevScore]) -> float:
+    """Over the types that have gold or predictions in dev: where there is neither, 0 would be no measurement."""
+    measured = [s.strict_f1 for s in scores.values() if s.gold or s.predicted]
+    return sum(measured) / max(1, len(measured))
 
 
 def epoch_row(epoch: int, steps: int, loss: float, scores: dict[EntityType, DevScore]) -> dict[str, float]:
     """What a `TrainingCallback` is told of an epoch that was scored on dev."""
     of_types = {f"dev_strict_f1_{t.value}": s.strict_f1 for t, s in scores.items()}
-    return {"epoch": epoch, "steps": steps, "loss": round(loss, 4), "dev_strict_f1": _mean_f1(scores), **of_types}
+    return {"epoch": epoch, "steps": steps, "loss": round(loss, 4), "dev_strict_f1": mean_f1(scores), **of_types}
 
 
 def dev_scores(model: Model, dev: Sequence[Document], batch_tokens: int = _DEV_TOKENS) -> dict[EntityType, DevScore]:

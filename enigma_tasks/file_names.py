@@ -1,0 +1,117 @@
+"""What a file's name says, decided in one place for drops of notes, drops of gold and folders on this machine.
+
+Names are compared without letter case, as the systems that wrote them do.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import Enum, auto
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+
+class FileKind(Enum):
+    """What is to be done with a file of that name."""
+
+    TEXT = auto()
+    """`.txt`: a note, or the text of an annotation."""
+    ANNOTATION = auto()
+    """`.ann`: BRAT's, of the text of the same stem."""
+    LINES = auto()
+    """`.jsonl`: notes or an annotation tool's export, a line each."""
+    PACKED = auto()
+    """`.jsonl.gz`: notes, or annotated documents that Enigma packed."""
+    EXPORT = auto()
+    """`.json`, `.xmi`, `.zip`, or a number without a suffix (Label Studio's target storage): an annotation tool's."""
+    TABLE = auto()
+    """`.tsv`: says again what lies beside it."""
+    COMPANION = auto()
+    """Settings of tools and systems, type systems, lists that Enigma writes: nothing to be read by itself."""
+    HIDDEN = auto()
+    """Another program's."""
+    OTHER = auto()
+
+
+_KINDS = {
+    ".txt": FileKind.TEXT,
+    ".ann": FileKind.ANNOTATION,
+    ".jsonl": FileKind.LINES,
+    ".jsonl.gz": FileKind.PACKED,
+    ".json": FileKind.EXPORT,
+    ".csv": FileKind.EXPORT,
+    ".xmi": FileKind.EXPORT,
+    ".zip": FileKind.EXPORT,
+    ".tsv": FileKind.TABLE,
+}
+_COMPANIONS = frozenset(
+    {
+        *("annotation.conf", "visual.conf", "tools.conf", "kb_shortcuts.conf", "acl.conf"),  # brat
+        *("thumbs.db", "desktop.ini"),  # Windows
+        "typesystem.xml",  # UIMA: read with the XMI beside it
+        *("split.json", "provenance.jsonl", "dictionary.tsv", "ingested.jsonl.gz"),  # Enigma
+    }
+)
+_ABOUT = re.compile(r"(readme|licen[cs]e|copying|citation|changelog)(\.(txt|md|rst|cff))?")
+_ARCHIVED_BY_MACOS = "__MACOSX"
+_HALVES = ("txt", "ann")
+_SHAPE_LENGTH = 40
+
+
+def kind_of(name: str) -> tuple[FileKind, str]:
+    """What a file is by its name (without folders), and the name without the suffix that says so."""
+    lower = name.lower()
+    if is_hidden(name):
+        return FileKind.HIDDEN, name
+    if lower in _COMPANIONS:
+        return FileKind.COMPANION, name
+    for suffix, kind in sorted(_KINDS.items(), key=lambda item: -len(item[0])):
+        if lower.endswith(suffix):
+            return kind, name[: -len(suffix)]
+    if _ABOUT.fullmatch(lower):
+        return FileKind.COMPANION, name
+    return (FileKind.EXPORT if name.isdecimal() and name.isascii() else FileKind.OTHER), name
+
+
+def is_about(stem: str) -> bool:
+    """A text of this stem speaks of the files beside it: no note where notes have annotations and it has none."""
+    return _ABOUT.fullmatch(stem.lower()) is not None
+
+
+def is_hidden(name: str) -> bool:
+    """A file or folder of another program's: `.name`, the lock files of office programs, what macOS adds to a zip."""
+    dotted = name.startswith(".") and not name.startswith("..") and name != "."
+    return dotted or name.startswith("~$") or name == _ARCHIVED_BY_MACOS
+
+
+def beside(folders: Sequence[str]) -> tuple[str, ...]:
+    """The folders of a file without the last `txt` or `ann`: where its text and its annotation would lie together."""
+    for i in range(len(folders) - 1, -1, -1):
+        if folders[i].lower() in _HALVES:
+            return (*folders[:i], *folders[i + 1 :])
+    return tuple(folders)
+
+
+def without_suffix(name: str) -> str:
+    """A document's name without the suffixes of its files: `a.txt`, `a.ann` and `a` are one document."""
+    while (kind := kind_of(name))[0] in (FileKind.TEXT, FileKind.ANNOTATION) and kind[1]:
+        name = kind[1]
+    return name
+
+
+def shape(name: str) -> str:
+    """What a name looks like, to be shown where the name itself may hold text of a note: `caso-17` -> `a-9`.
+
+    A run of letters becomes `A` or `a`, a run of digits `9`; of the rest only `._-+~` are kept.
+    """
+    kinds = ("9" if c.isdigit() else "A" if c.isupper() else "a" if c.isalpha() else c for c in name)
+    runs = "".join(k for k, _ in groupby(k if k in "9Aa._-+~" else "?" for k in kinds))
+    return runs[:_SHAPE_LENGTH]
+
+
+def shapes(names: Iterable[str], count: int = 3) -> str:
+    """The shapes of the first names, for a message."""
+    return ", ".join(dict.fromkeys(shape(n) for n in sorted(names)[:count]))

@@ -1,0 +1,159 @@
+"""The files of a corpus folder, arranged into what has to be read together; nothing is opened.
+
+What a file is, `file_names` says, as for a drop. Every folder is entered but hidden ones and, from above, the release's
+folders of texts that are to be judged.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from enigma_tasks.documents import LABELS, EntityType, Language, canonical_label
+from enigma_tasks.errors import DataError, UsageError
+from enigma_tasks.file_names import FileKind, beside, is_about, is_hidden, kind_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ALL_TYPES = frozenset(EntityType)
+RELEASE_LANGUAGES = {"cz": "cs"}
+"""The release's code for a language where it is not ours."""
+
+_TYPES = "|".join(t.value for t in EntityType)
+RELEASE_FOLDER = re.compile(rf"MultiClinNER-(?P<language>[a-z]{{2}})(?:-(?P<split>[a-z]+)(?:-(?P<entity>{_TYPES}))?)?")
+_LANGUAGE = re.compile(r"[a-z]{2}")
+_ANNOTATIONS = "ann"
+_TYPE_SYSTEM = "typesystem.xml"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What the folders say of their files."""
+
+    language: Language | None
+    types: frozenset[EntityType]
+
+
+@dataclass
+class Part:
+    """The texts and annotations of one folder, its `txt/` and its `ann/`."""
+
+    place: Place
+    texts: dict[str, list[Path]] = field(default_factory=dict)
+    """By stem; a second file of one stem differs in the suffix's letter case, or lies in another folder."""
+    annotations: dict[str, list[Path]] = field(default_factory=dict)
+    annotated: bool = False
+    """There is an annotation, or a folder for them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A file that holds documents with all that is known of them."""
+
+    path: Path
+    kind: FileKind
+    place: Place
+    type_system: Path | None = None
+
+
+@dataclass
+class CorpusFiles:
+    """Everything below one folder."""
+
+    parts: list[Part] = field(default_factory=list)
+    whole: list[Whole] = field(default_factory=list)
+    ignored: Counter[str] = field(default_factory=Counter)
+    """Files that no reader knows, by suffix."""
+    defects: list[DataError] = field(default_factory=list)
+    """Folders that contradict each other: `place_differs`."""
+
+
+def corpus_files(path: Path) -> CorpusFiles:
+    """Arrange a folder, or one file that holds documents.
+
+    Raises:
+        UsageError: `path` is neither; or holds train/ and dev/, which are to be read apart.
+    """
+    found = CorpusFiles()
+    own = path.absolute().name
+    # the folder that somebody names may bear two letters for another reason than its language
+    language, entity = (None, None) if _LANGUAGE.fullmatch(own) else meaning(own)
+    place = Place(language, frozenset({entity}) if entity else ALL_TYPES)
+    if path.is_dir():
+        _enter(path, place, {}, (), found)
+    elif path.is_file() and kind_of(own)[0] in (FileKind.PACKED, FileKind.LINES, FileKind.EXPORT):
+        _file(path, Place(None, ALL_TYPES), Part(place), found)
+    else:
+        raise UsageError(f"{path} is neither a folder nor a file that holds documents (.jsonl.gz, .jsonl, .json, ...)")
+    return found
+
+
+def meaning(name: str) -> tuple[Language | None, EntityType | None]:
+    """What a folder's name says: (language, entity type)."""
+    release = RELEASE_FOLDER.fullmatch(name)
+    if release:
+        code, entity = release["language"], release["entity"]
+        return RELEASE_LANGUAGES.get(code, code), EntityType(entity) if entity else None
+    if (label := canonical_label(name)) in LABELS:
+        return None, EntityType(label.lower())
+    code = name.lower()
+    return (RELEASE_LANGUAGES.get(code, code), None) if _LANGUAGE.fullmatch(code) else (None, None)
+
+
+def _enter(
+    folder: Path, place: Place, parts: dict[tuple[str, ...], Part], below: tuple[str, ...], found: CorpusFiles
+) -> None:
+    """Arrange one folder and those in it; `below` is its way from the top, `parts` what was found so far by folder."""
+    inside = sorted(p for p in folder.iterdir() if not is_hidden(p.name))
+    folders = [p for p in inside if p.is_dir()]
+    if {"train", "dev"} <= {p.name for p in folders}:
+        raise UsageError(f"{folder} holds train/ and dev/, which are read apart: name one of them")
+    key = beside(below)
+    part = parts.get(key)
+    if part is None:
+        part = parts[key] = Part(place)
+        found.parts.append(part)
+    part.annotated |= bool(below) and below[-1].lower() == _ANNOTATIONS
+    for path in inside:
+        if not path.is_dir():
+            _file(path, place, part, found)
+    for child in folders:
+        release = RELEASE_FOLDER.fullmatch(child.name)
+        if release and release["split"] not in (None, "train"):
+            continue  # texts to be judged must not be taken for training because they lie beside it
+        language, entity = meaning(child.name)
+        own = language if release else place.language or language
+        types = place.types & {entity} if entity else place.types
+        if types:
+            _enter(child, Place(own or place.language, types), parts, (*below, child.name), found)
+        else:
+            found.defects.append(DataError("/".join((*below, child.name)), "place_differs"))
+
+
+def _file(path: Path, place: Place, part: Part, found: CorpusFiles) -> None:
+    kind, stem = kind_of(path.name)
+    if kind is FileKind.TEXT:
+        part.texts.setdefault(stem, []).append(path)
+    elif kind is FileKind.ANNOTATION:
+        part.annotations.setdefault(stem, []).append(path)
+        part.annotated = True
+    elif kind is FileKind.PACKED:
+        named = place.types & {EntityType(stem)} if stem in set(EntityType) else place.types
+        found.whole.append(Whole(path, kind, Place(place.language, named)))
+    elif kind in (FileKind.LINES, FileKind.EXPORT):
+        systems = [p for p in path.parent.iterdir() if p.name.lower() == _TYPE_SYSTEM]
+        found.whole.append(Whole(path, kind, place, systems[0] if systems else None))
+    elif kind is FileKind.OTHER:
+        found.ignored[path.suffix.lower() or "no suffix"] += 1
+
+
+def without_about(found: CorpusFiles) -> None:
+    """Leave out texts that speak of the corpus (README.txt) where its notes are annotated and they are not."""
+    if not (found.whole or any(p.annotated for p in found.parts)):
+        return
+    for part in found.parts:
+        for stem in [s for s in part.texts if is_about(s) and s not in part.annotations]:
+            del part.texts[stem]

@@ -1,0 +1,250 @@
+"""INCEpTION's UIMA exports -> documents: CAS as JSON, as XMI beside its type system, or in the zips that it makes.
+
+A span counts when its layer is called after one of our types (`custom.Disease`), or has a feature that holds one of our
+labels in every annotation of the layer (`value`, `label`, `category`, ...). Any other layer but text structure and
+relations refuses its document: what was not understood must not count as absent. UIMA counts UTF-16 units; `cassis`
+makes them code points.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import warnings
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+import cassis
+
+from enigma_tasks.documents import LABELS, canonical_label
+from enigma_tasks.errors import DataError
+from enigma_tasks.file_names import without_suffix
+from enigma_tasks.formats.imports.files import parsed_json
+from enigma_tasks.formats.imports.inception_zip import CURATED, NOBODY, is_document_folder, unzipped
+from enigma_tasks.formats.imports.spans import Imported, Span, imported
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from enigma_tasks.documents import EntityType, Language
+
+_DKPRO = "de.tudarmstadt.ukp.dkpro.core.api."
+METADATA = f"{_DKPRO}metadata.type.DocumentMetaData"
+CAS_METADATA = "de.tudarmstadt.ukp.clarin.webanno.api.type.CASMetadata"
+STRUCTURE = (
+    "uima.",
+    *(f"{_DKPRO}{word}." for word in ("segmentation", "metadata", "lexmorph", "syntax")),
+    *(f"org.dkpro.core.api.{word}." for word in ("xml", "pdf")),
+    "de.tudarmstadt.ukp.clarin.webanno.api.type.",
+)
+"""Layers of the tool's own: tokens, sentences and their grammar, a page's layout, what it says about the document."""
+LABEL_FEATURES = ("value", "label")
+"""Where a label is expected first."""
+_INITIAL_VIEW, _SOFA = "_InitialView", "uima.cas.Sofa"
+_RELATION = {"Governor", "Dependent"}
+_DECLARED = re.compile(rb"""\A(?:\xef\xbb\xbf)?\s*<\?xml[^>]*?encoding\s*=\s*["']([^"']*)["']""")
+_UNKNOWN_TYPE = re.compile(r"Type with name \[([^\]]*)\] not found")
+_NO_SUCH_OFFSET = "Not mapping external offset"
+
+
+def is_cas(tree: Any) -> bool:
+    """A CAS as JSON (UIMA JSON CAS 0.4.0)."""
+    return isinstance(tree, dict) and "%FEATURE_STRUCTURES" in tree
+
+
+def export_name(parts: Sequence[str]) -> str:
+    """What an export is called: with its folder where that names the document, as in INCEpTION's own folders."""
+    inside = len(parts) > 1 and (PurePosixPath(parts[-1]).stem in (CURATED, NOBODY) or is_document_folder(parts[-2]))
+    return "/".join(parts[-2:] if inside else parts[-1:])
+
+
+def read_cas(name: str, tree: Any, language: Language | None, types: frozenset[EntityType]) -> list[Imported]:
+    """The one document of a CAS as JSON. Raises DataError `uima_invalid`, `views_several`."""
+    views = [view for part in _one_view_each(tree) for view in _loaded(name, json.dumps(part).encode(), None)]
+    return [_document(name, views, language, types)]
+
+
+def read_xmi(
+    name: str, data: bytes, language: Language | None, types: frozenset[EntityType], type_system: bytes | None
+) -> list[Imported]:
+    """The one document of an XMI, or those of a zip: one XMI and its type system, or a project with curated documents.
+
+    Raises:
+        DataError: `uima_invalid`, `zip_invalid`, `zip_of_several`, `type_system_missing`, `type_system_differs`,
+            `views_several`, or `xml_unsafe` (a DTD, or not UTF-8).
+    """
+    if not name.lower().endswith(".zip"):
+        return [_of_xmi(name, data, language, types, type_system)]
+    found = []
+    for member in unzipped(name, data):
+        try:
+            if member.error:
+                raise member.error
+            found.append(_of_xmi(member.name, member.data, language, types, member.type_system))
+        except DataError as error:
+            found.append(Imported(_own_id(member.name) if "/" in member.name else None, None, (error,)))
+    return found
+
+
+def _of_xmi(
+    name: str, data: bytes, language: Language | None, types: frozenset[EntityType], type_system: bytes | None
+) -> Imported:
+    if data.lstrip()[:1] == b"{":
+        return read_cas(name, parsed_json(name, data), language, types)[0]
+    if type_system is None:
+        raise DataError(name, "type_system_missing", hint="expected TypeSystem.xml in the same folder or zip")
+    for xml in (data, type_system):
+        declared = _DECLARED.match(xml)
+        if b"<!DOCTYPE" in xml or b"<!ENTITY" in xml or (declared and declared[1].lower() not in (b"utf-8", b"ascii")):
+            raise DataError(name, "xml_unsafe")
+        try:
+            xml.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise DataError(name, "not_utf8", error.start) from None
+    return _document(name, _loaded(name, data, type_system), language, types)
+
+
+def _one_view_each(tree: dict[str, Any]) -> list[dict[str, Any]]:
+    """A CAS of several views as several CAS of one: cassis cannot load others than `_InitialView` from JSON."""
+    structures, views = tree["%FEATURE_STRUCTURES"], tree.get("%VIEWS")
+    if not isinstance(structures, list) or not isinstance(views, dict) or not views.keys() - {_INITIAL_VIEW}:
+        return [tree]
+    if not all(isinstance(fs, dict) for fs in structures) or not all(isinstance(v, dict) for v in views.values()):
+        return [tree]
+    parts = []
+    for sofa in (fs for fs in structures if fs.get("%TYPE") == _SOFA):
+        own = [fs for fs in structures if fs.get("%TYPE") != _SOFA and fs.get("@sofa") in (None, sofa.get("%ID"))]
+        ids = {fs.get("%ID") for fs in own}
+        view = views.get(sofa.get("sofaID"), {})
+        members = [m for m in view.get("%MEMBERS", ()) if m in ids]
+        renamed = {_INITIAL_VIEW: view | {"%MEMBERS": members}}
+        first = sofa | {"sofaID": _INITIAL_VIEW, "sofaNum": 1}
+        parts.append(tree | {"%FEATURE_STRUCTURES": [first, *own], "%VIEWS": renamed})
+    return parts or [tree]
+
+
+def _loaded(name: str, data: bytes, type_system: bytes | None) -> list[Any]:
+    """The views of XMI or JSON, with all their annotations; cassis leaves out those of types that it does not know."""
+    with warnings.catch_warnings(record=True) as said:  # the messages quote the file
+        warnings.simplefilter("always")
+        try:
+            if type_system is None:
+                cas = cassis.load_cas_from_json(io.BytesIO(data), lenient=True)
+            else:
+                system = cassis.load_typesystem(io.BytesIO(type_system))
+                cas = cassis.load_cas_from_xmi(io.BytesIO(data), typesystem=system, lenient=True)
+        except Exception:  # noqa: BLE001 - of many kinds, and their messages quote the file
+            raise DataError(name, "uima_invalid") from None
+    for warning in said:
+        unknown = _UNKNOWN_TYPE.search(str(warning.message))
+        if unknown and not unknown[1].startswith(STRUCTURE):
+            raise DataError(name, "type_system_differs", hint=f"it lacks the layer {_shown(unknown[1])}")
+        if str(warning.message).startswith(_NO_SUCH_OFFSET):
+            raise DataError(name, "span_outside_text", hint="an offset is no place in the text")
+    return [cas.get_view(sofa.sofaID) for sofa in cas.sofas] or [cas]
+
+
+def _document(name: str, views: Sequence[Any], language: Language | None, types: frozenset[EntityType]) -> Imported:
+    document_id = _title(views) or _own_id(name)
+    if PurePosixPath(name).stem == NOBODY:
+        error = DataError(document_id, "text_without_annotation", hint=f"{NOBODY}: nobody annotated it")
+        return Imported(document_id, None, (error,))
+    try:
+        view = _view(document_id, views)
+    except DataError as error:
+        return Imported(document_id, None, (error,))
+    layers: dict[str, list[Any]] = {}
+    for annotation in _annotations(view):
+        layers.setdefault(annotation.type.name, []).append(annotation)
+    spans: list[Span] = []
+    defects: list[DataError] = []
+    for layer, found in sorted(layers.items()):
+        try:
+            spans += _spans(document_id, view.sofa_string or "", layer, found)
+        except DataError as error:
+            defects.append(error)
+    if defects:
+        return Imported(document_id, None, tuple(defects))
+    return imported(document_id, view.sofa_string, spans, language, types)
+
+
+def _title(views: Iterable[Any]) -> str | None:
+    """What the CAS itself says its document is called."""
+    for type_name, feature in ((METADATA, "documentTitle"), (CAS_METADATA, "sourceDocumentName")):
+        for view in views:
+            found = view.select(type_name) if view.typesystem.contains_type(type_name) else []
+            for title in (getattr(metadata, feature, None) for metadata in found):
+                if title:
+                    return without_suffix(str(title))
+    return None
+
+
+def _own_id(name: str) -> str:
+    """From the file's name, or its folder's where that is the document's (`export_name`)."""
+    *folders, file = name.split("/")
+    stem = PurePosixPath(file).stem
+    of_folder = folders and (stem in (CURATED, NOBODY) or is_document_folder(folders[-1]))
+    return without_suffix(folders[-1] if of_folder else stem)
+
+
+def _view(document_id: str, views: Sequence[Any]) -> Any:
+    """The view whose text was annotated; without annotations the one that has a text."""
+    annotated = [v for v in views if _annotations(v)]
+    texts = {v.sofa_string for v in views if v.sofa_string}
+    if len(annotated) > 1 or (not annotated and len(texts) > 1):
+        raise DataError(document_id, "views_several", hint=f"{len(annotated)} views are annotated, expected one")
+    return next(iter(annotated or [v for v in views if v.sofa_string] or views))
+
+
+def _annotations(view: Any) -> list[Any]:
+    """What may be mentions: all but text structure and relations."""
+    return [
+        a
+        for a in view.select_all_annotations()
+        if not a.type.name.startswith(STRUCTURE) and not {f.name for f in a.type.all_features} >= _RELATION
+    ]
+
+
+def _spans(document_id: str, text: str, layer: str, annotations: Sequence[Any]) -> list[Span]:
+    """The mentions of one layer.
+
+    Raises:
+        DataError: `layer_not_understood`, `label_missing`, `label_ambiguous` (two features, or a feature and the
+            layer's name, say different things).
+    """
+    own = canonical_label(layer.rpartition(".")[2])
+    features = [f.name for f in annotations[0].type.all_features if f.rangeType.name == "uima.cas.String"]
+    known = {f: [_known(getattr(a, f)) for a in annotations] for f in features}
+    if own in LABELS:
+        labels: list[set[str]] = [{own, *(known[f][i] for f in features)} - {""} for i in range(len(annotations))]
+    elif complete := [f for f in features if all(known[f])]:
+        labels = [{known[f][i] for f in complete} for i in range(len(annotations))]
+    else:
+        named = [f for f in LABEL_FEATURES if f in features] or [f for f in features if any(known[f])]
+        if not named:
+            hint = f"layer {_shown(layer)} is not called after a type, and no feature of it holds a label"
+            raise DataError(document_id, "layer_not_understood", annotations[0].begin, hint)
+        labels = [{str(getattr(a, named[0]) or "")} for a in annotations]
+    spans = []
+    for annotation, said in zip(annotations, labels, strict=True):
+        if said == {""}:
+            raise DataError(document_id, "label_missing", annotation.begin, f"layer {_shown(layer)}")
+        if len(said) > 1:
+            raise DataError(document_id, "label_ambiguous", annotation.begin, f"layer {_shown(layer)}")
+        start, end = annotation.begin, annotation.end
+        inside = isinstance(start, int) and isinstance(end, int) and 0 <= start <= end
+        spans.append(Span(next(iter(said)), start, end, text[start:end] if inside else None))
+    return spans
+
+
+def _known(value: Any) -> str:
+    """One of our labels, or nothing."""
+    label = canonical_label(value) if isinstance(value, str) else ""
+    return label if label in LABELS else ""
+
+
+def _shown(layer: str) -> str:
+    """A layer's name without its package, if it is a name as programs have them."""
+    short = layer.rpartition(".")[2]
+    return short if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,60}", short) else "of another name"

@@ -1,0 +1,153 @@
+"""What the importers share: spans as a tool wrote them -> a document or its defects, and which id a document has."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from enigma_tasks.documents import Document, Entity, check_id, entity_at, sorted_entities
+from enigma_tasks.errors import DataError
+from enigma_tasks.formats.imports.offset_units import CODE_POINTS, Content, located
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from enigma_tasks.documents import EntityType, Language
+    from enigma_tasks.formats.imports.offset_units import Unit
+
+ID_KEYS = ("document_id", "doc_id", "note_id", "filename", "file_name")
+"""Where a hospital that fed a tool may have kept its own id of a note, the surest first."""
+_IDENTIFIER = re.compile(r"(?=.*\d)[^\s,;]+")
+_LOCATION = re.compile(
+    r"""(?ix)
+    [a-z][a-z0-9+.-]*:// (?:\S+ | [^\n]*\.[a-z0-9]{1,5})     # s3://bucket/note 17.txt
+    | (?:/|\\\\|[a-z]:\\) (?:\S+ | [^\n]*\.[a-z0-9]{1,5})    # /data/upload/7/note.txt, C:\notes\note 17.txt
+    | (?:\S+ | [^\n]*[/\\][^\n]*) \. (?:txt|html?|json|pdf|docx?|rtf|xml|csv)    # note17.txt, notes/note 17.txt
+    """
+)
+_ENCODED = re.compile(r"data:\S+|[A-Za-z0-9+/_-]{40,}={0,2}")
+_LONGEST_LOCATION = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """One annotation as the tool wrote it; `surface` where it wrote one."""
+
+    label: str
+    start: Any
+    end: Any
+    surface: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """One document of an export, or why there is none."""
+
+    document_id: str | None
+    document: Document | None
+    defects: tuple[DataError, ...] = ()
+
+
+def refused(document_id: str | None, error: DataError) -> Imported:
+    """A document that has one defect; None where it has no id, or none that may be shown."""
+    return Imported(document_id, None, (error,))
+
+
+def same_id(document_id: str, records: Sequence[str]) -> list[Imported]:
+    """Records of one export that have an id in common and do not say the same: each is refused, `id_duplicate`."""
+    hint = f"in {', '.join(records[:3])}{', ...' if len(records) > 3 else ''}"
+    return [refused(document_id, DataError(document_id, "id_duplicate", hint=hint)) for _ in records]
+
+
+def own_id(trees: Iterable[Any]) -> str | None:
+    """The hospital's own id of a note, from the first of `trees` that has one.
+
+    What may be a person's name (no digit in it, or a blank or comma) becomes a digest: the same value is the same
+    document again, and is not shown where ids are listed.
+    """
+    for tree in trees:
+        for key in ID_KEYS if isinstance(tree, dict) else ():
+            value = tree.get(key)
+            if isinstance(value, str | int) and not isinstance(value, bool) and str(value).strip():
+                own = str(value).strip().removesuffix(".txt")
+                return (
+                    own
+                    if _IDENTIFIER.fullmatch(own)
+                    else f"id-{hashlib.sha256(own.encode(errors='surrogatepass')).hexdigest()[:16]}"
+                )
+    return None
+
+
+LOCATION = "a path, URL or encoded file stands in the text's place"
+
+
+def is_location(text: str) -> bool:
+    """A path, URL or encoded file that stands where a text is due."""
+    bare = text.strip()
+    return bool(_ENCODED.fullmatch(bare) or (len(bare) <= _LONGEST_LOCATION and _LOCATION.fullmatch(bare)))
+
+
+def imported(
+    document_id: str,
+    text: Any,
+    spans: Iterable[Span],
+    language: Language | None,
+    types: frozenset[EntityType],
+    *,
+    units: Sequence[Unit] = (CODE_POINTS,),
+    record: str | None = None,
+) -> Imported:
+    """A document, if everything about it is sound, else every defect.
+
+    Args:
+        document_id: its id.
+        text: a string, or a `Content`; anything else is `text_missing`.
+        spans: all of its annotations.
+        language: its language.
+        types: what it was annotated for.
+        units: those that the tool may count offsets in.
+        record: names the document where its id is none, as it came from a cell that may hold anything.
+
+    Rules: `id_unsafe`, `text_missing`, `not_utf8`, `label_unexpected`, and those of `located` and of `entity_at`.
+    """
+    content = text if isinstance(text, Content) else Content(text if isinstance(text, str) else "")
+    try:
+        check_id(document_id)
+        if not content.text:
+            raise DataError(document_id, "text_missing", hint="expected a string")
+        content.text.encode("utf-8")
+    except DataError as error:
+        if error.rule == "id_unsafe":
+            return refused(None, DataError(record or error.record, "id_unsafe", hint="it can be no file's name"))
+        return refused(document_id, error)
+    except UnicodeEncodeError as error:
+        return refused(document_id, DataError(document_id, "not_utf8", error.start))
+    spans = list(spans)
+    places, defects = located(document_id, content, spans, units)
+    entities: list[Entity] = []
+    for span, (start, end) in zip(spans, places, strict=False):
+        try:
+            entity = entity_at(document_id, content.text, span.label, start, end)
+            if entity.label not in {t.label for t in types}:
+                hint = f"found {entity.label}, but the folder is for {', '.join(sorted(t.label for t in types))}"
+                raise DataError(document_id, "label_unexpected", start, hint)
+            entities.append(entity)
+        except DataError as error:
+            defects.append(error)
+    if defects:
+        return Imported(document_id, None, tuple(defects))
+    return Imported(document_id, Document(document_id, content.text, sorted_entities(entities), language, types))
+
+
+def without_duplicates(found: Sequence[Imported]) -> list[Imported]:
+    """The same, but that documents of one export that share an id are all refused: `id_duplicate`."""
+    times = Counter(one.document.id for one in found if one.document)
+    return [
+        replace(one, document=None, defects=(DataError(one.document.id, "id_duplicate"),))
+        if one.document and times[one.document.id] > 1
+        else one
+        for one in found
+    ]

@@ -1,0 +1,159 @@
+"""The parts that importers share: which annotation counts, which id a document has, pages as they are shown, tables."""
+
+from __future__ import annotations
+
+from itertools import permutations
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from enigma_tasks.documents import canonical_label, label_hint
+from enigma_tasks.errors import DataError
+from enigma_tasks.formats.imports.files import parsed_table, unzipped
+from enigma_tasks.formats.imports.latest import latest
+from enigma_tasks.formats.imports.markup import has_markup, shown
+from enigma_tasks.formats.imports.spans import is_location, own_id
+from tests.unit.import_builders import zipped
+
+OLD_FIRST: list[list[dict[str, Any]]] = [
+    [{"id": 9}, {"id": 10}],
+    [{"id": "9"}, {"id": "10"}],
+    [{"id": 9, "created_at": None}, {"id": 2, "created_at": "2026-05-01"}],
+    [{"id": 9, "updated_at": "2026-05-01T10:00:00Z"}, {"id": 2, "updated_at": "2026-05-01T10:00:00.1Z"}],
+    [{"updated_at": "2026-05-01T10:00:00.45Z"}, {"updated_at": "2026-05-01T10:00:00.5Z"}],
+    [{"updated_at": "2026-05-01T11:00:00+02:00"}, {"updated_at": "2026-05-01T10:00:00"}],
+    [{"updated_at": "2026-05-01T23:30:00-03:00", "id": 1}, {"updated_at": "2026-05-02T02:30:00Z", "id": 2}],
+    [{"created_at": "2026-05-01"}, {"created_at": "2026-04-01", "updated_at": "2026-05-02"}],
+    [{"created_at": 1609789589, "id": 3}, {"created_at": 1609789590, "id": 2}],
+    [{"created_at": 1609789589, "id": 3}, {"created_at": 1609789589500, "id": 2}],
+    [{"updated_at": "2027-01-01"}, {"ground_truth": True}],
+]
+
+
+@pytest.mark.parametrize("annotations", OLD_FIRST)
+def test_the_last_annotation_is_the_last_in_whatever_order_they_come(annotations: list[dict[str, Any]]) -> None:
+    numbered = [a | {"result": [n]} for n, a in enumerate(annotations)]
+    for order in permutations(numbered):
+        assert latest("d", order) == numbered[-1]
+
+
+def test_where_nothing_tells_the_last_two_that_differ_are_refused_and_two_alike_are_one() -> None:
+    with pytest.raises(DataError, match="annotations_tie"):
+        latest("d", [{"result": [1]}, {"result": [2]}])
+    assert latest("d", [{"result": [1]}, {"result": [1]}])["result"] == [1]
+    with pytest.raises(DataError, match="text_without_annotation"):
+        latest("d", [])
+
+
+def test_an_id_that_may_be_a_persons_name_is_a_digest_that_stays_the_same() -> None:
+    assert own_id([{"name": "Ejemplo, Juan 1"}]) is None
+    assert own_id([None, {"filename": "n-17.txt"}]) == "n-17"
+    assert own_id([{"note_id": 17}]) == "17"
+    for name in ("Ejemplo, Juan.txt", "juan.ejemplo", "Juan Ejemplo 1956"):
+        digest = own_id([{"filename": name}])
+        assert digest == own_id([{"filename": name}])
+        assert digest
+        assert digest.startswith("id-")
+        assert "juan" not in digest.lower()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "s3://notes/2026/note17.txt",
+        "s3://notes/2026/note 17.txt",
+        "https://h.example/n/17",
+        "/data/upload/7/note17.txt",
+        "/tasks/7/resolve/?fileuri=abc",
+        "C:\\notes\\note 17.txt",
+        "upload/7/note 17.txt",
+        "note17.txt",
+        "data:text/plain;base64,QQ==",
+        "VGllbmUgYXNtYSBicm9ucXVpYWwgc2V2ZXJhIHkgZmllYnJlLg==",
+    ],
+)
+def test_a_path_is_no_text(text: str) -> None:
+    assert is_location(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Tiene asma.",
+        "Ver https://h.example/n/17 y tratar.",
+        "TA 120/80.",
+        "Alta",
+        "Pide /data/x.txt\nAlta.",
+        "A/B: no.",
+    ],
+)
+def test_a_text_that_holds_a_path_is_one(text: str) -> None:
+    assert not is_location(text)
+
+
+@pytest.mark.parametrize(
+    ("page", "text"),
+    [
+        ("<p>Tos.</p><p>Asma.</p>", "Tos.\nAsma."),
+        ("<p>Tos.</p>\n  <p>Asma.</p>", "Tos.\n  Asma."),
+        ("Tos<br>asma<br/>alta", "Tos\nasma\nalta"),
+        ("<b>Neu</b>monía &amp; <i>tos</i>", "Neumonía & tos"),
+        ("<style>p {}</style><script>x()</script>Tos", "Tos"),
+        ("TA <90 y >60", "TA <90 y >60"),
+    ],
+)
+def test_a_page_is_the_text_that_a_browser_shows(page: str, text: str) -> None:
+    assert shown(page).text == text
+    assert has_markup(page) == ("</" in page or "<br" in page)
+
+
+@given(st.lists(st.sampled_from(["<p>", "</p>", "<br>", "tos", " ", "\n", "&amp;", "<b>", "</b>", "🙂"]), max_size=15))
+def test_what_was_inserted_into_a_page_is_line_ends_only(pieces: list[str]) -> None:
+    page = shown("".join(pieces))
+    assert all(page.text[i] == "\n" for i in page.inserted)
+    counted = "".join(c for i, c in enumerate(page.text) if i not in page.inserted)
+    assert counted == "".join({"<br>": "\n", "&amp;": "&"}.get(p, "" if p.startswith("<") else p) for p in pieces)
+
+
+def test_only_the_body_of_a_whole_page_is_taken_where_that_is_asked() -> None:
+    page = "<html><head><title>Alta</title></head>\n<body>Tos</body></html>"
+    assert (shown(page).text, shown(page, body_only=True).text) == ("\nTos", "Tos")
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_a_table_keeps_line_ends_and_quotes_whatever_divides_its_cells(delimiter: str) -> None:
+    table = f'id{delimiter}text\n7{delimiter}"a ""b""\r\nc{delimiter}d"\n\n'.encode("utf-8-sig")
+    assert parsed_table("a.csv", table) == [{"id": "7", "text": f'a "b"\r\nc{delimiter}d'}]
+
+
+@pytest.mark.parametrize(
+    ("table", "rule"),
+    [
+        ("id,text\n7", "table_invalid"),
+        ("id,id\n7,8", "table_invalid"),
+        ('id,text\n7,"open', "table_invalid"),
+        ("id,text\n", "export_empty"),
+        ("", "export_empty"),
+    ],
+)
+def test_a_table_that_is_none_is_refused(table: str, rule: str) -> None:
+    with pytest.raises(DataError, match=rule):
+        parsed_table("a.csv", table.encode())
+
+
+def test_files_that_systems_hide_in_a_zip_are_none_of_its_files() -> None:
+    hidden = dict.fromkeys(["__MACOSX/._a.json", ".DS_Store", "x/.git/a.json", "Thumbs.db", "x/desktop.ini"], b"x")
+    assert [m.name for m in unzipped("a.zip", zipped({"x/a.json": b"[]"} | hidden))] == ["x/a.json"]
+
+
+@pytest.mark.parametrize("label", ["Síntoma", "SINTOMA", " symptom ", "Si\u0301ntoma"])
+def test_a_label_is_read_with_or_without_its_accent(label: str) -> None:
+    assert canonical_label(label) == "SYMPTOM"
+
+
+def test_a_label_that_is_a_piece_of_the_note_is_not_shown() -> None:
+    assert "found Hallazgo" in label_hint("Hallazgo", "Tiene asma.")
+    for label in ("asma", "ASMA", "tiene ASMA", "x" * 60, "a\nb", "un texto de la nota entera"):
+        assert label not in label_hint(label, "Tiene asma.")
