@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
+import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from enigma_tasks.errors import UsageError
+from enigma_tasks.file_names import ANNOTATION_SUFFIX, RECORD_SUFFIXES, TEXT_SUFFIX, stem
 
 if TYPE_CHECKING:
     from enigma_tasks.config import Settings
@@ -61,9 +64,6 @@ LLM_CACHE = "llm"
 
 BATCH_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+:-]{0,199}")
 SHARD_SUFFIX = ".jsonl.gz"
-TEXT_SUFFIX = ".txt"
-RECORD_SUFFIXES = (".jsonl", ".jsonl.gz")
-ANNOTATION_SUFFIX = ".ann"
 VALIDATION_REPORT = "report.json"
 VALIDATION_DEFECTS = "defects.jsonl"
 """Each breach of a rule: fold, document, rule, offset; a JSON line each."""
@@ -82,6 +82,10 @@ METRICS_BY_SLICE = "slices.csv"
 """What `dvc plots` draws: a row for each entity type and slice of document length."""
 INGESTED = "ingested.jsonl.gz"
 """In the gold repository: which objects were taken in, and how many of their documents were refused."""
+_DROP_FOLDER = re.compile("auto|[a-z]{2}")
+"""What a drop's folder is called where it is not the note's language: `auto`, `cz`."""
+_OWN = re.compile("~[0-9a-f]{32}")
+"""The folder of a note without an obvious place."""
 MAX_KEY_BYTES = 1024
 """What S3 allows a key (Amazon S3 user guide, object key names)."""
 
@@ -188,20 +192,44 @@ def ingest_batch(batch_id: str) -> str:
 
 
 def annotation_uri(annotations: str, language: str, drop_path: str, record_id: str | None) -> str:
-    """Where the BRAT file of a note goes: one URI for one note.
+    """Where the BRAT file of a note goes: one URI for one note, and no other note's in any letter case or Unicode form.
 
     `drop_path` is the key below drops/, `{folder}/{date}/.../{name}`. A folder that is not the note's language (`auto`,
-    an alias) is kept below the date, and a record lies in a folder named as its file, so that no two notes meet.
-    A path that would be too long for the store is replaced by its SHA-256.
+    an alias) is kept below the date, and a record lies in a folder named as its file. A note whose place another key
+    could mean too (`_is_ordinary`) gets a folder of its own, named by the digest of its key: decision 0006.
     """
     folder, date, rest = drop_path.split("/", 2)
-    if folder != language:
-        rest = f"{folder}/{rest}"
-    stem = rest.removesuffix(TEXT_SUFFIX) if record_id is None else f"{rest}/{_file_name(record_id)}"
     base = f"{annotations}/{language}/{date}"
-    if len(f"{base}/{stem}{ANNOTATION_SUFFIX}".encode()) > MAX_KEY_BYTES:
-        stem = hashlib.sha256(stem.encode()).hexdigest()
-    return f"{base}/{stem}{ANNOTATION_SUFFIX}"
+    *folders, file = rest.split("/")
+    name = stem(file) if record_id is None else _file_name(record_id)
+    folders += [] if record_id is None else [file]
+    folders = folders if folder == language else [folder, *folders]
+    place = "/".join((base, *folders, f"{name}{ANNOTATION_SUFFIX}"))
+    if _is_ordinary(language, folder, rest, record_id) and len(place.encode()) <= MAX_KEY_BYTES:
+        return place
+    own = f"~{hashlib.sha256(json.dumps([drop_path, record_id]).encode()).hexdigest()[:32]}"
+    place = "/".join((base, *filter(None, folders), own, f"{name}{ANNOTATION_SUFFIX}"))
+    return place if len(place.encode()) <= MAX_KEY_BYTES else f"{base}/{own}/note{ANNOTATION_SUFFIX}"
+
+
+def _is_ordinary(language: str, folder: str, rest: str, record_id: str | None) -> bool:
+    """Whether the obvious place is this note's: it is that of the key in small letters, in composed form (NFC).
+
+    Others are what would meet it: a key in other letters (`N1.txt`, `n1.TXT`), a text in a folder that is named as a
+    file of records or as a drop's folder (`es/{date}/auto/n1.txt`), an empty segment, a folder that looks like ours.
+    """
+    *folders, file = rest.split("/")
+    written = f"{folder}/{rest}"
+    if unicodedata.normalize("NFC", written.casefold()) != written or unicodedata.normalize("NFC", written) != written:
+        return False
+    if any(not f or f.endswith((*RECORD_SUFFIXES, ANNOTATION_SUFFIX)) or _OWN.fullmatch(f) for f in folders):
+        return False
+    if folder != language and not _DROP_FOLDER.fullmatch(folder):
+        return False
+    if folder == language and folders and folders[0] != language and _DROP_FOLDER.fullmatch(folders[0]):
+        return False
+    ending = (TEXT_SUFFIX,) if record_id is None else RECORD_SUFFIXES
+    return file.endswith(ending) and not any("A" <= c <= "Z" for c in record_id or "")
 
 
 def _folder(batch_id: str) -> str:

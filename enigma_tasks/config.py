@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, model_validator
 
 from enigma_tasks.errors import UsageError
 from enigma_tasks.frozen import Frozen
@@ -23,60 +24,21 @@ from enigma_tasks.params.ingest import IngestParams  # noqa: TC001 - pydantic re
 from enigma_tasks.params.languages import LanguageParams  # noqa: TC001 - pydantic reads it
 from enigma_tasks.params.llm import LlmSettings
 from enigma_tasks.params.members import AnyMember  # noqa: TC001 - pydantic reads it
+from enigma_tasks.params.night import (  # noqa: TC001 - pydantic reads them
+    AnnotateParams,
+    MonitorParams,
+    NoteParams,
+    PlanParams,
+    PublishParams,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, MutableMapping
 
 PARAMS_FILE = Path("params.yaml")
-
-
-class NoteParams(Frozen):
-    """What a note may look like before it is annotated."""
-
-    max_bytes: int = Field(gt=0)
-
-
-class PlanParams(Frozen):
-    """How a night is cut into shards."""
-
-    notes_per_shard: int = Field(gt=0)
-    max_shards: int = Field(gt=0, le=1000)
-    """Airflow maps over shards and refuses longer lists (`max_map_length` 1024): the shard grows instead."""
-
-
-class AnnotateParams(Frozen):
-    """How a shard is worked through."""
-
-    batch_tokens: int = Field(gt=0)
-    """Sub-words per forward pass, padding included."""
-    read_threads: int = Field(gt=0)
-    chunk_notes: int = Field(256, gt=0)
-    """Notes handed to the engine at once; as many again are read ahead meanwhile."""
-    chunk_characters: int = Field(2_000_000, gt=0)
-    """The chunk ends earlier when its texts are longer together than this: it bounds memory."""
-    resident_mib: int | None = Field(None, gt=0)
-    """Weights held at once; members beyond it take turns, loaded anew for each chunk. Without it all are held."""
-
-
-class PublishParams(Frozen):
-    """What a night leaves behind."""
-
-    brat: bool
-    """Write one `.ann` file per note under annotations/."""
-
-
-class MonitorParams(Frozen):
-    """The morning page."""
-
-    nights_compared: int = Field(gt=0)
-    nights_needed: int = Field(gt=1)
-    """Past nights it takes before a figure can be called unusual."""
-    notes_needed: int = Field(gt=0)
-    """Annotated notes it takes, of a night or of one language in it, before its figures per note are compared."""
-    unusual_deviations: float = Field(gt=0)
-    """Half-width of the usual range around the past nights' median, in scaled median absolute deviations ..."""
-    unusual_share: float = Field(ge=0)
-    """... and at least this share of the median."""
+NAME_KEY_CHARACTERS = 16
+_LANGUAGE_TAG = re.compile(r"[a-z]{2,3}(?:-[a-z0-9]{1,8})+")
+"""BCP 47: a language, then script, region, variants, which are one language to a model."""
 
 
 class Params(Frozen):
@@ -100,11 +62,14 @@ class Params(Frozen):
     ensemble: FittingParams = FittingParams()
 
     def language(self, code: str) -> str | None:
-        """The configured code that `code` means (`CZ` -> `cs`), or None."""
-        lower = code.lower()
-        if lower in self.languages:
-            return lower
-        return next((k for k, v in self.languages.items() if lower in v.aliases), None)
+        """The configured code that `code` means, or None: `CZ` -> `cs`, `es-ES` and `es_419` -> `es` (BCP 47)."""
+        lower = code.strip().lower().replace("_", "-")
+        for tag in (lower, lower.partition("-")[0] if _LANGUAGE_TAG.fullmatch(lower) else lower):
+            if tag in self.languages:
+                return tag
+            if known := next((k for k, v in self.languages.items() if tag in v.aliases), None):
+                return known
+        return None
 
     def require_language(self, code: str) -> str:
         """The configured code that `code` means. Raises UsageError when there is none."""
@@ -182,6 +147,8 @@ class Settings(Frozen):
     cache: Path = Path(".enigma/cache")
     """Where this machine keeps downloaded models, by digest."""
     llm: LlmSettings = LlmSettings()
+    name_key: SecretStr = SecretStr("")
+    """Set, keys and ids are shown as keyed hashes: docs/what-is-shown.md."""
     debug: bool = False
     """Show messages of unforeseen exceptions. They may quote a note: never in production."""
 
@@ -216,8 +183,17 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         model_store=env.get("ENIGMA_MODEL_STORE", ""),
         cache=Path(env.get("ENIGMA_CACHE", ".enigma/cache")),
         llm=llm,
+        name_key=SecretStr(_name_key(env)),
         debug=env.get("ENIGMA_DEBUG", "") == "1",
     )
+
+
+def _name_key(env: Mapping[str, str]) -> str:
+    """`ENIGMA_NAME_KEY`. Raises UsageError: too short to keep anybody from trying all patient numbers."""
+    key = env.get("ENIGMA_NAME_KEY", "").strip()
+    if key and len(key) < NAME_KEY_CHARACTERS:
+        raise UsageError(f"ENIGMA_NAME_KEY needs at least {NAME_KEY_CHARACTERS} characters")
+    return key
 
 
 class S3Settings(Frozen):

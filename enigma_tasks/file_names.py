@@ -36,9 +36,12 @@ class FileKind(Enum):
     OTHER = auto()
 
 
+TEXT_SUFFIX = ".txt"
+ANNOTATION_SUFFIX = ".ann"
+RECORD_SUFFIXES = (".jsonl", ".jsonl.gz")
 _KINDS = {
-    ".txt": FileKind.TEXT,
-    ".ann": FileKind.ANNOTATION,
+    TEXT_SUFFIX: FileKind.TEXT,
+    ANNOTATION_SUFFIX: FileKind.ANNOTATION,
     ".jsonl": FileKind.LINES,
     ".jsonl.gz": FileKind.PACKED,
     ".json": FileKind.EXPORT,
@@ -74,6 +77,17 @@ def kind_of(name: str) -> tuple[FileKind, str]:
     if _ABOUT.fullmatch(lower):
         return FileKind.COMPANION, name
     return (FileKind.EXPORT if name.isdecimal() and name.isascii() else FileKind.OTHER), name
+
+
+def holds_records(key: str) -> bool:
+    """A file of records, a line each, rather than one text; `key` is a path or a name."""
+    return kind_of(key.rpartition("/")[2])[0] in (FileKind.LINES, FileKind.PACKED)
+
+
+def stem(key: str) -> str:
+    """The file's name without the suffix of a text or an annotation; any other file keeps its whole name."""
+    kind, name = kind_of(key.rpartition("/")[2])
+    return name if kind in (FileKind.TEXT, FileKind.ANNOTATION) else key.rpartition("/")[2]
 
 
 def is_about(stem: str) -> bool:

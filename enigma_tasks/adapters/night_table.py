@@ -13,8 +13,9 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from enigma_tasks.config import load_s3_settings
 from enigma_tasks.errors import ServiceError
+from enigma_tasks.file_names import holds_records
 from enigma_tasks.notes.done import Done, FingerprintSet, fingerprint
-from enigma_tasks.notes.references import TRANSIENT, holds_records
+from enigma_tasks.notes.references import TRANSIENT
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -51,6 +52,7 @@ SCHEMAS: dict[str, Any] = {
             pa.field("size_bytes", pa.int64(), nullable=False),
             pa.field("characters", pa.int64()),
             pa.field("characters_read", pa.int64()),
+            pa.field("characters_garbled", pa.int64()),
             pa.field("entities", pa.int64()),
             pa.field("models", pa.string()),
             pa.field("planned_at", pa.timestamp("us", tz="UTC"), nullable=False),
@@ -88,6 +90,7 @@ def commit(tables_uri: str, table: str, reader: Any, batch_id: str) -> bool:
             delta,
             reader,
             mode="append",
+            schema_mode="merge",  # a table of an earlier version gets the columns that it lacks
             target_file_size=FILE_BYTES,
             writer_properties=WriterProperties(compression="ZSTD", max_row_group_size=ROW_GROUP),
             commit_properties=CommitProperties(
@@ -192,7 +195,17 @@ def _batches(tables_uri: str, table: str, columns: Sequence[str], keep: Any) -> 
     if delta is None:
         return
     with _typed(f"read {table}"):
-        yield from delta.to_pyarrow_dataset().scanner(columns=list(columns), filter=keep).to_batches()
+        dataset = delta.to_pyarrow_dataset()
+        there = [name for name in columns if name in dataset.schema.names]
+        for batch in dataset.scanner(columns=there, filter=keep).to_batches():
+            yield batch if len(there) == len(columns) else _widened(batch, table, columns)
+
+
+def _widened(batch: Any, table: str, columns: Sequence[str]) -> Any:
+    """The batch of a table of an earlier version with nulls for the columns that it lacks."""
+    schema = pa.schema([SCHEMAS[table].field(name) for name in columns])
+    arrays = [batch.column(f.name) if f.name in batch.schema.names else pa.nulls(len(batch), f.type) for f in schema]
+    return pa.RecordBatch.from_arrays([a.cast(f.type) for a, f in zip(arrays, schema, strict=True)], schema=schema)
 
 
 def _read(tables_uri: str, table: str, batch_id: str | None, columns: Sequence[str] | None) -> Any:

@@ -13,8 +13,9 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from enigma_tasks.config import load_s3_settings
+from enigma_tasks.config import load_s3_settings, load_settings
 from enigma_tasks.errors import ObjectChanged, ObjectMissing, ServiceError, UsageError
+from enigma_tasks.notes.names import Names
 from enigma_tasks.threads import in_order
 
 if TYPE_CHECKING:
@@ -83,9 +84,16 @@ def _client() -> S3Client:
     return boto3.client("s3", endpoint_url=s3.endpoint, config=config)
 
 
+@functools.cache
+def _names() -> Names:
+    """How messages may name an object."""
+    return Names.of(load_settings())
+
+
 def forget_client() -> None:
     """Make the next ObjectStore read the environment again (tests that change it)."""
     _client.cache_clear()
+    _names.cache_clear()
 
 
 class ObjectStore:
@@ -191,9 +199,9 @@ class ObjectStore:
         """
         info = self.head(uri)
         if info is None:
-            raise ObjectMissing(f"s3 object {uri}: missing")
+            raise ObjectMissing(f"s3 object {_names().uri(uri)}: missing")
         if if_match is not None and if_match.strip('"') != info.etag:
-            raise ObjectChanged(f"s3 object {uri}: changed")
+            raise ObjectChanged(f"s3 object {_names().uri(uri)}: changed")
         return cast("BinaryIO", io.BufferedReader(_RangedReader(self, info, start), STREAM_CHUNK))
 
     def ensure_bucket(self, uri: str) -> None:
@@ -268,7 +276,8 @@ class _ConflictError(ServiceError):
 @contextmanager
 def _typed(operation: str, bucket: str, key: str = "") -> Iterator[None]:
     """botocore's errors -> ours."""
-    where = f"s3 bucket {bucket}: {operation}" + (f" {key}" if key else "")
+    shown = _names().uri(f"s3://{bucket}/{key}").removeprefix(f"s3://{bucket}/")
+    where = f"s3 bucket {bucket}: {operation}" + (f" {shown}" if shown else "")
     try:
         yield
     except ClientError as error:

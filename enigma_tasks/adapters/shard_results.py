@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from enigma_tasks.adapters.night_table import NOTES, SCHEMAS, SPANS
 from enigma_tasks.errors import DataError, ObjectMissing
+from enigma_tasks.notes.plain_text import garbled_characters
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -74,6 +75,7 @@ def annotated_row(plan: Plan, note: NoteRef, text: str, characters_read: int, en
         "outcome": "annotated",
         "characters": len(text),
         "characters_read": characters_read,
+        "characters_garbled": garbled_characters(text),
         "entities": entities,
         "models": models_of(plan, note.language),
     }

@@ -17,6 +17,7 @@ from enigma_tasks.ensembles.learned_voting import evidence, fit
 from enigma_tasks.ensembles.voting import VotingRule, vote, weighted_or_majority
 from enigma_tasks.errors import UsageError
 from enigma_tasks.ner.scoring import Counts, Interval, Score, bootstrap, count, paired_bootstrap
+from enigma_tasks.ner.text.invisible import visible_length
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -216,7 +217,9 @@ class _DevEvaluation:
             voters = self.voters[document]
             spans = sorted(voters)
             gold = {e.span for e in self.dev.gold.get(document, ())}
-            rows = evidence(spans, [voters[s] for s in spans], len(self.dev.members))
+            members = self.dev.members
+            lengths = {e.span: visible_length(*e.span, e.text) for m in members for e in m.get(document, ())}
+            rows = evidence(spans, [voters[s] for s in spans], len(members), [lengths[s] for s in spans])
             self._evidence[document] = rows, np.array([s in gold for s in spans], dtype=bool)
         return self._evidence[document]
 

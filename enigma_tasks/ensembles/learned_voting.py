@@ -37,7 +37,7 @@ class LearnedWeights:
     rival: float
     """Times the votes of the other span with most votes among those that overlap this one."""
     length: float
-    """Times the natural logarithm of the span's code points."""
+    """Times the natural logarithm of the span's visible code points."""
 
     def to_json(self) -> dict[str, Any]:
         """Every weight by its name."""
@@ -55,14 +55,17 @@ class LearnedWeights:
         return cls(**{**value, "votes": tuple(value["votes"])})
 
 
-def evidence(spans: Sequence[tuple[int, int]], voters: Sequence[int], members: int) -> NDArray[np.float64]:
+def evidence(
+    spans: Sequence[tuple[int, int]], voters: Sequence[int], members: int, lengths: Sequence[int] | None = None
+) -> NDArray[np.float64]:
     """What speaks for each span: [S, members + 5], a vote of 0 or 1 for each member, then `EVIDENCE` in order.
 
-    `spans`: distinct, half-open; `voters`: per span a bit for each member that predicts exactly it. Time grows as
-    S log S, times the number of members.
+    `spans`: distinct, half-open; `voters`: per span a bit for each member that predicts exactly it; `lengths`: visible
+    characters, where a span holds invisible ones. Time grows as S log S, times the number of members.
     """
     bounds = np.array(spans, dtype=np.int64).reshape(-1, 2)
     starts, ends = bounds[:, 0], bounds[:, 1]
+    sizes = ends - starts if lengths is None else np.array(lengths, dtype=np.int64)
     votes = np.array([[v >> i & 1 for i in range(members)] for v in voters], dtype=bool).reshape(-1, members)
     total = votes.sum(1)
     overlapping = sum(
@@ -72,7 +75,7 @@ def evidence(spans: Sequence[tuple[int, int]], voters: Sequence[int], members: i
     for level in range(1, members + 1):
         others = _overlapping(starts, ends, total == level) - (total == level)
         rival[others > 0] = level
-    columns = (_agreeing(starts, voters), _agreeing(ends, voters), overlapping, rival, np.log(ends - starts))
+    columns = (_agreeing(starts, voters), _agreeing(ends, voters), overlapping, rival, np.log(sizes))
     return np.column_stack([votes, *columns]).astype(np.float64)
 
 

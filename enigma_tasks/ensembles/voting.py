@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from enigma_tasks.documents import Entity, sorted_entities
 from enigma_tasks.ensembles.learned_voting import LearnedWeights, correct_probabilities, evidence
 from enigma_tasks.errors import UsageError
+from enigma_tasks.ner.text.invisible import visible_length
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -128,6 +129,11 @@ class _Candidate:
     """Votes, or their weights together, or the learned probability: winners rank by it."""
     chance: float | None = None
 
+    @property
+    def length(self) -> int:
+        """Visible characters: a soft hyphen makes no span the longer one."""
+        return visible_length(self.start, self.end, self.text)
+
     def entity(self) -> Entity:
         score = math.fsum(self.scores.values()) / len(self.scores) if self.scores else None
         score = score if self.chance is None else self.chance
@@ -165,7 +171,7 @@ def vote(members: Sequence[Sequence[Entity]], rule: VotingRule) -> tuple[Entity,
     for label in sorted({c.label for c in candidates}):
         ballot = [c for c in candidates if c.label == label]
         if rule.strategy == "union":
-            winners += _settled(ballot, lambda c: (c.start - c.end, -c.weight, c.start), nested=False)
+            winners += _settled(ballot, lambda c: (-c.length, -c.weight, c.start), nested=False)
         elif rule.strategy == "agreement":
             agreed = _agreed(ballot, len(members), quorum)
             winners += _settled([c for c in ballot if _meets(c, agreed)], _by_votes, nested=False)
@@ -199,7 +205,8 @@ def _candidates(members: Sequence[Sequence[Entity]], rule: VotingRule) -> list[_
 
 
 def _judge(ballot: Sequence[_Candidate], weights: LearnedWeights) -> None:
-    rows = evidence([(c.start, c.end) for c in ballot], [c.voters for c in ballot], len(weights.votes))
+    spans, lengths = [(c.start, c.end) for c in ballot], [c.length for c in ballot]
+    rows = evidence(spans, [c.voters for c in ballot], len(weights.votes), lengths)
     for candidate, chance in zip(ballot, correct_probabilities(weights, rows), strict=True):
         candidate.weight = chance
         candidate.chance = round(chance, 6)
@@ -216,7 +223,7 @@ def _enough(rule: VotingRule, quorum: int) -> Callable[[float], bool]:
 
 
 def _by_votes(c: _Candidate) -> tuple[float, int, int]:
-    return -c.weight, c.start - c.end, c.start
+    return -c.weight, -c.length, c.start
 
 
 def _settled(

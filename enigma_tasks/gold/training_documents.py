@@ -6,8 +6,8 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from enigma_tasks.artifacts import RECORD_SUFFIXES
 from enigma_tasks.errors import DataError, UsageError
+from enigma_tasks.file_names import FileKind, kind_of
 from enigma_tasks.formats.corpora import read_corpus
 from enigma_tasks.gold.cases import cases_under
 from enigma_tasks.notes.files import read_records
@@ -30,7 +30,7 @@ def read_unlabelled(sources: Sequence[str], language: str, params: Params) -> tu
     for source in sources:
         code, path = _split(source, params)
         only = code or (None if language == "all" else language)
-        if Path(path).suffix.lower() in RECORD_SUFFIXES and Path(path).is_file():
+        if kind_of(Path(path).name)[0] is FileKind.LINES and Path(path).is_file():
             found, defects = read_records(Path(path), only, params.language, params.notes.max_bytes)
             refused.update(d.rule for d in defects)
             kept = [d for d in found if only in (None, d.language)]

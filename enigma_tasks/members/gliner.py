@@ -20,6 +20,7 @@ from enigma_tasks.errors import ModelError, UsageError
 from enigma_tasks.members.gliner_windows import WordWindow, cut_words
 from enigma_tasks.ner.base_models import position_limit
 from enigma_tasks.ner.model_folder import Card, read_card_as, tokenizer_config, verify_files, write_card, write_json
+from enigma_tasks.ner.text.invisible import visible_document
 from enigma_tasks.ner.text.postprocess import postprocess
 from enigma_tasks.params.annotators import GlinerMemberParams
 
@@ -155,6 +156,12 @@ class GlinerAnnotator:
 
     def predict(self, documents: Sequence[Document]) -> list[tuple[Entity, ...]]:
         """Entities of each document, sorted, post-processed as the recipe says; every character is read."""
+        visible = [visible_document(d) for d in documents]
+        found = self._predict([v.document for v in visible])
+        return [v.as_stored(entities) for v, entities in zip(visible, found, strict=True)]
+
+    def _predict(self, documents: Sequence[Document]) -> list[tuple[Entity, ...]]:
+        """The same for texts without invisible characters."""
         windows = [cut_words(self._network, d.text, self._recipe) for d in documents]
         order = sorted(
             ((i, j) for i, pieces in enumerate(windows) for j in range(len(pieces))),

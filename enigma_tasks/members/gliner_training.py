@@ -24,6 +24,7 @@ from enigma_tasks.members.gliner_windows import cut_words, labelled
 from enigma_tasks.ner.base_models import find_base
 from enigma_tasks.ner.dev_scores import strict_scores
 from enigma_tasks.ner.digests import base_digest, code_digest, data_digest, recipe_digest
+from enigma_tasks.ner.text.invisible import visible_document
 from enigma_tasks.ner.training.callbacks import LoggingCallback
 from enigma_tasks.ner.training.loop import Progress, epoch_row
 from enigma_tasks.ner.training.optimiser import effective_precision
@@ -153,7 +154,8 @@ def examples(model: GlinerModel, training: Sequence[Document], progress: Progres
     """
     made: list[Example] = []
     names = {t: label for label, t in model.asked.items()}
-    for document in training:
+    for stored in training:
+        document = visible_document(stored).document
         known = {t.label: label for t, label in names.items() if t in document.annotated}
         windows = cut_words(model.network, document.text, model.card.recipe)
         gold = labelled(windows, document, known)

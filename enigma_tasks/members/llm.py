@@ -20,6 +20,7 @@ from enigma_tasks.errors import DataError
 from enigma_tasks.frozen import Frozen
 from enigma_tasks.ner.dev_scores import strict_scores
 from enigma_tasks.ner.model_folder import Card, read_card_as, verify_files, write_card
+from enigma_tasks.ner.text.invisible import visible_document, without_invisible
 from enigma_tasks.ner.text.postprocess import postprocess
 from enigma_tasks.ner.text.sentences import pack_sentences, split_sentences
 from enigma_tasks.params.annotators import LlmMemberParams
@@ -104,6 +105,12 @@ class LlmAnnotator:
 
     def read(self, documents: Sequence[Document]) -> list[LlmResult]:
         """The same, with each document's error beside it. Raises ServiceError: the endpoint cannot be reached."""
+        visible = [visible_document(d) for d in documents]
+        readings = self._read([v.document for v in visible])
+        return [LlmResult(v.as_stored(r.entities), r.error) for v, r in zip(visible, readings, strict=True)]
+
+    def _read(self, documents: Sequence[Document]) -> list[LlmResult]:
+        """The same for texts without invisible characters."""
         questions = [(d, span) for d in documents for span in windows(d.text, self._recipe)]
         found: dict[int, list[Entity]] = {id(d): [] for d in documents}
         errors: dict[int, DataError] = {}
@@ -138,7 +145,9 @@ class LlmAnnotator:
         window = document.text[span[0] : span[1]]
         entities: list[Entity] = []
         for mention in mentions:
-            places = list(occurrences(mention.text, window)) if mention.type in self.entity_types else []
+            places = (
+                list(occurrences(without_invisible(mention.text), window)) if mention.type in self.entity_types else []
+            )
             self.counts.update(named=1, located=len(places), not_in_text=int(not places))
             entities += [
                 entity_at(document.id, document.text, mention.type.label, span[0] + a, span[0] + b) for a, b in places

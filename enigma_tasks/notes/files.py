@@ -6,15 +6,12 @@ from typing import TYPE_CHECKING
 
 from enigma_tasks.documents import Document
 from enigma_tasks.errors import DataError
-from enigma_tasks.notes.gunzip import DamagedError
-from enigma_tasks.notes.records import line_limit, lines, opened, parse
+from enigma_tasks.notes.records import read_lines
 from enigma_tasks.notes.references import AUTO, Rule, line_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-    from enigma_tasks.notes.records import Record
 
 
 def read_records(
@@ -32,28 +29,18 @@ def read_records(
     defects: list[DataError] = []
     seen: set[str] = set()
     with path.open("rb") as stream:
-        try:
-            for line in lines(opened(stream, path.name), line_limit(max_bytes)):
-                name = f"{path.name}{line_name(line.number)}"
-                try:
-                    record = parse(name, line, max_bytes)
-                    if record.id in seen:
-                        raise DataError(name, Rule.DUPLICATE_ID, line.number)
-                    code = _language(record, language, language_of)
-                    if code is None and record.language and record.language.lower() != AUTO:
-                        raise DataError(name, Rule.LANGUAGE, line.number)
-                except DataError as error:
-                    defects.append(error)
+        for line, outcome in read_lines(stream, path.name, max_bytes):
+            name, number = (path.name, None) if line is None else (f"{path.name}{line_name(line.number)}", line.number)
+            if isinstance(outcome, DataError):
+                defects.append(outcome)
+            elif outcome.id in seen:
+                defects.append(DataError(name, Rule.DUPLICATE_ID, number))
+            else:
+                named = outcome.language if outcome.language and outcome.language.lower() != AUTO else None
+                code = language_of(named) if named else language
+                if named and code is None:
+                    defects.append(DataError(name, Rule.LANGUAGE, number))
                     continue
-                seen.add(record.id)
-                documents.append(Document(record.id, record.text, (), code, frozenset()))
-        except DamagedError:
-            defects.append(DataError(path.name, Rule.GZIP_DAMAGED))
+                seen.add(outcome.id)
+                documents.append(Document(outcome.id, outcome.text, (), code, frozenset()))
     return documents, defects
-
-
-def _language(record: Record, language: str | None, language_of: Callable[[str], str | None]) -> str | None:
-    """What the record says of its text, else `language`."""
-    if record.language is None or record.language.lower() == AUTO:
-        return language
-    return language_of(record.language)

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from enigma_tasks.errors import UsageError
-from enigma_tasks.notes.references import NoteRef, Refused, Rule, holds_records, is_date, is_marker, note_of_object
+from enigma_tasks.file_names import holds_records
+from enigma_tasks.notes.references import NoteRef, Refused, Rule, is_date, is_marker, note_of_object
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import re
 from dataclasses import dataclass, replace
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from enigma_tasks.errors import DataError
 from enigma_tasks.notes.gunzip import DamagedError, gunzip
-from enigma_tasks.notes.references import NoteRef, Refused, Rule, is_blank, line_name
+from enigma_tasks.notes.plain_text import HEAD, is_markup, is_other_kind
+from enigma_tasks.notes.references import AUTO, NoteRef, Refused, Rule, is_blank, line_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -20,6 +22,10 @@ ESCAPES = 6
 LINE_OVERHEAD = 64 * 1024
 """Bytes of a line for everything but the text."""
 MAX_ID_BYTES = 256
+EXACT = 2**53
+"""Up to here a JSON number with a point names one whole number."""
+LINES_WITHOUT_TEXT = 1000
+"""So many lines, none an object with a text, and the file is of another kind."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -86,13 +92,77 @@ def parse(name: str, line: Line, max_bytes: int) -> Record:
     Raises:
         DataError: with `name` and the rule; `.record` holds the id where one could be read.
     """
+    return _record(name, line, _json(name, line), max_bytes)
+
+
+def read_lines(stream: BinaryIO, key: str, max_bytes: int) -> Iterator[tuple[Line | None, Record | DataError]]:
+    """Every line of a file with its record or what is wrong with it.
+
+    A pair without a line speaks of the whole file, or of what follows a damage. A file of another kind is one such
+    pair and not one for every line: one with another kind's signature, or without a single object that has a text.
+    """
+    pending: list[tuple[Line, DataError]] = []
+    number, any_text = 1, False
+    try:
+        source = _buffered(opened(stream, key))
+        head = source.peek(HEAD)[:HEAD]
+        if is_other_kind(head) or _is_document(head):
+            yield None, DataError(key, Rule.NOT_PLAIN_TEXT)
+            return
+        for line in lines(source, line_limit(max_bytes)):
+            number = line.number + 1
+            has_text, outcome = _judged_line(f"{key}{line_name(line.number)}", line, max_bytes)
+            any_text = any_text or has_text
+            if not any_text and isinstance(outcome, DataError):
+                pending.append((line, outcome))
+                if len(pending) == LINES_WITHOUT_TEXT:
+                    break
+                continue
+            yield from pending
+            pending = []
+            yield line, outcome
+    except DamagedError:
+        yield from pending
+        yield None, DataError(key, Rule.GZIP_DAMAGED, number)
+        return
+    if len(pending) > 1:
+        first = pending[0][1]
+        yield None, DataError(key, first.rule, pending[0][0].number)
+        return
+    yield from pending
+    if number == 1:
+        yield None, DataError(key, Rule.BLANK)
+
+
+def _buffered(stream: BinaryIO) -> io.BufferedReader:
+    return stream if isinstance(stream, io.BufferedReader) else io.BufferedReader(stream)  # type: ignore[arg-type]
+
+
+def _is_document(head: bytes) -> bool:
+    """A JSON array, one object over several lines, or markup."""
+    start = head.decode("utf-8", "ignore").removeprefix("\ufeff").lstrip()
+    first = start.split("\n", 1)[0].strip()
+    alone = first in ("[", "{") and "\n" in start
+    return alone or re.match(r"\[\s*\{", first) is not None or (first[:1] == "<" and is_markup(start))
+
+
+def _judged_line(name: str, line: Line, max_bytes: int) -> tuple[bool, Record | DataError]:
+    """Whether the line is an object with a text, as far as can be told; and its record, or what is wrong."""
     if line.data is None:
-        raise DataError(name, Rule.TOO_LARGE, line.number)
-    tree = _json(name, line)
-    identity, text, language = (tree.get(k) for k in ("id", "text", "language"))
-    if not isinstance(identity, str) or not _usable(identity):
-        raise DataError(name, Rule.JSON_FIELDS, line.number)
-    if not isinstance(text, str) or not (language is None or isinstance(language, str)):
+        return True, DataError(name, Rule.TOO_LARGE, line.number)
+    try:
+        tree = _json(name, line)
+    except DataError as error:
+        return False, error
+    try:
+        return True, _record(name, line, tree, max_bytes)
+    except DataError as error:
+        return isinstance(tree.get("text"), str), error
+
+
+def _record(name: str, line: Line, tree: dict[str, Any], max_bytes: int) -> Record:
+    identity, text, language = _identity(tree.get("id")), tree.get("text"), tree.get("language")
+    if identity is None or not isinstance(text, str) or not (language is None or isinstance(language, str)):
         raise DataError(name, Rule.JSON_FIELDS, line.number)
     try:
         size = len(text.encode("utf-8"))
@@ -106,11 +176,23 @@ def parse(name: str, line: Line, max_bytes: int) -> Record:
         raise DataError(name, Rule.EMPTY)
     if is_blank(text):
         raise DataError(name, Rule.BLANK)
+    if is_markup(text):
+        raise DataError(name, Rule.NOT_PLAIN_TEXT)
     return Record(identity, text, language)
 
 
+def _identity(value: Any) -> str | None:
+    """An id as a source writes it: a string, or a whole number (OMOP's NOTE_ID; `7.0` where a table made it so)."""
+    if isinstance(value, float) and value.is_integer() and abs(value) <= EXACT:
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    return value if isinstance(value, str) and _usable(value) else None
+
+
 def _json(name: str, line: Line) -> dict[str, Any]:
-    assert line.data is not None
+    if line.data is None:
+        raise DataError(name, Rule.TOO_LARGE, line.number)
     try:
         source = line.data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -151,46 +233,42 @@ def scan(template: NoteRef, stream: BinaryIO, judgement: Judgement) -> Iterator[
     """
     seen: set[str] = set()
     plain = not template.key.lower().endswith(".gz")
-    number, any_line = 1, False
-    try:
-        for line in lines(opened(stream, template.key), line_limit(judgement.max_bytes)):
-            any_line, number = True, line.number + 1
-            ref = replace(
-                template,
-                version=line.sha256,
-                size=line.size,
-                line=line.number,
-                line_start=line.start if plain else None,
-                record_id=line_name(line.number),
-                note_id=f"{template.note_id}{line_name(line.number)}",
-            )
-            yield _judged(ref, line, seen, judgement)
-    except DamagedError:
-        yield Refused(template, Rule.GZIP_DAMAGED, number)
-    else:
-        if not any_line:
-            yield Refused(template, Rule.BLANK)
+    for line, outcome in read_lines(stream, template.key, judgement.max_bytes):
+        if line is None:
+            assert isinstance(outcome, DataError)
+            yield Refused(template, Rule(outcome.rule), outcome.offset)
+            continue
+        ref = replace(
+            template,
+            version=line.sha256,
+            size=line.size,
+            line=line.number,
+            line_start=line.start if plain else None,
+            record_id=line_name(line.number),
+            note_id=f"{template.note_id}{line_name(line.number)}",
+        )
+        yield _judged(ref, outcome, seen, judgement)
 
 
-def _judged(ref: NoteRef, line: Line, seen: set[str], judgement: Judgement) -> NoteRef | Refused | None:
+def _judged(
+    ref: NoteRef, outcome: Record | DataError, seen: set[str], judgement: Judgement
+) -> NoteRef | Refused | None:
     """One line -> a note, a refusal, or None where it is done."""
-    try:
-        record = parse(ref.record, line, judgement.max_bytes)
-    except DataError as error:
-        return None if judgement.is_done(ref) else Refused(ref, Rule(error.rule), error.offset)
-    if record.id in seen:
-        return None if judgement.is_done(ref) else Refused(ref, Rule.DUPLICATE_ID, line.number)
-    seen.add(record.id)
-    ref = replace(ref, record_id=record.id, note_id=record.id)
+    if isinstance(outcome, DataError):
+        return None if judgement.is_done(ref) else Refused(ref, Rule(outcome.rule), outcome.offset)
+    if outcome.id in seen:
+        return None if judgement.is_done(ref) else Refused(ref, Rule.DUPLICATE_ID, ref.line)
+    seen.add(outcome.id)
+    ref = replace(ref, record_id=outcome.id, note_id=outcome.id)
     if judgement.is_done(ref):
         return None
-    named = record.language if record.language and record.language.lower() != "auto" else None
+    named = outcome.language if outcome.language and outcome.language.lower() != AUTO else None
     if named:
         found, ref = judgement.language_of(named), replace(ref, language_source="record")
     elif ref.language:
         return ref
     else:
-        found, ref = judgement.detect(record.text), replace(ref, language_source="detected")
+        found, ref = judgement.detect(outcome.text), replace(ref, language_source="detected")
     return replace(ref, language=found) if found else Refused(ref, Rule.LANGUAGE)
 
 

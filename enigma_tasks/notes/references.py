@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import unicodedata
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Self
 
-from enigma_tasks.artifacts import RECORD_SUFFIXES, TEXT_SUFFIX
 from enigma_tasks.errors import DataError
-from enigma_tasks.file_names import FileKind, kind_of
+from enigma_tasks.file_names import RECORD_SUFFIXES, TEXT_SUFFIX, FileKind, holds_records, kind_of, stem
+from enigma_tasks.notes.plain_text import HEAD, is_markup, is_other_kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -29,7 +30,7 @@ class Rule(StrEnum):
     EMPTY = "empty"
     """0 bytes."""
     BLANK = "blank"
-    """White space only, or a file of records without one."""
+    """White space and invisible characters only, or a file of records without one."""
     NOT_UTF8 = "not_utf8"
     """Offset: bytes; in a record's text, code points (a lone surrogate)."""
     NUL_BYTE = "nul_byte"
@@ -44,10 +45,14 @@ class Rule(StrEnum):
     """Not {language}/{yyyy-mm-dd}/.../{name}."""
     FILE_TYPE = "file_type"
     """Neither .txt nor .jsonl nor .jsonl.gz."""
+    NOT_PLAIN_TEXT = "not_plain_text"
+    """Another kind of file than its name says (gzip, PDF, RTF, UTF-16, a JSON array, ...), or a text that is the source
+    of one (HTML, CDA and other XML, RTF, JSON, an HL7 message). Export UTF-8 text, or one JSON object a line."""
     JSON_INVALID = "json_invalid"
-    """A line is no JSON. Offset: the line."""
+    """A line is no JSON; without a line's name, none of the file's lines is. Offset: the line."""
     JSON_FIELDS = "json_fields"
-    """`id` or `text` is missing, empty or no string, or `language` is no string. Offset: the line."""
+    """`id` is missing, empty, or neither string nor whole number; `text` is no string; or `language` is none. Offset:
+    the line. Without a line's name: no line of the file has a `text`."""
     DUPLICATE_ID = "duplicate_id"
     """A second record of the same id in one file. Offset: the line."""
     GZIP_DAMAGED = "gzip_damaged"
@@ -154,11 +159,6 @@ def is_marker(key: str) -> bool:
     return key.endswith("/")
 
 
-def holds_records(key: str) -> bool:
-    """A file of records, a line each, rather than one text."""
-    return kind_of(key.rpartition("/")[2])[0] in (FileKind.LINES, FileKind.PACKED)
-
-
 def note_of_object(
     bucket: str, key: str, *, etag: str, size: int, drop_path: str, language_of: Callable[[str], str | None]
 ) -> NoteRef | Refused:
@@ -172,14 +172,12 @@ def note_of_object(
     drop_date = segments[1] if len(segments) > 2 and is_date(segments[1]) else ""
     automatic = folder.lower() == AUTO
     language = "" if automatic or not drop_date else language_of(folder) or ""
-    kind, stem = kind_of(name)
-    is_text = kind is FileKind.TEXT
     note = NoteRef(
         bucket,
         key,
         object_version=etag,
         version=etag,
-        note_id=stem if is_text else name,
+        note_id=stem(name),
         language=language,
         language_source="detected" if automatic else "path",
         drop_date=drop_date,
@@ -191,7 +189,7 @@ def note_of_object(
         return Refused(note, Rule.KEY_LAYOUT)
     if not language and not automatic:
         return Refused(note, Rule.LANGUAGE)
-    return note if is_text or holds_records(key) else Refused(note, Rule.FILE_TYPE)
+    return note if kind_of(name)[0] is FileKind.TEXT or holds_records(name) else Refused(note, Rule.FILE_TYPE)
 
 
 def is_date(word: str) -> bool:
@@ -209,12 +207,14 @@ def text_of_bytes(record: str, data: bytes, max_bytes: int) -> str:
     """A note's bytes -> its text exactly as stored (UTF-8, strict; no newline translation, a BOM counts one).
 
     Raises:
-        DataError: `empty`, `too_large`, `not_utf8`, `nul_byte` (offsets in bytes) or `blank`.
+        DataError: `empty`, `too_large`, `not_plain_text`, `not_utf8`, `nul_byte` (offsets in bytes) or `blank`.
     """
     if not data:
         raise DataError(record, Rule.EMPTY)
     if len(data) > max_bytes:
         raise DataError(record, Rule.TOO_LARGE)
+    if is_other_kind(data[:HEAD]):
+        raise DataError(record, Rule.NOT_PLAIN_TEXT)
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -223,9 +223,11 @@ def text_of_bytes(record: str, data: bytes, max_bytes: int) -> str:
         raise DataError(record, Rule.NUL_BYTE, at)
     if is_blank(text):
         raise DataError(record, Rule.BLANK)
+    if is_markup(text):
+        raise DataError(record, Rule.NOT_PLAIN_TEXT)
     return text
 
 
 def is_blank(text: str) -> bool:
-    """White space and byte order marks only."""
-    return not text.replace("\ufeff", "").strip()
+    """White space and invisible characters (Unicode category Cf) only."""
+    return all(c.isspace() or unicodedata.category(c) == "Cf" for c in text)

@@ -24,6 +24,8 @@ class LanguageFigures(Frozen):
     """Code points of the annotated notes."""
     characters_read: int = 0
     """Of these, how many the models saw."""
+    garbled: int = 0
+    """Annotated notes with a share of garbled characters above `monitor.garbled_share`."""
 
 
 class ModelFigures(Frozen):

@@ -14,7 +14,7 @@ from enigma_tasks.pages.verdict import NOTICES
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from enigma_tasks.config import MonitorParams
+    from enigma_tasks.params.night import MonitorParams
 
 MAD_TO_SIGMA = 1.4826
 """Median absolute deviation -> standard deviation of a normal distribution."""
@@ -131,6 +131,15 @@ def _absolute(night: NightFigures, history: Sequence[NightFigures], params: Moni
                 subject=language,
                 value=unread,
                 reason=f"{unread:,} of {figures.characters:,} characters in {language} were not read by the models.",
+            )
+        if figures.garbled:
+            yield Flag(
+                rule="text_garbled",
+                subject=language,
+                value=figures.garbled,
+                reason=f"{figures.garbled:,} of {figures.annotated:,} notes in {language} have more than"
+                f" {100 * params.garbled_share:g} % garbled characters: U+FFFD, or UTF-8 that was read in another"
+                " encoding. They were annotated as they are; the system that exports them needs a look.",
             )
         for entity_type in sorted(night.models.get(language, {})):
             if figures.annotated >= params.notes_needed and not figures.entities.get(entity_type.upper(), 0):

@@ -8,6 +8,7 @@ import tempfile
 import time
 import uuid
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from enigma_tasks.adapters.shard_results import ResultWriter, annotated_row, qua
 from enigma_tasks.artifacts import RunPlaces
 from enigma_tasks.documents import Document
 from enigma_tasks.errors import DataError, ModelError, ObjectMissing, ServiceError, UsageError
+from enigma_tasks.notes.names import Names
 from enigma_tasks.notes.plans import Plan, Shard, digest, json_bytes, read_lines_gz
 from enigma_tasks.notes.references import NoteRef, Refused, Rule
 from enigma_tasks.threads import read_ahead
@@ -62,7 +64,8 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     attempt = uuid.uuid4().hex
     with tempfile.TemporaryDirectory(prefix="enigma-") as folder:
         with ResultWriter(Path(folder)) as writer:
-            counts = _work(store, planned, engine, writer, plan=plan, params=params, clock=clock)
+            work = _Work(plan, params, Names.of(settings), clock)
+            counts = _annotate(store, planned, engine, writer, work)
         with clock("write"):
             files = _upload(store, places, shard, attempt, writer)
     report = {
@@ -106,17 +109,19 @@ def _engine(plan: Plan, shard: Shard, params: Params, settings: Settings, endpoi
     ).annotate
 
 
-def _work(
-    store: ObjectStore,
-    notes: Iterable[NoteRef],
-    engine: Annotate,
-    writer: ResultWriter,
-    *,
-    plan: Plan,
-    params: Params,
-    clock: _Clock,
+@dataclass(frozen=True, slots=True)
+class _Work:
+    plan: Plan
+    params: Params
+    names: Names
+    clock: _Clock
+
+
+def _annotate(
+    store: ObjectStore, notes: Iterable[NoteRef], engine: Annotate, writer: ResultWriter, work: _Work
 ) -> dict[str, int]:
     """Read, compute and write chunk by chunk; the next chunk is read while this one is computed."""
+    plan, params, clock = work.plan, work.params, work.clock
     counts: Counter[str] = Counter(dict.fromkeys(("annotated", "quarantined", "entities", "characters"), 0))
     limits = params.annotate
     texts = read_notes(store, notes, params.notes.max_bytes, limits.read_threads)
@@ -128,7 +133,7 @@ def _work(
             return dict(counts)
         read = [item for item in chunk if not isinstance(item, Refused)]
         with clock("compute"):
-            results = _annotated(engine, read)
+            results = _annotated(engine, read, work.names)
         note_rows = [quarantined_row(plan, item) for item in chunk if isinstance(item, Refused)]
         spans: list[dict[str, Any]] = []
         for (note, text), result in zip(read, results, strict=True):
@@ -145,7 +150,7 @@ def _work(
         log.info("%d notes", writer.rows[NOTES])
 
 
-def _annotated(engine: Annotate, read: Sequence[tuple[NoteRef, str]]) -> list[Any | None]:
+def _annotated(engine: Annotate, read: Sequence[tuple[NoteRef, str]], names: Names) -> list[Any | None]:
     """One result a note, None for a note on which the engine fails though it works on others."""
     documents = [Document(note.note_id, text, language=note.language) for note, text in read]
     try:
@@ -163,7 +168,7 @@ def _annotated(engine: Annotate, read: Sequence[tuple[NoteRef, str]]) -> list[An
         except Exception as error:  # noqa: BLE001
             kind = type(error).__name__
             _prove(engine, kind)
-            log.warning("%s: annotation failed (%s)", note.record, kind)
+            log.warning("%s: annotation failed (%s)", names.record(note.key, note.record_id), kind)
             results.append(None)
     return results
 

@@ -15,8 +15,8 @@ from enigma_tasks.adapters.object_store import ObjectStore
 from enigma_tasks.adapters.shard_results import read_commit
 from enigma_tasks.artifacts import QuarantinePlaces, ReportPlaces, RunPlaces
 from enigma_tasks.errors import ObjectMissing, UsageError
+from enigma_tasks.notes.names import Names
 from enigma_tasks.notes.plans import Plan
-from enigma_tasks.notes.references import record_name
 from enigma_tasks.pages.figures import (
     SCORE_BINS,
     LanguageFigures,
@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
         raise UsageError(f"there is no plan at {run_places.plan}") from None
     commits = {s.id: read_commit(store, run_places, s) for s in plan.shards}
     published = json.loads(store.get(run_places.published)) if store.exists(run_places.success) else None
-    night = _figures(plan, commits, published, settings)
+    night = _figures(plan, commits, published, settings, params.monitor.garbled_share)
     records = _other_nights(store, reports, night)
     before = [r.figures for r in records if r.figures.published and _order(r.figures) < _order(night)]
     history = tuple(before[-params.monitor.nights_compared :])
@@ -102,7 +102,11 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
 
 
 def _figures(
-    plan: Plan, commits: dict[str, dict[str, Any] | None], published: dict[str, Any] | None, settings: Settings
+    plan: Plan,
+    commits: dict[str, dict[str, Any] | None],
+    published: dict[str, Any] | None,
+    settings: Settings,
+    garbled_share: float,
 ) -> NightFigures:
     done = [c for c in commits.values() if c is not None]
     seconds: Counter[str] = Counter()
@@ -114,7 +118,7 @@ def _figures(
         "quarantined": plan.quarantined + sum(c["counts"]["quarantined"] for c in done),
     }
     if published is not None:
-        counts = _published_counts(plan.batch_id, settings)
+        counts = _published_counts(plan.batch_id, settings, garbled_share)
         stages["publish"] = published["seconds"]
     return NightFigures(
         batch_id=plan.batch_id,
@@ -138,10 +142,10 @@ def _figures(
     )
 
 
-def _published_counts(batch_id: str, settings: Settings) -> dict[str, Any]:
+def _published_counts(batch_id: str, settings: Settings, garbled_share: float) -> dict[str, Any]:
     """What the tables say of the night: grouped inside Arrow, so that a night of millions of spans stays columns."""
     tables = settings.require("tables")
-    columns = ["language", "outcome", "rule", "characters", "characters_read"]
+    columns = ["language", "outcome", "rule", "characters", "characters_read", "characters_garbled"]
     notes = night_table.read_notes(tables, batch_id, columns)
     spans = night_table.read_spans(tables, batch_id, ["language", "label", "score"])
     outcomes: Counter[str] = Counter()
@@ -156,6 +160,9 @@ def _published_counts(batch_id: str, settings: Settings) -> dict[str, Any]:
                 figures |= {"characters": row["characters_sum"], "characters_read": row["characters_read_sum"]}
     for row in spans.group_by(["language", "label"]).aggregate([([], "count_all")]).to_pylist():
         languages[row["language"]]["entities"][row["label"]] = row["count_all"]
+    many = pc.field("characters_garbled") > pc.multiply(pc.field("characters"), garbled_share)
+    for language, count in zip(*_grouped(notes.filter(many), "language"), strict=True):
+        languages[language]["garbled"] = count
     rules = Counter(dict(zip(*_grouped(notes.filter(pc.field("rule").is_valid()), "rule"), strict=True)))
     return {
         "annotated": outcomes["annotated"],
@@ -187,9 +194,10 @@ def _score_bins(spans: Any) -> dict[str, tuple[int, ...]]:
 
 def _quarantined(plan: Plan, settings: Settings) -> tuple[QuarantinedNote, ...]:
     columns = ["key", "record_id", "rule", "rule_offset", "language"]
+    names = Names.of(settings)
     notes = night_table.read_notes(settings.require("tables"), plan.batch_id, columns)
     found = (
-        QuarantinedNote(record_name(r["key"], r["record_id"]), r["rule"], r["rule_offset"], r["language"] or None)
+        QuarantinedNote(names.record(r["key"], r["record_id"]), r["rule"], r["rule_offset"], r["language"] or None)
         for r in notes.filter(pc.field("rule").is_valid()).to_pylist()
     )
     return tuple(sorted(found, key=lambda note: (note.record_id, note.rule, note.offset or 0)))

@@ -15,10 +15,11 @@ from enigma_tasks.adapters.note_reader import read_notes, rule_of
 from enigma_tasks.adapters.object_store import ObjectStore, split_uri
 from enigma_tasks.artifacts import RunPlaces
 from enigma_tasks.errors import ObjectChanged, ObjectMissing
+from enigma_tasks.file_names import holds_records
 from enigma_tasks.notes.planning import Backfill, Night, cut_shards, mark_torn, plan_night, waiting
 from enigma_tasks.notes.plans import Plan, Shard, digest, lines_gz
 from enigma_tasks.notes.records import Judgement, scan
-from enigma_tasks.notes.references import NoteRef, Refused, Rule, holds_records
+from enigma_tasks.notes.references import NoteRef, Refused, Rule
 
 if TYPE_CHECKING:
     import argparse

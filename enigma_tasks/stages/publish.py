@@ -31,8 +31,9 @@ from enigma_tasks.documents import Entity
 from enigma_tasks.errors import DataError, IncompleteError, ObjectMissing, UsageError
 from enigma_tasks.formats.standoff import format_ann
 from enigma_tasks.notes.done import Done, FingerprintSet, fingerprint
+from enigma_tasks.notes.names import Names
 from enigma_tasks.notes.plans import Plan, Shard, json_bytes, read_lines_gz
-from enigma_tasks.notes.references import NoteRef, Refused, record_name
+from enigma_tasks.notes.references import NoteRef, Refused
 from enigma_tasks.threads import in_order
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
             newer = night_table.read_newer(tables, plan.planned_time)
             store.put_many(_annotations(results, newer, settings))
         quarantine = QuarantinePlaces.of(settings, plan.batch_id)
-        store.put(quarantine.notes, b"".join(_quarantine_lines(results)), "application/x-ndjson")
+        store.put(quarantine.notes, b"".join(_quarantine_lines(results, Names.of(settings))), "application/x-ndjson")
         store.put(quarantine.rules, json_bytes(report["rules"]), "application/json")
     report["seconds"] = round(time.perf_counter() - began, 3)
     store.put(places.published, json_bytes(report), "application/json")
@@ -240,14 +241,14 @@ def _identity(row: dict[str, Any]) -> Identity:
     return row["bucket"], row["key"], row["record_id"] or "", row["version"]
 
 
-def _quarantine_lines(results: Results) -> Iterator[bytes]:
+def _quarantine_lines(results: Results, names: Names) -> Iterator[bytes]:
     """Record, rule, offset: a JSON line a note."""
     columns = ["key", "record_id", "rule", "rule_offset"]
     for batch in results.batches(NOTES):
         for row in batch.select(columns).to_pylist():
             if row["rule"]:
                 line = {
-                    "record": record_name(row["key"], row["record_id"]),
+                    "record": names.record(row["key"], row["record_id"]),
                     "rule": row["rule"],
                     "offset": row["rule_offset"],
                 }

@@ -10,7 +10,9 @@ from enigma_tasks.adapters.note_reader import read_notes
 from enigma_tasks.adapters.object_store import ObjectStore, split_uri
 from enigma_tasks.documents import Entity
 from enigma_tasks.errors import DataError, UsageError
-from enigma_tasks.notes.references import NoteRef, Refused, holds_records, record_name
+from enigma_tasks.file_names import holds_records
+from enigma_tasks.notes.names import Names
+from enigma_tasks.notes.references import NoteRef, Refused
 from enigma_tasks.pages.review import render_review_page
 
 if TYPE_CHECKING:
@@ -30,10 +32,10 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     """
     tables = settings.require("tables")
     row = _latest(tables, arguments.note)
-    record = record_name(row["key"], row["record_id"])
+    record = Names.of(settings).record(row["key"], row["record_id"])
     if row["rule"]:
         raise DataError(record, row["rule"], row["rule_offset"], "in quarantine")
-    text = _text(row, params)
+    text = _text(record, row, params)
     entities = [
         Entity(s["label"], s["char_start"], s["char_end"], s["text"], s["score"])
         for s in night_table.read_history(tables, night_table.SPANS, row["bucket"], row["key"])
@@ -73,7 +75,7 @@ def _latest(tables: str, uri: str) -> dict[str, Any]:
     raise UsageError("the tables hold no such note; name it as s3://bucket/drops/.../note.txt or ...jsonl#id")
 
 
-def _text(row: dict[str, Any], params: Params) -> str:
+def _text(record: str, row: dict[str, Any], params: Params) -> str:
     """The text of exactly the version that was annotated."""
     note = NoteRef(
         bucket=row["bucket"],
@@ -90,5 +92,5 @@ def _text(row: dict[str, Any], params: Params) -> str:
     )
     found = next(iter(read_notes(ObjectStore(), [note], params.notes.max_bytes, threads=1)))
     if isinstance(found, Refused):
-        raise DataError(found.note.record, found.rule, found.offset)
+        raise DataError(record, found.rule, found.offset)
     return found[1]

@@ -30,7 +30,7 @@ LAYERS = {
     "documents": {"errors"},
     "params": {"frozen"},
     "config": {"errors", "frozen", "params"},
-    "artifacts": {"config", "errors"},
+    "artifacts": {"config", "errors", "file_names"},
     "formats": {"documents", "errors", "file_names", "notes"},
     "ner/text": {"documents", "errors", "params"},
     "ner/network": {"errors", "params", "ner/text"},

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from enigma_tasks.errors import DataError, UsageError
+from enigma_tasks.adapters.object_store import forget_client
+from enigma_tasks.config import load_settings
+from enigma_tasks.errors import DataError, ObjectMissing, UsageError
+from enigma_tasks.notes.names import Names
 from enigma_tasks.pages.figures import NightRecord
 from enigma_tasks.stages import monitor, review
-from tests.integration.night_helpers import Nights
+from tests.integration.night_helpers import Nights, stand_in_engine
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -173,3 +176,57 @@ def test_a_note_in_quarantine_is_named_with_its_rule_and_not_shown(nights: Night
         look(nights, uri, tmp_path / "n.html")
     assert PLANTED not in str(caught.value)
     assert not (tmp_path / "n.html").exists()
+
+
+def test_garbled_notes_are_annotated_and_told(nights: Nights) -> None:
+    note = "Ingresa por neumonía basal. Presentó también disnea, náuseas y vómitos; evolución clínica favorable."
+    nights.drop("es/2026-06-11/good.txt", note)
+    nights.drop("es/2026-06-11/twice.txt", note.encode().decode("cp1252"))
+    nights.drop("es/2026-06-11/lost.txt", note.replace("á", "\ufffd"))
+    nights.drop("es/2026-06-11/one.txt", note * 30 + "\ufffd")
+    nights.night("night-1")
+    assert set(nights.outcomes().values()) == {"annotated"}
+    assert {r["note_id"]: r["characters_garbled"] > 0 for r in nights.notes()} == {
+        "good": False, "twice": True, "lost": True, "one": True,
+    }  # fmt: skip
+    report = watch(nights, "night-1")
+    assert [a["rule"] for a in report["alerts"]] == ["text_garbled"]
+    assert report["alerts"][0]["reason"].startswith("2 of 4 notes in es have more than 0.5 % garbled characters")
+    assert "2 of 4 notes in es" in nights.store.get(report["page"]).decode()
+
+
+def test_with_a_name_key_no_key_or_id_is_shown_and_each_is_shown_alike(
+    nights: Nights,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("ENIGMA_NAME_KEY", "a secret of this hospital")
+    nights.settings = load_settings()
+    forget_client()
+    number = "HC-434881"
+    bad = nights.drop(f"es/2026-06-11/{number}.txt", b"\xff")
+    nights.drop(f"es/2026-06-11/{number}.jsonl", json.dumps({"id": f"{number}-x", "text": "<p>x</p>"}) + "\n{}\n")
+    nights.drop(f"es/2026-06-11/{number}-fails.txt", SPANISH)
+
+    def fails(documents):  # type: ignore[no-untyped-def]
+        if any(d.id.endswith("-fails") for d in documents):
+            raise ValueError(number)
+        return stand_in_engine(documents)
+
+    nights.engine = fails
+    nights.night("night-1")
+    page = nights.store.get(watch(nights, "night-1")["page"]).decode()
+    listed = nights.store.get(f"{nights.settings.quarantine}/night-1/quarantine.jsonl")
+    rows = [json.loads(line) for line in listed.splitlines()]
+    names = Names.of(nights.settings)
+    shown = names.shown(bad.split("/", 3)[3])
+    assert shown in {r["record"] for r in rows}
+    assert all(r["record"] in page for r in rows)
+    assert f"{shown.split('-')[0]}-" in caplog.text
+    for text in (page, json.dumps(rows), caplog.text, *map(str, capsys.readouterr())):
+        assert number not in text
+    with pytest.raises(ObjectMissing) as caught:
+        nights.store.get(f"{nights.settings.drops}/es/2026-06-11/{number}-gone.txt")
+    assert number not in str(caught.value)
+    assert {r["note_id"] for r in nights.notes()} >= {number}  # the tables hold names as they are: work needs them

@@ -52,6 +52,26 @@ def test_a_night_is_committed_once_however_often_it_is_asked(s3_root: str) -> No
     assert [h.get("batch_id") for h in history] == ["b2", "b1", None]
 
 
+def test_a_table_of_an_earlier_version_is_read_and_gets_the_columns_that_it_lacks(
+    s3_root: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tables = f"{s3_root}/tables"
+    earlier = pa.schema([f for f in SCHEMAS[NOTES] if f.name != "characters_garbled"])
+    with monkeypatch.context() as patch:
+        patch.setitem(SCHEMAS, NOTES, earlier)
+        assert night_table.commit(tables, NOTES, reader(NOTES, [note_row("b1", "k1", characters=7)]), "b1")
+    before = night_table.read_notes(tables)
+    assert before.schema == SCHEMAS[NOTES]
+    assert before.select(["key", "characters", "characters_garbled"]).to_pylist() == [
+        {"key": "k1", "characters": 7, "characters_garbled": None}
+    ]
+    rows = [note_row("b2", "k2", characters=9, characters_garbled=3)]
+    assert night_table.commit(tables, NOTES, reader(NOTES, rows), "b2")
+    after = night_table.read_notes(tables, columns=["key", "characters_garbled"]).to_pylist()
+    assert sorted((r["key"], r["characters_garbled"]) for r in after) == [("k1", None), ("k2", 3)]
+    assert len(night_table.read_done(tables).notes) == 2
+
+
 def test_of_two_writers_of_one_night_at_once_one_wins(s3_root: str, monkeypatch: pytest.MonkeyPatch) -> None:
     tables = f"{s3_root}/tables"
     real = night_table.write_deltalake

@@ -13,11 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from enigma_tasks.errors import DataError
+from enigma_tasks.notes.files import read_records
 from enigma_tasks.notes.records import DamagedError, Judgement, lines, opened, scan, texts
 from enigma_tasks.notes.references import NoteRef, Refused, Rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
 MAX_BYTES = 1000
 
@@ -88,6 +90,81 @@ def test_the_language_is_the_records_own_then_the_folders_then_the_detected_one(
 def test_a_bad_line_is_refused_by_its_line_and_its_neighbours_are_kept(line: bytes, rule: str) -> None:
     data = row(id="first", text="x") + line.rstrip(b"\n") + b"\n" + row(id="last", text="x")
     assert scanned(data) == [("first", "es"), ("#L2", rule), ("last", "es")]
+
+
+@pytest.mark.parametrize(
+    ("value", "identity"),
+    [(1000, "1000"), (-7, "-7"), (0, "0"), (10**30, "1" + "0" * 30), (12.0, "12"), ("a", "a"), ("007", "007")],
+)
+def test_an_id_is_a_string_or_a_whole_number(value: object, identity: str) -> None:
+    assert scanned(row(id=value, text="x")) == [(identity, "es")]
+
+
+@pytest.mark.parametrize("value", [True, False, None, 1.5, 1e300, float("nan"), [1], {"a": 1}])
+def test_what_is_no_id_is_refused(value: object) -> None:
+    assert scanned(row(id=value, text="x")) == [("#L1", "json_fields")]
+
+
+def test_a_number_and_its_string_are_one_id() -> None:
+    assert scanned(row(id=7, text="x") + row(id="7", text="y")) == [("7", "es"), ("#L2", "duplicate_id")]
+
+
+RECORDS = [{"id": f"r{n}", "text": f"Neumonía {n}."} for n in range(5)]
+PLAIN = b"".join(row(**r) for r in RECORDS)
+
+
+@pytest.mark.parametrize(
+    ("data", "rule"),
+    [
+        (gzip.compress(PLAIN), "not_plain_text"),
+        (json.dumps(RECORDS, indent=2).encode(), "not_plain_text"),
+        (json.dumps(RECORDS, indent=2).encode().replace(b"\n", b"\r\n"), "not_plain_text"),
+        (json.dumps(RECORDS).encode(), "not_plain_text"),
+        (b"\xef\xbb\xbf" + json.dumps(RECORDS, indent=1).encode(), "not_plain_text"),
+        (b"[\n" + b",\n".join(PLAIN.splitlines()) + b"\n]", "not_plain_text"),
+        (json.dumps(RECORDS[0], indent=2).encode(), "not_plain_text"),
+        ("\n".join(json.dumps(r, indent=1) for r in RECORDS).encode(), "not_plain_text"),
+        (PLAIN.decode().encode("utf-16"), "not_plain_text"),
+        (PLAIN.decode().encode("utf-16-le"), "not_plain_text"),
+        (PLAIN.decode().encode("utf-16-be"), "not_plain_text"),
+        (PLAIN.decode().encode("utf-32"), "not_plain_text"),
+        (b"PK\x03\x04" + bytes(300), "not_plain_text"),
+        (b"%PDF-1.7\nobj\nobj\n", "not_plain_text"),
+        (b"{\\rtf1\\ansi\nNeumon\\'eda\\par\n}", "not_plain_text"),
+        (b'<?xml version="1.0"?>\n<ClinicalDocument>\n</ClinicalDocument>\n', "not_plain_text"),
+        (b'<Bundle xmlns="http://hl7.org/fhir">\n<entry/>\n</Bundle>\n', "not_plain_text"),
+        (b"<html>\n<body>\n<p>Neumon\xc3\xada</p>\n</body>\n", "not_plain_text"),
+        (b"id;text\n1;tos\n2;fiebre\n", "json_invalid"),
+        (b'{"note_id": 1, "note_text": "x"}\n' * 9, "json_fields"),
+        (b'{"resourceType": "DocumentReference", "id": "a", "text": {"div": "x"}}\n' * 9, "json_fields"),
+        (b"a line\n" * 5000, "json_invalid"),
+    ],
+)
+def test_a_file_of_another_kind_is_one_refusal(data: bytes, rule: str) -> None:
+    assert scanned(data) == [(None, rule)]
+    assert scanned(gzip.compress(data), template("day.jsonl.gz")) == [(None, rule)]
+
+
+def test_records_after_damaged_lines_are_kept_and_each_damaged_line_is_told() -> None:
+    data = b'{"id": "cut", "te\n' * 3 + row(note_id=1) + row(id="a", text="x") + b"?\n"
+    assert scanned(data) == [
+        ("#L1", "json_invalid"), ("#L2", "json_invalid"), ("#L3", "json_invalid"), ("#L4", "json_fields"),
+        ("a", "es"), ("#L6", "json_invalid"),
+    ]  # fmt: skip
+
+
+def test_a_local_file_is_read_as_the_night_reads_it(tmp_path: Path) -> None:
+    path = tmp_path / "DAY.JSONL"
+    path.write_bytes(row(id=1, text="x", language="it") + row(id="1", text="y") + row(id="b", text="<p>x</p>"))
+    documents, defects = read_records(path, "es", lambda code: code if code in {"es", "it"} else None, MAX_BYTES)
+    assert [(d.id, d.language) for d in documents] == [("1", "it")]
+    assert [(e.record, e.rule) for e in defects] == [
+        ("DAY.JSONL#L2", "duplicate_id"), ("DAY.JSONL#L3", "not_plain_text")
+    ]  # fmt: skip
+    for data, rule in ((b"", "blank"), (b"\x1f\x8b\x08\x00", "not_plain_text")):
+        path.write_bytes(data)
+        documents, defects = read_records(path, "es", lambda _: "es", MAX_BYTES)
+        assert (documents, [(e.record, e.rule) for e in defects]) == ([], [("DAY.JSONL", rule)])
 
 
 def test_a_second_record_of_one_id_is_refused_even_when_the_first_is_done() -> None:

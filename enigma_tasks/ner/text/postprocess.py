@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from enigma_tasks.documents import Entity, Language, sorted_entities
 from enigma_tasks.errors import DataError
+from enigma_tasks.ner.text.invisible import VisibleText
 from enigma_tasks.params.postprocess import PostprocessRules  # noqa: TC001 - callers take it from here
 
 if TYPE_CHECKING:
@@ -36,17 +37,20 @@ def postprocess(
     """Clean one document's mentions: sorted, surfaces from `text`; and how many mentions each rule touched.
 
     The rules run in the order of their fields until nothing changes, so running them on their own output changes
-    nothing; the order of `entities` does not matter. A merged mention is as sure as its least sure part.
+    nothing; the order of `entities` does not matter. A merged mention is as sure as its least sure part. The rules see
+    the text without its invisible characters (`ner.text.invisible`); a mention ends at characters that can be seen.
 
     Raises:
         DataError: `span_outside_text`, when `clip` is off.
     """
     counts: Counter[str] = Counter()
-    current = [e for e in map(_clipper(document_id, text, rules, counts), entities) if e is not None]
+    visible = VisibleText.of(text)
+    clipped = map(_clipper(document_id, len(text), visible, rules, counts), entities)
+    current = [e for e in clipped if e is not None]
     while True:
-        cleaned = _one_pass(text, current, language, rules, counts)
+        cleaned = _one_pass(visible.text, current, language, rules, counts)
         if cleaned == current:
-            return tuple(cleaned), +counts
+            return tuple(_as_stored(visible, text, e) for e in cleaned), +counts
         current = cleaned
 
 
@@ -62,18 +66,27 @@ def _one_pass(
 
 
 def _clipper(
-    document_id: str, text: str, rules: PostprocessRules, counts: Counter[str]
+    document_id: str, length: int, visible: VisibleText, rules: PostprocessRules, counts: Counter[str]
 ) -> Callable[[Entity], Entity | None]:
+    """A mention of the text as stored, of `length` characters -> of the visible text, None where nothing is left."""
+
     def clipped(entity: Entity) -> Entity | None:
         start, end = entity.span
         if rules.clip:
-            start, end = _without_space(text, max(start, 0), min(end, len(text)))
-            counts["clip"] += (start, end) != entity.span
-        elif not 0 <= start < end <= len(text):
+            start, end = visible.visible_span(max(start, 0), min(end, length))
+            start, end = _without_space(visible.text, start, end)
+            counts["clip"] += (visible.stored_span(start, end) if start < end else (start, end)) != entity.span
+        elif not 0 <= start < end <= length:
             raise DataError(document_id, "span_outside_text", start)
-        return _at(text, entity, start, end) if start < end else None
+        else:
+            start, end = visible.visible_span(start, end)
+        return _at(visible.text, entity, start, end) if start < end else None
 
     return clipped
+
+
+def _as_stored(visible: VisibleText, text: str, entity: Entity) -> Entity:
+    return entity if visible.stored is None else _at(text, entity, *visible.stored_span(*entity.span))
 
 
 def _at(text: str, entity: Entity, start: int, end: int) -> Entity:

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from enigma_tasks.ner.text.invisible import VisibleText
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -61,10 +63,16 @@ def _rules(language: str) -> _Rules:
 
 
 def split_sentences(text: str, language: str) -> list[tuple[int, int]]:
-    """Spans that hold every character of `text` but white space, in order, trimmed, none empty.
+    """Spans that hold every visible character of `text` but white space, in order, trimmed, none empty.
 
     `language` chooses the word lists; one without lists gets those that all languages share. Linear in the text.
+    Invisible characters decide nothing: a text with them is split as it is without (`ner.text.invisible`).
     """
+    visible = VisibleText.of(text)
+    return visible.with_neighbours(_split_visible(visible.text, language))
+
+
+def _split_visible(text: str, language: str) -> list[tuple[int, int]]:
     rules = _rules(language)
     pairs = [m.span() for m in _BRACKETED.finditer(text)]
     opened = [start for start, _ in pairs]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from enigma_tasks.errors import ModelError
 from enigma_tasks.ner.text.alignment import Alignment, IntArray, align
+from enigma_tasks.ner.text.invisible import VisibleText, without_invisible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,10 +30,13 @@ _BATCH = 256
 
 @dataclass(frozen=True, slots=True)
 class TokenisedText:
-    """One text as T sub-words on W words; nothing is cut and no special tokens are added."""
+    """One text as T sub-words on W words; nothing is cut and no special tokens are added.
+
+    Offsets are those of the text as stored; the tokenizer saw it without invisible characters (`ner.text.invisible`).
+    """
 
     length: int
-    """Code points of the text."""
+    """Code points of the text as stored."""
     ids: IntArray
     """[T] sub-word ids."""
     alignment: Alignment
@@ -72,13 +76,15 @@ class TextTokenizer:
     def encode(self, texts: Sequence[str]) -> Iterator[TokenisedText]:
         """Tokenise each text once and whole."""
         for first in range(0, len(texts), _BATCH):
-            batch = list(texts[first : first + _BATCH])
-            for text, encoding in zip(batch, self._backend.encode_batch(batch, add_special_tokens=False), strict=True):
+            batch = [VisibleText.of(text) for text in texts[first : first + _BATCH]]
+            encodings = self._backend.encode_batch([v.text for v in batch], add_special_tokens=False)
+            for stored, visible, encoding in zip(texts[first : first + _BATCH], batch, encodings, strict=True):
                 # A Unigram vocabulary holds "<s>" as a piece: written in a note, it must not act as a special token.
                 ids = np.array(encoding.ids, dtype=np.int32)
                 ids[np.isin(ids, self._special)] = self._replacement
-                alignment = align(text, np.array(encoding.offsets, dtype=np.int64).reshape(-1, 2))
-                yield TokenisedText(len(text), ids, alignment, self._unread_from(text, alignment))
+                alignment = align(visible.text, np.array(encoding.offsets, dtype=np.int64).reshape(-1, 2))
+                unread_from = visible.stored_offset(self._unread_from(visible.text, alignment))
+                yield TokenisedText(len(stored), ids, _as_stored(alignment, visible), unread_from)
 
     def _unread_from(self, text: str, alignment: Alignment) -> int:
         """A silent word is fine when the tokenizer has nothing to say to it alone (a zero-width space), else unread."""
@@ -100,9 +106,15 @@ class TextTokenizer:
         return hashlib.sha256(content.encode()).hexdigest()
 
 
+def _as_stored(alignment: Alignment, visible: VisibleText) -> Alignment:
+    words, silent = visible.stored_spans(alignment.words), visible.stored_spans(alignment.silent)
+    return replace(alignment, words=words, silent=silent)
+
+
 def learn_tokenizer(texts: Sequence[str], vocabulary: int) -> Any:
     """A lower-casing BPE `PreTrainedTokenizerFast` of at most `vocabulary` pieces; the same texts give the same.
 
+    Invisible characters are left out, as they are when it is used.
     Not WordPiece: its trainer numbers the "##" pieces in the order of a hash table, another one in each run.
     """
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
@@ -113,7 +125,7 @@ def learn_tokenizer(texts: Sequence[str], vocabulary: int) -> Any:
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     trainer = trainers.BpeTrainer(vocab_size=vocabulary, special_tokens=special, show_progress=False)
-    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.train_from_iterator(map(without_invisible, texts), trainer)
     cls, sep = tokenizer.token_to_id("[CLS]"), tokenizer.token_to_id("[SEP]")
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", special_tokens=[("[CLS]", cls), ("[SEP]", sep)]

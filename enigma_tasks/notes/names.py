@@ -1,0 +1,63 @@
+"""What is shown of a key or id outside the tables: the rule of docs/what-is-shown.md, in one place.
+
+Quarantine lists, pages, logs and messages ask here. Without a key, names are shown as they are; with one
+(`ENIGMA_NAME_KEY`), as keyed hashes, for hospitals whose file names or ids hold patient numbers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from enigma_tasks.notes.references import record_name
+
+if TYPE_CHECKING:
+    from enigma_tasks.config import Settings
+
+DIGITS = 24
+"""Hexadecimal: 96 bits."""
+MARK = "name-"
+_PLACES_OF_NAMES = ("drops", "annotations", "gold")
+"""Places whose keys the hospital chose; all others are named by us."""
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Keys and ids as they may be shown. Equal names are shown alike in every list, page and log."""
+
+    key: str = field(default="", repr=False)
+    prefixes: tuple[str, ...] = ()
+    """URIs, with their slash, below which keys are the hospital's."""
+
+    @classmethod
+    def of(cls, settings: Settings) -> Names:
+        """As the settings say."""
+        places = (str(getattr(settings, place)) for place in _PLACES_OF_NAMES)
+        return cls(settings.name_key.get_secret_value(), tuple(f"{place}/" for place in places if place))
+
+    @property
+    def hidden(self) -> bool:
+        """Names are shown as hashes."""
+        return bool(self.key)
+
+    def shown(self, name: str) -> str:
+        """A key, an id or a document's name."""
+        if not self.key:
+            return name
+        digest = hmac.new(self.key.encode(), name.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+        return MARK + digest[:DIGITS]
+
+    def record(self, key: str, record_id: str | None) -> str:
+        """A note: `key`, `key#id`, `key#L7`; the line of a record without an id is shown as it is."""
+        if record_id is not None and not record_id.startswith("#L"):
+            record_id = self.shown(record_id)
+        return record_name(self.shown(key), record_id)
+
+    def uri(self, uri: str) -> str:
+        """An object: its key is shown as `shown` says where the hospital named it, and as it is elsewhere."""
+        if self.key and any(uri.startswith(prefix) and uri != prefix for prefix in self.prefixes):
+            bucket, _, key = uri.removeprefix("s3://").partition("/")
+            return f"s3://{bucket}/{self.shown(key)}"
+        return uri

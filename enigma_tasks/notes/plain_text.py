@@ -1,0 +1,139 @@
+"""Is it the plain text that is due? Bytes or a text in; whether another kind of file lies there, or garbled letters.
+
+A file of another kind would be annotated as its source code, or refused once for every line. What is told here needs
+no library: signatures at the beginning, zero bytes, tags. A note that quotes a tag or two is plain text.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+
+HEAD = 4096
+"""Bytes of a file that tell its kind."""
+_SIGNATURES = (
+    b"\x1f\x8b",  # gzip
+    b"PK\x03\x04",  # zip: .docx, .odt, .xlsx
+    b"BZh",
+    b"\xfd7zXZ\x00",
+    b"7z\xbc\xaf\x27\x1c",
+    b"Rar!\x1a\x07",
+    b"\x28\xb5\x2f\xfd",  # zstd
+    b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",  # OLE: .doc
+    b"\xff\xfe",  # UTF-16 and UTF-32, little endian
+    b"\xfe\xff",
+    b"\x00\x00\xfe\xff",
+    b"\x89PNG\r\n",
+    b"\xff\xd8\xff",  # JPEG
+    b"II*\x00",
+    b"MM\x00*",
+    b"PAR1",
+    b"SQLite format 3\x00",
+)
+_TEXT_SIGNATURES = (
+    b"%PDF-",
+    b"%!PS",
+    b"{\\rtf",
+    b"<?xml",
+    b"<!doctype",
+    b"<html",
+    b"MSH|",  # HL7 version 2
+    b"FHS|^",
+    b"BHS|^",
+    b"MIME-Version:",
+)
+_UTF8_MARK = b"\xef\xbb\xbf"
+_BLANKS = b" \t\r\n\x0b\x0c"
+_ZERO_SHARE = 0.3
+"""UTF-16 of these languages has more zero bytes than that, a text with stray ones fewer."""
+_BLOCKS = "p|div|br|hr|table|tbody|thead|tr|td|th|ul|ol|li|h[1-6]|section|article|header|footer|pre|blockquote|dl|dt|dd"
+_INLINE = "span|font|b|i|u|strong|em|a|sup|sub|center|small|title|meta|link|style|script|img"
+_ATTRIBUTES = r"(?:\s+[\w:-]+(?:\s*=\s*(?:\"[^\"<>]{0,500}\"|'[^'<>]{0,500}'|[^\s\"'<>]{1,100}))?)*+\s*/?"
+_BLOCK_TAG = re.compile(rf"</?(?:{_BLOCKS}){_ATTRIBUTES}>", re.IGNORECASE)
+_DOCUMENT_TAG = re.compile(rf"</?(?:html|head|body){_ATTRIBUTES}>|<!doctype\s+html", re.IGNORECASE)
+_FIRST_TAG = re.compile(rf"\s*+(?:<!--|<(?P<name>{_BLOCKS}|{_INLINE}){_ATTRIBUTES}>)", re.IGNORECASE)
+_ROOT = re.compile(r"\s*+(?:<!--[^>]{0,2000}-->\s*+)?<(?P<name>[A-Za-z_][\w.:-]*)(?P<attributes>(?:\s[^<>]*)?)>")
+_ESCAPED_TAG = re.compile(rf"&lt;/?(?:{_BLOCKS}|{_INLINE})\b", re.IGNORECASE)
+_REFERENCE = re.compile(r"&(?!(?:amp|lt|gt|quot|apos|nbsp);)(?:[A-Za-z]{2,8}|#\d{2,5}|#x[0-9A-Fa-f]{2,4});")
+_MANY = 4
+"""Block tags or character references that no plain text has by chance ..."""
+_DENSE = 300
+"""... where there is one for so many characters."""
+
+
+def is_other_kind(head: bytes) -> bool:
+    """Whether the first bytes (`HEAD` of them) are those of another kind of file than UTF-8 text."""
+    if head.startswith(_SIGNATURES) or (len(head) > 262 and head[257:262] == b"ustar") or head[128:132] == b"DICM":
+        return True
+    if len(head) > 3 and head.count(0) >= _ZERO_SHARE * len(head):
+        return True
+    begin = head.removeprefix(_UTF8_MARK).lstrip(_BLANKS)[:16]
+    return begin.lower().startswith(tuple(s.lower() for s in _TEXT_SIGNATURES)) or b"\n%PDF-" in head[:1024]
+
+
+def is_markup(text: str) -> bool:
+    """Whether a text is the source of something: HTML, XML (CDA), RTF, JSON, an HL7 message."""
+    start = text.removeprefix("\ufeff").lstrip()
+    if is_other_kind(start[:32].encode("utf-8", "replace")):
+        return True
+    if start[:1] in "{[" and _is_json(start):
+        return True
+    if "<" in text and _is_tagged(text, start):
+        return True
+    return "&" in text and _many(len(_REFERENCE.findall(text)) + len(_ESCAPED_TAG.findall(text)), text)
+
+
+def _is_tagged(text: str, start: str) -> bool:
+    root = _ROOT.match(start)
+    if root and (text.rstrip().endswith(f"</{root['name']}>") or "xmlns" in root["attributes"]):
+        return True
+    if _DOCUMENT_TAG.search(text) or _many(len(_BLOCK_TAG.findall(text)), text):
+        return True
+    first = _FIRST_TAG.match(start)
+    return bool(first and (first["name"] is None or re.search(rf"</{first['name']}\s*>", text, re.IGNORECASE)))
+
+
+def _many(count: int, text: str) -> bool:
+    return count >= _MANY and count * _DENSE >= len(text)
+
+
+def _is_json(start: str) -> bool:
+    """One object or list of objects, or an object a line."""
+    first = start.split("\n", 1)[0]
+    for source in (start, first):
+        try:
+            tree = json.loads(source)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(tree, dict) or (isinstance(tree, list) and any(isinstance(item, dict) for item in tree)):
+            return True
+    return False
+
+
+_CONTINUATIONS = bytes(range(0x80, 0xC0))
+
+
+def _garbled_pairs() -> str:
+    """Every way in which a letter or mark of these languages looks when its UTF-8 is read in an older encoding."""
+    marks = "\u00a0\u2009\u202f\u2010\u2011\u2012\u2013\u2014\u2018\u2019\u201a\u201c\u201d\u201e\u2022\u2026\u2030"
+    marks += "\u20ac\u2122\u2190\u2192\u2264\u2265\ufeff"
+    letters = "".join(map(chr, range(0xA1, 0x180))) + "\u0218\u0219\u021a\u021b\u0301\u03b1\u03b2\u03b3\u03bc" + marks
+    followers: dict[str, set[str]] = {}
+    for letter in letters:
+        for encoding in ("cp1252", "latin-1", "cp1250", "cp437", "cp850", "mac_roman"):
+            try:
+                seen = letter.encode().decode(encoding)
+            except UnicodeDecodeError:
+                continue
+            followers.setdefault(seen[0], set()).add(seen[1:])
+    return "|".join(
+        f"{re.escape(first)}(?:{'|'.join(map(re.escape, sorted(rest)))})" for first, rest in sorted(followers.items())
+    )
+
+
+_GARBLED = re.compile(f"\ufffd|{_garbled_pairs()}")
+
+
+def garbled_characters(text: str) -> int:
+    """Characters that stand where letters were lost: U+FFFD, and UTF-8 that was read in another encoding (`Ã³`)."""
+    return 0 if text.isascii() else sum(len(m.group()) for m in _GARBLED.finditer(text))
