@@ -54,7 +54,7 @@ _DOCUMENT_TAG = re.compile(rf"</?(?:html|head|body){_ATTRIBUTES}>|<!doctype\s+ht
 _FIRST_TAG = re.compile(rf"\s*+(?:<!--|<(?P<name>{_BLOCKS}|{_INLINE}){_ATTRIBUTES}>)", re.IGNORECASE)
 _ROOT = re.compile(r"\s*+(?:<!--[^>]{0,2000}-->\s*+)?<(?P<name>[A-Za-z_][\w.:-]*)(?P<attributes>(?:\s[^<>]*)?)>")
 _ESCAPED_TAG = re.compile(rf"&lt;/?(?:{_BLOCKS}|{_INLINE})\b", re.IGNORECASE)
-_REFERENCE = re.compile(r"&(?!(?:amp|lt|gt|quot|apos|nbsp);)(?:[A-Za-z]{2,8}|#\d{2,5}|#x[0-9A-Fa-f]{2,4});")
+_REFERENCE = re.compile(r"&(?!(?:amp|lt|gt|quot|apos);)(?:[A-Za-z]{2,8}|#\d{2,5}|#x[0-9A-Fa-f]{2,4});")
 _MANY = 4
 """Block tags or character references that no plain text has by chance ..."""
 _DENSE = 300

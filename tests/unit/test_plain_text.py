@@ -44,6 +44,7 @@ OTHER = {
     "html from Word": "<p class=MsoNormal><span lang=ES>Neumonía</span></p>".encode(),
     "line breaks as tags": "Paciente con neumonía.<br>Niega tos.<br/>Alta.<br />Control.<BR>".encode(),
     "character references": b"Paciente con neumon&iacute;a y f&iacute;stula; ri&ntilde;&oacute;n &#237;ntegro.",
+    "no-break spaces": b"Paciente&nbsp;con tos.&nbsp;&nbsp;Niega fiebre;&nbsp;alta.",
     "escaped html": "&lt;p&gt;Neumonía&lt;/p&gt;&lt;br/&gt;&lt;div class='x'&gt;Asma&lt;/div&gt;".encode(),
     "json": json.dumps({"resourceType": "DocumentReference", "text": NOTE}, indent=1).encode(),
     "json array": json.dumps([{"id": 1, "text": NOTE}]).encode(),

@@ -107,6 +107,8 @@ class TextTokenizer:
 
 
 def _as_stored(alignment: Alignment, visible: VisibleText) -> Alignment:
+    if visible.stored is None:
+        return alignment
     words, silent = visible.stored_spans(alignment.words), visible.stored_spans(alignment.silent)
     return replace(alignment, words=words, silent=silent)
 
