@@ -7,6 +7,7 @@ majority stays unless another rule is better beyond chance, so that a small dev 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from enigma_tasks.ensembles.learned_voting import evidence, fit
 from enigma_tasks.ensembles.voting import VotingRule, vote
 from enigma_tasks.errors import UsageError
 from enigma_tasks.ner.scoring import Counts, Interval, Score, bootstrap, count, paired_bootstrap
+from enigma_tasks.params.strategies import STRATEGIES, Strategy, names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -123,34 +125,44 @@ class _RuleCandidate:
 
     name: str
     fit: Callable[[_DevEvaluation, Sequence[str]], VotingRule]
+    k: int | None = None
 
 
 def _rule_candidates(dev: DevSet, strategy: str | None, k: int | None) -> list[_RuleCandidate]:
     """From the plainest to the most learned; the majority of more than half is first."""
     size = len(dev.members)
-    usual = VotingRule("majority").quorum(size)
-    ks = [usual, *(k for k in range(size, 0, -1) if k != usual)]
-    rules = [VotingRule("majority", k) for k in ks] + [VotingRule("agreement", k) for k in ks if k > 1]
-    rules.append(VotingRule("union"))
-    if dev.mean is not None:
-        rules.append(VotingRule("mean"))
-    recipes = [_RuleCandidate(_name(rule), partial(_as_it_is, rule)) for rule in rules]
-    recipes += [_RuleCandidate("weighted", _weighted), _RuleCandidate("learned", _learned)]
-    if k is not None:
-        recipes = [r for r in recipes if r.name == f"{strategy} k={k}"]
-    wanted = [r for r in recipes if strategy in (None, r.name.split()[0])]
-    if not wanted:
+    kinds = [s for s in STRATEGIES.values() if strategy in (None, s.name)]
+    candidates = [
+        candidate
+        for kind in kinds
+        if dev.mean is not None or not kind.needs_probabilities
+        for candidate in _of_strategy(kind, size)
+        if k is None or candidate.k == k
+    ]
+    if not candidates:
         asked = strategy if k is None else f"{strategy} with k {k}"
-        raise UsageError(f"{asked} does not fit these {size} members (mean needs models that share words)")
-    return wanted
+        sharing = names(lambda s: s.needs_probabilities)
+        raise UsageError(f"{asked} does not fit these {size} members ({sharing} needs models that share words)")
+    return candidates
+
+
+def _of_strategy(kind: Strategy, members: int) -> list[_RuleCandidate]:
+    """One candidate, or one for each k, the usual one first."""
+    if kind.fitted:
+        return [_RuleCandidate(kind.name, FITS[kind.name])]
+    if not kind.takes_k:
+        return [_RuleCandidate(kind.name, partial(_as_it_is, VotingRule(kind.name)))]
+    usual = VotingRule(kind.name).quorum(members)
+    ks = [usual, *(k for k in range(members, 0, -1) if k != usual)]
+    return [
+        _RuleCandidate(f"{kind.name} k={k}", partial(_as_it_is, VotingRule(kind.name, k)), k)
+        for k in ks
+        if k >= kind.least_k
+    ]
 
 
 def _as_it_is(rule: VotingRule, _bench: _DevEvaluation, _documents: Sequence[str]) -> VotingRule:
     return rule
-
-
-def _name(rule: VotingRule) -> str:
-    return rule.strategy if rule.k is None else f"{rule.strategy} k={rule.k}"
 
 
 def _choose(
@@ -198,7 +210,7 @@ class _DevEvaluation:
 
     def answer(self, rule: VotingRule, document: str) -> Sequence[Entity]:
         """What the rule says about one document."""
-        if rule.strategy == "mean":
+        if rule.kind.needs_probabilities:
             return (self.dev.mean or {}).get(document, ())
         return vote(self.dev.spans(document), rule)
 
@@ -260,6 +272,10 @@ def _learned_on(bench: _DevEvaluation, documents: Sequence[str], threshold: floa
     seen = [bench.evidence(d) for d in documents]
     weights = fit(np.concatenate([rows for rows, _ in seen]), np.concatenate([right for _, right in seen]))
     return VotingRule("learned", threshold=threshold, learned=weights)
+
+
+FITS: dict[str, Callable[[_DevEvaluation, Sequence[str]], VotingRule]] = {"weighted": _weighted, "learned": _learned}
+"""Strategy -> its rule, fitted on so many dev documents."""
 
 
 def _best_threshold(

@@ -27,7 +27,7 @@ LAYERS = {
     "frozen": set(),
     "threads": set(),
     "documents": {"errors"},
-    "params": {"frozen"},
+    "params": {"documents", "frozen"},
     "config": {"errors", "frozen", "params"},
     "artifacts": {"config", "errors"},
     "formats": {"documents", "errors"},
@@ -46,7 +46,7 @@ LAYERS = {
     "stages": RECORDS
     | {"threads", "formats", "notes", "gold", "members", "ensembles", "synthetic", "pages", "adapters", "augmentation"}
     | CORE,
-    "cli": {"documents", "config", "errors", "adapters"},
+    "cli": {"documents", "config", "errors", "params", "adapters"},
 }
 # library -> the only place that may import it
 HOMES = {
