@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from enigma_tasks.errors import UsageError
 from enigma_tasks.frozen import Frozen
+from enigma_tasks.languages.rules import canonical_code
 from enigma_tasks.params.augment import AugmentParams  # noqa: TC001 - pydantic reads it
 from enigma_tasks.params.ensembles import EnsembleParams, FittingParams, check_ensembles
 from enigma_tasks.params.evaluate import EvaluateParams, TrainingParams  # noqa: TC001 - pydantic reads them
@@ -101,10 +102,8 @@ class Params(Frozen):
 
     def language(self, code: str) -> str | None:
         """The configured code that `code` means (`CZ` -> `cs`), or None."""
-        lower = code.lower()
-        if lower in self.languages:
-            return lower
-        return next((k for k, v in self.languages.items() if lower in v.aliases), None)
+        own = canonical_code(code.lower())
+        return own if own in self.languages else None
 
     def require_language(self, code: str) -> str:
         """The configured code that `code` means. Raises UsageError when there is none."""

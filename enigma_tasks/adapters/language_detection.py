@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from lingua import IsoCode639_1, LanguageDetectorBuilder
 
+from enigma_tasks.languages.rules import language_rules
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-NEIGHBOURS = ("ca", "da", "de", "fi", "fr", "hr", "hu", "nb", "pl", "pt", "sk", "tr")
-"""Told apart although nobody configured them: without Portuguese in the set, Portuguese would be Spanish."""
 SAMPLE_CHARACTERS = 1000
 """From the beginning of a text: 2 ms; the whole of a note changes nothing and takes twice that."""
 
@@ -30,7 +30,9 @@ class LanguageDetector:
 
     def __init__(self, languages: Iterable[str]) -> None:
         """`languages`: ISO 639-1 codes; one that lingua does not know is never detected."""
-        codes = sorted({*languages, *NEIGHBOURS} & _by_code().keys())
+        own = set(languages)
+        neighbours = {n for code in own for n in language_rules(code).neighbours}
+        codes = sorted((own | neighbours) & _by_code().keys())
         self._detector = (
             LanguageDetectorBuilder.from_iso_codes_639_1(*(_by_code()[c] for c in codes))
             .with_low_accuracy_mode()

@@ -16,6 +16,7 @@ from enigma_tasks.documents import Document, EntityType, Language, check_id, sor
 from enigma_tasks.errors import DataError, UsageError
 from enigma_tasks.formats.packed import PACKED_SUFFIX, read_packed, write_packed
 from enigma_tasks.formats.standoff import format_ann, format_tsv, note_defect, parse_ann
+from enigma_tasks.languages.rules import canonical_code
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 Shape = Literal["side_by_side", "by_entity", "packed"]
 ALL_TYPES = frozenset(EntityType)
-RELEASE_LANGUAGES = {"cz": "cs"}
-"""The release's code for a language where it is not ours."""
 
 _TYPES = "|".join(t.value for t in EntityType)
 RELEASE_FOLDER = re.compile(rf"MultiClinNER-(?P<language>[a-z]{{2}})(?:-(?P<split>[a-z]+)(?:-(?P<entity>{_TYPES}))?)?")
@@ -70,8 +69,8 @@ def read_corpus(
 ) -> list[Document]:
     """Every document under `path`, sorted by language, then id; an id is unique within its language.
 
-    A document is annotated for the type that its folder names, else for all three; for none where there are texts only.
-    Documents of the same id and text are one, annotated for several types; documents of the same id and different text
+    A document is annotated for the type that its folder names, else for all of them; for none where there are texts
+    only. Documents of the same id and text are one, annotated for several types; documents of the same id and different text
     stay apart as `id~disease`, `id~procedure+symptom`, ...
 
     Args:
@@ -159,10 +158,10 @@ def _meaning(name: str) -> tuple[Language | None, EntityType | None]:
     release = RELEASE_FOLDER.fullmatch(name)
     if release:
         code, entity = release["language"], release["entity"]
-        return RELEASE_LANGUAGES.get(code, code), EntityType(entity) if entity else None
+        return canonical_code(code), EntityType(entity) if entity else None
     if name in set(EntityType):
         return None, EntityType(name)
-    return (RELEASE_LANGUAGES.get(name, name), None) if _LANGUAGE.fullmatch(name) else (None, None)
+    return (canonical_code(name), None) if _LANGUAGE.fullmatch(name) else (None, None)
 
 
 def _parts(
@@ -245,7 +244,7 @@ def _unpacked(
     for d in read_packed(part.texts, defects):
         if unexpected := d.annotated - part.types:
             note_defect(DataError(d.id, "label_unexpected", hint=f"annotated for {min(unexpected)}"), defects)
-        code = RELEASE_LANGUAGES.get(d.language, d.language) if d.language else language
+        code = canonical_code(d.language) if d.language else language
         own = d.annotated & types
         if own and (language is None or code == language):
             entities = tuple(e for e in d.entities if e.label in {t.label for t in own})

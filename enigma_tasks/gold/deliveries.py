@@ -7,11 +7,12 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from enigma_tasks.errors import DataError
-from enigma_tasks.formats.corpora import ALL_TYPES, RELEASE_LANGUAGES, CorpusReport, read_corpus
+from enigma_tasks.formats.corpora import ALL_TYPES, CorpusReport, read_corpus
 from enigma_tasks.formats.packed import read_packed
 from enigma_tasks.gold.imports import read_export
 from enigma_tasks.gold.imports.inception import TYPE_SYSTEM
 from enigma_tasks.gold.ingestion import ANY_TYPE, PACKED, PAIR, Refusal
+from enigma_tasks.languages.rules import canonical_code
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -86,7 +87,7 @@ def _read_packed(reading: ReadDelivery, content: bytes, scratch: Path) -> None:
     for error in defects:
         wrong.setdefault(error.record, []).append(error)
     for d in documents:
-        if d.language and RELEASE_LANGUAGES.get(d.language, d.language) != delivery.language:
+        if d.language and canonical_code(d.language) != delivery.language:
             wrong.setdefault(d.id, []).append(DataError(d.id, "place_differs"))
         elif not d.annotated <= delivery.types:
             wrong.setdefault(d.id, []).append(DataError(d.id, "label_unexpected"))

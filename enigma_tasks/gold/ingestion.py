@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 from enigma_tasks.documents import Document, EntityType, check_id
 from enigma_tasks.errors import DataError
-from enigma_tasks.formats.corpora import ALL_TYPES, RELEASE_FOLDER, RELEASE_LANGUAGES
+from enigma_tasks.formats.corpora import ALL_TYPES, RELEASE_FOLDER
 from enigma_tasks.formats.packed import PACKED_SUFFIX
 from enigma_tasks.gold.imports.inception import TYPE_SYSTEM
+from enigma_tasks.languages.rules import canonical_code
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -231,7 +232,7 @@ def _place(folders: Sequence[str], language_of: Callable[[str], str | None]) -> 
         release = RELEASE_FOLDER.fullmatch(folder)
         own = release["entity"] if release else folder if folder in set(EntityType) else None
         types = types & {EntityType(own)} if own else types
-        if release and RELEASE_LANGUAGES.get(release["language"], release["language"]) != language:
+        if release and canonical_code(release["language"]) != language:
             return "place_differs"
     return (language, types) if types else "place_differs"
 

@@ -32,11 +32,6 @@ if TYPE_CHECKING:
 
 OVERLAP = 300
 """Characters that the pieces of a sentence too long for one window share."""
-MEANINGS = {
-    EntityType.DISEASE: "a disease, disorder or diagnosis",
-    EntityType.PROCEDURE: "a diagnostic or therapeutic procedure, test, operation or treatment",
-    EntityType.SYMPTOM: "a symptom, sign or abnormal finding",
-}
 
 
 class Complete(Protocol):
@@ -75,7 +70,7 @@ class LlmAnnotator:
 
     def __init__(self, recipe: LlmMemberParams, complete: Complete, threads: int = 4) -> None:
         """`complete` is called from so many threads."""
-        self.entity_types = tuple(EntityType(t) for t in recipe.entity_types)
+        self.entity_types = recipe.entity_types
         self.counts: Counter[str] = Counter()
         """`windows` asked about, `named` mentions in answers, `located` places, `not_in_text` mentions dropped."""
         self._recipe, self._complete, self._threads = recipe, complete, threads
@@ -227,7 +222,7 @@ def answer_schema(types: Sequence[EntityType]) -> dict[str, Any]:
 
 
 def _instructions(language_name: str, types: Sequence[EntityType]) -> str:
-    meanings = "\n".join(f"- {t.value}: {MEANINGS[t]}" for t in types)
+    meanings = "\n".join(f"- {t.value}: {t.entry.meaning}" for t in types)
     return (
         f"You mark clinical mentions in a part of a discharge summary in {language_name}.\n"
         f"The types of mention are:\n{meanings}\n"

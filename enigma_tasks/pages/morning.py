@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from enigma_tasks.pages import charts
 from enigma_tasks.pages.figures import SCORE_BINS, NightFigures, NightRecord, NightSummary, QuarantinedNote, ratio
 from enigma_tasks.pages.flags import changed_models
-from enigma_tasks.pages.formats import count, dec, duration, environment, percent
+from enigma_tasks.pages.formats import count, dec, duration, environment, label_classes, percent
 from enigma_tasks.pages.verdict import NOTICES, verdict
 
 if TYPE_CHECKING:
@@ -80,8 +80,7 @@ def render_nights_page(records: Sequence[NightRecord]) -> str:
 
 
 def _colours(nights: Sequence[NightFigures]) -> dict[str, str]:
-    labels = sorted({label for n in nights for label in n.labels})
-    return {label: f"t{i % 4}" for i, label in enumerate(labels)}
+    return label_classes(label for n in nights for label in n.labels)
 
 
 def _tiles(summary: NightSummary) -> list[Tile]:

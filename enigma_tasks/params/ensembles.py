@@ -20,6 +20,10 @@ class FittingParams(Frozen):
     """Of documents, for every cross-validation."""
     level: float = Field(0.05, gt=0, lt=1)
     """Chance that a rule replaces the plain majority by luck alone."""
+    samples: int = Field(2000, ge=100)
+    """Bootstrap resamples of the documents, for that and for the intervals."""
+    learned_strength: float = Field(0.1, gt=0)
+    """Inverse of the L2 penalty of `learned`: dev has some thousand spans and members agree, so weights stay small."""
 
 
 class EnsembleParams(Frozen):

@@ -86,7 +86,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
             entity_type,
             members,
             fitted=fitted,
-            provenance={**fitted.to_json(params.seed), **provenance},
+            provenance={**fitted.to_json(params.seed, params.ensemble.samples), **provenance},
         )
         rows.append(_row(entity_type, folder, fitted, members.labels))
         log.info("%s: %s", entity_type.value, fitted.name)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enigma_tasks.documents import Entity, entity_at
-from enigma_tasks.ensembles.fitting import FITS
+from enigma_tasks.ensembles.candidates import FITS
 from enigma_tasks.ensembles.learned_voting import LearnedWeights
 from enigma_tasks.ensembles.voting import WINNERS, VotingRule, vote
 from enigma_tasks.errors import UsageError
