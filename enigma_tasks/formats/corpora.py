@@ -70,8 +70,8 @@ def read_corpus(
     """Every document under `path`, sorted by language, then id; an id is unique within its language.
 
     A document is annotated for the type that its folder names, else for all of them; for none where there are texts
-    only. Documents of the same id and text are one, annotated for several types; documents of the same id and different text
-    stay apart as `id~disease`, `id~procedure+symptom`, ...
+    only. Documents of the same id and text are one, annotated for several types; those of the same id and different
+    text stay apart as `id~disease`, `id~procedure+symptom`, ...
 
     Args:
         path: a folder in one of the shapes above, or a packed file. From above, only the release's `-train` folders

@@ -30,9 +30,6 @@ if TYPE_CHECKING:
 
     from enigma_tasks.ner.text.alignment import Span
 
-OVERLAP = 300
-"""Characters that the pieces of a sentence too long for one window share."""
-
 
 class Complete(Protocol):
     """A function that asks a language model."""
@@ -168,7 +165,7 @@ def windows(text: str, recipe: LlmMemberParams) -> list[Span]:
     """Character ranges that hold every character but white space, each of at most `window_characters`.
 
     They are whole sentences, but for a sentence longer than that: its pieces end at white space where there is some,
-    and share `OVERLAP` characters.
+    and share `overlap_characters`.
     """
     size = recipe.window_characters
     sentences = split_sentences(text, recipe.language)
@@ -181,7 +178,7 @@ def windows(text: str, recipe: LlmMemberParams) -> list[Span]:
             space = max(text.rfind(" ", at + size // 2, at + size), text.rfind("\n", at + size // 2, at + size))
             stop = space if space > 0 else at + size
             ranges.append((at, stop))
-            at = max(at + 1, stop - min(OVERLAP, size // 4))
+            at = max(at + 1, stop - min(recipe.overlap_characters, size // 4))
         ranges.append((at, end))
     return ranges
 

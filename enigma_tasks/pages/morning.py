@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 QUARANTINE_ROWS = 200
 SLOW_SHARDS = 8
+CHARTED_NIGHTS = 60
+"""On the page that lists all nights."""
 NEUTRAL = "n0"
 PHASES = ("plan", "load", "read", "compute", "write", "publish")
 """In the order of the work."""
@@ -71,7 +73,7 @@ def render_nights_page(records: Sequence[NightRecord]) -> str:
     """HTML that lists all nights, newest first, with links to `{batch_id}/index.html`."""
     nights = [r.figures for r in records]
     newest = sorted(records, key=lambda r: (r.figures.planned_at, r.figures.batch_id), reverse=True)
-    recent = sorted(nights, key=lambda n: (n.planned_at, n.batch_id))[-60:]
+    recent = sorted(nights, key=lambda n: (n.planned_at, n.batch_id))[-CHARTED_NIGHTS:]
     return environment().get_template("nights.html.jinja").render(
         rows=[(r.figures, verdict(r.figures, r.flags)) for r in newest],
         trends=_over_nights(recent, _colours(recent), {}) if len(recent) > 1 else [],

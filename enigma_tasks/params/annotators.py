@@ -36,6 +36,8 @@ class GlinerMemberParams(Frozen):
     max_steps: int | None = Field(None, gt=0)
     weight_decay: float = 0.1
     warmup_ratio: float = 0.01
+    max_gradient_norm: float = Field(1.0, gt=0)
+    """A step's gradient is scaled down to this norm."""
     precision: Literal["fp32", "bf16"] = "fp32"
     postprocess: PostprocessRules = PostprocessRules()
 
@@ -62,6 +64,8 @@ class LlmMemberParams(Frozen):
     entity_types: tuple[EntityType, ...] = Field(tuple(EntityType), min_length=1)
     window_characters: int = Field(6000, ge=200)
     """A longer note is asked about in pieces of whole sentences."""
+    overlap_characters: int = Field(300, ge=0)
+    """What the pieces of a sentence too long for one window share, a quarter of a window at most."""
     prompt_price: float = Field(0.0, ge=0)
     """Per million tokens, as is the next; in one currency."""
     completion_price: float = Field(0.0, ge=0)

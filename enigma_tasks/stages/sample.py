@@ -69,8 +69,8 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     with `--packed` a packed file for each language and entity type.
 
     Raises:
-        UsageError: no notes asked for, a language without lexicon, gold of a type that a lexicon has no terms of, a date
-            that is none, `--packed` for another place.
+        UsageError: no notes asked for, a language without lexicon, gold of a type that the lexicon has no terms for, a
+            date that is none, `--packed` for another place.
         ServiceError: the object store refused.
     """
     if arguments.notes < 1:
@@ -111,8 +111,8 @@ def _check_types(codes: list[str]) -> None:
         lacking = [t.value for t in EntityType if t not in types_of(code)]
         if lacking:
             raise UsageError(
-                f"the lexicon of {code} has no terms for {', '.join(lacking)}: its notes can be no gold (texts alone can "
-                "be had by --drop-date)"
+                f"the lexicon of {code} has no terms for {', '.join(lacking)}, so its notes cannot be gold; "
+                "texts alone can be had with --drop-date"
             )
 
 
