@@ -14,6 +14,8 @@ import yaml
 
 from enigma_tasks.cli import COMMANDS, build_parser
 from enigma_tasks.config import Params, load_params
+from enigma_tasks.documents import LABELS, EntityType
+from enigma_tasks.params.strategies import STRATEGIES
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "enigma_tasks"
@@ -186,6 +188,29 @@ def test_airflow_tasks_and_dvc_stages_are_stage_words() -> None:
     assert called
     assert called <= set(COMMANDS)
     assert set(yaml.safe_load((ROOT / "dvc.yaml").read_bytes())["stages"]) <= set(COMMANDS)
+
+
+def names_compared_with(path: Path) -> set[str]:
+    """The strings that a module compares something with by `==`, `!=`, `in` or `not in`."""
+    compared = [n for n in ast.walk(ast.parse(path.read_bytes())) if isinstance(n, ast.Compare)]
+    sides = [side for n in compared for side in (n.left, *n.comparators)]
+    parts = [p for side in sides for p in (side.elts if isinstance(side, ast.Tuple | ast.List | ast.Set) else [side])]
+    return {p.value for p in parts if isinstance(p, ast.Constant) and isinstance(p.value, str)}
+
+
+ENTRIES = {*load_params(ROOT / "params.yaml").languages, *EntityType, *LABELS, *STRATEGIES}
+"""Names of languages, entity types and voting strategies: each is one entry in a table."""
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_what_is_special_about_a_language_a_type_or_a_strategy_is_in_its_entry(path: Path) -> None:
+    assert not names_compared_with(path) & ENTRIES
+
+
+def test_a_planted_comparison_with_a_language_is_found(tmp_path: Path) -> None:
+    planted = tmp_path / "planted.py"
+    planted.write_text('fine = "nl"\nif language in ("cs", "sk"):\n    pass\n')
+    assert names_compared_with(planted) & ENTRIES == {"cs"}
 
 
 PLUMBING = {"cli", "config", "errors", "frozen", "params", "artifacts", "threads", "stages", "notes"}
