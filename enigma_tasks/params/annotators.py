@@ -59,8 +59,8 @@ class LlmMemberParams(Frozen):
     """As the endpoint calls it."""
     language: str
     """Of the notes: a key of `languages` ..."""
-    language_name: str = Field(min_length=1)
-    """... and what the prompt calls it: `Czech`."""
+    language_name: str = ""
+    """... and what the prompt calls it; empty: by its name there, which `enigma train` writes into the card."""
     entity_types: tuple[EntityType, ...] = Field(tuple(EntityType), min_length=1)
     window_characters: int = Field(6000, ge=200)
     """A longer note is asked about in pieces of whole sentences."""
