@@ -45,7 +45,7 @@ def published(folder: Path, entity: str) -> tuple[list[str], DevSet]:
 
 def cell(scored: Scored, seed: int) -> str:
     """F1 and its interval."""
-    interval = interval_of(scored, seed)
+    interval = interval_of(scored, seed, load_params().ensemble.samples)
     return f"{scored.score.f1:.4f} [{interval.low:.4f}, {interval.high:.4f}]"
 
 

@@ -16,14 +16,16 @@ from typing import TYPE_CHECKING, Any
 
 from enigma_tasks.documents import EntityType
 from enigma_tasks.errors import EnigmaError
+from enigma_tasks.params.strategies import AUTO, STRATEGIES, names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 Arguments = argparse.ArgumentParser
 ENTITIES = [*[t.value for t in EntityType], "all"]
-STRATEGIES = ["majority", "agreement", "weighted", "union", "mean", "learned"]
-VOTES = STRATEGIES[:4]  # what needs no fitting
+VOTES = [s.name for s in STRATEGIES.values() if s.by_name]
+K_HELP = f"{names(lambda s: s.takes_k)}: votes that a span needs"
+WEIGHTED = names(lambda s: s.takes_weights)
 
 
 def _sample(p: Arguments) -> None:
@@ -98,9 +100,13 @@ def _vote(p: Arguments) -> None:
     how = p.add_mutually_exclusive_group(required=True)
     how.add_argument("--strategy", choices=STRATEGIES)
     how.add_argument("--rule", metavar="DIR", help="a rule that `enigma ensemble` fitted on files in this order")
-    p.add_argument("--k", type=int, help="majority, agreement: votes that a span needs (default: over half)")
-    p.add_argument("--weights", type=float, nargs="+", metavar="W", help="weighted: one for each file, e.g. its dev F1")
-    p.add_argument("--threshold", type=float, help="weighted: weight that a span needs (default: over half of it all)")
+    p.add_argument("--k", type=int, help=f"{K_HELP} (default: over half)")
+    p.add_argument(
+        "--weights", type=float, nargs="+", metavar="W", help=f"{WEIGHTED}: one for each file, e.g. its dev F1"
+    )
+    p.add_argument(
+        "--threshold", type=float, help=f"{WEIGHTED}: weight that a span needs (default: over half of it all)"
+    )
     p.add_argument("--texts", metavar="CORPUS", help="the documents: every span is checked against them")
     p.add_argument("--out", required=True, help="the TSV file to write")
     p.add_argument("predictions", nargs="+", metavar="PRED.tsv", help="one file for each member")
@@ -136,8 +142,8 @@ def _ensemble(p: Arguments) -> None:
     )
     p.add_argument("--gold", required=True, metavar="CORPUS|TSV", help="dev: documents no member was trained on")
     p.add_argument("--texts", metavar="CORPUS", help="where gold is a TSV: the documents, to check every span against")
-    p.add_argument("--strategy", choices=["auto", *STRATEGIES], help="choose among its rules only (default: auto)")
-    p.add_argument("--k", type=int, help="majority, agreement: votes that a span needs")
+    p.add_argument("--strategy", choices=[AUTO, *STRATEGIES], help="choose among its rules only (default: auto)")
+    p.add_argument("--k", type=int, help=K_HELP)
     p.add_argument("--out", required=True, metavar="DIR", help="gets a folder for each entity type")
 
 

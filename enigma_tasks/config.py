@@ -16,6 +16,8 @@ from pydantic import Field, SecretStr, ValidationError, model_validator
 
 from enigma_tasks.errors import UsageError
 from enigma_tasks.frozen import Frozen
+from enigma_tasks.languages.rules import canonical_code
+from enigma_tasks.params.annotate import AnnotateParams  # noqa: TC001 - pydantic reads it
 from enigma_tasks.params.augment import AugmentParams  # noqa: TC001 - pydantic reads it
 from enigma_tasks.params.ensembles import EnsembleParams, FittingParams, check_ensembles
 from enigma_tasks.params.evaluate import EvaluateParams, TrainingParams  # noqa: TC001 - pydantic reads them
@@ -24,13 +26,10 @@ from enigma_tasks.params.ingest import IngestParams  # noqa: TC001 - pydantic re
 from enigma_tasks.params.languages import LanguageParams  # noqa: TC001 - pydantic reads it
 from enigma_tasks.params.llm import LlmSettings
 from enigma_tasks.params.members import AnyMember  # noqa: TC001 - pydantic reads it
-from enigma_tasks.params.night import (  # noqa: TC001 - pydantic reads them
-    AnnotateParams,
-    MonitorParams,
-    NoteParams,
-    PlanParams,
-    PublishParams,
-)
+from enigma_tasks.params.monitor import MonitorParams  # noqa: TC001 - pydantic reads it
+from enigma_tasks.params.notes import NoteParams  # noqa: TC001 - pydantic reads it
+from enigma_tasks.params.plan import PlanParams  # noqa: TC001 - pydantic reads it
+from enigma_tasks.params.publish import PublishParams  # noqa: TC001 - pydantic reads it
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, MutableMapping
@@ -65,10 +64,9 @@ class Params(Frozen):
         """The configured code that `code` means, or None: `CZ` -> `cs`, `es-ES` and `es_419` -> `es` (BCP 47)."""
         lower = code.strip().lower().replace("_", "-")
         for tag in (lower, lower.partition("-")[0] if _LANGUAGE_TAG.fullmatch(lower) else lower):
-            if tag in self.languages:
-                return tag
-            if known := next((k for k, v in self.languages.items() if tag in v.aliases), None):
-                return known
+            own = canonical_code(tag)
+            if own in self.languages:
+                return own
         return None
 
     def require_language(self, code: str) -> str:

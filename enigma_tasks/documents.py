@@ -7,37 +7,59 @@ so that the command line stays light.
 from __future__ import annotations
 
 import re
+import tomllib
 import unicodedata
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from enigma_tasks.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 Language = str
 """A language code that is a key of `languages` in params.yaml, e.g. `es`."""
 
 
-class EntityType(StrEnum):
-    """The three types of MultiClinNER (paper, section 2). The value is the word used in paths and options."""
+@dataclass(frozen=True, slots=True)
+class TypeEntry:
+    """What entity_types.toml says of one type; its head says what each key means."""
 
-    DISEASE = "disease"
-    PROCEDURE = "procedure"
-    SYMPTOM = "symptom"
+    aliases: Sequence[str]
+    meaning: str
+    gliner_labels: Sequence[str]
+    colours: Sequence[str]
+
+
+TYPES_FILE = Path(__file__).with_name("entity_types.toml")
+_ENTRIES = {name: TypeEntry(**entry) for name, entry in tomllib.loads(TYPES_FILE.read_text("utf-8")).items()}
+
+
+class EntityType(StrEnum):
+    """An entity type of entity_types.toml, in its order: those of MultiClinNER (paper, section 2) and what was added.
+
+    The value is the word used in paths and options.
+    """
+
+    vars().update({name.upper(): name for name in _ENTRIES})
 
     @property
     def label(self) -> str:
         """The label as annotation files write it: `DISEASE`."""
         return self.value.upper()
 
+    @property
+    def entry(self) -> TypeEntry:
+        """What else is known of the type."""
+        return _ENTRIES[self.value]
+
 
 LABELS: tuple[str, ...] = tuple(t.label for t in EntityType)
 
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f/\\\ud800-\udfff]")
-_ALIASES = {"ENFERMEDAD": "DISEASE", "PROCEDIMIENTO": "PROCEDURE", "SINTOMA": "SYMPTOM"}
+_ALIASES = {alias: t.label for t in EntityType for alias in t.entry.aliases}
 _LABEL_SHAPE = re.compile(r"[\w.:/+-]{1,40}(?: [\w.:/+-]{1,40}){0,2}")
 
 
@@ -81,7 +103,7 @@ class Document:
     """One text with its mentions, sorted by offset.
 
     `annotated` names the types that the document was annotated for: in the MultiClinNER release that is one, and the
-    absence of the other two means nothing.
+    absence of the others means nothing.
     """
 
     id: str

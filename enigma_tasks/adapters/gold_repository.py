@@ -27,8 +27,6 @@ log = logging.getLogger(__name__)
 
 BRANCH = "main"
 REMOTE = "storage"
-TIMEOUT = 1800
-"""Seconds for one command; a hung network must not hold a worker for ever."""
 BATCH_TRAILER, REPORT_TRAILER = "Enigma-Batch", "Enigma-Report"
 _FIELD, _RECORD = "\x1f", "\x1e"
 _NO_SUCH_BRANCH = 2
@@ -52,20 +50,23 @@ class GoldRepository:
         ServiceError: git or DVC failed; names the command only, unless ENIGMA_DEBUG=1.
     """
 
-    def __init__(self, url: str, folder: Path, environment: Mapping[str, str], *, debug: bool) -> None:
+    def __init__(
+        self, url: str, folder: Path, environment: Mapping[str, str], *, command_seconds: float, debug: bool
+    ) -> None:
         self.url = url
         self.folder = folder
         self._environment = dict(environment)
-        self._debug = debug
+        self._command_seconds, self._debug = command_seconds, debug
 
     @classmethod
     @contextmanager
-    def open(cls, url: str, storage: str, *, debug: bool = False) -> Iterator[GoldRepository]:
+    def open(cls, url: str, storage: str, *, command_seconds: float, debug: bool = False) -> Iterator[GoldRepository]:
         """A workspace in a folder of its own, gone at the end; an empty repository gets its first, unpushed settings.
 
         Args:
             url: path or URL of a bare git repository.
             storage: `s3://` URI of the DVC remote of a new repository; an old one has its own written down.
+            command_seconds: what one git or DVC command may take: a hung network must not hold a worker for ever.
             debug: say what git and DVC said when they fail.
 
         Raises:
@@ -74,7 +75,13 @@ class GoldRepository:
         if not url:
             raise UsageError("set ENIGMA_GOLD_REPOSITORY to the path or URL of a bare git repository")
         with tempfile.TemporaryDirectory(prefix="enigma-gold-") as scratch:
-            repository = cls(url, Path(scratch) / "workspace", _environment(Path(scratch)), debug=debug)
+            repository = cls(
+                url,
+                Path(scratch) / "workspace",
+                _environment(Path(scratch)),
+                command_seconds=command_seconds,
+                debug=debug,
+            )
             repository.folder.mkdir()
             repository._git("init", "-q", "--template=", "-b", BRANCH)
             repository._git("remote", "add", "origin", url)
@@ -84,11 +91,11 @@ class GoldRepository:
             yield repository
 
     @classmethod
-    def newest(cls, url: str, *, debug: bool = False) -> str | None:
+    def newest(cls, url: str, *, command_seconds: float, debug: bool = False) -> str | None:
         """The newest version at a path or URL, a commit, without fetching it; None before the first."""
         with tempfile.TemporaryDirectory(prefix="enigma-gold-") as scratch:
             folder = Path(scratch)
-            repository = cls(url, folder, _environment(folder), debug=debug)
+            repository = cls(url, folder, _environment(folder), command_seconds=command_seconds, debug=debug)
             return repository._newest(url)
 
     @property
@@ -194,10 +201,12 @@ class GoldRepository:
         try:
             done = subprocess.run(
                 command, cwd=self.folder, env=self._environment, stdin=subprocess.DEVNULL, capture_output=True,
-                text=True, errors="replace", check=False, timeout=TIMEOUT,
+                text=True, errors="replace", check=False, timeout=self._command_seconds,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
-            raise ServiceError(f"gold repository: {_named(command)} did not end within {TIMEOUT} s") from None
+            raise ServiceError(
+                f"gold repository: {_named(command)} did not end within {self._command_seconds:g} s"
+            ) from None
         except FileNotFoundError:
             raise ServiceError(f"gold repository: there is no {command[0]} on this machine") from None
         if done.returncode not in accepted:

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING
 
 from lingua import IsoCode639_1, LanguageDetectorBuilder
 
+from enigma_tasks.languages.rules import language_rules
 from enigma_tasks.ner.text.invisible import without_invisible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-NEIGHBOURS = ("ca", "da", "de", "fi", "fr", "hr", "hu", "nb", "pl", "pt", "sk", "tr")
-"""Told apart although nobody configured them: without Portuguese in the set, Portuguese would be Spanish."""
 _NO_LETTER = re.compile(r"[\W\d_]+")
 PIECES = 7
 """Places of a text that are looked at, evenly from its beginning to its end."""
@@ -40,7 +39,9 @@ class LanguageDetector:
 
     def __init__(self, languages: Iterable[str]) -> None:
         """`languages`: ISO 639-1 codes; one that lingua does not know is never detected."""
-        codes = sorted({*languages, *NEIGHBOURS} & _by_code().keys())
+        own = set(languages)
+        neighbours = {n for code in own for n in language_rules(code).neighbours}
+        codes = sorted((own | neighbours) & _by_code().keys())
         self._detector = (
             LanguageDetectorBuilder.from_iso_codes_639_1(*(_by_code()[c] for c in codes))
             .with_low_accuracy_mode()

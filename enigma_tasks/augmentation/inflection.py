@@ -1,13 +1,12 @@
 """A list of terms + hunspell affix rules -> a dictionary of their inflected forms.
 
-hunspell knows which forms a word has, not which case each is. For Czech a small grammar proposes a form for each case
-and number, and only what hunspell confirms is taken: real words, with their case. For other languages a term of one
-word gets the forms that hunspell has, and nobody can tell their grammar.
+hunspell knows which forms a word has, not which case each is. For a language whose inflection `languages/` describes,
+a form is proposed for each case and number, and only what hunspell confirms is taken: real words, with their case. For
+others a term of one word gets the forms that hunspell has, and nobody can tell their grammar.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -15,66 +14,17 @@ from spylls.hunspell import Dictionary as Hunspell
 
 from enigma_tasks.augmentation.dictionary import Dictionary, gathered
 from enigma_tasks.errors import DataError, UsageError
+from enigma_tasks.languages.rules import language_rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from enigma_tasks.languages.rules import Inflection
+
 TERMS_HEADER = ["concept", "term"]
-CASES = ("nom", "gen", "dat", "acc", "loc", "ins")
 Slot = tuple[str, str]
 """(number, case)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Paradigm:
-    """Endings of a class of Czech nouns: singular and plural in the order of CASES, `-` for one that we do not know."""
-
-    gender: str
-    endings: tuple[str, ...]
-
-    @classmethod
-    def of(cls, gender: str, singular: str, plural: str) -> Paradigm:
-        """`_` is no ending at all."""
-        return cls(gender, tuple(e.replace("_", "") for e in f"{singular} {plural}".split()))
-
-    def slots(self) -> Iterator[tuple[Slot, str]]:
-        """((number, case), ending), without the unknown ones."""
-        for index, ending in enumerate(self.endings):
-            if ending != "-":
-                yield ("sg" if index < len(CASES) else "pl", CASES[index % len(CASES)]), ending
-
-
-NOUNS = (  # as žena, růže, kost, stavení, město, sputum, hrad, virus
-    Paradigm.of("f", "a y ě u ě ou", "y _ ám y ách ami"),
-    Paradigm.of("f", "e e i i i í", "e í ím e ích emi"),
-    Paradigm.of("f", "_ i i _ i í", "i í em i ech mi"),
-    Paradigm.of("n", "í í í í í ím", "í í ím í ích ími"),
-    Paradigm.of("n", "o a u o u em", "a _ ům a ech y"),
-    Paradigm.of("n", "um a u um u em", "a - ům a ech y"),
-    Paradigm.of("m", "_ u u _ u em", "y ů ům y ech y"),
-    Paradigm.of("m", "us u u us u em", "y ů ům y ech y"),
-)
-ADJECTIVES = (  # (ending of the dictionary form, gender -> endings, singular and plural in the order of CASES)
-    (
-        "ý",
-        {
-            "m": ("ý", "ého", "ému", "ý", "ém", "ým", "é", "ých", "ým", "é", "ých", "ými"),
-            "f": ("á", "é", "é", "ou", "é", "ou", "é", "ých", "ým", "é", "ých", "ými"),
-            "n": ("é", "ého", "ému", "é", "ém", "ým", "á", "ých", "ým", "á", "ých", "ými"),
-        },
-    ),
-    (
-        "í",
-        {
-            "m": ("í", "ího", "ímu", "í", "ím", "ím", "í", "ích", "ím", "í", "ích", "ími"),
-            "f": ("í", "í", "í", "í", "í", "í", "í", "ích", "ím", "í", "ích", "ími"),
-            "n": ("í", "ího", "ímu", "í", "ím", "ím", "í", "ích", "ím", "í", "ích", "ími"),
-        },
-    ),
-)
-GENITIVE = 1
-"""Where it stands in CASES."""
 
 
 class Affixes:
@@ -134,9 +84,10 @@ def read_terms(text: str, record: str) -> list[tuple[str, str]]:
 def build_dictionary(terms: Iterable[tuple[str, str]], affixes: Affixes, language: str) -> Dictionary:
     """(concept, term) -> families of the concepts' inflected terms; a family of one form is left out."""
     rows: list[tuple[str, str, str, str]] = []
+    grammar = language_rules(language).inflection
     for concept, written in terms:
         term = _uncapitalised(written)
-        inflected = _czech(term, affixes) if language == "cs" else _untold(term, affixes)
+        inflected = _untold(term, affixes) if grammar is None else _declined(term, affixes, grammar)
         rows += [(concept, form, term, tag) for form, tag in inflected]
     forms: dict[str, set[str]] = {}
     for concept, form, _, _ in rows:
@@ -156,18 +107,20 @@ def _untold(term: str, affixes: Affixes) -> list[tuple[str, str]]:
     return [(form, "") for form in sorted(forms | {term})]
 
 
-def _czech(term: str, affixes: Affixes) -> list[tuple[str, str]]:
+def _declined(term: str, affixes: Affixes, grammar: Inflection) -> list[tuple[str, str]]:
     """(form, `gender.number.case`) of adjectives + noun + a tail that stays, as a genitive; else the nominative alone.
 
     The noun is the first word that is one in the nominative and that the adjectives before it agree with.
     """
     words = term.split(" ")
     for position, word in enumerate(words):
-        for gender, number, noun in _nouns(word, affixes):
-            before = [_adjective(w, gender, number, affixes) for w in words[:position]]
+        for gender, number, noun in _nouns(word, affixes, grammar):
+            before = [_adjective(w, gender, number, affixes, grammar) for w in words[:position]]
             tail = words[position + 1 :]
-            behind = _adjective(tail[0], gender, number, affixes) if len(tail) == 1 else None
-            if not all(before) or (len(tail) > 1 and any(_adjective(w, gender, number, affixes) for w in tail)):
+            behind = _adjective(tail[0], gender, number, affixes, grammar) if len(tail) == 1 else None
+            if not all(before) or (
+                len(tail) > 1 and any(_adjective(w, gender, number, affixes, grammar) for w in tail)
+            ):
                 continue  # whether an adjective within the tail belongs to our noun cannot be told
             changing = [*filter(None, before), noun, *filter(None, [behind])]
             fixed = [] if behind else tail
@@ -176,36 +129,39 @@ def _czech(term: str, affixes: Affixes) -> list[tuple[str, str]]:
                 for slot in noun
                 if all(slot in w for w in changing)
             ]
-    return [(term, f".{number}.nom") for number in ("sg", "pl")]
+    return [(term, f".{number}.{grammar.cases[0]}") for number in ("sg", "pl")]
 
 
-def _nouns(word: str, affixes: Affixes) -> Iterator[tuple[str, str, dict[Slot, str]]]:
+def _nouns(word: str, affixes: Affixes, grammar: Inflection) -> Iterator[tuple[str, str, dict[Slot, str]]]:
     """(gender, number, forms) for each way that a word is a noun in the nominative; a plural has plural forms only."""
-    for paradigm in NOUNS:
-        slots = dict(paradigm.slots())
+    plain, telling = grammar.cases[:2]
+    for noun_class in grammar.nouns:
+        slots = noun_class.slots(grammar.cases)
         for number in ("sg", "pl"):
-            ending = slots.get((number, "nom"))
+            ending = slots.get((number, plain))
             if ending is None or not word.endswith(ending):
                 continue
             stem = word[: len(word) - len(ending)]
-            confirmed = affixes.forms(stem + slots["sg", "nom"])
-            if stem + "ího" in confirmed:
-                continue  # a soft adjective, which has the endings of `stavení` too
+            confirmed = affixes.forms(stem + slots["sg", plain])
+            if stem + grammar.adjective_only in confirmed:
+                continue
             forms = {slot: stem + e for slot, e in slots.items() if stem + e in confirmed}
-            if {("sg", "nom"), ("sg", "gen"), ("sg", "ins")} <= forms.keys() and (number, "nom") in forms:
-                yield paradigm.gender, number, {s: f for s, f in forms.items() if number == "sg" or s[0] == "pl"}
+            needed = {("sg", plain), ("sg", telling), ("sg", grammar.cases[-1]), (number, plain)}
+            if needed <= forms.keys():
+                yield noun_class.gender, number, {s: f for s, f in forms.items() if number == "sg" or s[0] == "pl"}
 
 
-def _adjective(word: str, gender: str, number: str, affixes: Affixes) -> dict[Slot, str] | None:
+def _adjective(word: str, gender: str, number: str, affixes: Affixes, grammar: Inflection) -> dict[Slot, str] | None:
     """The forms of an adjective that agrees with a nominative; None when it is none or does not."""
-    for lemma_ending, by_gender in ADJECTIVES:
-        endings = by_gender[gender]
-        nominative = endings[0 if number == "sg" else len(CASES)]
+    plain, telling = grammar.cases[:2]
+    for adjective in grammar.adjectives:
+        endings = adjective.genders[gender].slots(grammar.cases)
+        nominative = endings[number, plain]
         if not word.endswith(nominative):
             continue
         stem = word[: len(word) - len(nominative)]
-        confirmed = affixes.forms(stem + lemma_ending)
-        if stem + by_gender["m"][GENITIVE] in confirmed:
-            slots = [(n, case) for n in ("sg", "pl") for case in CASES]
-            return {slot: stem + e for slot, e in zip(slots, endings, strict=True) if stem + e in confirmed}
+        lemma = adjective.genders[adjective.dictionary].slots(grammar.cases)
+        confirmed = affixes.forms(stem + lemma["sg", plain])
+        if stem + lemma["sg", telling] in confirmed:
+            return {slot: stem + e for slot, e in endings.items() if stem + e in confirmed}
     return None

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from enigma_tasks.documents import Document
     from enigma_tasks.params.augment import MorphologyParams
 
-KEPT_SHARE = 0.15
-"""Places left as they are in a copy, so that copies of a document with few choices still differ."""
 DRAWS = 20
 """Tries for a copy unlike those before, before there are taken to be no more."""
 
@@ -47,7 +45,7 @@ def augment_by_morphology(
     for document in documents:
         sites = sites_of(document, dictionary, counts, rule)
         chance = random.Random(f"enigma morphology {seed} {document.language} {document.id}")
-        for number, edits in enumerate(_choices(sites, rule.copies, chance), start=1):
+        for number, edits in enumerate(_choices(sites, rule, chance), start=1):
             new_id = augmented_id(document.id, "morphology", number)
             yield Augmented(edited(document, new_id, edits), (document.id,), "morphology", len(edits))
 
@@ -109,13 +107,13 @@ def _case(tag: str) -> str:
     return tag.partition(".")[2]
 
 
-def _choices(sites: Sequence[Site], copies: int, chance: random.Random) -> Iterator[list[Edit]]:
-    """Up to `copies` sets of edits, none twice, none empty."""
+def _choices(sites: Sequence[Site], rule: MorphologyParams, chance: random.Random) -> Iterator[list[Edit]]:
+    """Up to `rule.copies` sets of edits, none twice, none empty."""
     made: set[tuple[int, ...]] = set()
-    for _ in range(copies if sites else 0):
+    for _ in range(rule.copies if sites else 0):
         for _ in range(DRAWS):
             chosen = tuple(
-                -1 if chance.random() < KEPT_SHARE else int(chance.random() * len(site.options)) for site in sites
+                -1 if chance.random() < rule.kept_share else int(chance.random() * len(site.options)) for site in sites
             )
             if max(chosen) >= 0 and chosen not in made:
                 break

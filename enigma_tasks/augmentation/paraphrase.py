@@ -20,8 +20,6 @@ from enigma_tasks.gold.augmented import Augmented, augmented_id
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-LONGEST = 3.0
-"""An answer may be so many times as long as its sentence; a longer one tells what the sentence does not."""
 SCHEMA: dict[str, Any] = {
     "type": "object",
     "properties": {"paraphrase": {"type": "string"}},
@@ -57,6 +55,7 @@ def paraphrase(
     documents: Iterable[Document],
     complete: Complete,
     counts: ParaphraseCounts,
+    longest: float,
     run: Callable[..., Iterable[Any]] = map,
 ) -> Iterator[Augmented]:
     """A new document for each of which at least one sentence was rewritten; the rest of it stays as it is.
@@ -65,9 +64,10 @@ def paraphrase(
         documents: their text goes to `complete`.
         complete: asked once a sentence; its DataErrors cost that sentence only.
         counts: filled.
+        longest: of an answer, as a multiple of its sentence's length.
         run: `map`, or one that works on threads and keeps the order.
     """
-    for document, rewritten in run(lambda d: (d, _rewritten(d, complete)), documents):
+    for document, rewritten in run(lambda d: (d, _rewritten(d, complete, longest)), documents):
         parts = []
         for span, answer in rewritten:
             if isinstance(answer, DataError):
@@ -80,7 +80,9 @@ def paraphrase(
             yield Augmented(_assembled(document, new_id, parts), (document.id,), "paraphrase", len(parts))
 
 
-def _rewritten(document: Document, complete: Complete) -> list[tuple[tuple[int, int], Document | DataError]]:
+def _rewritten(
+    document: Document, complete: Complete, longest: float
+) -> list[tuple[tuple[int, int], Document | DataError]]:
     """Each sentence with mentions -> a document of the answer alone, or why there is none."""
     found: list[tuple[tuple[int, int], Document | DataError]] = []
     for start, end in sentences_with_mentions(document):
@@ -94,7 +96,7 @@ def _rewritten(document: Document, complete: Complete) -> list[tuple[tuple[int, 
             labels = _labels(sentence, start)
             answer = complete(messages_for(sentence), schema=SCHEMA, record=document.id)
             others = {e.text for e in document.entities} - labels.keys()
-            found.append(((start, end), verified(sentence, labels, others, answer, start)))
+            found.append(((start, end), verified(sentence, labels, others, answer, offset=start, longest=longest)))
         except DataError as error:
             found.append(((start, end), error))
     return found
@@ -130,7 +132,13 @@ def occurrences(text: str, surface: str) -> list[tuple[int, int]]:
 
 
 def verified(
-    sentence: Document, labels: Mapping[str, Sequence[str]], others: Iterable[str], answer: str, offset: int
+    sentence: Document,
+    labels: Mapping[str, Sequence[str]],
+    others: Iterable[str],
+    answer: str,
+    *,
+    offset: int,
+    longest: float,
 ) -> Document:
     """The answer with the sentence's mentions at their new places.
 
@@ -140,6 +148,7 @@ def verified(
         others: the document's other surfaces, which the answer may not bring in.
         answer: JSON after `SCHEMA`.
         offset: of the sentence in its document, for errors.
+        longest: of the answer, as a multiple of the sentence's length.
 
     Raises:
         DataError: `answer_malformed`, `answer_empty`, `answer_unchanged`, `answer_too_long`, `mention_lost`,
@@ -153,7 +162,7 @@ def verified(
         raise DataError(sentence.id, "answer_empty", offset)
     if text == sentence.text:
         raise DataError(sentence.id, "answer_unchanged", offset)
-    if len(text) > LONGEST * len(sentence.text):
+    if len(text) > longest * len(sentence.text):
         raise DataError(sentence.id, "answer_too_long", offset)
     entities = []
     for surface, own in labels.items():

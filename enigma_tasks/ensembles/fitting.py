@@ -6,29 +6,20 @@ majority stays unless another rule is better beyond chance, so that a small dev 
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from enigma_tasks.ensembles.learned_voting import evidence, fit
-from enigma_tasks.ensembles.voting import VotingRule, vote, weighted_or_majority
+from enigma_tasks.ensembles.candidates import DevEvaluation, rule_candidates
 from enigma_tasks.errors import UsageError
-from enigma_tasks.ner.scoring import Counts, Interval, Score, bootstrap, count, paired_bootstrap
-from enigma_tasks.ner.text.invisible import visible_length
+from enigma_tasks.ner.scoring import Counts, Interval, Score, bootstrap, paired_bootstrap
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Sequence
 
-    from enigma_tasks.documents import Entity
+    from enigma_tasks.ensembles.candidates import RuleCandidate
     from enigma_tasks.ensembles.dev_sets import DevSet
+    from enigma_tasks.ensembles.voting import VotingRule
     from enigma_tasks.params.ensembles import FittingParams
-
-_GRID = [round(0.05 * i, 2) for i in range(2, 19)]
-"""Thresholds that are tried: probabilities, and shares of all weight."""
-_ANY = 1e-9
 
 
 @dataclass(frozen=True)
@@ -58,28 +49,28 @@ class Fitted:
     whole: Scored = field(repr=False)
     """The choosing itself, cross-validated: what to expect of the rule on new documents."""
 
-    def to_json(self, seed: int) -> dict[str, Any]:
-        """Scores of the rules, the members and the choosing, rounded; for cards and reports."""
+    def to_json(self, seed: int, samples: int) -> dict[str, Any]:
+        """Scores of the rules, the members and the choosing, rounded; for cards and reports. `samples`: resamples."""
         return {
             "chosen": self.name,
             "documents": len(self.whole.counts),
-            "expected": row(self.whole, seed),
-            "rules": [row(s, seed) for s in self.scored],
-            "members": [row(s, seed) for s in self.singles],
+            "expected": row(self.whole, seed, samples),
+            "rules": [row(s, seed, samples) for s in self.scored],
+            "members": [row(s, seed, samples) for s in self.singles],
         }
 
 
-def row(scored: Scored, seed: int) -> dict[str, Any]:
+def row(scored: Scored, seed: int, samples: int) -> dict[str, Any]:
     """One line of a table: precision, recall, F1 and its 95 % interval over documents."""
-    score, interval = scored.score, interval_of(scored, seed)
+    score, interval = scored.score, interval_of(scored, seed, samples)
     numbers = (score.precision, score.recall, score.f1, interval.low, interval.high)
     named = zip(("precision", "recall", "f1", "low", "high"), (round(n, 4) for n in numbers), strict=True)
     return {"rule": scored.name, **dict(named)}
 
 
-def interval_of(scored: Scored, seed: int) -> Interval:
+def interval_of(scored: Scored, seed: int, samples: int) -> Interval:
     """Of strict F1, by bootstrap over documents."""
-    return bootstrap(scored.counts, seed)
+    return bootstrap(scored.counts, seed, samples=samples)
 
 
 def fit_rule(
@@ -93,12 +84,12 @@ def fit_rule(
     """
     if len(dev.documents) < params.folds:
         raise UsageError(f"{len(dev.documents)} dev documents cannot be cut into {params.folds} folds")
-    bench = _DevEvaluation(dev, params.folds, seed)
-    recipes = _rule_candidates(dev, strategy, k)
-    chosen, scored = _choose(bench, recipes, dev.documents, params.level, seed)
+    bench = DevEvaluation(dev, params, seed)
+    candidates = rule_candidates(dev, strategy, k)
+    chosen, scored = _choose(bench, candidates, dev.documents)
     held_out: dict[str, Counts] = {}
     for train, test in bench.folds(dev.documents):
-        rule = _rule_from(bench, recipes, train, params.level, seed)
+        rule = _rule_from(bench, candidates, train)
         held_out.update({d: bench.counts(rule, d) for d in test})
     whole = Scored("chosen in each fold", tuple(held_out[d] for d in dev.documents))
     singles = [Scored(f"member {i + 1}", tuple(c[d] for d in dev.documents)) for i, c in enumerate(bench.alone)]
@@ -107,178 +98,29 @@ def fit_rule(
 
 def rules_from(dev: DevSet, parts: Sequence[Sequence[str]], params: FittingParams, seed: int) -> list[VotingRule]:
     """What `fit_rule` would give for each part of the dev documents by itself, without the figures beside it."""
-    bench, recipes = _DevEvaluation(dev, params.folds, seed), _rule_candidates(dev, None, None)
-    return [_rule_from(bench, recipes, part, params.level, seed) for part in parts]
+    bench, candidates = DevEvaluation(dev, params, seed), rule_candidates(dev, None, None)
+    return [_rule_from(bench, candidates, part) for part in parts]
 
 
-def _rule_from(
-    bench: _DevEvaluation, recipes: Sequence[_RuleCandidate], documents: Sequence[str], level: float, seed: int
-) -> VotingRule:
-    best, _ = _choose(bench, recipes, documents, level, seed)
+def _rule_from(bench: DevEvaluation, candidates: Sequence[RuleCandidate], documents: Sequence[str]) -> VotingRule:
+    best, _ = _choose(bench, candidates, documents)
     return best.fit(bench, documents)
 
 
-@dataclass(frozen=True)
-class _RuleCandidate:
-    """A way to get a rule from documents; for those without anything to fit, always the same rule."""
-
-    name: str
-    fit: Callable[[_DevEvaluation, Sequence[str]], VotingRule]
-
-
-def _rule_candidates(dev: DevSet, strategy: str | None, k: int | None) -> list[_RuleCandidate]:
-    """From the plainest to the most learned; the majority of more than half is first."""
-    size = len(dev.members)
-    usual = VotingRule("majority").quorum(size)
-    ks = [usual, *(k for k in range(size, 0, -1) if k != usual)]
-    rules = [VotingRule("majority", k) for k in ks] + [VotingRule("agreement", k) for k in ks if k > 1]
-    rules.append(VotingRule("union"))
-    if dev.mean is not None:
-        rules.append(VotingRule("mean"))
-    recipes = [_RuleCandidate(_name(rule), partial(_as_it_is, rule)) for rule in rules]
-    recipes += [_RuleCandidate("weighted", _weighted), _RuleCandidate("learned", _learned)]
-    if k is not None:
-        recipes = [r for r in recipes if r.name == f"{strategy} k={k}"]
-    wanted = [r for r in recipes if strategy in (None, r.name.split()[0])]
-    if not wanted:
-        asked = strategy if k is None else f"{strategy} with k {k}"
-        raise UsageError(f"{asked} does not fit these {size} members (mean needs models that share words)")
-    return wanted
-
-
-def _as_it_is(rule: VotingRule, _bench: _DevEvaluation, _documents: Sequence[str]) -> VotingRule:
-    return rule
-
-
-def _name(rule: VotingRule) -> str:
-    return rule.strategy if rule.k is None else f"{rule.strategy} k={rule.k}"
-
-
 def _choose(
-    bench: _DevEvaluation, recipes: Sequence[_RuleCandidate], documents: Sequence[str], level: float, seed: int
-) -> tuple[_RuleCandidate, tuple[Scored, ...]]:
+    bench: DevEvaluation, candidates: Sequence[RuleCandidate], documents: Sequence[str]
+) -> tuple[RuleCandidate, tuple[Scored, ...]]:
     """Keep the first rule unless a later one beats it, then that one unless ...
 
-    To beat is a one-sided paired bootstrap over documents, at `level` shared among all rivals (Bonferroni): with many
-    rules on few documents some rule is always ahead by luck.
+    To beat is a one-sided paired bootstrap over documents, at `params.level` shared among all rivals (Bonferroni): with
+    many rules on few documents some rule is always ahead by luck.
     """
-    scored = tuple(Scored(r.name, bench.cross_validated(r, documents)) for r in recipes)
+    params = bench.params
+    scored = tuple(Scored(r.name, bench.cross_validated(r, documents)) for r in candidates)
     best = 0
-    for i in range(1, len(recipes)):
+    for i in range(1, len(candidates)):
         if scored[i].score.f1 > scored[best].score.f1:
-            test = paired_bootstrap(scored[best].counts, scored[i].counts, seed, samples=2000)
-            if test.not_better < level / (len(recipes) - 1):
+            test = paired_bootstrap(scored[best].counts, scored[i].counts, bench.seed, samples=params.samples)
+            if test.not_better < params.level / (len(candidates) - 1):
                 best = i
-    return recipes[best], scored
-
-
-class _DevEvaluation:
-    """A dev set with what is worked out once: what a rule scores in a document, and each document's evidence."""
-
-    def __init__(self, dev: DevSet, folds: int, seed: int) -> None:
-        self.dev = dev
-        self._folds, self._seed = folds, seed
-        self.alone = [{d: _judged(dev, d, spans.get(d, ())) for d in dev.documents} for spans in dev.members]
-        self.voters = {d: _voters(dev.spans(d)) for d in dev.documents}
-        self.ballots = {bits for voters in self.voters.values() for bits in voters.values()}
-        self._counts: dict[tuple[VotingRule, str], Counts] = {}
-        self._evidence: dict[str, tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]] = {}
-
-    def folds(self, documents: Sequence[str]) -> list[tuple[list[str], list[str]]]:
-        """(rest, fold) for each fold: the documents in an order of the seed's, dealt out."""
-        order = np.random.default_rng(self._seed).permutation(len(documents))
-        dealt = [{documents[j] for j in order[i :: self._folds]} for i in range(self._folds)]
-        return [([d for d in documents if d not in fold], sorted(fold)) for fold in dealt]
-
-    def counts(self, rule: VotingRule, document: str) -> Counts:
-        """What the rule scores in one document."""
-        key = (rule, document)
-        if key not in self._counts:
-            self._counts[key] = _judged(self.dev, document, self.answer(rule, document))
-        return self._counts[key]
-
-    def answer(self, rule: VotingRule, document: str) -> Sequence[Entity]:
-        """What the rule says about one document."""
-        if rule.strategy == "mean":
-            return (self.dev.mean or {}).get(document, ())
-        return vote(self.dev.spans(document), rule)
-
-    def cross_validated(self, recipe: _RuleCandidate, documents: Sequence[str]) -> tuple[Counts, ...]:
-        """What the recipe scores in each document when it was fitted on the other folds."""
-        found: dict[str, Counts] = {}
-        for train, test in self.folds(documents):
-            rule = recipe.fit(self, train)
-            found.update({d: self.counts(rule, d) for d in test})
-        return tuple(found[d] for d in documents)
-
-    def evidence(self, document: str) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-        """Rows of `learned_voting.evidence`, and which of them are gold."""
-        if document not in self._evidence:
-            voters = self.voters[document]
-            spans = sorted(voters)
-            gold = {e.span for e in self.dev.gold.get(document, ())}
-            members = self.dev.members
-            lengths = {e.span: visible_length(*e.span, e.text) for m in members for e in m.get(document, ())}
-            rows = evidence(spans, [voters[s] for s in spans], len(members), [lengths[s] for s in spans])
-            self._evidence[document] = rows, np.array([s in gold for s in spans], dtype=bool)
-        return self._evidence[document]
-
-
-def _voters(members: Sequence[Sequence[Entity]]) -> dict[tuple[int, int], int]:
-    """Distinct span -> a bit for each member that predicts it."""
-    voters: dict[tuple[int, int], int] = {}
-    for i, spans in enumerate(members):
-        for e in spans:
-            voters[e.span] = voters.get(e.span, 0) | 1 << i
-    return voters
-
-
-def _judged(dev: DevSet, document: str, predicted: Sequence[Entity]) -> Counts:
-    return count(dev.gold.get(document, ()), predicted).get(dev.label, Counts())
-
-
-def _weighted(bench: _DevEvaluation, documents: Sequence[str]) -> VotingRule:
-    """Weights are the members' strict F1 (paper, section 3.3); the threshold is the best share of them."""
-    weights = tuple(round(sum((c[d] for d in documents), Counts()).strict.f1, 4) for c in bench.alone)
-    if not any(weights):
-        return weighted_or_majority(weights, bench.dev.label)
-    lowest = VotingRule("weighted", None, weights, _ANY)
-    weigh = {bits: math.fsum(w for i, w in enumerate(weights) if bits >> i & 1) for bits in bench.ballots}
-    answers = {d: [(e, weigh[bench.voters[d][e.span]]) for e in bench.answer(lowest, d)] for d in documents}
-    total = math.fsum(weights)
-    best = _best_threshold(bench.dev, answers, [round(share * total, 6) for share in _GRID])
-    return VotingRule("weighted", None, weights, best)
-
-
-def _learned(bench: _DevEvaluation, documents: Sequence[str]) -> VotingRule:
-    """Weights from all the documents; the threshold from scores of documents that the weights had not seen."""
-    answers = {}
-    for train, test in bench.folds(documents):
-        rule = _learned_on(bench, train, _ANY)
-        answers.update({d: [(e, e.score or 0.0) for e in bench.answer(rule, d)] for d in test})
-    return _learned_on(bench, documents, _best_threshold(bench.dev, answers, _GRID))
-
-
-def _learned_on(bench: _DevEvaluation, documents: Sequence[str], threshold: float) -> VotingRule:
-    seen = [bench.evidence(d) for d in documents]
-    weights = fit(np.concatenate([rows for rows, _ in seen]), np.concatenate([right for _, right in seen]))
-    return VotingRule("learned", threshold=threshold, learned=weights)
-
-
-def _best_threshold(
-    dev: DevSet, answers: Mapping[str, Sequence[tuple[Entity, float]]], thresholds: Sequence[float]
-) -> float:
-    """The one with the best strict F1, smoothed with its neighbours': a lone peak is luck.
-
-    `answers`: winners with the number they ranked by, at a threshold of nothing. Winners are settled in that order, so
-    a higher threshold takes the last of them away and changes nothing else.
-    """
-    gold = {d: {e.span for e in dev.gold.get(d, ())} for d in answers}
-    judged = [(rank * (1 + _ANY), e.span in gold[d]) for d, found in answers.items() for e, rank in found]
-    wanted = sum(len(spans) for spans in gold.values())
-    scores = []
-    for threshold in thresholds:
-        kept = [right for rank, right in judged if rank >= threshold]
-        scores.append(2 * sum(kept) / max(1, len(kept) + wanted))
-    padded = np.pad(np.array(scores), 1, mode="edge")
-    return thresholds[int(np.argmax(np.round(padded[:-2] + padded[1:-1] + padded[2:], 9)))]
+    return candidates[best], scored

@@ -20,6 +20,7 @@ from enigma_tasks.ensembles.voting import VotingRule, weighted_or_majority
 from enigma_tasks.errors import ModelError, UsageError
 from enigma_tasks.frozen import Frozen
 from enigma_tasks.ner.model_folder import read_any_card, verify_files
+from enigma_tasks.params.strategies import STRATEGIES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -107,14 +108,14 @@ def write_ensemble(
 
 
 def named_rule(strategy: str, cards: Sequence[Card[Any]], entity_type: EntityType) -> VotingRule:
-    """A rule that nobody fitted; `weighted` weighs each member by its strict F1 on its own dev documents.
+    """A rule that nobody fitted; weights, where it takes some, are the members' strict F1 on their own dev documents.
 
     Where none of them scores there, nothing tells their weights: that vote is the majority's, and a warning says so.
 
     Raises:
         UsageError: a member has no such score.
     """
-    if strategy != "weighted":
+    if not STRATEGIES[strategy].takes_weights:
         return VotingRule(strategy)
     for card in cards:
         if entity_type not in card.dev:

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 EVIDENCE = ("same_start", "same_end", "overlapping", "rival", "length")
 _DECIMALS = 6
-_STRENGTH = 0.1
-"""Inverse of the L2 penalty: dev has some thousand spans and members agree, so weights are held small."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +86,10 @@ def correct_probabilities(weights: LearnedWeights, rows: NDArray[np.float64]) ->
     return [0.5 * (1 + math.tanh(x / 2)) for x in odds]
 
 
-def fit(rows: NDArray[np.float64], right: NDArray[np.bool_]) -> LearnedWeights:
+def fit(rows: NDArray[np.float64], right: NDArray[np.bool_], strength: float) -> LearnedWeights:
     """Weights from rows of `evidence` and whether each span is gold; rounded, so that machines agree.
+
+    `strength`: inverse of the L2 penalty on them.
 
     Where all spans are right, or all wrong, there is nothing to tell apart: every weight is 0 but the intercept.
     """
@@ -99,7 +99,7 @@ def fit(rows: NDArray[np.float64], right: NDArray[np.bool_]) -> LearnedWeights:
         return LearnedWeights(round(odds, _DECIMALS), (0.0,) * (rows.shape[1] - len(EVIDENCE)), **none)
     from sklearn.linear_model import LogisticRegression
 
-    model = LogisticRegression(C=_STRENGTH, max_iter=2000).fit(rows, right)
+    model = LogisticRegression(C=strength, max_iter=2000).fit(rows, right)
     fitted = [round(float(w), _DECIMALS) for w in model.coef_[0]]
     votes, others = fitted[: -len(EVIDENCE)], fitted[-len(EVIDENCE) :]
     named: Mapping[str, float] = dict(zip(EVIDENCE, others, strict=True))

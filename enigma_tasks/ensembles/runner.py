@@ -157,7 +157,7 @@ class EnsembleAnnotator:
         """Load every distinct member, as `Members` does, with its errors."""
         self.ensembles = tuple(ensembles)
         folders = {m.digest: m.folder for e in sorted(ensembles, key=lambda e: e.digest) for m in e.members}
-        averaged = {m.digest for e in ensembles if e.rule.strategy == "mean" for m in e.members}
+        averaged = {m.digest for e in ensembles if e.rule.kind.needs_probabilities for m in e.members}
         self._members = Members(
             dict(sorted(folders.items())),
             batch_tokens,
@@ -216,7 +216,7 @@ def _answer(
     ensemble: Ensemble, predictions: MemberPredictions, documents: Sequence[Document]
 ) -> list[tuple[Entity, ...]]:
     digests = [m.digest for m in ensemble.members]
-    if ensemble.rule.strategy == "mean":
+    if ensemble.rule.kind.needs_probabilities:
         return averaged_entities(predictions, digests, documents, ensemble.entity_type)
     label = ensemble.entity_type.label
     return [

@@ -4,7 +4,7 @@ Spans are compared by (label, start, end); labels never meet. Every strategy is 
 members: permuting them (with their weights) changes nothing.
 
 Where winners overlap: more votes (or weight) stay, then the longer, then the earlier. `majority` and `weighted` let two
-overlapping winners both stand where some member predicted both: that is a nested mention, not a quarrel on boundaries.
+overlapping winners both stand where some member predicted both: that is a nested mention, not two boundaries of one.
 With K above half of the members every span of K votes is therefore kept, since any two share a member.
 """
 
@@ -20,13 +20,13 @@ from enigma_tasks.documents import Entity, sorted_entities
 from enigma_tasks.ensembles.learned_voting import LearnedWeights, correct_probabilities, evidence
 from enigma_tasks.errors import UsageError
 from enigma_tasks.ner.text.invisible import visible_length
+from enigma_tasks.params.strategies import STRATEGIES, Strategy, names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
 log = logging.getLogger(__name__)
 
-STRATEGIES = ("majority", "agreement", "weighted", "union", "mean", "learned")
 _TOLERANCE = 1e-9
 _CELL = 64
 """Characters of a cell of the index that finds overlapping spans."""
@@ -53,24 +53,33 @@ class VotingRule:
     def __post_init__(self) -> None:
         if self.strategy not in STRATEGIES:
             raise UsageError(f"no voting strategy {self.strategy!r}; there are: {', '.join(STRATEGIES)}")
-        counted = self.strategy in ("majority", "agreement")
-        if self.k is not None and not (counted and self.k >= 1):
-            raise UsageError("k goes with majority or agreement, and is at least 1")
-        if (self.weights is not None) != (self.strategy == "weighted"):
-            raise UsageError("weights go with the strategy weighted, one for each member, and only with it")
+        kind = self.kind
+        if self.k is not None and not (kind.takes_k and self.k >= 1):
+            raise UsageError(f"k goes with {names(lambda s: s.takes_k, ' or ')}, and is at least 1")
+        if (self.weights is not None) != kind.takes_weights:
+            having = names(lambda s: s.takes_weights, " or ")
+            raise UsageError(f"weights go with the strategy {having}, one for each member, and only with it")
         if self.weights is not None and not (
             all(math.isfinite(w) and w >= 0 for w in self.weights) and any(self.weights)
         ):
             raise UsageError("weights are numbers of 0 or more, not all 0")
         if self.threshold is not None and not (
-            self.strategy in ("weighted", "learned") and math.isfinite(self.threshold) and self.threshold > 0
+            kind.takes_threshold and math.isfinite(self.threshold) and self.threshold > 0
         ):
-            raise UsageError("threshold goes with weighted or learned, and is above 0")
+            raise UsageError(f"threshold goes with {names(lambda s: s.takes_threshold, ' or ')}, and is above 0")
         reached = 1.0 if self.weights is None else math.fsum(self.weights)
         if self.threshold is not None and self.threshold > reached * (1 + _TOLERANCE):
             raise UsageError(f"threshold is {self.threshold:g}, but no span can reach more than {reached:g}")
-        if (self.strategy == "learned") != (self.learned is not None and self.threshold is not None):
-            raise UsageError("the strategy learned needs its weights and a threshold, as `enigma ensemble` writes them")
+        if kind.needs_fitting != (self.learned is not None and self.threshold is not None):
+            having = names(lambda s: s.needs_fitting, " or ")
+            raise UsageError(
+                f"the strategy {having} needs its weights and a threshold, as `enigma ensemble` writes them"
+            )
+
+    @property
+    def kind(self) -> Strategy:
+        """The strategy's entry."""
+        return STRATEGIES[self.strategy]
 
     def quorum(self, members: int) -> int:
         """Votes that a span needs among so many members. Raises UsageError when there are none, or fewer than `k`."""
@@ -81,7 +90,7 @@ class VotingRule:
         weights = self.weights if self.learned is None else self.learned.votes
         if weights is not None and len(weights) != members:
             raise UsageError(f"there are {len(weights)} weights for {members} members")
-        return 1 if self.strategy == "union" else self.k or members // 2 + 1
+        return 1 if self.kind.one_vote else self.k or members // 2 + 1
 
     def to_json(self) -> dict[str, Any]:
         """The keys that are set."""
@@ -161,28 +170,48 @@ def vote(members: Sequence[Sequence[Entity]], rule: VotingRule) -> tuple[Entity,
         rule: the strategy and its numbers.
 
     Raises:
-        UsageError: no members, K above their number, weights of another number, or the strategy `mean`.
+        UsageError: no members, K above their number, weights of another number, or a strategy that needs probabilities.
     """
-    if rule.strategy == "mean":
-        raise UsageError("mean averages probabilities: it takes members that are models, not their spans")
-    quorum = rule.quorum(len(members))
+    if rule.kind.needs_probabilities:
+        raise UsageError(f"{rule.strategy} averages probabilities: it takes members that are models, not their spans")
+    rule.quorum(len(members))
     candidates = _candidates(members, rule)
     winners: list[_Candidate] = []
     for label in sorted({c.label for c in candidates}):
-        ballot = [c for c in candidates if c.label == label]
-        if rule.strategy == "union":
-            winners += _settled(ballot, lambda c: (-c.length, -c.weight, c.start), nested=False)
-        elif rule.strategy == "agreement":
-            agreed = _agreed(ballot, len(members), quorum)
-            winners += _settled([c for c in ballot if _meets(c, agreed)], _by_votes, nested=False)
-        elif rule.learned is not None and rule.threshold is not None:
-            _judge(ballot, rule.learned)
-            needed = rule.threshold
-            winners += _settled([c for c in ballot if c.weight >= needed], _by_votes, nested=False)
-        else:
-            enough = _enough(rule, quorum)
-            winners += _settled([c for c in ballot if enough(c.weight)], _by_votes, nested=True)
+        winners += WINNERS[rule.strategy]([c for c in candidates if c.label == label], rule, len(members))
     return sorted_entities(c.entity() for c in winners)
+
+
+def _every_longest(ballot: Sequence[_Candidate], _rule: VotingRule, _members: int) -> list[_Candidate]:
+    return _settled(ballot, lambda c: (-c.length, -c.weight, c.start), nested=False)
+
+
+def _where_enough_overlap(ballot: Sequence[_Candidate], rule: VotingRule, members: int) -> list[_Candidate]:
+    agreed = _agreed(ballot, members, rule.quorum(members))
+    return _settled([c for c in ballot if _meets(c, agreed)], _by_votes, nested=False)
+
+
+def _likely_enough(ballot: Sequence[_Candidate], rule: VotingRule, _members: int) -> list[_Candidate]:
+    if rule.learned is None or rule.threshold is None:
+        raise UsageError(f"{rule.strategy} has not been fitted")
+    _judge(ballot, rule.learned)
+    needed = rule.threshold
+    return _settled([c for c in ballot if c.weight >= needed], _by_votes, nested=False)
+
+
+def _with_enough_weight(ballot: Sequence[_Candidate], rule: VotingRule, members: int) -> list[_Candidate]:
+    enough = _enough(rule, rule.quorum(members))
+    return _settled([c for c in ballot if enough(c.weight)], _by_votes, nested=True)
+
+
+WINNERS: dict[str, Callable[[Sequence[_Candidate], VotingRule, int], list[_Candidate]]] = {
+    "majority": _with_enough_weight,
+    "agreement": _where_enough_overlap,
+    "union": _every_longest,
+    "weighted": _with_enough_weight,
+    "learned": _likely_enough,
+}
+"""Strategy -> the winners among the candidates of one label, by a rule, of so many members."""
 
 
 def _candidates(members: Sequence[Sequence[Entity]], rule: VotingRule) -> list[_Candidate]:

@@ -33,9 +33,9 @@ def read_corpus(
 ) -> list[Document]:
     """Every document under `path`, sorted by language, then id; an id is unique within its language.
 
-    A document is annotated for the type that its folder names, else for all three; for none where there are texts only.
-    Documents of the same id and text are one, annotated for several types; documents of the same id and different text
-    stay apart as `id~disease`, `id~procedure+symptom`, ... A document with a defect is not returned: what was not
+    A document is annotated for the type that its folder names, else for all of them; for none where there are texts
+    only. Documents of the same id and text are one, annotated for several types; those of the same id and different
+    text stay apart as `id~disease`, `id~procedure+symptom`, ... A document with a defect is not returned: what was not
     understood must not count as absent.
 
     Args:

@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING
 from enigma_tasks.documents import LABELS, EntityType, Language, canonical_label
 from enigma_tasks.errors import DataError, UsageError
 from enigma_tasks.file_names import FileKind, beside, is_about, is_hidden, kind_of
+from enigma_tasks.languages.rules import canonical_code
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 ALL_TYPES = frozenset(EntityType)
-RELEASE_LANGUAGES = {"cz": "cs"}
-"""The release's code for a language where it is not ours."""
 
 _TYPES = "|".join(t.value for t in EntityType)
 RELEASE_FOLDER = re.compile(rf"MultiClinNER-(?P<language>[a-z]{{2}})(?:-(?P<split>[a-z]+)(?:-(?P<entity>{_TYPES}))?)?")
@@ -96,11 +95,11 @@ def meaning(name: str) -> tuple[Language | None, EntityType | None]:
     release = RELEASE_FOLDER.fullmatch(name)
     if release:
         code, entity = release["language"], release["entity"]
-        return RELEASE_LANGUAGES.get(code, code), EntityType(entity) if entity else None
+        return canonical_code(code), EntityType(entity) if entity else None
     if (label := canonical_label(name)) in LABELS:
         return None, EntityType(label.lower())
     code = name.lower()
-    return (RELEASE_LANGUAGES.get(code, code), None) if _LANGUAGE.fullmatch(code) else (None, None)
+    return (canonical_code(code), None) if _LANGUAGE.fullmatch(code) else (None, None)
 
 
 def _enter(

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from enigma_tasks.documents import Document, EntityType, Language, check_id
 from enigma_tasks.errors import DataError
 from enigma_tasks.file_names import FileKind
-from enigma_tasks.formats.corpus_files import RELEASE_LANGUAGES
 from enigma_tasks.formats.packed import read_packed
 from enigma_tasks.formats.standoff import note_defect, parse_ann
+from enigma_tasks.languages.rules import canonical_code
 from enigma_tasks.notes.files import read_records
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ class CorpusReader:
                 hint = f"annotated for {min(unexpected)}"
                 note_defect(DataError(d.id, "label_unexpected", hint=hint), self.defects)
                 continue
-            code = RELEASE_LANGUAGES.get(d.language, d.language) if d.language else language
+            code = canonical_code(d.language) if d.language else language
             own = self._types(d.annotated)
             if own and self.language in (None, code):
                 entities = tuple(e for e in d.entities if e.label in {t.label for t in own})
@@ -193,4 +193,4 @@ def _is_notes(file: Whole) -> bool:
 def _code(language: str) -> Language:
     """A record's language as folders name it: `es-ES` -> `es`."""
     code = language.lower().replace("_", "-").partition("-")[0]
-    return RELEASE_LANGUAGES.get(code, code)
+    return canonical_code(code)

@@ -17,6 +17,7 @@ from datasketch import MinHash, MinHashLSH
 
 from enigma_tasks.documents import Document, EntityType
 from enigma_tasks.formats.corpora import file_id
+from enigma_tasks.languages.rules import language_rules
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -49,7 +50,7 @@ def case_id(document_id: str, languages: Collection[str]) -> str:
 
 def cases_under(documents: Sequence[Document], params: Params) -> list[list[int]]:
     """`group_cases` with the languages and the similarity of params.yaml."""
-    languages = frozenset(params.languages).union(*(v.aliases for v in params.languages.values()))
+    languages = frozenset(params.languages).union(*(language_rules(code).aliases for code in params.languages))
     return group_cases(documents, languages, params.split.similarity)
 
 

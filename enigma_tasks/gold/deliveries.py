@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 from enigma_tasks.errors import DataError
 from enigma_tasks.file_names import FileKind, kind_of
 from enigma_tasks.formats.corpora import CorpusReport, read_corpus
-from enigma_tasks.formats.corpus_files import ALL_TYPES, RELEASE_LANGUAGES
+from enigma_tasks.formats.corpus_files import ALL_TYPES
 from enigma_tasks.formats.imports import read_export
 from enigma_tasks.formats.imports.inception import export_name
 from enigma_tasks.formats.imports.inception_zip import TYPE_SYSTEM
 from enigma_tasks.formats.packed import packed_records
 from enigma_tasks.gold.ingestion import ANY_TYPE, PACKED, PAIR, Refusal
+from enigma_tasks.languages.rules import canonical_code
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -106,7 +107,7 @@ def _read_packed(reading: ReadDelivery, content: bytes, scratch: Path) -> None:
         d = record.document
         if d is None:
             reading.refuse(record.defects[0].record.replace(_PACKED_FILE, name, 1), record.defects)
-        elif d.language and RELEASE_LANGUAGES.get(d.language, d.language) != delivery.language:
+        elif d.language and canonical_code(d.language) != delivery.language:
             reading.refuse(d.id, [DataError(d.id, "place_differs")])
         elif not d.annotated <= delivery.types:
             reading.refuse(d.id, [DataError(d.id, "label_unexpected")])

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from enigma_tasks.documents import EntityType, check_id
 from enigma_tasks.errors import DataError
 from enigma_tasks.file_names import FileKind, beside, is_about, is_hidden, kind_of
-from enigma_tasks.formats.corpus_files import ALL_TYPES, RELEASE_FOLDER, RELEASE_LANGUAGES, meaning
+from enigma_tasks.formats.corpus_files import ALL_TYPES, RELEASE_FOLDER, meaning
 from enigma_tasks.formats.imports.inception_zip import (
     CURATED,
     NOBODY,
@@ -28,6 +28,7 @@ from enigma_tasks.formats.imports.inception_zip import (
     annotated_folder,
     is_document_folder,
 )
+from enigma_tasks.languages.rules import canonical_code
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -238,7 +239,7 @@ def _place(folders: Sequence[str], language_of: Callable[[str], str | None]) -> 
         release = RELEASE_FOLDER.fullmatch(folder)
         entity = meaning(folder)[1]
         types = types & {entity} if entity else types
-        if release and RELEASE_LANGUAGES.get(release["language"], release["language"]) != language:
+        if release and canonical_code(release["language"]) != language:
             return "place_differs"
     return (language, types) if types else "place_differs"
 

@@ -50,7 +50,7 @@ class GlinerModel:
     @property
     def asked(self) -> dict[str, EntityType]:
         """The labels that it is asked for, and the types they count as, in the order of the types."""
-        labels = {t: self.card.recipe.labels[t.value] for t in self.card.entity_types}
+        labels = {t: self.card.recipe.labels[t] for t in self.card.entity_types}
         return {label: t for t, all_ in labels.items() for label in (all_[:1] if self.card.recipe.epochs else all_)}
 
 

@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from enigma_tasks.ner.training.callbacks import TrainingCallback
     from enigma_tasks.params.annotators import GlinerMemberParams
 
-_CLIP = 1.0
 Example = dict[str, Any]
 
 
@@ -214,7 +213,7 @@ def _step(
         loss = network.model(**inputs).loss
     optimiser.zero_grad(set_to_none=True)
     torch.autograd.backward(loss)
-    torch.nn.utils.clip_grad_norm_(network.model.parameters(), _CLIP)
+    torch.nn.utils.clip_grad_norm_(network.model.parameters(), model.card.recipe.max_gradient_norm)
     optimiser.step()
     detached: torch.Tensor = loss.detach()
     return detached

@@ -31,14 +31,6 @@ if TYPE_CHECKING:
 
     from enigma_tasks.ner.text.alignment import Span
 
-OVERLAP = 300
-"""Characters that the pieces of a sentence too long for one window share."""
-MEANINGS = {
-    EntityType.DISEASE: "a disease, disorder or diagnosis",
-    EntityType.PROCEDURE: "a diagnostic or therapeutic procedure, test, operation or treatment",
-    EntityType.SYMPTOM: "a symptom, sign or abnormal finding",
-}
-
 
 class Complete(Protocol):
     """A function that asks a language model."""
@@ -76,7 +68,7 @@ class LlmAnnotator:
 
     def __init__(self, recipe: LlmMemberParams, complete: Complete, threads: int = 4) -> None:
         """`complete` is called from so many threads."""
-        self.entity_types = tuple(EntityType(t) for t in recipe.entity_types)
+        self.entity_types = recipe.entity_types
         self.counts: Counter[str] = Counter()
         """`windows` asked about, `named` mentions in answers, `located` places, `not_in_text` mentions dropped."""
         self._recipe, self._complete, self._threads = recipe, complete, threads
@@ -182,7 +174,7 @@ def windows(text: str, recipe: LlmMemberParams) -> list[Span]:
     """Character ranges that hold every character but white space, each of at most `window_characters`.
 
     They are whole sentences, but for a sentence longer than that: its pieces end at white space where there is some,
-    and share `OVERLAP` characters.
+    and share `overlap_characters`.
     """
     size = recipe.window_characters
     sentences = split_sentences(text, recipe.language)
@@ -195,7 +187,7 @@ def windows(text: str, recipe: LlmMemberParams) -> list[Span]:
             space = max(text.rfind(" ", at + size // 2, at + size), text.rfind("\n", at + size // 2, at + size))
             stop = space if space > 0 else at + size
             ranges.append((at, stop))
-            at = max(at + 1, stop - min(OVERLAP, size // 4))
+            at = max(at + 1, stop - min(recipe.overlap_characters, size // 4))
         ranges.append((at, end))
     return ranges
 
@@ -236,7 +228,7 @@ def answer_schema(types: Sequence[EntityType]) -> dict[str, Any]:
 
 
 def _instructions(language_name: str, types: Sequence[EntityType]) -> str:
-    meanings = "\n".join(f"- {t.value}: {MEANINGS[t]}" for t in types)
+    meanings = "\n".join(f"- {t.value}: {t.entry.meaning}" for t in types)
     return (
         f"You mark clinical mentions in a part of a discharge summary in {language_name}.\n"
         f"The types of mention are:\n{meanings}\n"

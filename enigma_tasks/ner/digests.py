@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from enigma_tasks.documents import Document
     from enigma_tasks.frozen import Frozen
 
-CODE = ("documents.py", "formats", "ner", "members", "ensembles")
-CODE_SUFFIXES = (".py", ".yaml")
+CODE = ("documents.py", "entity_types.toml", "languages", "formats", "ner", "members", "ensembles")
+CODE_SUFFIXES = (".py", ".toml", ".yaml")
 
 
 def file_digest(path: Path) -> str:

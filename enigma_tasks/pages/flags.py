@@ -14,7 +14,7 @@ from enigma_tasks.pages.verdict import NOTICES
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from enigma_tasks.params.night import MonitorParams
+    from enigma_tasks.params.monitor import MonitorParams
 
 MAD_TO_SIGMA = 1.4826
 """Median absolute deviation -> standard deviation of a normal distribution."""

@@ -6,9 +6,17 @@ import datetime as dt
 import functools
 import math
 import unicodedata
+from typing import TYPE_CHECKING
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from enigma_tasks.documents import EntityType
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+OTHER_COLOURS = ("#6b7686", "#9aa6b6")
+"""Of a label in an old night whose type is no longer in the table."""
 NOTHING = "\N{EN DASH}"
 
 
@@ -23,7 +31,14 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     env.filters |= {f.__name__: f for f in (count, dec, percent, duration, visible, moment)}
+    env.globals["type_colours"] = [*(t.entry.colours for t in EntityType), OTHER_COLOURS]
     return env
+
+
+def label_classes(labels: Iterable[str]) -> dict[str, str]:
+    """Label -> the CSS class of its type's colour, sorted; a label of no type that there is any more is grey."""
+    classes = {t.label: f"t{i}" for i, t in enumerate(EntityType)}
+    return {label: classes.get(label, f"t{len(classes)}") for label in sorted(set(labels))}
 
 
 def count(value: float | None) -> str:

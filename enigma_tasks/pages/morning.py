@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from enigma_tasks.pages import charts
 from enigma_tasks.pages.figures import SCORE_BINS, NightFigures, NightRecord, NightSummary, QuarantinedNote, ratio
 from enigma_tasks.pages.flags import changed_models
-from enigma_tasks.pages.formats import count, dec, duration, environment, percent
+from enigma_tasks.pages.formats import count, dec, duration, environment, label_classes, percent
 from enigma_tasks.pages.verdict import NOTICES, verdict
 
 if TYPE_CHECKING:
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 QUARANTINE_ROWS = 200
 SLOW_SHARDS = 8
+CHARTED_NIGHTS = 60
+"""On the page that lists all nights."""
 NEUTRAL = "n0"
 PHASES = ("plan", "load", "read", "compute", "write", "publish")
 """In the order of the work."""
@@ -71,7 +73,7 @@ def render_nights_page(records: Sequence[NightRecord]) -> str:
     """HTML that lists all nights, newest first, with links to `{batch_id}/index.html`."""
     nights = [r.figures for r in records]
     newest = sorted(records, key=lambda r: (r.figures.planned_at, r.figures.batch_id), reverse=True)
-    recent = sorted(nights, key=lambda n: (n.planned_at, n.batch_id))[-60:]
+    recent = sorted(nights, key=lambda n: (n.planned_at, n.batch_id))[-CHARTED_NIGHTS:]
     return environment().get_template("nights.html.jinja").render(
         rows=[(r.figures, verdict(r.figures, r.flags)) for r in newest],
         trends=_over_nights(recent, _colours(recent), {}) if len(recent) > 1 else [],
@@ -80,8 +82,7 @@ def render_nights_page(records: Sequence[NightRecord]) -> str:
 
 
 def _colours(nights: Sequence[NightFigures]) -> dict[str, str]:
-    labels = sorted({label for n in nights for label in n.labels})
-    return {label: f"t{i % 4}" for i, label in enumerate(labels)}
+    return label_classes(label for n in nights for label in n.labels)
 
 
 def _tiles(summary: NightSummary) -> list[Tile]:

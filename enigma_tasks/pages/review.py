@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup, escape
 
-from enigma_tasks.pages.formats import environment
+from enigma_tasks.pages.formats import environment, label_classes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -65,7 +65,7 @@ def render_review_page(record: str, text: str, entities: Sequence[Entity], facts
 
     The text content of the element `note` is `text`, character for character.
     """
-    labels = {label: f"t{i % 4}" for i, label in enumerate(sorted({e.label for e in entities}))}
+    labels = label_classes(e.label for e in entities)
     ordered = sorted(entities, key=lambda e: (e.char_start, -e.char_end, e.label))
     mentions = [Mention(number, e, labels[e.label]) for number, e in enumerate(ordered, 1)]
     return environment().get_template("review.html.jinja").render(

@@ -6,17 +6,13 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from enigma_tasks.documents import EntityType
 from enigma_tasks.frozen import Frozen
 from enigma_tasks.params.postprocess import PostprocessRules
 
-TypeWord = Literal["disease", "procedure", "symptom"]
 
-PAPER_LABELS: dict[TypeWord, tuple[str, ...]] = {
-    "disease": ("disease or medical condition",),
-    "procedure": ("clinical procedure or clinical intervention", "treatment"),
-    "symptom": ("symptom or sign", "abnormality"),
-}
-"""The labels of appendix B, which does not say what `abnormality` counts as: an abnormal finding is a sign, to us."""
+def _gliner_labels() -> dict[EntityType, tuple[str, ...]]:
+    return {t: tuple(t.entry.gliner_labels) for t in EntityType}
 
 
 class GlinerMemberParams(Frozen):
@@ -27,7 +23,7 @@ class GlinerMemberParams(Frozen):
     """A hub id that the model store holds, or a local folder; a GLiNER checkpoint, safetensors."""
     backbone: str | None = None
     """The same of its encoder, of which it needs the config and the tokenizer where the checkpoint brings none."""
-    labels: dict[TypeWord, tuple[str, ...]] = PAPER_LABELS
+    labels: dict[EntityType, tuple[str, ...]] = Field(default_factory=_gliner_labels)
     """What the model is asked for, by the type it counts as. Fine-tuning teaches, and asks for, each type's first."""
     threshold: float = Field(0.65, gt=0, lt=1)
     window_tokens: int = Field(320, ge=16)
@@ -40,6 +36,8 @@ class GlinerMemberParams(Frozen):
     max_steps: int | None = Field(None, gt=0)
     weight_decay: float = 0.1
     warmup_ratio: float = 0.01
+    max_gradient_norm: float = Field(1.0, gt=0)
+    """A step's gradient is scaled down to this norm."""
     precision: Literal["fp32", "bf16"] = "fp32"
     postprocess: PostprocessRules = PostprocessRules()
 
@@ -61,11 +59,13 @@ class LlmMemberParams(Frozen):
     """As the endpoint calls it."""
     language: str
     """Of the notes: a key of `languages` ..."""
-    language_name: str = Field(min_length=1)
-    """... and what the prompt calls it: `Czech`."""
-    entity_types: tuple[TypeWord, ...] = Field(("disease", "procedure", "symptom"), min_length=1)
+    language_name: str = ""
+    """... and what the prompt calls it; empty: by its name there, which `enigma train` writes into the card."""
+    entity_types: tuple[EntityType, ...] = Field(tuple(EntityType), min_length=1)
     window_characters: int = Field(6000, ge=200)
     """A longer note is asked about in pieces of whole sentences."""
+    overlap_characters: int = Field(300, ge=0)
+    """What the pieces of a sentence too long for one window share, a quarter of a window at most."""
     prompt_price: float = Field(0.0, ge=0)
     """Per million tokens, as is the next; in one currency."""
     completion_price: float = Field(0.0, ge=0)

@@ -23,6 +23,8 @@ class MorphologyParams(Frozen):
     """New documents from one, at most: as many as differ."""
     keep_case: bool
     """Only members of the same case and number, where the dictionary tells; the paper takes any."""
+    kept_share: float = Field(0.15, ge=0, lt=1)
+    """Of the places in a copy, so many stay as they are: copies of a document with few choices still differ."""
 
 
 class ParaphraseParams(Frozen):
@@ -30,6 +32,8 @@ class ParaphraseParams(Frozen):
 
     model: str
     """The endpoint's name for it; `ENIGMA_LLM_MODEL` goes before."""
+    longest: float = Field(3.0, ge=1)
+    """An answer may be so many times as long as its sentence; a longer one tells what the sentence does not."""
 
 
 class AugmentParams(Frozen):

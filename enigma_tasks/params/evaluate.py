@@ -22,6 +22,8 @@ class EvaluateParams(Frozen):
 
     lengths: tuple[Annotated[int, Field(gt=0)], ...]
     """Where one slice of documents ends and the next, longer one begins, in characters."""
+    samples: int = Field(ge=100)
+    """Bootstrap resamples of the documents for each interval, of `enigma score` too."""
 
     @field_validator("lengths")
     @classmethod

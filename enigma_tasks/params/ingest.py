@@ -14,3 +14,5 @@ class IngestParams(Frozen):
     """A larger object goes to quarantine unread."""
     attempts: int = Field(gt=0)
     """To push a version; one is lost whenever another ingestion was faster."""
+    command_seconds: float = Field(gt=0)
+    """What one git or DVC command may take, e.g. to upload a version."""

@@ -8,10 +8,8 @@ from enigma_tasks.frozen import Frozen
 
 
 class LanguageParams(Frozen):
-    """One language that Enigma annotates."""
+    """One language that Enigma annotates; what is known of it beside is in enigma_tasks/languages/."""
 
     name: str
-    aliases: tuple[str, ...] = ()
-    """Other codes for it in paths and corpora: the MultiClinNER release writes Czech as `cz`."""
     augmentation: Literal["oversample", "morphology", "paraphrase"] = "oversample"
     """How the training path multiplies its training documents."""

@@ -63,6 +63,10 @@ class MemberParams(Frozen):
     """Stop after so many epochs in a row without a better strict F1 on dev."""
     weight_decay: float = 0.1
     warmup_ratio: float = 0.01
+    max_gradient_norm: float = Field(1.0, gt=0)
+    """A step's gradient is scaled down to this norm."""
+    dev_batch_tokens: int = Field(8192, gt=0)
+    """Padded sub-words per forward pass when dev is scored: bounds memory only."""
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     postprocess: PostprocessRules = PostprocessRules()
 

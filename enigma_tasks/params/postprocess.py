@@ -25,8 +25,8 @@ class PostprocessRules(Frozen):
     loses on dev (`benchmarks/postprocess_on_dev.py`), and 6 % of the English gold spans are such neighbours."""
     drop_punctuation_only: bool = True
     """Drop a span without a letter or digit."""
-    dutch_stop_words: bool = True
-    """In Dutch, drop a span that holds nothing but stop-words and numbers."""
+    stop_words: bool = True
+    """Drop a span that holds nothing but stop-words and numbers, in a language that has stop-words (languages/)."""
     min_characters: int = Field(2, ge=1)
     """Drop a span of fewer characters."""
     short_upper_case: bool = True

@@ -97,7 +97,7 @@ def _methods(
         endpoint = LlmEndpoint(settings, params.augment.paraphrase.model)
         counts = ParaphraseCounts()
         on_threads = partial(_on_threads, settings.llm.concurrency)
-        made = list(paraphrase(documents, endpoint.complete, counts, on_threads))
+        made = list(paraphrase(documents, endpoint.complete, counts, params.augment.paraphrase.longest, on_threads))
         sentences = {"accepted": counts.accepted, "dropped": dict(sorted(counts.dropped.items()))}
         return made, {"sentences": sentences, "usage": asdict(endpoint.usage)}
 

@@ -157,13 +157,13 @@ def _model_store(_: Params, settings: Settings) -> Iterator[Check]:
         yield Check("model store", "fail", f"no folder {place}", BROKEN)
 
 
-def _gold_repository(_: Params, settings: Settings) -> Iterator[Check]:
+def _gold_repository(params: Params, settings: Settings) -> Iterator[Check]:
     if not settings.gold_repository:
         yield Check("gold repository", "warn", "not configured: set ENIGMA_GOLD_REPOSITORY to ingest gold")
         return
     from enigma_tasks.adapters.gold_repository import GoldRepository
 
-    version = GoldRepository.newest(settings.gold_repository)
+    version = GoldRepository.newest(settings.gold_repository, command_seconds=params.ingest.command_seconds)
     yield Check("gold repository", "ok", f"version {version[:12]}" if version else "reachable, no version yet")
 
 

@@ -23,6 +23,7 @@ from enigma_tasks.formats.predictions import distinct_names, read_member, read_t
 from enigma_tasks.formats.standoff import verified
 from enigma_tasks.ner.digests import code_digest, data_digest
 from enigma_tasks.ner.model_folder import model_digest, read_any_card
+from enigma_tasks.params.strategies import AUTO, STRATEGIES, names
 
 if TYPE_CHECKING:
     import argparse
@@ -62,10 +63,10 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     members = _Sources(arguments, language, types, params, open_endpoint=endpoints)
     if recipe is not None:
         _check_names(recipe, language, members)
-    strategy = arguments.strategy or (recipe.strategy if recipe else "auto")
-    only = None if strategy == "auto" else strategy
-    if arguments.k is not None and strategy not in ("majority", "agreement"):
-        raise UsageError("--k goes with --strategy majority or agreement")
+    strategy = arguments.strategy or (recipe.strategy if recipe else AUTO)
+    only = None if strategy == AUTO else strategy
+    if arguments.k is not None and (only is None or not STRATEGIES[only].takes_k):
+        raise UsageError(f"--k goes with --strategy {names(lambda s: s.takes_k, ' or ')}")
     k = arguments.k
     if k is None and recipe and strategy == recipe.strategy:
         k = recipe.k
@@ -86,7 +87,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
             entity_type,
             members,
             fitted=fitted,
-            provenance={**fitted.to_json(params.seed), **provenance},
+            provenance={**fitted.to_json(params.seed, params.ensemble.samples), **provenance},
         )
         rows.append(_row(entity_type, folder, fitted, members.labels))
         log.info("%s: %s", entity_type.value, fitted.name)

@@ -18,7 +18,7 @@ from enigma_tasks.formats.corpora import read_corpus
 from enigma_tasks.gold.augmented import refuse_augmented
 from enigma_tasks.ner.digests import data_digest
 from enigma_tasks.ner.model_folder import model_digest, read_any_card
-from enigma_tasks.ner.scoring import DECIMALS, Counts, bootstrap, count
+from enigma_tasks.ner.scoring import DECIMALS, Counts, Metric, bootstrap, count
 
 if TYPE_CHECKING:
     import argparse
@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
         judged, members = _by_model(Path(arguments.model), gold, params)
     else:
         judged, members = _by_ensembles(_ensembles([Path(p) for p in arguments.ensemble]), gold, params)
-    metrics = measured(judged, params.seed)
+    metrics = measured(judged, params.seed, params.evaluate.samples)
     slices = sliced(judged, params.evaluate.lengths)
     out = Path(arguments.out)
     out.mkdir(parents=True, exist_ok=True)
@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     return {"out": arguments.out, "members": members, **metrics, "slices": slices}
 
 
-def measured(judged: Judged, seed: int) -> dict[str, Any]:
+def measured(judged: Judged, seed: int, samples: int) -> dict[str, Any]:
     """Numbers only, nested: overall, then by entity type.
 
     A type that was neither annotated nor predicted anywhere has no figures: 0 would be no measurement.
@@ -66,9 +66,11 @@ def measured(judged: Judged, seed: int) -> dict[str, Any]:
     """
     types = [t for t in EntityType if any(c.gold or c.predicted for _, counts in judged if (c := counts.get(t)))]
     return {
-        **_scores([sum(counts.values(), Counts()) for _, counts in judged], seed),
+        **_scores([sum(counts.values(), Counts()) for _, counts in judged], seed, samples),
         "characters": sum(len(d.text) for d, _ in judged),
-        "by_entity": {t.value: _scores([counts[t] for _, counts in judged if t in counts], seed) for t in types},
+        "by_entity": {
+            t.value: _scores([counts[t] for _, counts in judged if t in counts], seed, samples) for t in types
+        },
     }
 
 
@@ -155,12 +157,13 @@ def _judged(documents: Sequence[Document], found: Sequence[Sequence[Entity]], ty
     return judged
 
 
-def _scores(per_document: Sequence[Counts], seed: int) -> dict[str, Any]:
+def _scores(per_document: Sequence[Counts], seed: int, samples: int) -> dict[str, Any]:
     total = sum(per_document, Counts())
     strict, character = total.strict, total.character
     scores: dict[str, Any] = {"documents": len(per_document), "gold": total.gold, "predicted": total.predicted}
     for name, score in (("strict", strict), ("character", character)):
-        interval = bootstrap(per_document, seed, metric="strict" if name == "strict" else "character")
+        metric: Metric = "strict" if name == "strict" else "character"
+        interval = bootstrap(per_document, seed, metric=metric, samples=samples)
         scores[name] = {
             key: round(value, DECIMALS)
             for key, value in {

@@ -59,7 +59,12 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     quarantine = QuarantinePlaces.of(settings, ingest_batch(arguments.batch))
     store = ObjectStore()
     deliveries, ignored = arrange(_listed(store, gold), params.language, params.ingest.max_bytes)
-    with GoldRepository.open(settings.gold_repository, settings.require("dvc"), debug=settings.debug) as repository:
+    with GoldRepository.open(
+        settings.gold_repository,
+        settings.require("dvc"),
+        command_seconds=params.ingest.command_seconds,
+        debug=settings.debug,
+    ) as repository:
         earlier = repository.report_of(arguments.batch)
         if earlier:
             log.info("%s was ingested already", arguments.batch)

@@ -39,8 +39,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 HTML = "text/html; charset=utf-8"
-LISTED_NIGHTS = 400
-"""Nights on the page that lists them; older ones keep their own pages."""
 
 
 def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> dict[str, Any]:
@@ -83,7 +81,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     record = NightRecord(figures=night, flags=found)
     store.put(reports.page(plan.batch_id), render_morning_page(summary, names).encode(), HTML)
     store.put(reports.summary(plan.batch_id), record.model_dump_json(indent=1).encode(), "application/json")
-    listed = sorted([*records, record], key=lambda r: _order(r.figures))[-LISTED_NIGHTS:]
+    listed = sorted([*records, record], key=lambda r: _order(r.figures))[-params.monitor.nights_listed :]
     store.put(reports.nights, render_nights_page(listed).encode(), HTML)
     return {
         "page": reports.page(plan.batch_id),

@@ -45,8 +45,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Identity = tuple[str, str, str, str]
-DOWNLOADS = 4
-"""Shards fetched at once."""
 NAMED = 10
 """Shard ids in a message."""
 
@@ -109,7 +107,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
         raise UsageError(f"there is no plan at {places.plan}") from None
     tables = settings.require("tables")
     with tempfile.TemporaryDirectory(prefix="enigma-") as folder:
-        results = _fetch(store, places, plan, Path(folder))
+        results = _fetch(store, places, plan, Path(folder), params.publish.download_threads)
         _check(store, results, None if plan.backfill else night_table.read_done(tables, except_batch=plan.batch_id))
         report = _summary(results)
         if report["counts"]["entities"]:
@@ -128,7 +126,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     return report
 
 
-def _fetch(store: ObjectStore, places: RunPlaces, plan: Plan, folder: Path) -> Results:
+def _fetch(store: ObjectStore, places: RunPlaces, plan: Plan, folder: Path, threads: int) -> Results:
     """Download what the committed attempts wrote. Raises IncompleteError naming the shards without one."""
 
     def fetch(shard: Shard) -> str | None:
@@ -146,7 +144,7 @@ def _fetch(store: ObjectStore, places: RunPlaces, plan: Plan, folder: Path) -> R
     uri = places.quarantined(plan.quarantined_sha256)
     refused = [Refused.from_json(t) for t in read_lines_gz(uri, store.get(uri), plan.quarantined_sha256)]
     results = Results(plan, folder, refused)
-    lacking = [shard_id for shard_id in in_order(fetch, plan.shards, DOWNLOADS) if shard_id]
+    lacking = [shard_id for shard_id in in_order(fetch, plan.shards, threads) if shard_id]
     if lacking:
         named = ", ".join(lacking[:NAMED]) + (", ..." if len(lacking) > NAMED else "")
         raise IncompleteError(f"{plan.batch_id}: {len(lacking)} of {len(plan.shards)} shards have no result: {named}")

@@ -14,7 +14,7 @@ from enigma_tasks.artifacts import corpus_pair, drop_name
 from enigma_tasks.documents import EntityType
 from enigma_tasks.errors import UsageError
 from enigma_tasks.formats.packed import PACKED_SUFFIX
-from enigma_tasks.synthetic.generator import languages, notes
+from enigma_tasks.synthetic.generator import languages, notes, types_of
 
 if TYPE_CHECKING:
     import argparse
@@ -69,7 +69,8 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     with `--packed` a packed file for each language and entity type.
 
     Raises:
-        UsageError: no notes asked for, a language without lexicon, a date that is none, `--packed` for another place.
+        UsageError: no notes asked for, a language without lexicon, gold of a type that the lexicon has no terms for, a
+            date that is none, `--packed` for another place.
         ServiceError: the object store refused.
     """
     if arguments.notes < 1:
@@ -79,6 +80,8 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     tally = SampleCounts()
     if arguments.packed and (arguments.drop_date or arguments.out.startswith("s3://")):
         raise UsageError("--packed writes gold into a folder of this machine")
+    if not arguments.drop_date:
+        _check_types(codes)
     documents = tally.over(notes(arguments.notes, codes, seed))
     if arguments.drop_date:
         day = _iso_date(arguments.drop_date)
@@ -100,6 +103,17 @@ def _codes(asked: list[str], params: Params) -> list[str]:
         if code not in there:
             raise UsageError(f"no synthetic notes in {code!r}; there are: {', '.join(there)}")
     return list(dict.fromkeys(codes))
+
+
+def _check_types(codes: list[str]) -> None:
+    """Gold says of each type where it is: what a lexicon cannot mark would be counted as absent."""
+    for code in codes:
+        lacking = [t.value for t in EntityType if t not in types_of(code)]
+        if lacking:
+            raise UsageError(
+                f"the lexicon of {code} has no terms for {', '.join(lacking)}, so its notes cannot be gold; "
+                "texts alone can be had with --drop-date"
+            )
 
 
 def _iso_date(text: str) -> str:

@@ -45,7 +45,10 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     documents = count_documents(gold, predicted, annotated, labels)
     if not documents:
         raise UsageError("gold names no document to judge")
-    report = {**_figures(documents, params.seed), "outside_gold": _distinct(found, labels) - total(documents).predicted}
+    report = {
+        **_figures(documents, params.seed, params.evaluate.samples),
+        "outside_gold": _distinct(found, labels) - total(documents).predicted,
+    }
     if arguments.by == "label":
         report["by_label"] = [_row("label", k, v) for k, v in by_label(documents).items()]
     elif arguments.by == "document":
@@ -84,7 +87,7 @@ def _distinct(spans: Mapping[str, tuple[Entity, ...]], labels: tuple[str, ...]) 
     return sum(len({(e.label, e.span) for e in entities if e.label in labels}) for entities in spans.values())
 
 
-def _figures(documents: DocumentCounts, seed: int) -> dict[str, Any]:
+def _figures(documents: DocumentCounts, seed: int, samples: int) -> dict[str, Any]:
     """Overall scores and the sample that they rest on."""
     counts = total(documents)
     per_document = list(by_document(documents).values())
@@ -94,11 +97,11 @@ def _figures(documents: DocumentCounts, seed: int) -> dict[str, Any]:
         "predicted_spans": counts.predicted,
         "strict": {
             **_rounded(asdict(counts.strict)),
-            "f1_interval": _rounded(asdict(bootstrap(per_document, seed))),
+            "f1_interval": _rounded(asdict(bootstrap(per_document, seed, samples=samples))),
         },
         "character": {
             **_rounded(asdict(counts.character)),
-            "f1_interval": _rounded(asdict(bootstrap(per_document, seed, metric="character"))),
+            "f1_interval": _rounded(asdict(bootstrap(per_document, seed, metric="character", samples=samples))),
         },
     }
 

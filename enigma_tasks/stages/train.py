@@ -53,7 +53,8 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     if member.kind == "llm":
         if language != member.language:
             raise UsageError(f"member {arguments.member} is asked in {member.language}, not in {language}")
-        member = member.model_copy(update={"entity_types": tuple(t.value for t in types)})
+        name = member.language_name or params.languages[language].name
+        member = member.model_copy(update={"entity_types": types, "language_name": name})
         return _measure_llm(arguments, member, params, settings)
     training = read_documents(arguments.train, language, types, params)
     dev = read_documents(arguments.dev, language, types, params)

@@ -14,6 +14,7 @@ from enigma_tasks.errors import DataError, UsageError
 from enigma_tasks.file_names import shape, shapes
 from enigma_tasks.formats.predictions import distinct_names, read_member, read_texts
 from enigma_tasks.formats.standoff import format_rows, verified
+from enigma_tasks.params.strategies import STRATEGIES
 
 if TYPE_CHECKING:
     import argparse
@@ -54,7 +55,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_bytes(format_rows(answer.items()).encode())
     return {
-        "rule": rule.to_json() | ({"k": quorum} if rule.strategy in ("majority", "agreement") else {}),
+        "rule": rule.to_json() | ({"k": quorum} if rule.kind.takes_k else {}),
         "members": [
             {
                 "file": str(path),
@@ -75,10 +76,11 @@ def _rule(arguments: argparse.Namespace, names: Sequence[str]) -> tuple[VotingRu
     named = (arguments.k, arguments.weights, arguments.threshold)
     if arguments.rule is None:
         weights = None if arguments.weights is None else tuple(arguments.weights)
-        if arguments.strategy in ("learned", "mean"):
-            other = "--rule FOLDER" if arguments.strategy == "learned" else "models, which enigma predict runs"
-            raise UsageError(f"--strategy {arguments.strategy} needs {other}")
-        if arguments.strategy == "weighted" and weights and not any(weights) and arguments.k is None:
+        kind = STRATEGIES[arguments.strategy]
+        if not kind.by_name:
+            other = "--rule FOLDER" if kind.needs_fitting else "models, which enigma predict runs"
+            raise UsageError(f"--strategy {kind.name} needs {other}")
+        if kind.takes_weights and weights and not any(weights) and arguments.k is None:
             return weighted_or_majority(weights, "--weights"), None
         return VotingRule(arguments.strategy, arguments.k, weights, arguments.threshold), None
     if named != (None, None, None):

@@ -22,6 +22,8 @@ from enigma_tasks.synthetic.templates import Line, compile_line, sentence
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from enigma_tasks.documents import EntityType
+
 CRLF_SHARE = 0.04
 NO_BREAK_SHARE = 0.04
 NFD_SHARE = 0.03
@@ -80,6 +82,11 @@ class Style:
 def languages() -> tuple[str, ...]:
     """The languages that notes can be made in, sorted."""
     return lexicons.languages()
+
+
+def types_of(language: str) -> tuple[EntityType, ...]:
+    """The types that notes in this language can be gold for."""
+    return lexicons.load_lexicon(language).types
 
 
 def notes(total: int, languages: Sequence[str], seed: int) -> Iterator[Document]:

@@ -28,7 +28,7 @@ FOLDER = Path(__file__).parent / "lexicons"
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """One disease, procedure or symptom."""
+    """One disease, procedure, ..."""
 
     label: str
     kind: str
@@ -67,6 +67,8 @@ class Lexicon:
     """Label or pool -> terms, the frequent ones first."""
     pairs: dict[str, tuple[tuple[str, str], ...]]
     """Label -> (long form, abbreviation)."""
+    types: tuple[EntityType, ...]
+    """Those that the lexicon has terms of; the others are not marked in its notes, whatever the templates say."""
     before: dict[str, dict[str, str]]
     euphony: tuple[tuple[str, str, tuple[str, ...], tuple[str, ...]], ...]
     """(written, changed, before these first letters, but not before these)."""
@@ -89,6 +91,7 @@ def languages() -> tuple[str, ...]:
 def load_lexicon(language: str) -> Lexicon:
     """Read one lexicon file. Raises FileNotFoundError, KeyError or ValueError when it is missing or malformed."""
     tree: dict[str, Any] = yaml.safe_load((FOLDER / f"{language}.yaml").read_text(encoding="utf-8"))
+    types = tuple(t for t in EntityType if t.value in tree["terms"])
     forms = _items(tree.get("forms", "plain"))
     endings = {name: _items(text) for name, text in tree["endings"].items()}
     return Lexicon(
@@ -97,8 +100,9 @@ def load_lexicon(language: str) -> Lexicon:
         months=_items(tree["months"]),
         dates=_lines(tree["dates"]),
         forms=forms,
-        terms=_pools({t.label: _terms(t.label, tree["terms"][t.value], len(forms), endings) for t in EntityType}),
-        pairs={t.label: _pairs(tree["pairs"][t.value]) for t in EntityType},
+        terms=_pools({t.label: _terms(t.label, tree["terms"][t.value], len(forms), endings) for t in types}),
+        pairs={t.label: _pairs(tree["pairs"][t.value]) for t in types},
+        types=types,
         before=tree["before"],
         euphony=tuple(
             (written, rule["as"], tuple(rule["before"].split()), tuple(rule.get("except", "").split()))

@@ -77,7 +77,7 @@ def _slot(slot: str, lexicon: Lexicon) -> Step:
         return lambda draft: draft.pieces.append(variants[draft.sex])
     word, *options = slot.split(":")
     kind = word.rstrip("!^+")
-    if kind in POOLS:
+    if POOLS.get(kind) in lexicon.terms:
         return _term(POOLS[kind], word[len(kind) :], options, lexicon)
     if word in {"n", "d"} and len(options) == 2:
         return _number(*options)

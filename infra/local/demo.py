@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from enigma_tasks.documents import EntityType
 from infra.local.processes import StackError
 from infra.local.stack import STATE, Stack
 from infra.local.user import Night, User, enigma, register, sample_corpora, train
@@ -163,14 +164,14 @@ def show_scores(demo: Demo, environment: Mapping[str, str], gold: Path, found: P
     title = "strict F1 against the sample's gold (synthetic: no clinical measure)"
     table = Table(title=title, title_justify="left", box=None, padding=(0, 1))
     table.add_column("language", no_wrap=True)
-    for column in ("notes", "spans", "disease", "procedure", "symptom", "all", "95 % interval"):
+    for column in ("notes", "spans", *EntityType, "all", "95 % interval"):
         table.add_column(column, justify="right", no_wrap=True)
     micro: dict[str, float] = {}
     for language in LANGUAGES:
         place = found / language
         report = enigma(environment, "score", "--gold", str(gold / language), "--pred", str(place), "--by", "label")
         by = {row["label"].lower(): row for row in report["by_label"]}
-        types = [f"{by[t]['f1']:.3f}" if t in by else "-" for t in ("disease", "procedure", "symptom")]
+        types = [f"{by[t]['f1']:.3f}" if t in by else "-" for t in EntityType]
         interval = report["strict"]["f1_interval"]
         micro[language] = report["strict"]["f1"]
         table.add_row(

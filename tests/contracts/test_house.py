@@ -14,13 +14,15 @@ import yaml
 
 from enigma_tasks.cli import COMMANDS, build_parser
 from enigma_tasks.config import Params, load_params
+from enigma_tasks.documents import LABELS, EntityType
+from enigma_tasks.params.strategies import STRATEGIES
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "enigma_tasks"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # layer -> layers of the package that it may import (besides its own), every arrow downwards
-RECORDS = {"documents", "config", "params", "errors", "artifacts", "file_names"}
+RECORDS = {"documents", "languages", "config", "params", "errors", "artifacts", "file_names"}
 CORE = {"ner", "ner/text", "ner/network", "ner/training"}
 LAYERS = {
     "errors": set(),
@@ -28,11 +30,12 @@ LAYERS = {
     "threads": set(),
     "file_names": set(),
     "documents": {"errors"},
-    "params": {"frozen"},
-    "config": {"errors", "frozen", "params"},
+    "params": {"documents", "frozen"},
+    "languages": {"frozen"},
+    "config": {"errors", "frozen", "languages", "params"},
     "artifacts": {"config", "errors", "file_names"},
-    "formats": {"documents", "errors", "file_names", "notes"},
-    "ner/text": {"documents", "errors", "params"},
+    "formats": {"documents", "errors", "file_names", "languages", "notes"},
+    "ner/text": {"documents", "errors", "languages", "params"},
     "ner/network": {"errors", "params", "ner/text"},
     "ner": RECORDS | {"frozen", "ner/text", "ner/network"},
     "ner/training": RECORDS | {"ner", "ner/text", "ner/network"},
@@ -40,14 +43,14 @@ LAYERS = {
     "ensembles": RECORDS | {"frozen", "members"} | CORE,
     "gold": RECORDS | {"formats", "notes"},
     "synthetic": {"documents", "errors"},
-    "augmentation": {"documents", "errors", "params", "formats", "gold", "ner/text", "synthetic"},
+    "augmentation": {"documents", "errors", "languages", "params", "formats", "gold", "ner/text", "synthetic"},
     "notes": RECORDS,
     "pages": RECORDS | {"frozen"},
-    "adapters": RECORDS | {"frozen", "threads", "notes", "gold", "ner", "members", "ensembles"},
+    "adapters": RECORDS | {"frozen", "threads", "notes", "gold", "ner", "ner/text", "members", "ensembles"},
     "stages": RECORDS
     | {"threads", "formats", "notes", "gold", "members", "ensembles", "synthetic", "pages", "adapters", "augmentation"}
     | CORE,
-    "cli": {"documents", "config", "errors", "adapters"},
+    "cli": {"documents", "config", "errors", "params", "adapters"},
 }
 # library -> the only place that may import it
 HOMES = {
@@ -188,8 +191,33 @@ def test_airflow_tasks_and_dvc_stages_are_stage_words() -> None:
     assert set(yaml.safe_load((ROOT / "dvc.yaml").read_bytes())["stages"]) <= set(COMMANDS)
 
 
+def names_compared_with(path: Path) -> set[str]:
+    """The strings that a module compares something with by `==`, `!=`, `in` or `not in`."""
+    compared = [n for n in ast.walk(ast.parse(path.read_bytes())) if isinstance(n, ast.Compare)]
+    sides = [side for n in compared for side in (n.left, *n.comparators)]
+    parts = [p for side in sides for p in (side.elts if isinstance(side, ast.Tuple | ast.List | ast.Set) else [side])]
+    return {p.value for p in parts if isinstance(p, ast.Constant) and isinstance(p.value, str)}
+
+
+ENTRIES = {*load_params(ROOT / "params.yaml").languages, *EntityType, *LABELS, *STRATEGIES}
+"""Names of languages, entity types and voting strategies: each is one entry in a table."""
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_what_is_special_about_a_language_a_type_or_a_strategy_is_in_its_entry(path: Path) -> None:
+    assert not names_compared_with(path) & ENTRIES
+
+
+def test_a_planted_comparison_with_a_language_is_found(tmp_path: Path) -> None:
+    planted = tmp_path / "planted.py"
+    planted.write_text('fine = "nl"\nif language in ("cs", "sk"):\n    pass\n')
+    assert names_compared_with(planted) & ENTRIES == {"cs"}
+
+
 PLUMBING = {"cli", "config", "errors", "frozen", "params", "artifacts", "threads", "stages", "notes"}
 """Code that carries a stage's inputs and outputs; what it is told by params.yaml is among the stage's `params`."""
+DATA_BESIDE_CODE = {"enigma_tasks/documents.py": "enigma_tasks/entity_types.toml"}
+"""Data that a module outside any room reads."""
 JUDGES = {"adapters/expectations", "adapters/language_detection"}
 """The adapters whose answers are part of a stage's output."""
 
@@ -213,6 +241,7 @@ def code_behind(stage: str) -> set[str]:
             places.add(f"enigma_tasks/{name}.py")
         elif layer not in PLUMBING:
             places.add(f"enigma_tasks/{layer}" if (PACKAGE / layer).is_dir() else f"enigma_tasks/{layer}.py")
+    places |= {data for code, data in DATA_BESIDE_CODE.items() if code in places}
     return {p for p in places if not any(p.startswith(f"{other}/") for other in places)}
 
 

@@ -73,7 +73,7 @@ def documents(user: User, folder: Path, monkeypatch: pytest.MonkeyPatch) -> set[
     places = user.stack.variables
     for name, value in places.items():
         monkeypatch.setenv(name, value)
-    with GoldRepository.open(places["ENIGMA_GOLD_REPOSITORY"], "s3://enigma/dvc") as version:
+    with GoldRepository.open(places["ENIGMA_GOLD_REPOSITORY"], "s3://enigma/dvc", command_seconds=600) as version:
         names = version.names() - {INGESTED}
         version.fetch(sorted(names))
         for name in names:

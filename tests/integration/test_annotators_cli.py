@@ -95,10 +95,7 @@ def serving(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Endpoin
 
 
 def llm_member(place: Path, **changes: str) -> list[str]:
-    section = {
-        "kind": "llm", "model": "m", "language": "es", "language_name": "Spanish", "prompt_price": 0.4,
-        "completion_price": 1.6,
-    }  # fmt: skip
+    section = {"kind": "llm", "model": "m", "language": "es", "prompt_price": 0.4, "completion_price": 1.6}
     given = {"language": "es", "entity": "all", "train": place / "train", "dev": place / "dev", **changes}
     words = ["--member", "asked", "--set", f"members.asked={json.dumps(section)}"]
     return words + [str(word) for name, value in given.items() for word in (f"--{name}", value)]
@@ -116,6 +113,7 @@ def test_a_language_model_is_measured_on_dev_and_its_folder_holds_a_card_and_no_
     assert report["usage"]["cost"] == pytest.approx(6 * (100 * 0.4 + 20 * 1.6) / 1e6)
     assert report["mentions"]["not_in_text"] >= 6
     assert [p.name for p in out.iterdir()] == ["enigma.json"]
+    assert json.loads((out / "enigma.json").read_bytes())["recipe"]["language_name"] == "Spanish"
     assert "fiebre" not in (out / "enigma.json").read_text() + json.dumps(report)
     again = enigma(capsys, "train", *llm_member(place), "--out", str(out))
     assert (again["usage"]["requests"], again["usage"]["cached"]) == (0, 6)

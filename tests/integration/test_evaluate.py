@@ -149,7 +149,7 @@ def test_slices_are_by_length_and_leave_out_what_holds_nothing() -> None:
 
 
 def test_overall_figures_pool_the_spans_of_all_documents() -> None:
-    metrics = measured([judged(10, 2), judged(11, 1)], 1)
+    metrics = measured([judged(10, 2), judged(11, 1)], 1, 500)
     assert metrics["strict"]["f1"] == 0.5
     assert (metrics["gold"], metrics["predicted"], metrics["documents"], metrics["characters"]) == (2, 2, 2, 21)
 

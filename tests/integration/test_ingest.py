@@ -68,7 +68,7 @@ class Hospital:
 
     def documents(self, folder: Path, language: str = "es") -> dict[str, Document]:
         """What a clone of the newest version holds, through the reader of corpora."""
-        with GoldRepository.open(str(self.repository), self.settings.dvc) as version:
+        with GoldRepository.open(str(self.repository), self.settings.dvc, command_seconds=600) as version:
             names = sorted(version.names() - {"ingested.jsonl.gz"})
             version.fetch(names)
             for name in names:

@@ -43,13 +43,13 @@ class Model:
 
 def made_by(answer: Any, document: Document | None = None) -> tuple[list[Document], ParaphraseCounts]:
     counts = ParaphraseCounts()
-    made = [a.document for a in paraphrase([document or note(TEXT, *MENTIONS)], Model(answer), counts)]
+    made = [a.document for a in paraphrase([document or note(TEXT, *MENTIONS)], Model(answer), counts, 3.0)]
     return made, counts
 
 
 def test_only_sentences_with_mentions_are_asked_about_and_the_rest_stays() -> None:
     model, counts = Model(lambda s: f"Nově: {s}"), ParaphraseCounts()
-    (made,) = paraphrase([note(TEXT, *MENTIONS)], model, counts)
+    (made,) = paraphrase([note(TEXT, *MENTIONS)], model, counts, 3.0)
     assert [q["sentence"] for q in model.asked] == ["Pacient má kašel a horečku.", "Užívá čaj pro kašel."]
     assert model.asked[0]["terms"] == ["kašel", "horečku"]
     assert made.document.text == "Nově: Pacient má kašel a horečku. Nic dalšího. Nově: Užívá čaj pro kašel."
@@ -101,7 +101,7 @@ def test_a_bad_answer_costs_its_sentence_only() -> None:
 def test_a_sentence_where_a_surface_is_a_mention_here_and_none_there_is_not_asked_about() -> None:
     model, counts = Model(lambda s: s + " ."), ParaphraseCounts()
     document = note("Má kašel, matka má kašel.", ("SYMPTOM", "kašel"))
-    assert list(paraphrase([document], model, counts)) == []
+    assert list(paraphrase([document], model, counts, 3.0)) == []
     assert model.asked == []
     assert counts.dropped == Counter({"mention_ambiguous": 1})
 

@@ -23,6 +23,12 @@ def test_the_labels_are_the_types_in_upper_case() -> None:
     assert [t.label for t in EntityType] == list(LABELS)
 
 
+def test_a_label_or_alias_means_one_type() -> None:
+    meant = [*LABELS, *(alias for t in EntityType for alias in t.entry.aliases)]
+    assert len(set(meant)) == len(meant)
+    assert all(word == word.upper() for word in meant)
+
+
 @given(st.text(min_size=1), st.data())
 def test_an_entity_holds_the_slice_of_its_offsets(text: str, data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(text) - 1))

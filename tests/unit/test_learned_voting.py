@@ -86,8 +86,8 @@ def test_a_model_that_is_always_right_alone_gets_the_weight_and_the_same_data_th
     voters = [0b01 if i % 2 else 0b10 for i in range(60)]
     rows = evidence(spans, voters, 2)
     right = np.array([v == 0b01 for v in voters])
-    weights = fit(rows, right)
-    assert weights == fit(rows, right)
+    weights = fit(rows, right, 0.1)
+    assert weights == fit(rows, right, 0.1)
     assert weights.votes[0] > 0 > weights.votes[1]
     likely = correct_probabilities(weights, rows)
     assert min(c for c, r in zip(likely, right, strict=True) if r) > max(
@@ -98,10 +98,10 @@ def test_a_model_that_is_always_right_alone_gets_the_weight_and_the_same_data_th
 @pytest.mark.parametrize("right", [True, False])
 def test_where_there_is_nothing_to_tell_apart_only_the_intercept_speaks(right: bool) -> None:
     rows = evidence([(0, 3), (5, 9)], [1, 3], 2)
-    weights = fit(rows, np.array([right, right]))
+    weights = fit(rows, np.array([right, right]), 0.1)
     assert weights.votes == (0.0, 0.0)
     assert (correct_probabilities(weights, rows)[0] > 0.5) == right
-    assert fit(evidence([], [], 2), np.array([], dtype=bool)).votes == (0.0, 0.0)
+    assert fit(evidence([], [], 2), np.array([], dtype=bool), 0.1).votes == (0.0, 0.0)
 
 
 def test_ten_thousand_spans_on_one_place_take_no_square_of_time() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enigma_tasks.config import load_params
-from enigma_tasks.documents import Entity
+from enigma_tasks.documents import LABELS, Entity, EntityType
 from enigma_tasks.pages.charts import line_chart, nice_ticks
 from enigma_tasks.pages.figures import (
     Flag,
@@ -22,7 +22,7 @@ from enigma_tasks.pages.figures import (
     ShardTiming,
 )
 from enigma_tasks.pages.flags import flags, usual_range, usual_ranges
-from enigma_tasks.pages.formats import count, dec, duration, moment, percent, visible
+from enigma_tasks.pages.formats import OTHER_COLOURS, count, dec, duration, label_classes, moment, percent, visible
 from enigma_tasks.pages.morning import QUARANTINE_ROWS, render_morning_page, render_nights_page
 from enigma_tasks.pages.review import render_review_page
 from enigma_tasks.pages.verdict import alerts, verdict
@@ -287,10 +287,18 @@ def review(text: str, entities: list[Entity]) -> Note:
     return Note(render_review_page("drops/es/n.txt", text, entities, {"language": "es"}))
 
 
+def test_each_type_keeps_its_colour_and_a_label_of_no_type_is_grey() -> None:
+    assert label_classes(["SYMPTOM", "GENE", "DISEASE"]) == {"DISEASE": "t0", "GENE": "t3", "SYMPTOM": "t2"}
+    page = render_review_page("n.txt", "tos BRCA1", [Entity("GENE", 4, 9, "BRCA1")], {})
+    assert f"--t2: {EntityType('symptom').entry.colours[0]}; --t3: {OTHER_COLOURS[0]};" in page
+    assert "--u3: transparent" in page
+    assert ":has(#show-t3:checked) mark.l-t3 { --u3: var(--t3);" in page
+
+
 def test_nested_and_overlapping_mentions_are_all_shown() -> None:
     text = "tos seca nocturna"
     shown = review(text, [entity(text, 0, 8), entity(text, 4, 17, "SYMPTOM"), entity(text, 4, 8)])
-    expected = ["l-t0"] * 4 + ["l-t0 l-t1"] * 4 + ["l-t1"] * 9
+    expected = ["l-t0"] * 4 + ["l-t0 l-t2"] * 4 + ["l-t2"] * 9
     assert [" ".join(sorted(c)) for c in shown.classes] == expected
     assert shown.tips[1].splitlines() == [
         "DISEASE 0–8, score 0.90", "SYMPTOM 4–17, score 0.90", "DISEASE 4–8, score 0.90",
@@ -317,7 +325,7 @@ def test_the_note_is_kept_character_for_character_with_every_mention_over_its_ow
     )  # fmt: skip
     shown = review(text, [entity(text, *span) for span in spans])
     assert shown.text == text
-    css = {label: f"l-t{i}" for i, label in enumerate(sorted({label for _, _, label in spans}))}
+    css = {label: f"l-t{LABELS.index(label)}" for _, _, label in spans}
     for at, classes in enumerate(shown.classes):
         assert classes == {css[label] for a, b, label in spans if a <= at < b}
     assert len(shown.begins) == len(spans)

@@ -157,9 +157,9 @@ def test_overlapping_spans_of_one_label_become_their_union_as_sure_as_the_least_
         ("2x", False),
     ],
 )
-def test_stop_words_and_numbers_are_dropped_in_dutch_only(surface: str, dropped: bool) -> None:
+def test_stop_words_and_numbers_are_dropped_where_a_language_has_stop_words(surface: str, dropped: bool) -> None:
     text = f"xx {surface} yy"
-    given, rules = [mention(text, surface)], only("dutch_stop_words")
+    given, rules = [mention(text, surface)], only("stop_words")
     assert bool(surfaces(text, given, rules, "nl")) is not dropped
     assert surfaces(text, given, rules, "es") == [surface]
     assert surfaces(text, given, NOTHING, "nl") == [surface]

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enigma_tasks.cli import STRATEGIES as COMMAND_LINE_STRATEGIES
 from enigma_tasks.documents import Entity, entity_at
+from enigma_tasks.ensembles.candidates import FITS
 from enigma_tasks.ensembles.learned_voting import LearnedWeights
-from enigma_tasks.ensembles.voting import STRATEGIES, VotingRule, vote
+from enigma_tasks.ensembles.voting import WINNERS, VotingRule, vote
 from enigma_tasks.errors import UsageError
+from enigma_tasks.params.strategies import STRATEGIES
 from tests.unit.strategies import spans_within
 
 LENGTH = 40
@@ -277,5 +278,6 @@ def test_a_damaged_rule_is_refused(value: dict[str, object]) -> None:
         VotingRule.from_json(value)
 
 
-def test_the_command_line_offers_the_strategies_there_are() -> None:
-    assert set(STRATEGIES) <= set(COMMAND_LINE_STRATEGIES)
+def test_every_strategy_has_the_functions_that_its_entry_asks_for() -> None:
+    assert set(WINNERS) == {s.name for s in STRATEGIES.values() if not s.needs_probabilities}
+    assert set(FITS) == {s.name for s in STRATEGIES.values() if s.fitted}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from enigma_tasks.documents import Entity, Language, sorted_entities
 from enigma_tasks.errors import DataError
+from enigma_tasks.languages.rules import language_rules
 from enigma_tasks.ner.text.invisible import VisibleText
 from enigma_tasks.params.postprocess import PostprocessRules  # noqa: TC001 - callers take it from here
 
@@ -21,14 +22,6 @@ _PAIRS = {")": "(", "]": "[", "}": "{", "»": "«", "”": "“"}
 _OPENING = frozenset(_PAIRS.values())
 _DOTTED = re.compile(r"(?:^|[^\w.])(?:[^\W\d_]{1,4}\.){2,}$")
 _WORD = re.compile(r"[^\W_]+")
-_DUTCH = """
-    aan al alles als altijd ander andere bij daar dan dat de der deze die dit doch doen door dus een eens en er
-    ge geen geweest haar had heb hebben heeft hem het hier hij hoe hun iemand iets ik in is ja je kan kon kunnen maar me
-    meer men met mij mijn moet na naar niet niets nog nu of om omdat onder ons ook op over reeds te tegen ten ter toch
-    toen tot u uit uw van veel voor want waren was wat werd werden wezen wie wil wordt worden zal ze zelf zich zij zijn
-    zo zonder zou zowel
-"""
-_DUTCH_STOP_WORDS = frozenset(_DUTCH.split())
 
 
 def postprocess(
@@ -197,8 +190,8 @@ def _dropped(surface: str, language: Language, rules: PostprocessRules, counts: 
     rule = None
     if rules.drop_punctuation_only and not words:
         rule = "drop_punctuation_only"
-    elif rules.dutch_stop_words and language == "nl" and words and all(map(_is_dutch_filler, words)):
-        rule = "dutch_stop_words"
+    elif rules.stop_words and words and _all_fill(words, language_rules(language).stop_words):
+        rule = "stop_words"
     elif len(surface) < rules.min_characters:
         rule = "min_characters"
     elif rules.short_upper_case and len(surface) == 2 and not surface.isupper():
@@ -208,6 +201,8 @@ def _dropped(surface: str, language: Language, rules: PostprocessRules, counts: 
     return rule is not None
 
 
-def _is_dutch_filler(word: str) -> bool:
-    # In capitals these are findings: MEN, TE, AL.
-    return word.isnumeric() or (word.lower() in _DUTCH_STOP_WORDS and not (len(word) > 1 and word.isupper()))
+def _all_fill(words: list[str], stop_words: frozenset[str]) -> bool:
+    """Whether nothing but stop-words and numbers is there; where a language has no stop-words, never."""
+    # In capitals they are findings, in Dutch MEN, TE, AL.
+    fill = (w.isnumeric() or (w.lower() in stop_words and not (len(w) > 1 and w.isupper())) for w in words)
+    return bool(stop_words) and all(fill)

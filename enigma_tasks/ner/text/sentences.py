@@ -1,4 +1,4 @@
-"""Text -> sentence spans -> chunks of whole sentences (paper, section 3.1), by rules for seven languages.
+"""Text -> sentence spans -> chunks of whole sentences (paper, section 3.1), by rules and each language's word lists.
 
 Errors are not alike: a sentence too long costs a model nothing, a cut inside an entity costs the entity. So a full stop
 ends a sentence only where nothing speaks against it. All offsets are code points of the text, half-open.
@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from dataclasses import dataclass
-from functools import lru_cache
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
-import yaml
-
+from enigma_tasks.languages.rules import language_rules
 from enigma_tasks.ner.text.invisible import VisibleText
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from enigma_tasks.languages.rules import SentenceRules
 
 _BREAKS = "\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"
 _TERMINATORS = ".!?…"
@@ -40,28 +38,6 @@ _LOOK_BACK = 48  # characters read before a full stop: its token and the one bef
 _WRAPPED_LINE = 60  # a line this long that ends without a stop may have been broken by a printer
 
 
-@dataclass(frozen=True, slots=True)
-class _Rules:
-    """The word lists of one language (abbreviations.yaml says what each means)."""
-
-    never_end: frozenset[str]
-    before_digit: frozenset[str]
-    may_end: frozenset[str]
-    starters: frozenset[str]
-    letter_nouns: frozenset[str]
-    function_words: frozenset[str]
-    ordinals: bool
-    """A full stop after a whole number makes it an ordinal (Czech)."""
-
-
-@lru_cache
-def _rules(language: str) -> _Rules:
-    lists = yaml.safe_load(files(__package__).joinpath("abbreviations.yaml").read_text("utf-8"))
-    own, common = lists.get(language, {}), lists["common"]
-    words = {key: frozenset(f"{common[key]} {own.get(key, '')}".split()) for key in common}
-    return _Rules(**words, ordinals=language == "cs")
-
-
 def split_sentences(text: str, language: str) -> list[tuple[int, int]]:
     """Spans that hold every visible character of `text` but white space, in order, trimmed, none empty.
 
@@ -73,7 +49,7 @@ def split_sentences(text: str, language: str) -> list[tuple[int, int]]:
 
 
 def _split_visible(text: str, language: str) -> list[tuple[int, int]]:
-    rules = _rules(language)
+    rules = language_rules(language).sentences
     pairs = [m.span() for m in _BRACKETED.finditer(text)]
     opened = [start for start, _ in pairs]
     spans: list[tuple[int, int]] = []
@@ -130,7 +106,7 @@ def _end_of_gap(text: str, position: int) -> int:
     return match.end() if match else position
 
 
-def _ends_at_line_break(text: str, line_start: int, end: int, following: int, rules: _Rules) -> bool:
+def _ends_at_line_break(text: str, line_start: int, end: int, following: int, rules: SentenceRules) -> bool:
     """Whether the line text[line_start:end] ends a sentence, the next one beginning at `following`."""
     gap, line = text[end:following], text[line_start:end].rstrip()
     if following == len(text) or not line:
@@ -146,7 +122,7 @@ def _ends_at_line_break(text: str, line_start: int, end: int, following: int, ru
     return line[-1] in ":;" or not (continued or _runs_on(line, text[following], rules))
 
 
-def _runs_on(line: str, first: str, rules: _Rules) -> bool:
+def _runs_on(line: str, first: str, rules: SentenceRules) -> bool:
     """Whether a line without a stop goes on in the next one, which begins with `first`, no small letter."""
     return (
         first in ",.;:)]}%"
@@ -156,7 +132,7 @@ def _runs_on(line: str, first: str, rules: _Rules) -> bool:
     )
 
 
-def _ends_at_stop(text: str, start: int, stop: tuple[int, int], following: int, rules: _Rules) -> bool:
+def _ends_at_stop(text: str, start: int, stop: tuple[int, int], following: int, rules: SentenceRules) -> bool:
     """Whether the stop ends the sentence begun at `start`; the next token of the line begins at `following`."""
     first = _first_letter(text, following)
     if first.islower() and not _mixed_case(text, following):
@@ -174,7 +150,7 @@ def _ends_at_stop(text: str, start: int, stop: tuple[int, int], following: int, 
     return not token or _ends_after(token, before, opens, first, rules)
 
 
-def _ends_after(token: str, before: str, opens: bool, first: str, rules: _Rules) -> bool:
+def _ends_after(token: str, before: str, opens: bool, first: str, rules: SentenceRules) -> bool:
     """Whether "token." ends a sentence before a known sentence opener (`opens`), or what begins with `first`."""
     if _NUMBER.fullmatch(token):
         return _ends_after_number(token, before, opens, first, rules)
@@ -187,7 +163,7 @@ def _ends_after(token: str, before: str, opens: bool, first: str, rules: _Rules)
     return True
 
 
-def _ends_after_number(token: str, before: str, opens: bool, first: str, rules: _Rules) -> bool:
+def _ends_after_number(token: str, before: str, opens: bool, first: str, rules: SentenceRules) -> bool:
     whole = token.isdecimal() and len(token) <= 2
     if whole and not before:
         return False  # the number of a list item or a heading
@@ -201,7 +177,7 @@ def _listed(token: str, words: frozenset[str]) -> bool:
     return token in words or (not token.isupper() and token.lower() in words)
 
 
-def _may_be_abbreviated(token: str, before: str, rules: _Rules) -> bool:
+def _may_be_abbreviated(token: str, before: str, rules: SentenceRules) -> bool:
     """Whether a stop after `token` may be part of it, seen that a small letter follows on the next line."""
     return (
         _listed(token, rules.may_end)

@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from enigma_tasks.ner.training.callbacks import TrainingCallback
     from enigma_tasks.params.members import MemberParams
 
-_DEV_TOKENS = 8192
-
 
 @dataclass(slots=True)
 class Progress:
@@ -128,7 +126,7 @@ def fit(
     network.to("cpu").eval()
     card = model.card.model_copy(update={"steps": progress.steps, "best_epoch": best.epoch, "dev": best.scores})
     model = replace(model, card=card, network=network)
-    progress.seqeval_f1 = seqeval_f1(model, dev, _DEV_TOKENS)
+    progress.seqeval_f1 = seqeval_f1(model, dev, recipe.dev_batch_tokens)
     progress.seconds = time.perf_counter() - began
     return model, progress
 
@@ -200,7 +198,7 @@ def epoch_row(epoch: int, steps: int, loss: float, scores: dict[EntityType, DevS
     return {"epoch": epoch, "steps": steps, "loss": round(loss, 4), "dev_strict_f1": mean_f1(scores), **of_types}
 
 
-def dev_scores(model: Model, dev: Sequence[Document], batch_tokens: int = _DEV_TOKENS) -> dict[EntityType, DevScore]:
+def dev_scores(model: Model, dev: Sequence[Document]) -> dict[EntityType, DevScore]:
     """Strict scores per entity type over the dev documents annotated for it; a type with no such document has none."""
-    (found,) = Engine([model], batch_tokens).predict(dev)
+    (found,) = Engine([model], model.card.recipe.dev_batch_tokens).predict(dev)
     return strict_scores(model.card.entity_types, dev, found)

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_CLIP = 1.0
 _NO_DECAY = ("bias", "LayerNorm.weight", "layer_norm.weight", "norm.weight")
 _ON_TOP = ("heads.", "crfs.")
 
@@ -78,7 +77,7 @@ class Stepper:
         for part in cut:
             loss += self._backward(part, counts)
         self.scaler.unscale_(self.optimiser)
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), _CLIP)
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self._recipe.max_gradient_norm)
         self.scaler.step(self.optimiser)
         self.scaler.update()
         return loss

@@ -1,0 +1,1 @@
+"""What is known of each language, as data found by its code: common.yaml, {code}.yaml."""

@@ -1,0 +1,120 @@
+"""{code}.yaml -> LanguageRules; common.yaml says what each key means. A language is looked up by its code, always."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BeforeValidator, Field, model_validator
+
+from enigma_tasks.frozen import Frozen
+
+FOLDER = Path(__file__).parent
+COMMON = "common"
+
+
+def _split(words: Any) -> Any:
+    return words.split() if isinstance(words, str) else words
+
+
+Words = Annotated[frozenset[str], BeforeValidator(_split)]
+Endings = Annotated[tuple[str, ...], BeforeValidator(_split)]
+
+
+class SentenceRules(Frozen):
+    """What the sentence splitter knows of a language."""
+
+    never_end: Words = frozenset()
+    before_digit: Words = frozenset()
+    may_end: Words = frozenset()
+    starters: Words = frozenset()
+    letter_nouns: Words = frozenset()
+    function_words: Words = frozenset()
+    ordinals: bool = False
+
+
+class Declension(Frozen):
+    """Endings in the order of the cases; `_` is none at all, `-` one that is not known."""
+
+    singular: Endings
+    plural: Endings
+
+    def slots(self, cases: tuple[str, ...]) -> dict[tuple[str, str], str]:
+        """(number, case) -> ending, without the unknown ones."""
+        rows = (("sg", self.singular), ("pl", self.plural))
+        known = ((number, case, ending) for number, row in rows for case, ending in zip(cases, row, strict=True))
+        return {(number, case): ending.replace("_", "") for number, case, ending in known if ending != "-"}
+
+
+class NounClass(Declension):
+    """A class of nouns."""
+
+    gender: str
+
+
+class AdjectiveClass(Frozen):
+    """A class of adjectives."""
+
+    dictionary: str
+    """The gender of the form that dictionaries list."""
+    genders: dict[str, Declension]
+
+
+class Inflection(Frozen):
+    """How a language's nouns, and the adjectives that agree with them, are inflected."""
+
+    cases: Endings = Field(min_length=2)
+    """The first is the dictionary form's. A word is taken for a noun when its first, second and last are confirmed, for
+    an adjective when its first and second are."""
+    nouns: tuple[NounClass, ...]
+    adjective_only: str
+    """A word that has this ending in some form is no noun."""
+    adjectives: tuple[AdjectiveClass, ...]
+
+    @model_validator(mode="after")
+    def _an_ending_for_each_case(self) -> Inflection:
+        declensions = [*self.nouns, *(d for a in self.adjectives for d in a.genders.values())]
+        if any({len(d.singular), len(d.plural)} != {len(self.cases)} for d in declensions):
+            raise ValueError("inflection: one ending for each case")
+        genders = {n.gender for n in self.nouns}
+        if any(not {a.dictionary, *genders} <= a.genders.keys() for a in self.adjectives):
+            raise ValueError("inflection: an adjective agrees with nouns of every gender")
+        return self
+
+
+class LanguageRules(Frozen):
+    """What is known of a language beside its name."""
+
+    aliases: tuple[str, ...] = ()
+    neighbours: tuple[str, ...] = ()
+    stop_words: Words = frozenset()
+    inflection: Inflection | None = None
+    sentences: SentenceRules = SentenceRules()
+
+
+@cache
+def language_rules(code: str) -> LanguageRules:
+    """The language's rules with the common ones; those alone for a language without a file, or for no language."""
+    common, own = _tree(COMMON), _tree(code) if code in _codes() else {}
+    sentences = {**common["sentences"], **own.get("sentences", {})}
+    for key, words in common["sentences"].items():
+        sentences[key] = f"{words} {own.get('sentences', {}).get(key, '')}"
+    return LanguageRules.model_validate({**common, **own, "sentences": sentences})
+
+
+@cache
+def canonical_code(code: str) -> str:
+    """The code that this one is an alias of (`cz` -> `cs`), or itself."""
+    return next((own for own in _codes() if code in language_rules(own).aliases), code)
+
+
+@cache
+def _codes() -> tuple[str, ...]:
+    return tuple(sorted(path.stem for path in FOLDER.glob("*.yaml") if path.stem != COMMON))
+
+
+def _tree(name: str) -> dict[str, Any]:
+    tree: dict[str, Any] = yaml.safe_load((FOLDER / f"{name}.yaml").read_text("utf-8"))
+    return tree
