@@ -8,7 +8,6 @@ from collections import Counter
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import annotated_texts
 
 from enigma_tasks.augmentation.dictionary import (
     Dictionary,
@@ -34,6 +33,7 @@ from enigma_tasks.gold.augmented import (
 from enigma_tasks.ner.text.sentences import split_sentences
 from enigma_tasks.params.augment import MorphologyParams, OversampleParams
 from enigma_tasks.synthetic.generator import generate_note
+from tests.unit.strategies import annotated_texts
 
 RULE = MorphologyParams(rare=5, copies=3, keep_case=True)
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import annotated_texts
-from test_augmentation import note, sound
 
 from enigma_tasks.augmentation.paraphrase import ParaphraseCounts, occurrences, paraphrase
 from enigma_tasks.documents import Document, Entity
 from enigma_tasks.errors import DataError, ServiceError
+from tests.unit.strategies import annotated_texts
+from tests.unit.test_augmentation import note, sound
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
