@@ -55,7 +55,7 @@ class DensityRuleParams(DropRuleParams):
 
 
 class RulesParams(Frozen):
-    """Every rule that can be tuned; the hard rules (`enigma_tasks.validation.HARD_RULES`) cannot."""
+    """Every rule that can be tuned; the hard rules (`enigma_tasks.gold.rules.HARD_RULES`) cannot."""
 
     span_blank: DropRuleParams
     span_edge_white_space: DropRuleParams
