@@ -125,7 +125,7 @@ def test_a_surface_is_found_as_whole_words() -> None:
 
 
 @given(annotated_texts(), st.text(max_size=5), st.text(max_size=5))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_whatever_is_answered_every_mention_of_what_is_taken_has_its_surface(
     sample: tuple[str, tuple[Entity, ...]], before: str, behind: str
 ) -> None:
