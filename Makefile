@@ -1,4 +1,5 @@
-# `make demo` and `make test` need python3 >= 3.11, make and git; each does its own set-up.
+# Every target needs python3 >= 3.11, make and git, and does its own set-up.
+.DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
 # pip's own settings for indexes and local wheels hold for uv too.
@@ -10,7 +11,17 @@ ifdef PIP_INDEX_URL
 export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
 
-.PHONY: demo up down repro test test-slow test-docker test-ceph check bench lock docs clean
+# A process a core, four at most: each loads torch, and one thread a process keeps them out of each other's way.
+PARALLEL := -n logical --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+# $(call only,MARKER): the tests that need it; pytest's exit code 5, none there, is said in words
+define only
+$(BIN)/pytest -m $(1) || { code=$$?; test $$code -eq 5 && echo "no test is marked $(1) yet: NOTHING WAS TESTED" || exit $$code; }
+endef
+
+.PHONY: help demo up down repro test test-quick test-slow test-docker test-ceph coverage check bench lock docs clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: .venv/ready ## one night, from sample notes to published annotations, in a stack of its own
 	$(BIN)/python -m infra.local.demo
@@ -25,21 +36,25 @@ repro: .venv/ready ## the training path, what changed of it: on synthetic gold, 
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dvc repro
 
 test: .venv/ready ## everything that takes minutes, not tens of minutes, and needs no Docker or Ceph
-	$(BIN)/pytest -m "not slow and not docker and not ceph"
+	$(BIN)/pytest $(PARALLEL) -m "not slow and not docker and not ceph"
 
-test-slow: .venv/ready
+test-quick: .venv/ready ## what takes less than a minute: unit and contract tests without those that train
+	$(BIN)/pytest $(PARALLEL) -q -m "not slow and not training" tests/unit tests/contracts
+
+test-slow: .venv/ready ## what takes tens of minutes
 	$(BIN)/pytest -m slow
 
-test-docker: .venv/ready
-	$(BIN)/pytest -m docker
+test-docker: .venv/ready ## what needs a Docker engine
+	$(call only,docker)
 
-test-ceph: .venv/ready
-	$(BIN)/pytest -m ceph
+test-ceph: .venv/ready ## what needs a Ceph RADOS gateway
+	$(call only,ceph)
 
-check: .venv/ready ## what CI refuses: style, types, formatting
+check: .venv/ready ## what CI refuses: style, formatting, types, undeclared or unused dependencies
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/deptry .
 
 bench: .venv/ready ## every benchmark that runs without outside data; see benchmarks/README.md
 	$(BIN)/python -m benchmarks.plan_200k

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
 from airflow.providers.docker.exceptions import DockerContainerFailedException
@@ -15,8 +15,23 @@ from docker.types import DeviceRequest
 
 from runtimes import announce, check, command_line, push
 
-PASSED_ON = ("AWS_", "MLFLOW_", "ENIGMA_S3_", "ENIGMA_MODEL_STORE", "ENIGMA_GOLD_", "GIT_", "HF_", "OMP_NUM_THREADS")
-"""Variables that the command needs. They go into the hidden environment: some are secrets."""
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PASSED_ON = ("AWS_", "ENIGMA_", "GIT_", "HF_", "MLFLOW_", "OMP_NUM_THREADS")
+"""Beginnings of the variables that the command gets, so that a new one of Enigma's settings is never forgotten."""
+NOT_PASSED_ON = {
+    "ENIGMA_ALERT_WEBHOOK",
+    "ENIGMA_COMMAND",
+    "ENIGMA_DOCKER_NETWORK",
+    "ENIGMA_GPUS",
+    "ENIGMA_GPU_MEMORY",
+    "ENIGMA_RUNTIME",
+    "ENIGMA_TASKS_IMAGE",
+    "ENIGMA_TASK_MEMORY",
+    "ENIGMA_WORKDIR",
+}
+"""What only the DAGs read; a contract test compares with what `dags/` and the command's settings read."""
 PINNED = re.compile(r"[^\s@]+(@sha256:[0-9a-f]{64}|:(?!latest$)[\w][\w.-]*)")
 MEMORY = "8g"
 GPU_MEMORY = "32g"
@@ -80,7 +95,7 @@ class DockerTask(DockerOperator):
         }
         self.command = [*command_line(self.stage, self.arguments, self.value), "--result", self.result_uri]
         # set here, not in __init__: a mapped task's arguments are stored in Airflow's database
-        self._private_environment = {k: v for k, v in os.environ.items() if k.startswith(PASSED_ON)}
+        self._private_environment = passed_on(os.environ)
         self._remove_leftovers()
         _delete(self.result_uri)
         try:
@@ -103,6 +118,11 @@ class DockerTask(DockerOperator):
         for leftover in self.cli.containers(all=True, filters=filters):
             self.log.warning("removing container %s of an earlier try", leftover["Id"][:12])
             self.cli.remove_container(leftover["Id"], force=True)
+
+
+def passed_on(environment: Mapping[str, str]) -> dict[str, str]:
+    """What the command gets of the worker's environment. Some of it is secret: it goes into the hidden environment."""
+    return {k: v for k, v in environment.items() if k.startswith(PASSED_ON) and k not in NOT_PASSED_ON}
 
 
 def _gpus() -> list[DeviceRequest] | None:

@@ -112,7 +112,7 @@ def _choose(
 ) -> tuple[RuleCandidate, tuple[Scored, ...]]:
     """Keep the first rule unless a later one beats it, then that one unless ...
 
-    To beat is a one-sided paired bootstrap over documents, at `params.level` shared among all rivals (Bonferroni): with
+    To beat is a one-sided paired bootstrap over documents, at the level of params.yaml shared among all rivals (Bonferroni): with
     many rules on few documents some rule is always ahead by luck.
     """
     params = bench.params

@@ -1,4 +1,4 @@
-"""An ensemble folder <-> members and a voting rule; `annotators.ensemble` runs it.
+"""An ensemble folder <-> members and a voting rule; `ensembles.runner` runs it.
 
 One ensemble answers for one language and one entity type. Members are named by digest: ensembles that share a
 multi-head model share its folder's content, and it is loaded and run once. Members are model folders of any kind.

@@ -1,4 +1,4 @@
-"""Post-processing rules of a member (params.yaml, `members.NAME.postprocess`); `ner.postprocess` runs them."""
+"""Post-processing rules of a member (params.yaml, `members.NAME.postprocess`); `text.postprocess` runs them."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from bisect import bisect_left
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from enigma_tasks.adapters.llm_endpoint import LlmEndpoints
 from enigma_tasks.artifacts import ENSEMBLE_CARD, FOLDS, METRICS, METRICS_BY_SLICE, SPLIT_CARD
 from enigma_tasks.documents import EntityType
 from enigma_tasks.ensembles.folder import read_ensemble
@@ -33,28 +34,33 @@ Judged = list[tuple["Document", dict[EntityType, Counts]]]
 """Each document with the counts of the types that it was annotated for and that were predicted."""
 
 
-def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> dict[str, Any]:  # noqa: ARG001
+def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> dict[str, Any]:
     """Predict `--gold`, write `metrics.json` and `slices.csv` into `--out`, return the same figures.
 
+    Where a language model was asked, its cost is returned too; the files leave it out, as a second run asks nothing.
+
     Raises:
-        UsageError: no ensemble, nothing to judge, two ensembles for one type, or gold that was trained on.
+        UsageError: no ensemble, nothing to judge, two ensembles for one type, gold that was trained on, or a language
+            model that may not, or cannot, be asked.
         ModelError: a model or ensemble is missing or damaged.
+        ServiceError: the endpoint of a language model.
         DataError: gold breaks a rule of the formats, or holds augmented documents (`augmented_document`).
     """
     gold = Path(arguments.gold)
     if gold.absolute().name == FOLDS[0] and (gold.absolute().parent / SPLIT_CARD).is_file():
         raise UsageError(f"--gold: {gold} is what models are trained on; measure on {' or '.join(FOLDS[1:])}")
+    endpoints = LlmEndpoints(settings)
     if arguments.model:
-        judged, members = _by_model(Path(arguments.model), gold, params)
+        judged, members = _by_model(Path(arguments.model), gold, params, endpoints)
     else:
-        judged, members = _by_ensembles(_ensembles([Path(p) for p in arguments.ensemble]), gold, params)
+        judged, members = _by_ensembles(_ensembles([Path(p) for p in arguments.ensemble]), gold, params, endpoints)
     metrics = measured(judged, params.seed, params.evaluate.samples)
     slices = sliced(judged, params.evaluate.lengths)
     out = Path(arguments.out)
     out.mkdir(parents=True, exist_ok=True)
     (out / METRICS).write_text(json.dumps(metrics, indent=1) + "\n")
     (out / METRICS_BY_SLICE).write_bytes(_csv(slices))
-    return {"out": arguments.out, "members": members, **metrics, "slices": slices}
+    return {"out": arguments.out, "members": members, **metrics, "slices": slices, **endpoints.report()}
 
 
 def measured(judged: Judged, seed: int, samples: int) -> dict[str, Any]:
@@ -101,20 +107,25 @@ def sliced(judged: Judged, lengths: Sequence[int]) -> list[dict[str, Any]]:
     return rows
 
 
-def _by_model(folder: Path, gold: Path, params: Params) -> tuple[Judged, list[str]]:
+def _by_model(folder: Path, gold: Path, params: Params, endpoints: LlmEndpoints) -> tuple[Judged, list[str]]:
     card, digest = read_any_card(folder), model_digest(folder)
     documents = _gold(gold, card.languages, card.entity_types, [card])
-    found = Members({digest: folder}, params.annotate.batch_tokens).read(documents).entities[digest]
+    members = Members({digest: folder}, params.annotate.batch_tokens, open_endpoint=endpoints)
+    found = members.read(documents).entities[digest]
     return _judged(documents, found, card.entity_types), [digest]
 
 
-def _by_ensembles(ensembles: Sequence[Ensemble], gold: Path, params: Params) -> tuple[Judged, list[str]]:
+def _by_ensembles(
+    ensembles: Sequence[Ensemble], gold: Path, params: Params, endpoints: LlmEndpoints
+) -> tuple[Judged, list[str]]:
     members = {m.digest: m.folder for e in ensembles for m in e.members}
     types = [e.entity_type for e in ensembles]
     cards = [read_any_card(folder) for folder in members.values()]
     documents = _gold(gold, [ensembles[0].language], types, cards)
     limits = params.annotate
-    annotator = EnsembleAnnotator(ensembles, limits.batch_tokens, resident_mib=limits.resident_mib)
+    annotator = EnsembleAnnotator(
+        ensembles, limits.batch_tokens, resident_mib=limits.resident_mib, open_endpoint=endpoints
+    )
     found = [a.entities for a in annotator.annotate(documents)]
     return _judged(documents, found, types), sorted(members)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import datetime as dt
 import json
 import os
@@ -17,6 +18,9 @@ from typing import Any
 
 import psutil
 import pytest
+import yaml
+
+from enigma_tasks.config import S3_PLACES, load_s3_settings, load_settings
 
 CANARY = "paciente-secreto-7431"
 
@@ -269,6 +273,8 @@ def docker(monkeypatch: pytest.MonkeyPatch) -> None:
         "ENIGMA_TASKS_IMAGE": IMAGE,
         "ENIGMA_S3_ROOT": "s3://night/p",
         "MLFLOW_TRACKING_PASSWORD": CANARY,
+        "ENIGMA_LLM_API_KEY": CANARY,
+        "ENIGMA_ALERT_WEBHOOK": f"https://alerts.example/{CANARY}",
     }.items():
         monkeypatch.setenv(key, value)
 
@@ -321,6 +327,67 @@ def test_no_secret_is_in_what_airflow_stores_of_a_task_mapped_or_not(docker) -> 
         container_task_partial("annotate", ["--shard"], gpu=True).expand(value=plan.output)
     assert CANARY not in json.dumps(DagSerialization.to_dict(dag), default=str)
     assert all(CANARY not in str(getattr(plan, f, "")) for f in plan.template_fields)
+
+
+class Recorded(dict[str, str]):
+    """An environment that remembers which variables it was asked for."""
+
+    def __init__(self, given: dict[str, str] | None = None) -> None:
+        super().__init__(given or {})
+        self.asked: set[str] = set()
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self.asked.add(name)
+        return super().get(name, default)
+
+    def __getitem__(self, name: str) -> str:
+        self.asked.add(name)
+        return super().__getitem__(name)
+
+    def __contains__(self, name: object) -> bool:
+        self.asked.add(str(name))
+        return super().__contains__(name)
+
+
+def read_by_settings() -> set[str]:
+    """Every variable that the command's settings are made of."""
+    environment = Recorded()
+    load_settings(environment)
+    load_s3_settings(environment)
+    return environment.asked
+
+
+def read_by_dags() -> set[str]:
+    """Every variable that a file under dags/ reads, by its name in `os.environ.get`."""
+    found = set()
+    for path in (Path(__file__).parents[2] / "dags").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_bytes())):
+            if isinstance(node, ast.Attribute) and node.attr == "getenv":
+                raise AssertionError(f"{path.name}: os.environ.get is what this test reads")
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "os.environ.get":
+                found.add(ast.literal_eval(node.args[0]))
+            elif isinstance(node, ast.Subscript) and ast.unparse(node.value) == "os.environ":
+                found.add(ast.literal_eval(node.slice))
+    return found
+
+
+def test_a_container_gets_every_variable_that_settings_read_and_none_that_only_the_dags_read(docker) -> None:
+    from runtimes.docker import NOT_PASSED_ON, passed_on
+
+    settings = read_by_settings()
+    assert {"ENIGMA_CACHE", "ENIGMA_DEBUG", "ENIGMA_ALLOW_EXTERNAL_LLM", "ENIGMA_LLM_API_KEY"} <= settings
+    assert passed_on(dict.fromkeys(settings, "x")).keys() == settings
+    assert read_by_dags() - settings == NOT_PASSED_ON
+
+
+def test_the_compose_file_hands_airflow_every_variable_that_settings_read() -> None:
+    services = yaml.safe_load((Path(__file__).parents[2] / "docker/compose.yaml").read_bytes())["services"]
+    given = services["airflow-scheduler"]["environment"]
+    places = {f"ENIGMA_S3_{place.upper()}" for place in S3_PLACES}
+    assert {name for name in read_by_settings() if name.startswith("ENIGMA_")} - places <= given.keys()
+    # no service but Airflow's, which start the stages, is told how to reach a language model
+    others = [s for name, s in services.items() if not name.startswith("airflow-")]
+    assert not [name for s in others for name in s.get("environment", {}) if name.startswith("ENIGMA_LLM_")]
 
 
 class Engine:
@@ -395,8 +462,10 @@ def test_a_containers_report_comes_through_s3_and_not_from_its_log(docker, bucke
     assert engine.created["command"] == [
         "plan", "--batch", "n", "--json", "--result", "s3://night/p/runs/n/xcom/plan--1.json",
     ]  # fmt: skip
-    assert engine.created["environment"]["MLFLOW_TRACKING_PASSWORD"] == CANARY
-    assert not any(k.startswith("AIRFLOW") for k in engine.created["environment"])
+    given = engine.created["environment"]
+    assert given["MLFLOW_TRACKING_PASSWORD"] == given["ENIGMA_LLM_API_KEY"] == CANARY
+    assert not any(k.startswith("AIRFLOW") for k in given)
+    assert not given.keys() & {"ENIGMA_ALERT_WEBHOOK", "ENIGMA_TASKS_IMAGE", "ENIGMA_RUNTIME"}
     assert engine.created["labels"] == {
         "enigma.dag": "d", "enigma.run": "manual__1", "enigma.task": "plan", "enigma.map": "-1",
     }  # fmt: skip

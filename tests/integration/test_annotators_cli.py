@@ -11,12 +11,14 @@ import pytest
 
 from enigma_tasks.cli import main
 from enigma_tasks.documents import EntityType
+from enigma_tasks.ensembles.folder import write_ensemble
+from enigma_tasks.ensembles.voting import VotingRule
 from enigma_tasks.errors import ModelError
 from enigma_tasks.formats.corpora import read_corpus, write_corpus
 from enigma_tasks.members.llm import LlmAnnotator
 from tests.integration.test_llm_endpoint import Endpoint, chat
 from tests.unit.gliner_builders import checkpoint
-from tests.unit.ner_builders import notes
+from tests.unit.ner_builders import model_folder, notes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -122,6 +124,24 @@ def test_a_language_model_is_measured_on_dev_and_its_folder_holds_a_card_and_no_
     assert read_back.predict(notes(2)) == [(), ()]
     with pytest.raises(ModelError, match="expected"):
         LlmAnnotator.load(out, "0" * 64, lambda messages, *, schema=None, record: "")
+
+
+def test_an_ensemble_with_a_language_model_is_scored_and_what_it_cost_is_told(
+    place: Path, serving: Endpoint, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ENIGMA_LLM_ALLOWED_HOSTS", "127.0.0.1")
+    enigma(capsys, "train", *llm_member(place), "--out", str(place / "llm"))
+    members = [place / "llm", model_folder(place / "encoder")]
+    write_ensemble(place / "both", "es", EntityType.DISEASE, members, VotingRule("union"))
+    gold = ["--gold", str(place / "test"), "--out"]
+    report = enigma(capsys, "evaluate", "--ensemble", str(place / "both"), *gold, str(place / "scores"))
+    assert len(report["members"]) == 2
+    assert report["by_entity"]["disease"]["strict"]["tp"] > 0
+    assert report["llm"]["asked"] > 0
+    assert "llm" not in json.loads((place / "scores" / "metrics.json").read_text())
+    alone = enigma(capsys, "evaluate", "--model", str(place / "llm"), *gold, str(place / "alone"))
+    assert alone["by_entity"]["disease"]["strict"]["precision"] == 1.0
+    assert (alone["llm"]["asked"], alone["llm"]["cached"]) == (0, report["llm"]["asked"])
 
 
 @pytest.mark.parametrize(

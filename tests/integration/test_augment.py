@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from test_llm_endpoint import Endpoint, chat
 
 from enigma_tasks.artifacts import AUGMENTATION_DICTIONARY, PROVENANCE
 from enigma_tasks.augmentation.dictionary import parse_dictionary
@@ -18,6 +17,7 @@ from enigma_tasks.documents import Document, EntityType, entity_at
 from enigma_tasks.formats.corpora import read_corpus, write_corpus
 from enigma_tasks.gold.augmented import is_augmented, parse_provenance
 from enigma_tasks.synthetic.generator import notes
+from tests.integration.test_llm_endpoint import Endpoint, chat
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Every ensemble of params.yaml beyond the demo's: its members as tiny stand-ins are trained, fitted and run.
+"""Every ensemble of params.yaml beyond the demo's: its members as tiny stand-ins are trained, fitted, run and scored.
 
 A stand-in has its member's architecture, tokenizer family, head and kind; GLiNER is a tiny GLiNER, and the language
 model a server on loopback.
@@ -125,10 +125,7 @@ def test_an_ensemble_of_the_paper_is_fitted_and_votes(
     write_corpus(notes(10, first=200), tmp_path / "dev")
     command = ["ensemble", "--name", name, "--entity", "disease", "--gold", tmp_path / "dev", "--out", tmp_path / "out"]
     command += [word for folder in folders for word in ("--model", folder)]
-    code = main([*map(str, command), "--params", str(PARAMS_FILE), "--json", "--quiet"])
-    said = capsys.readouterr()
-    assert code == 0, said.err
-    report: dict[str, Any] = json.loads(said.out)
+    report = enigma(command, capsys)
     assert sorted(report["members"]) == sorted(ensemble.members)
     fitted = read_ensemble(tmp_path / "out" / "disease")
     assert len(fitted.members) == len(ensemble.members)
@@ -138,3 +135,15 @@ def test_an_ensemble_of_the_paper_is_fitted_and_votes(
     annotated = annotator.annotate(notes(8, first=300))
     assert all(e.label == "DISEASE" for a in annotated for e in a.entities)
     assert any(a.entities for a in annotated) or not report["ensembles"][0]["expected_f1"]
+    write_corpus(notes(8, first=300), tmp_path / "test")
+    scores = ["evaluate", "--ensemble", tmp_path / "out", "--gold", tmp_path / "test", "--out", tmp_path / "metrics"]
+    scored = enigma(scores, capsys)
+    assert scored["predicted"] == sum(len(a.entities) for a in annotated)
+
+
+def enigma(words: list[Any], capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    code = main([*map(str, words), "--params", str(PARAMS_FILE), "--json", "--quiet"])
+    said = capsys.readouterr()
+    assert code == 0, said.err
+    report: dict[str, Any] = json.loads(said.out)
+    return report

@@ -24,7 +24,7 @@ def made(shape: tuple[int, ...], seed: int, dtype: torch.dtype) -> list[torch.Te
     return [torch.randn(windows, length, heads, size, generator=generator).to(dtype).transpose(1, 2) for _ in range(3)]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.tuples(st.integers(1, 7), st.integers(1, 4), st.integers(1, 33), st.sampled_from([1, 8, 32])),
     st.booleans(),

@@ -8,7 +8,6 @@ from collections import Counter
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import annotated_texts
 
 from enigma_tasks.augmentation.dictionary import (
     Dictionary,
@@ -34,6 +33,7 @@ from enigma_tasks.gold.augmented import (
 from enigma_tasks.ner.text.sentences import split_sentences
 from enigma_tasks.params.augment import MorphologyParams, OversampleParams
 from enigma_tasks.synthetic.generator import generate_note
+from tests.unit.strategies import annotated_texts
 
 RULE = MorphologyParams(rare=5, copies=3, keep_case=True)
 
@@ -69,7 +69,7 @@ def test_a_mention_grows_with_its_edit_and_those_behind_it_move() -> None:
 
 
 @given(annotated_texts(), st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_after_any_edits_every_mention_has_its_surface_and_text_outside_edits_is_kept(
     sample: tuple[str, tuple[Entity, ...]], data: st.DataObject
 ) -> None:
@@ -155,7 +155,7 @@ def test_a_mention_that_runs_through_a_boundary_keeps_both_sentences() -> None:
 
 
 @given(annotated_texts(), st.sampled_from(["cs", "es", "xx"]))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_oversampling_keeps_every_mention_whole_whatever_the_text(
     sample: tuple[str, tuple[Entity, ...]], language: str
 ) -> None:
@@ -296,7 +296,7 @@ def test_copies_of_a_document_differ_from_it_and_from_each_other_and_are_the_sam
 
 
 @given(annotated_texts(), st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_morphology_keeps_offsets_right_whatever_the_text_and_the_dictionary(
     sample: tuple[str, tuple[Entity, ...]], data: st.DataObject
 ) -> None:

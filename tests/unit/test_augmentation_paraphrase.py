@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import annotated_texts
-from test_augmentation import note, sound
 
 from enigma_tasks.augmentation.paraphrase import ParaphraseCounts, occurrences, paraphrase
 from enigma_tasks.documents import Document, Entity
 from enigma_tasks.errors import DataError, ServiceError
+from tests.unit.strategies import annotated_texts
+from tests.unit.test_augmentation import note, sound
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -125,7 +125,7 @@ def test_a_surface_is_found_as_whole_words() -> None:
 
 
 @given(annotated_texts(), st.text(max_size=5), st.text(max_size=5))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_whatever_is_answered_every_mention_of_what_is_taken_has_its_surface(
     sample: tuple[str, tuple[Entity, ...]], before: str, behind: str
 ) -> None:

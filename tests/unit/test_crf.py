@@ -135,7 +135,7 @@ def test_training_with_it_lowers_the_loss_and_learns_a_transition() -> None:
     assert bool(crf.transitions[1, 2] > crf.transitions[1, 1])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 10_000), words=st.integers(1, 40), scale=st.sampled_from([0.1, 3.0, 1e4]))
 def test_decoded_tags_are_always_legal_and_padding_is_zero(seed: int, words: int, scale: float) -> None:
     generator = torch.Generator().manual_seed(seed)
@@ -229,7 +229,7 @@ def test_a_number_of_tags_without_pairs_is_refused(num_tags: int) -> None:
         LinearChainCRF(num_tags)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 999), st.lists(st.integers(0, 9), min_size=1, max_size=4), st.sampled_from([3, 5]))
 def test_certain_chances_cost_what_the_tags_do(seed: int, lengths: list[int], num_tags: int) -> None:
     words = max(1, *lengths)

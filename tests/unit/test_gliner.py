@@ -138,7 +138,7 @@ def test_empty_notes_and_notes_of_no_words_have_no_entities(saved: Path) -> None
     assert len(GlinerAnnotator.load(saved).predict(documents)) == 4
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.text(alphabet="ab č.,-\n😀½\u0301", max_size=400), st.integers(16, 40))
 def test_windows_hold_every_word_are_short_enough_and_share_out_every_span(text: str, size: int) -> None:
     model = WINDOWING["model"]

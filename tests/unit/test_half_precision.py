@@ -42,7 +42,7 @@ def hidden(encoder: nn.Module, *, padded: bool = False) -> Tensor:
 
 
 @pytest.mark.skipif(not packs(), reason="this build of PyTorch or this processor has no packed bfloat16 products")
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(st.integers(1, 5), max_size=2),
     st.integers(1, 70),

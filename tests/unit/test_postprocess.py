@@ -213,7 +213,7 @@ def predictions(draw: st.DrawFn) -> tuple[str, list[Entity]]:
     return text, [Entity(label, a, b, "?", s) for (a, b, label), s in zip(spans, scores, strict=False)]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(given_case=predictions(), rules=RULES, language=st.sampled_from(["es", "nl"]), seed=st.integers(0, 99))
 def test_whatever_the_rules_the_result_is_stable_ordered_and_true_to_the_text(
     given_case: tuple[str, list[Entity]], rules: PostprocessRules, language: str, seed: int

@@ -201,7 +201,7 @@ def many(count: int) -> bytes:
     return b"".join(row(id=f"r{n}", text=hashlib.sha256(str(n).encode()).hexdigest()) for n in range(count))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(1, 7000), st.booleans())
 def test_every_whole_line_before_a_damage_is_kept(at: int, overwritten: bool) -> None:
     data = many(100)
@@ -231,7 +231,7 @@ def test_compressed_members_padding_and_garbage() -> None:
 
 
 @given(st.integers(0, 300_000), st.integers(1, 9))
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 def test_decompression_gives_the_very_bytes(size: int, level: int) -> None:
     data = (hashlib.sha256(str(size).encode()).digest() + bytes(40)) * (size // 72)
     assert opened(io.BytesIO(gzip.compress(data, level)), "x.gz").read() == data

@@ -120,7 +120,7 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(
     text=st.lists(PIECES | st.characters(codec="utf-8"), max_size=60).map("".join),
     language=st.sampled_from(["cs", "es", "en", "it", "nl", "ro", "sv", "xx"]),

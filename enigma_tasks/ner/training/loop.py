@@ -55,7 +55,7 @@ class Progress:
     resumed_at: int = 0
     """The step at which a killed training went on; 0 for one that was not."""
     seqeval_f1: float = 0.0
-    """Of the best epoch on dev, over word tags; see `ner.tag_check`."""
+    """Of the best epoch on dev, over word tags; see `training.tag_check`."""
     epochs: list[dict[str, float]] = field(default_factory=list)
 
 
