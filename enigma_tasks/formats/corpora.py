@@ -1,4 +1,4 @@
-"""A corpus folder, in any of the shapes of design section 3, <-> documents.
+"""A corpus folder, in any of its shapes (docs/architecture.md, "Corpora"), <-> documents.
 
 The shapes: `txt/` and `ann/` side by side; `.txt`/`.ann` pairs in one folder; `{entity}/{txt,ann}`; the MultiClinNER
 release, given at any of its levels; `.txt` files alone; packed files `{entity}.jsonl.gz`, or one packed file of any
