@@ -14,7 +14,7 @@ import sys
 import traceback
 from typing import TYPE_CHECKING, Any
 
-from enigma_tasks import __version__
+import enigma_tasks
 from enigma_tasks.documents import EntityType
 from enigma_tasks.errors import EnigmaError
 
@@ -213,7 +213,7 @@ COMMANDS: dict[str, tuple[str, Callable[[Arguments], None]]] = {
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line."""
     parser = argparse.ArgumentParser(prog="enigma", description="Diseases, procedures and symptoms in clinical notes.")
-    parser.add_argument("--version", action="version", version=f"enigma {__version__}")
+    parser.add_argument("--version", action="version", version=f"enigma {enigma_tasks.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for word, (summary, add_arguments) in COMMANDS.items():
         command = commands.add_parser(word, help=summary, description=summary)

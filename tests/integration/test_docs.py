@@ -51,7 +51,11 @@ def test_a_page_s_commands_run_in_order(page: Path, place: Path, environment: di
     for block in blocks(page):
         if (block.language, block.mark) == ("sh", "run"):
             done = subprocess.run(
-                ["bash", "-euo", "pipefail", "-c", block.body], cwd=place, env=environment, capture_output=True, text=True
+                ["bash", "-euo", "pipefail", "-c", block.body],
+                cwd=place,
+                env=environment,
+                capture_output=True,
+                text=True,
             )
             assert done.returncode == 0, done.stderr
 
