@@ -70,14 +70,11 @@ def anchors(page: Path) -> set[str]:
 
 def section(page: Path, heading: str) -> str:
     """The text from a heading to the next one of its level or above."""
-    match = re.search(rf"^(#+) {re.escape(heading)}\n(.*?)(?=^#{{1,6}} |\Z)", page.read_text("utf-8"), re.M | re.S)
-    assert match, f"{page.name} has no heading {heading!r}"
-    level = len(match[1])
-    whole = re.search(
-        rf"^{match[1]} {re.escape(heading)}\n(.*?)(?=^#{{1,{level}}} |\Z)", page.read_text("utf-8"), re.M | re.S
-    )
-    assert whole
-    return whole[1]
+    text = page.read_text("utf-8")
+    start = re.search(rf"^(#+) {re.escape(heading)}\n", text, re.MULTILINE)
+    assert start, f"{page.name} has no heading {heading!r}"
+    end = re.search(rf"^#{{1,{len(start[1])}}} ", text[start.end() :], re.MULTILINE)
+    return text[start.end() :] if end is None else text[start.end() : start.end() + end.start()]
 
 
 def rows(text: str) -> list[list[str]]:
