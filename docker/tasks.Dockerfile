@@ -11,7 +11,7 @@ RUN python3 -m venv /opt/enigma && /opt/enigma/bin/pip install --quiet uv
 COPY requirements/tasks.lock /build/requirements/tasks.lock
 RUN /opt/enigma/bin/uv pip install --python /opt/enigma/bin/python \
       ${EXTRA_INDEX:+--extra-index-url "${EXTRA_INDEX}" --index-strategy unsafe-best-match} -r /build/requirements/tasks.lock
-COPY pyproject.toml README.md /build/
+COPY pyproject.toml README.md LICENSE /build/
 COPY enigma_tasks /build/enigma_tasks
 RUN /opt/enigma/bin/uv pip install --python /opt/enigma/bin/python --no-deps /build \
  && /opt/enigma/bin/uv pip uninstall --python /opt/enigma/bin/python uv

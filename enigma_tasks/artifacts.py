@@ -1,4 +1,7 @@
-"""Every path and object name that a stage reads or writes (design, section 5); the only path literals."""
+"""Every path and object name that a stage reads or writes; the only path literals.
+
+See docs/architecture.md, "Places".
+"""
 
 from __future__ import annotations
 

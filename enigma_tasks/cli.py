@@ -14,6 +14,7 @@ import sys
 import traceback
 from typing import TYPE_CHECKING, Any
 
+import enigma_tasks
 from enigma_tasks.documents import EntityType
 from enigma_tasks.errors import EnigmaError
 from enigma_tasks.params.strategies import AUTO, STRATEGIES, names
@@ -218,6 +219,7 @@ COMMANDS: dict[str, tuple[str, Callable[[Arguments], None]]] = {
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line."""
     parser = argparse.ArgumentParser(prog="enigma", description="Diseases, procedures and symptoms in clinical notes.")
+    parser.add_argument("--version", action="version", version=f"enigma {enigma_tasks.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for word, (summary, add_arguments) in COMMANDS.items():
         command = commands.add_parser(word, help=summary, description=summary)
@@ -232,7 +234,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns its exit code (design, section 4)."""
+    """Run one command; returns its exit code (docs/architecture.md, "Exit codes")."""
     arguments = build_parser().parse_args(argv)
     logging.basicConfig(
         stream=sys.stderr,

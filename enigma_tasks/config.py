@@ -127,7 +127,7 @@ def _override(tree: dict[str, Any], override: str) -> None:
 
 
 class Settings(Frozen):
-    """Where things are: from the environment, never from params.yaml (design, section 5)."""
+    """Where things are: from the environment, never from params.yaml (docs/architecture.md, "Places")."""
 
     drops: str = ""
     gold: str = ""

@@ -67,7 +67,7 @@ def announce(report: dict[str, Any], outlets: Sequence[Any], context: Any) -> No
 
 
 def check(stage: str, code: int) -> None:
-    """Read an exit code of `enigma` (design, section 4).
+    """Read an exit code of `enigma` (docs/architecture.md, "Exit codes").
 
     Raises:
         AirflowFailException: the data or model did not pass, or wrong usage: trying again cannot help.

@@ -55,7 +55,7 @@ class Pin:
 
 
 def registered_name(language: str, entity_type: EntityType) -> str:
-    """`enigma-es-disease` (design, section 7)."""
+    """`enigma-es-disease` (docs/architecture.md, "Registry")."""
     return f"{PREFIX}-{language}-{entity_type.value}"
 
 

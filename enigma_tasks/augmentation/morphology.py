@@ -44,8 +44,8 @@ def augment_by_morphology(
     counts = surface_counts(documents)
     for document in documents:
         sites = sites_of(document, dictionary, counts, rule)
-        chance = random.Random(f"enigma morphology {seed} {document.language} {document.id}")
-        for number, edits in enumerate(_choices(sites, rule, chance), start=1):
+        rng = random.Random(f"enigma morphology {seed} {document.language} {document.id}")
+        for number, edits in enumerate(_choices(sites, rule, rng), start=1):
             new_id = augmented_id(document.id, "morphology", number)
             yield Augmented(edited(document, new_id, edits), (document.id,), "morphology", len(edits))
 
@@ -107,13 +107,13 @@ def _case(tag: str) -> str:
     return tag.partition(".")[2]
 
 
-def _choices(sites: Sequence[Site], rule: MorphologyParams, chance: random.Random) -> Iterator[list[Edit]]:
+def _choices(sites: Sequence[Site], rule: MorphologyParams, rng: random.Random) -> Iterator[list[Edit]]:
     """Up to `rule.copies` sets of edits, none twice, none empty."""
     made: set[tuple[int, ...]] = set()
     for _ in range(rule.copies if sites else 0):
         for _ in range(DRAWS):
             chosen = tuple(
-                -1 if chance.random() < rule.kept_share else int(chance.random() * len(site.options)) for site in sites
+                -1 if rng.random() < rule.kept_share else int(rng.random() * len(site.options)) for site in sites
             )
             if max(chosen) >= 0 and chosen not in made:
                 break

@@ -1,7 +1,7 @@
 """Members' predictions of dev documents + gold -> the voting rule for one entity type, with what each rule scores.
 
 Every figure is cross-validated over documents: what a rule has to learn, it learns on the other folds. The plain
-majority stays unless another rule is better beyond chance, so that a small dev set does not talk anybody into noise.
+majority stays unless another rule is significantly better, so that a small dev set does not select noise.
 """
 
 from __future__ import annotations
@@ -112,8 +112,8 @@ def _choose(
 ) -> tuple[RuleCandidate, tuple[Scored, ...]]:
     """Keep the first rule unless a later one beats it, then that one unless ...
 
-    To beat is a one-sided paired bootstrap over documents, at the level of params.yaml shared among all rivals (Bonferroni): with
-    many rules on few documents some rule is always ahead by luck.
+    To beat is a one-sided paired bootstrap over documents, at the level of params.yaml shared among all rivals
+    (Bonferroni): with many rules on few documents some rule is always ahead by luck.
     """
     params = bench.params
     scored = tuple(Scored(r.name, bench.cross_validated(r, documents)) for r in candidates)

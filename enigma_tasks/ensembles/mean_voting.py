@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 
 
 def mean_entities(
-    documents: Sequence[Document], chances: Sequence[Sequence[WordProbabilities]], entity_type: EntityType
+    documents: Sequence[Document], probabilities: Sequence[Sequence[WordProbabilities]], entity_type: EntityType
 ) -> list[tuple[Entity, ...]]:
     """The likeliest legal tags of the averaged probabilities, per document; an entity's score is its words' mean.
 
-    `chances`: per document, one for each member; their order changes nothing.
+    `probabilities`: per document, one for each member; their order changes nothing.
 
     Raises:
         UsageError: no members, one without the type, or members that cut a text into other words.
     """
     words, values = [], []
-    for document, members in zip(documents, chances, strict=True):
+    for document, members in zip(documents, probabilities, strict=True):
         if not members:
             raise UsageError("mean needs at least one member")
         for member in members:

@@ -136,7 +136,7 @@ class _Candidate:
     scores: dict[int, float] = field(default_factory=dict)
     weight: float = 0.0
     """Votes, or their weights together, or the learned probability: winners rank by it."""
-    chance: float | None = None
+    probability: float | None = None
 
     @property
     def length(self) -> int:
@@ -145,7 +145,7 @@ class _Candidate:
 
     def entity(self) -> Entity:
         score = math.fsum(self.scores.values()) / len(self.scores) if self.scores else None
-        score = score if self.chance is None else self.chance
+        score = score if self.probability is None else self.probability
         return Entity(self.label, self.start, self.end, self.text, score)
 
 
@@ -236,9 +236,9 @@ def _candidates(members: Sequence[Sequence[Entity]], rule: VotingRule) -> list[_
 def _judge(ballot: Sequence[_Candidate], weights: LearnedWeights) -> None:
     spans, lengths = [(c.start, c.end) for c in ballot], [c.length for c in ballot]
     rows = evidence(spans, [c.voters for c in ballot], len(weights.votes), lengths)
-    for candidate, chance in zip(ballot, correct_probabilities(weights, rows), strict=True):
-        candidate.weight = chance
-        candidate.chance = round(chance, 6)
+    for candidate, probability in zip(ballot, correct_probabilities(weights, rows), strict=True):
+        candidate.weight = probability
+        candidate.probability = round(probability, 6)
 
 
 def _enough(rule: VotingRule, quorum: int) -> Callable[[float], bool]:
@@ -258,7 +258,7 @@ def _by_votes(c: _Candidate) -> tuple[float, int, int]:
 def _settled(
     candidates: Iterable[_Candidate], rank: Callable[[_Candidate], tuple[float, float, int]], *, nested: bool
 ) -> list[_Candidate]:
-    """The best-ranked first, each kept unless it quarrels with one kept before; near linear by cells."""
+    """The best-ranked first, each kept unless it conflicts with one kept before; near linear by cells."""
     kept: list[_Candidate] = []
     cells: dict[int, list[_Candidate]] = {}
     for candidate in sorted(candidates, key=rank):

@@ -1,4 +1,4 @@
-"""A corpus folder, in any of the shapes of design section 3, <-> documents.
+"""A corpus folder, in any of its shapes (docs/architecture.md, "Corpora"), <-> documents.
 
 The shapes: `txt/` and `ann/` side by side; `.txt`/`.ann` pairs in one folder; `{entity}/{txt,ann}`; the MultiClinNER
 release, given at any of its levels; `.txt` files alone; packed files `{entity}.jsonl.gz`; files of notes (`.jsonl`) and
@@ -76,7 +76,7 @@ def write_corpus(documents: Sequence[Document], folder: Path, shape: Shape = "si
 
     `by_entity` is `{entity}/{txt,ann,<entity>.tsv}`, `packed` is `{entity}.jsonl.gz`: these two keep what a document
     was annotated for, and leave out one that was annotated for nothing; `side_by_side` writes `ann/` unless no document
-    was annotated at all. Files that are there already and bear other names stay.
+    was annotated at all. Files of other names that are there already stay.
 
     Raises:
         DataError: `id_unsafe` for an id that is no file name, `id_duplicate`; nothing is written then.

@@ -78,7 +78,7 @@ def corpus_files(path: Path) -> CorpusFiles:
     """
     found = CorpusFiles()
     own = path.absolute().name
-    # the folder that somebody names may bear two letters for another reason than its language
+    # a folder named on the command line may be called by two letters that mean no language
     language, entity = (None, None) if _LANGUAGE.fullmatch(own) else meaning(own)
     place = Place(language, frozenset({entity}) if entity else ALL_TYPES)
     if path.is_dir():

@@ -1,4 +1,4 @@
-"""BRAT standoff and the shared task's TSV <-> entities, both ways (design, section 3).
+"""BRAT standoff and the shared task's TSV <-> entities, both ways (docs/architecture.md, "Records").
 
 Every reader takes `defects`: without it the first defect is raised, with it every defect is appended and the sound rest
 is returned, so that one pass can name all that is wrong. No defect carries note text.

@@ -38,7 +38,7 @@ class Examination:
 
     @property
     def passed(self) -> bool:
-        """No rule of severity `error` is broken more often than it bears."""
+        """No rule of severity `error` is broken more often than its tolerance."""
         return all(v.passed or v.severity != "error" for v in self.results)
 
     def defects(self) -> list[dict[str, Any]]:

@@ -35,7 +35,7 @@ HARD_RULES = (
     "id_duplicate",
     "augmented_document",  # in dev or test
 )
-"""What the readers refuse (`corpora`, `formats.standoff`, `gold.folds`): never borne, whatever params.yaml says."""
+"""What the readers refuse (`corpora`, `formats.standoff`, `gold.folds`): never tolerated, whatever params.yaml says."""
 HARD = RuleParams(severity="error")
 MAD_TO_DEVIATION = 1.4826
 """A normal distribution's standard deviation, in median absolute deviations."""

@@ -185,14 +185,14 @@ class GlinerAnnotator:
         labels = list(self._asked)
         examples = self._network.prepare_base_input([list(w.words) for w in windows])
         output = self._network.run_batch(self._network.collate_batch(examples, labels))
-        chances = output.logits.float().sigmoid().cpu()  # [windows, first word, words - 1, label]
+        probabilities = output.logits.float().sigmoid().cpu()  # [windows, first word, words - 1, label]
         answer: list[list[tuple[EntityType, int, int, float]]] = []
         for row, window in enumerate(windows):
             spans = []
-            for start, width, label in (chances[row] > self._recipe.threshold).nonzero().tolist():
+            for start, width, label in (probabilities[row] > self._recipe.threshold).nonzero().tolist():
                 if start + width < len(window.words) and label < len(labels):
                     at = window.spans[start][0], window.spans[start + width][1]
-                    spans.append((self._asked[labels[label]], *at, float(chances[row, start, width, label])))
+                    spans.append((self._asked[labels[label]], *at, float(probabilities[row, start, width, label])))
             answer.append(spans)
         return answer
 

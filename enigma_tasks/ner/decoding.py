@@ -36,15 +36,17 @@ def decode(
     """
     found: list[tuple[Entity, ...]] = [()] * len(documents)
     for batch, padded, mask in _batches(scores, next(network.parameters()).device):
-        tags, chances = (t.cpu().numpy() for t in network.decode(padded, mask))
+        tags, tag_probabilities = (t.cpu().numpy() for t in network.decode(padded, mask))
         for row, i in enumerate(batch):
             size = len(scores[i])
-            found[i] = _entities(documents[i].text, entity_types, words[i], tags[row, :size], chances[row, :size])
+            found[i] = _entities(
+                documents[i].text, entity_types, words[i], tags[row, :size], tag_probabilities[row, :size]
+            )
     return found
 
 
 def probabilities(network: TokenClassifier, scores: Sequence[FloatArray]) -> list[FloatArray]:
-    """[W, K, L] scores per document -> [W, K, L] chances of O, B and I at each word; a CRF's are its marginals."""
+    """[W, K, L] scores per document -> [W, K, L] probabilities of O, B and I at each word; marginals of a CRF."""
     found = [np.zeros_like(s) for s in scores]
     for batch, padded, mask in _batches(scores, next(network.parameters()).device):
         if network.crfs:
@@ -64,16 +66,16 @@ def decode_probabilities(
     entity_types: Sequence[EntityType],
     documents: Sequence[Document],
     words: Sequence[IntArray],
-    chances: Sequence[FloatArray],
+    tag_probabilities: Sequence[FloatArray],
 ) -> list[tuple[Entity, ...]]:
-    """`decode` for chances [W, K, L] of no one network, such as the mean of several: the likeliest legal tags."""
+    """`decode` for probabilities [W, K, L], such as the mean of several networks': the most probable legal tags."""
     found: list[tuple[Entity, ...]] = [()] * len(documents)
-    for batch, padded, mask in _batches(chances, torch.device("cpu")):
+    for batch, padded, mask in _batches(tag_probabilities, torch.device("cpu")):
         logs = padded.clamp_min(1e-30).log()
         tags = torch.stack([constrained_viterbi(logs[:, :, k], mask) for k in range(len(entity_types))], dim=2)
         chosen = padded.gather(3, tags.unsqueeze(3)).squeeze(3).numpy()
         for row, i in enumerate(batch):
-            size = len(chances[i])
+            size = len(tag_probabilities[i])
             found[i] = _entities(
                 documents[i].text, entity_types, words[i], tags[row, :size].numpy(), chosen[row, :size]
             )
@@ -98,19 +100,25 @@ def _batches(
 
 
 def _entities(
-    text: str, entity_types: Sequence[EntityType], words: IntArray, tags: NDArray[np.int64], chances: FloatArray
+    text: str,
+    entity_types: Sequence[EntityType],
+    words: IntArray,
+    tags: NDArray[np.int64],
+    tag_probabilities: FloatArray,
 ) -> tuple[Entity, ...]:
-    """`tags`, `chances`: [W, K]."""
+    """`tags`, `tag_probabilities`: [W, K]."""
     return sorted_entities(
         entity
         for k, entity_type in enumerate(entity_types)
-        for entity in _entities_of_type(text, entity_type, words, tags[:, k], chances[:, k])
+        for entity in _entities_of_type(text, entity_type, words, tags[:, k], tag_probabilities[:, k])
     )
 
 
 def _entities_of_type(
-    text: str, entity_type: EntityType, words: IntArray, tags: NDArray[np.int64], chances: FloatArray
+    text: str, entity_type: EntityType, words: IntArray, tags: NDArray[np.int64], tag_probabilities: FloatArray
 ) -> Iterable[Entity]:
     for first, stop in tagged_words(tags.astype(np.int8)):
         start, end = int(words[first, 0]), int(words[stop - 1, 1])
-        yield Entity(entity_type.label, start, end, text[start:end], round(float(chances[first:stop].mean()), 6))
+        yield Entity(
+            entity_type.label, start, end, text[start:end], round(float(tag_probabilities[first:stop].mean()), 6)
+        )

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 DIGEST_BYTES = 16
-"""128 bits: two of ten million notes meet with a chance of 1e-25."""
+"""128 bits: two of ten million notes collide with a probability of 1e-25."""
 
 
 def fingerprint(parts: Iterable[str]) -> bytes:

@@ -10,7 +10,7 @@ from enigma_tasks.frozen import Frozen
 
 
 class RuleParams(Frozen):
-    """How a rule is judged: how bad a breach is, and how many are borne."""
+    """How a rule is judged: how severe a breach is, and how many are tolerated."""
 
     severity: Literal["error", "warn", "off"]
     """`error`: the corpus does not pass; `warn`: it is named and counted; `off`: not looked at."""

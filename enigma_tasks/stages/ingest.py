@@ -177,7 +177,7 @@ def _readings(
 
 
 def _judge(readings: Sequence[ReadDelivery], params: Params) -> None:
-    """Refuse the documents that break a rule which the drop as a whole breaks more often than params.yaml bears."""
+    """Refuse the documents that break a rule which the drop as a whole breaks more often than params.yaml tolerates."""
     owners = [(reading, document) for reading in readings for document in reading.documents]
     if not owners:
         return

@@ -22,7 +22,7 @@ SKEW = 1.5
 class Draft:
     """A note while it is written: its facts, and (text, label or "") pieces."""
 
-    chance: random.Random
+    rng: random.Random
     lexicon: Lexicon
     sex: int
     age: int
@@ -38,14 +38,14 @@ class Draft:
 
     def pick(self, pool: str) -> Term:
         """A term, likelier one of the note's own case or of the lexicon's first."""
-        chance = self.chance.random
+        rng = self.rng.random
         while True:
-            roll = chance()
+            roll = rng()
             if roll < CASE_SHARE and not self.used:
                 term = self.case[pool][int(roll / CASE_SHARE * CASE_TERMS)]
             else:
                 terms = self.lexicon.terms[pool]
-                term = terms[int(chance() ** SKEW * len(terms))]
+                term = terms[int(rng() ** SKEW * len(terms))]
             if term not in self.used:
                 self.used.append(term)
                 return term

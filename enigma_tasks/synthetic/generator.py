@@ -101,16 +101,16 @@ def generate_note(language: str, index: int, seed: int) -> Document:
 
     The seed is in the id because notes of two seeds are different notes: one may be the other's development set.
     """
-    chance = random.Random(f"enigma sample {seed} {language} {index}")
-    draft, style = _begin(chance, lexicons.load_lexicon(language)), _style(chance)
+    rng = random.Random(f"enigma sample {seed} {language} {index}")
+    draft, style = _begin(rng, lexicons.load_lexicon(language)), _style(rng)
     book = load_book(language)
     _lines(draft, book.header, 2 + int(style.size * 3))
     copied: list[Piece] = []
     for section in book.sections:
-        if section.kind in ALWAYS or chance.random() < 0.35 + 0.65 * style.size:
+        if section.kind in ALWAYS or rng.random() < 0.35 + 0.65 * style.size:
             start = len(draft.pieces)
             _section(draft, style, section, book)
-            draft.pieces[start:] = _odd(draft.pieces[start:], style, section.kind, chance)
+            draft.pieces[start:] = _odd(draft.pieces[start:], style, section.kind, rng)
             if section.kind == style.copied:
                 copied = draft.pieces[start + 1 :]  # without the heading, which is the first piece
             if section.kind == "course" and copied:
@@ -138,47 +138,47 @@ def load_book(language: str) -> Book:
     )
 
 
-def _begin(chance: random.Random, lexicon: lexicons.Lexicon) -> Draft:
+def _begin(rng: random.Random, lexicon: lexicons.Lexicon) -> Draft:
     other = "," if lexicon.decimal == "." else "."
     return Draft(
-        chance=chance,
+        rng=rng,
         lexicon=lexicon,
-        sex=chance.getrandbits(1),
-        age=20 + int(chance.random() * 76),
-        admitted=FIRST_DAY + int(chance.random() * DAYS),
-        stay=2 + int(chance.random() ** 2 * 30),
-        decimal=other if chance.random() < DECIMAL_SHARE else lexicon.decimal,
-        date_pattern=chance.choice(lexicon.dates),
-        case={pool: chance.sample(terms, CASE_TERMS) for pool, terms in lexicon.terms.items()},
+        sex=rng.getrandbits(1),
+        age=20 + int(rng.random() * 76),
+        admitted=FIRST_DAY + int(rng.random() * DAYS),
+        stay=2 + int(rng.random() ** 2 * 30),
+        decimal=other if rng.random() < DECIMAL_SHARE else lexicon.decimal,
+        date_pattern=rng.choice(lexicon.dates),
+        case={pool: rng.sample(terms, CASE_TERMS) for pool, terms in lexicon.terms.items()},
     )
 
 
-def _style(chance: random.Random) -> Style:
-    size = 0.15 + 0.85 * chance.random()
+def _style(rng: random.Random) -> Style:
+    size = 0.15 + 0.85 * rng.random()
     return Style(
         size=size,
-        heading=int(chance.random() * 4),
-        bullet=chance.choice(BULLETS),
-        separator="\n" if chance.random() < 0.15 else " ",
-        crlf=chance.random() < CRLF_SHARE,
-        no_break=chance.random() < NO_BREAK_SHARE,
-        decomposed=chance.choice(COPIED_FROM) if chance.random() < NFD_SHARE else "",
-        copied=chance.choice(COPIED_FROM) if size > 0.3 and chance.random() < COPY_SHARE else "",
+        heading=int(rng.random() * 4),
+        bullet=rng.choice(BULLETS),
+        separator="\n" if rng.random() < 0.15 else " ",
+        crlf=rng.random() < CRLF_SHARE,
+        no_break=rng.random() < NO_BREAK_SHARE,
+        decomposed=rng.choice(COPIED_FROM) if rng.random() < NFD_SHARE else "",
+        copied=rng.choice(COPIED_FROM) if size > 0.3 and rng.random() < COPY_SHARE else "",
     )
 
 
 def _section(draft: Draft, style: Style, section: Section, book: Book) -> None:
     """Heading and sentences."""
-    chance = draft.chance
-    if section.kind == "diagnoses" and chance.random() < CAPITALS_SHARE:
+    rng = draft.rng
+    if section.kind == "diagnoses" and rng.random() < CAPITALS_SHARE:
         draft.pieces.append(("\n", ""))
         _lines(draft, book.capitals, 1)
-    heading = section.headings[int(chance.random() * len(section.headings))]
+    heading = section.headings[int(rng.random() * len(section.headings))]
     layouts = (f"\n{heading.upper()}\n", f"\n{heading}:\n", f"\n{heading}: ", f"\n{heading.upper()}:\n")
     listed = section.itemised and style.heading != 2
     draft.pieces.append((layouts[style.heading], ""))
-    count = 1 + int(chance.random() * (1.5 + 3.5 * style.size))
-    for number, line in enumerate(chance.sample(section.lines, count), start=1):
+    count = 1 + int(rng.random() * (1.5 + 3.5 * style.size))
+    for number, line in enumerate(rng.sample(section.lines, count), start=1):
         if listed:
             draft.pieces.append((style.bullet.replace("#", str(number)), ""))
         sentence(draft, line)
@@ -191,17 +191,17 @@ def _section(draft: Draft, style: Style, section: Section, book: Book) -> None:
 
 
 def _lines(draft: Draft, lines: tuple[Line, ...], count: int) -> None:
-    for line in draft.chance.sample(lines, min(count, len(lines))):
+    for line in draft.rng.sample(lines, min(count, len(lines))):
         sentence(draft, line)
         draft.pieces.append(("\n", ""))
 
 
-def _odd(pieces: list[Piece], style: Style, kind: str, chance: random.Random) -> list[Piece]:
+def _odd(pieces: list[Piece], style: Style, kind: str, rng: random.Random) -> list[Piece]:
     """Piece by piece, so that spans stay exact whatever happens to lengths."""
     if style.decomposed == kind:
         pieces = [(unicodedata.normalize("NFD", text), label) for text, label in pieces]
     if style.no_break:
-        pieces = [(text.replace(" ", "\u00a0", 1) if chance.random() < 0.1 else text, label) for text, label in pieces]
+        pieces = [(text.replace(" ", "\u00a0", 1) if rng.random() < 0.1 else text, label) for text, label in pieces]
     return pieces
 
 

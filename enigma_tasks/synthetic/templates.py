@@ -90,7 +90,7 @@ def _slot(slot: str, lexicon: Lexicon) -> Step:
 
 
 def _one_of(choices: list[Line], draft: Draft) -> None:
-    for step in choices[int(draft.chance.random() * len(choices))]:
+    for step in choices[int(draft.rng.random() * len(choices))]:
         step(draft)
 
 
@@ -99,26 +99,26 @@ def _number(low: str, high: str) -> Step:
     decimals = len(low.partition(".")[2])
 
     def write(draft: Draft) -> None:
-        number = f"{bottom + draft.chance.random() * width:.{decimals}f}"
+        number = f"{bottom + draft.rng.random() * width:.{decimals}f}"
         draft.pieces.append((number.replace(".", draft.decimal), ""))
 
     return write
 
 
 def _during(draft: Draft) -> str:
-    return draft.day(draft.admitted + int(draft.chance.random() * draft.stay))
+    return draft.day(draft.admitted + int(draft.rng.random() * draft.stay))
 
 
 def _before(draft: Draft) -> str:
-    return draft.day(draft.admitted - 20 - int(draft.chance.random() * 1500))
+    return draft.day(draft.admitted - 20 - int(draft.rng.random() * 1500))
 
 
 def _year(draft: Draft) -> str:
-    return str(date.fromordinal(draft.admitted).year - 1 - int(draft.chance.random() * 20))
+    return str(date.fromordinal(draft.admitted).year - 1 - int(draft.rng.random() * 20))
 
 
 def _time(draft: Draft) -> str:
-    minutes = int(draft.chance.random() * 24 * 60)
+    minutes = int(draft.rng.random() * 24 * 60)
     return f"{minutes // 60:02}:{minutes % 60:02}"
 
 
@@ -156,14 +156,14 @@ def _term(pool: str, marks: str, options: list[str], lexicon: Lexicon) -> Step:
 
 def _pair(label: str, draft: Draft) -> None:
     pairs = draft.lexicon.pairs[label]
-    long, short = pairs[int(draft.chance.random() * len(pairs))]
+    long, short = pairs[int(draft.rng.random() * len(pairs))]
     draft.pieces += [(long, label), (" (", ""), (short, label), (")", "")]
 
 
 def _mention(pool: str, marks: str, before: dict[str, str] | None, form: int, draft: Draft) -> None:
     term = draft.pick(pool)
     surface = term.forms[form]
-    roll = draft.chance.random()
+    roll = draft.rng.random()
     if term.endings and roll > 0.5 and marks != "!":
         surface = f"{surface} {term.endings[int((roll - 0.5) * 2 * len(term.endings))]}"
     if roll < SWAP_SHARE:
@@ -180,7 +180,7 @@ def _mention(pool: str, marks: str, before: dict[str, str] | None, form: int, dr
 
 def _swapped(surface: str, draft: Draft) -> str:
     """Two inner letters of a longer mention change places."""
-    at = 1 + int(draft.chance.random() * (len(surface) - 3))
+    at = 1 + int(draft.rng.random() * (len(surface) - 3))
     pair = surface[at : at + 2]
     return surface[:at] + pair[::-1] + surface[at + 2 :] if len(surface) > 6 and pair.isalpha() else surface
 

@@ -1,4 +1,4 @@
-"""What must agree across files: imports, layers, stage words, locks. Each rule is one of design section 2."""
+"""What must agree across files: imports, layers, stage words, locks. See docs/architecture.md, "Rooms and layers"."""
 
 from __future__ import annotations
 

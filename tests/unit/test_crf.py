@@ -245,10 +245,10 @@ def test_emissions_are_drawn_to_the_chances(seed: int) -> None:
     crf, mask = random_crf(seed), prefix_mask([6, 3, 1], 6)
     emissions = random_emissions(seed, 3, 6, 3).requires_grad_()
     # A teacher of BIO: an I is nowhere likelier than what it may continue.
-    chances = torch.tensor([0.5, 0.3, 0.2]).expand(3, 6, 3).clone()
-    chances[:, 0] = torch.tensor([0.6, 0.4, 0.0])
-    crf.expected(emissions, chances, mask).backward()
-    wanted = (crf.marginals(emissions, mask) - chances * mask.unsqueeze(2)) / 3  # the mean of three sequences
+    probabilities = torch.tensor([0.5, 0.3, 0.2]).expand(3, 6, 3).clone()
+    probabilities[:, 0] = torch.tensor([0.6, 0.4, 0.0])
+    crf.expected(emissions, probabilities, mask).backward()
+    wanted = (crf.marginals(emissions, mask) - probabilities * mask.unsqueeze(2)) / 3  # the mean of three sequences
     assert emissions.grad is not None
     torch.testing.assert_close(emissions.grad, wanted, **TOLERANCE)
 

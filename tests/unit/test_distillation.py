@@ -15,14 +15,14 @@ from tests.unit.ner_builders import notes, trained
 DISEASE, SYMPTOM = EntityType.DISEASE, EntityType.SYMPTOM
 
 
-def chances(words: np.ndarray, types: tuple[EntityType, ...], rows: list[list[list[float]]]) -> WordProbabilities:
+def probabilities(words: np.ndarray, types: tuple[EntityType, ...], rows: list[list[list[float]]]) -> WordProbabilities:
     return WordProbabilities(types, words, np.array(rows, dtype=np.float32))
 
 
 def test_the_target_of_a_word_is_the_mean_of_the_teachers_that_have_the_type() -> None:
     words = split_words("tos seca")
-    first = chances(words, (DISEASE, SYMPTOM), [[[1, 0, 0], [0.2, 0.8, 0]], [[1, 0, 0], [0.4, 0, 0.6]]])
-    second = chances(words, (SYMPTOM,), [[[0.4, 0.6, 0]], [[0.2, 0, 0.8]]])
+    first = probabilities(words, (DISEASE, SYMPTOM), [[[1, 0, 0], [0.2, 0.8, 0]], [[1, 0, 0], [0.4, 0, 0.6]]])
+    second = probabilities(words, (SYMPTOM,), [[[0.4, 0.6, 0]], [[0.2, 0, 0.8]]])
     soft, known = mean_targets(words, (SYMPTOM, DISEASE), [first, second])
     assert known.all()
     np.testing.assert_allclose(soft[:, 0], [[0.3, 0.7, 0], [0.3, 0, 0.7]], atol=1e-6)
@@ -32,10 +32,10 @@ def test_the_target_of_a_word_is_the_mean_of_the_teachers_that_have_the_type() -
 def test_a_word_that_a_teacher_joins_differently_is_left_to_the_others() -> None:
     words = split_words("tos seca")
     whole = np.array([[0, 8]], dtype=np.int32)
-    joined = chances(whole, (SYMPTOM,), [[[0, 1, 0]]])
+    joined = probabilities(whole, (SYMPTOM,), [[[0, 1, 0]]])
     soft, known = mean_targets(words, (SYMPTOM,), [joined])
     assert not known.any()
-    plain = chances(words, (SYMPTOM,), [[[0, 1, 0]], [[0, 0, 1]]])
+    plain = probabilities(words, (SYMPTOM,), [[[0, 1, 0]], [[0, 0, 1]]])
     soft, known = mean_targets(words, (SYMPTOM,), [joined, plain])
     assert known.all()
     np.testing.assert_allclose(soft[:, 0], [[0, 1, 0], [0, 0, 1]])

@@ -116,13 +116,13 @@ def slowly(model: Model, document: Document) -> tuple[Entity, ...]:
             for i, word in enumerate(window.words.tolist()):
                 seen.setdefault(word, []).append(scores[i])
         pooled = torch.stack([torch.stack(seen[w]).mean(0) for w in range(len(text.alignment.words))])
-        tags, chances = model.network.decode(pooled[None], torch.ones(1, len(pooled), dtype=torch.bool))
+        tags, probabilities = model.network.decode(pooled[None], torch.ones(1, len(pooled), dtype=torch.bool))
     found = []
     for k, entity_type in enumerate(model.card.entity_types):
         for first, stop in tagged_words(tags[0, :, k].numpy()):
             start, end = int(text.alignment.words[first, 0]), int(text.alignment.words[stop - 1, 1])
-            chance = float(chances[0, first:stop, k].mean())
-            found.append(Entity(entity_type.label, start, end, document.text[start:end], chance))
+            probability = float(probabilities[0, first:stop, k].mean())
+            found.append(Entity(entity_type.label, start, end, document.text[start:end], probability))
     return cleaned(model, document, sorted_entities(found))
 
 
@@ -146,11 +146,11 @@ def test_probabilities_are_of_words_and_lead_to_the_spans_that_the_engine_finds(
     assert len(rows) == len(documents)
     for m, model in enumerate(models):
         of_model = [row[m] for row in rows]
-        for document, chances in zip(documents, of_model, strict=True):
-            assert chances.entity_types == model.card.entity_types
-            assert chances.values.shape == (len(chances.words), len(model.card.entity_types), 3)
-            assert np.allclose(chances.values.sum(-1), 1, atol=1e-4)
-            assert chances.words.max(initial=0) <= len(document.text)
+        for document, probabilities in zip(documents, of_model, strict=True):
+            assert probabilities.entity_types == model.card.entity_types
+            assert probabilities.values.shape == (len(probabilities.words), len(model.card.entity_types), 3)
+            assert np.allclose(probabilities.values.sum(-1), 1, atol=1e-4)
+            assert probabilities.words.max(initial=0) <= len(document.text)
         if model.card.recipe.head == "softmax":
             words, values = [c.words for c in of_model], [c.values for c in of_model]
             decoded = decode_probabilities(model.card.entity_types, documents, words, values)

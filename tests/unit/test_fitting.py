@@ -54,7 +54,9 @@ def test_soft_targets_are_learnt_in_place_of_the_tags(head: str) -> None:
     learnt, progress = fit(model, Examples(windows, 0, 0), notes(2, 50))
     entropy = -(0.8 * np.log(0.8) + 0.2 * np.log(0.1))
     assert surprise(learnt, windows) < before
-    assert head == "crf" or surprise(learnt, windows) >= entropy  # a CRF is told what the chances of words leave open
+    assert (
+        head == "crf" or surprise(learnt, windows) >= entropy
+    )  # a CRF is told what the probabilities of words leave open
     assert progress.epochs[-1]["loss"] < progress.epochs[0]["loss"]
 
 

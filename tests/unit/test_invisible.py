@@ -111,7 +111,7 @@ def test_models_find_in_a_disturbed_text_what_they_find_in_the_clean_one(case: t
     assert found.characters_read == len(text)
     for mine, theirs in zip(found.entities, expected.entities, strict=True):
         assert told(mine) == told(moved(theirs, text, stored))
-    assert np.array_equal(found.chances[0].values, expected.chances[0].values)
+    assert np.array_equal(found.word_probabilities[0].values, expected.word_probabilities[0].values)
 
 
 @given(st.data())

@@ -1,7 +1,7 @@
 """Attention on a CPU: plain batched products in float32, a few windows at a time, so that scores stay in cache.
 
 PyTorch's own bfloat16 kernel takes 1.2 to 1.6 times as long at windows of 128 and as long at 512, and rounds scores and
-chances, which these products do not (docs/experiments.md).
+probabilities, which these products do not (docs/experiments.md).
 
 Letters in shapes: B windows, N heads, T sub-words, D units of a head.
 """
@@ -59,19 +59,19 @@ def cached_attention(  # noqa: PLR0917 - the signature is that of `transformers`
     heads_at_once = min(heads, max(1, _SCORES // length**2))
     windows_at_once = min(windows, max(1, _SCORES // (heads * length**2)))
     scores = torch.empty(windows_at_once * heads_at_once, length, length, device=query.device)
-    chances = torch.empty_like(scores)
+    probabilities = torch.empty_like(scores)
     attended = query.new_empty(windows, length, heads, size)
     for window, head in product(range(0, windows, windows_at_once), range(0, heads, heads_at_once)):
         part = slice(window, window + windows_at_once), slice(head, head + heads_at_once)
         # One product a head and window.
         queries, keys, values = (_flat(x[part]) for x in (query, key, value))
-        score, chance = scores[: len(queries)], chances[: len(queries)]
+        score, probability = scores[: len(queries)], probabilities[: len(queries)]
         torch.baddbmm(score, queries, keys.transpose(1, 2), beta=0, alpha=scaling, out=score)
         if attention_mask is not None:
             mask = attention_mask[part[0]]
             score.view(len(mask), -1, length, length).add_(mask)
-        torch.softmax(score, -1, out=chance)
-        made = torch.bmm(chance, values)
+        torch.softmax(score, -1, out=probability)
+        made = torch.bmm(probability, values)
         attended[part[0], :, part[1]] = made.view(-1, min(heads_at_once, heads - head), length, size).transpose(1, 2)
     return attended, None
 

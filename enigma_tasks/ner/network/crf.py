@@ -69,15 +69,15 @@ class LinearChainCRF(nn.Module):
         loss = (_log_normaliser(scores, present, start, follow, end) - path) * kept
         return loss.sum() / kept.sum().clamp_min(1)
 
-    def expected(self, emissions: Tensor, chances: Tensor, mask: Tensor) -> Tensor:
-        """`forward` for a teacher's tags, of which only the chances are known: the same mean in nats, Tensor[].
+    def expected(self, emissions: Tensor, probabilities: Tensor, mask: Tensor) -> Tensor:
+        """`forward` for a teacher's tags, of which only the probabilities are known: the same mean in nats, Tensor[].
 
-        `chances` Tensor[B, W, L] sum to one at each word. Neighbours are taken to be independent but for what is legal:
-        chances of an I above those of what it may continue go to its B. Certain chances give what `forward` gives, and
-        the gradient by the emissions is `marginals` less the chances.
+        `probabilities` Tensor[B, W, L] sum to one at each word. Neighbours are taken to be independent but for what is
+        legal: what an I has above the tags that it may continue is added to its B. One-hot probabilities give what
+        `forward` gives, and the gradient by the emissions is `marginals` minus the probabilities.
         """
         scores, order, present = _compact(emissions, mask)
-        known = chances.float().gather(1, order.unsqueeze(2).expand_as(chances))
+        known = probabilities.float().gather(1, order.unsqueeze(2).expand_as(probabilities))
         known = _begin_where_little_continues(known * present.unsqueeze(2))
         start, follow, end = self._scores()
         pairs = known[:, :-1, :, None] * known[:, 1:, None, :] * self._may_follow
@@ -129,9 +129,9 @@ def begin_where_nothing_continues(tags: Tensor, mask: Tensor) -> Tensor:
     return torch.where(orphan & mask, tags - 1, tags)
 
 
-def _begin_where_little_continues(chances: Tensor) -> Tensor:
-    """The same of chances [B, W, L]: what an I has above the B and I before it goes to its B."""
-    outside, begin, inside = chances[..., :1], chances[..., 1::2], chances[..., 2::2]
+def _begin_where_little_continues(probabilities: Tensor) -> Tensor:
+    """The same of probabilities [B, W, L]: what an I has above the B and I before it goes to its B."""
+    outside, begin, inside = probabilities[..., :1], probabilities[..., 1::2], probabilities[..., 2::2]
     continued = torch.minimum(inside, nn.functional.pad((begin + inside)[:, :-1], (0, 0, 1, 0)))
     pairs = torch.stack([begin + inside - continued, continued], dim=3)
     return torch.cat([outside, pairs.flatten(2)], dim=2)

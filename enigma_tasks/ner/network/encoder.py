@@ -76,17 +76,20 @@ class TokenClassifier(nn.Module):
 
         The probability is the chosen tag's: softmax of the word's scores, or the CRF's marginal.
         """
-        tags, chances = [], []
+        tags, probabilities = [], []
         for k in range(self.types):
             if self.crfs:
                 crf = self.crfs[k]
                 assert isinstance(crf, LinearChainCRF)
-                best, chance = crf.viterbi(scores[:, :, k], mask), crf.marginals(scores[:, :, k], mask)
+                best, probability = crf.viterbi(scores[:, :, k], mask), crf.marginals(scores[:, :, k], mask)
             else:
-                best, chance = constrained_viterbi(scores[:, :, k].log_softmax(-1), mask), scores[:, :, k].softmax(-1)
+                best, probability = (
+                    constrained_viterbi(scores[:, :, k].log_softmax(-1), mask),
+                    scores[:, :, k].softmax(-1),
+                )
             tags.append(best)
-            chances.append(chance.gather(2, best.unsqueeze(2)).squeeze(2))
-        return torch.stack(tags, dim=2), torch.stack(chances, dim=2)
+            probabilities.append(probability.gather(2, best.unsqueeze(2)).squeeze(2))
+        return torch.stack(tags, dim=2), torch.stack(probabilities, dim=2)
 
 
 def label_counts(tags: Tensor) -> Tensor:

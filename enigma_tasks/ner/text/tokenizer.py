@@ -69,9 +69,10 @@ class TextTokenizer:
             raise ModelError("the tokenizer's special tokens do not stand before and after the text")
         self.prefix = tuple(whole[:middle])
         self.suffix = tuple(whole[middle + len(plain) :])
-        unknown = pretrained.unk_token_id
-        self._special = np.array([i for i in pretrained.all_special_ids if i != unknown], dtype=np.int32)
-        self._replacement = np.int32(self.pad_id if unknown is None else unknown)
+        self.unknown_id: int | None = pretrained.unk_token_id
+        special = [i for i in pretrained.all_special_ids if i != self.unknown_id]
+        self._special = np.array(special, dtype=np.int32)
+        self._replacement = np.int32(self.pad_id if self.unknown_id is None else self.unknown_id)
 
     def encode(self, texts: Sequence[str]) -> Iterator[TokenisedText]:
         """Tokenise each text once and whole."""

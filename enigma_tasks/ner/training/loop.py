@@ -155,7 +155,7 @@ def _total_steps(recipe: MemberParams, windows: int) -> int:
 def _used(model: Model, text_ids: NDArray[np.int32]) -> torch.Tensor:
     """Ids [R] of every sub-word that a training step may show the encoder, ascending."""
     tokenizer = model.tokenizer
-    unknown = tokenizer.pretrained.unk_token_id
+    unknown = tokenizer.unknown_id
     special = [*tokenizer.prefix, *tokenizer.suffix, tokenizer.pad_id, *([] if unknown is None else [unknown])]
     return torch.from_numpy(np.union1d(text_ids, special).astype(np.int64))
 

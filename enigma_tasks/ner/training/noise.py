@@ -30,7 +30,7 @@ class Noise:
         self._pool = drawn_from
         self._seed = seed
         if self._recipe.noise_share and self._recipe.noise_by == "unknown":
-            unknown = model.tokenizer.pretrained.unk_token_id
+            unknown = model.tokenizer.unknown_id
             if unknown is None:
                 raise UsageError(f"member {model.card.member}: the tokenizer has no unknown sub-word for noise_by")
             self._pool = np.array([unknown], dtype=np.int32)
