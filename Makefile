@@ -64,11 +64,13 @@ bench: .venv/ready ## every benchmark that runs without outside data; see benchm
 docs: .venv/ready ## write the generated pages again
 	$(BIN)/python -m docs.generate
 
-lock: .venv/ready ## resolve the three environments again from pyproject.toml
+lock: .venv/ready ## resolve the three environments again from pyproject.toml, and those of the tools that tests run
 	for e in tasks airflow; do \
 	  $(BIN)/uv pip compile -q --universal --no-header --no-annotate --extra $$e pyproject.toml -o requirements/$$e.lock || exit 1; done
 	$(BIN)/uv pip compile -q --universal --no-header --no-annotate --all-extras pyproject.toml -o requirements/dev.lock
 	sed -i 's/+cpu//' requirements/*.lock
+	for t in doccano label-studio; do \
+	  $(BIN)/uv pip compile -q --python-version 3.11 --no-header --no-annotate requirements/tools/$$t.in -o requirements/tools/$$t.lock || exit 1; done
 
 .venv/ready: pyproject.toml requirements/dev.lock
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Enigma needs Python 3.11 or newer")'

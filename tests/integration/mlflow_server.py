@@ -3,28 +3,15 @@
 from __future__ import annotations
 
 import os
-import signal
-import socket
-import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from tests.integration.server_process import free_port, running
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
-
-START_SECONDS = 300
-
-
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager
@@ -33,7 +20,7 @@ def moto_server(log: Path) -> Iterator[str]:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    with _running(command, url, log, {}):
+    with running(command, url, log, os.environ):
         yield url
 
 
@@ -61,37 +48,5 @@ def mlflow_server(
         "MLFLOW_MODEL_CATALOG_URI": "",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # seven more processes that nothing here asks for
     }
-    with _running(command, f"{url}/health", folder / "server.log", {**quiet, **(environment or {})}):
+    with running(command, f"{url}/health", folder / "server.log", {**os.environ, **quiet, **(environment or {})}):
         yield url
-
-
-@contextmanager
-def _running(command: Sequence[str], ready: str, log: Path, environment: Mapping[str, str]) -> Iterator[None]:
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command, stdout=output, stderr=output, env={**os.environ, **environment}, start_new_session=True
-        )
-    try:
-        _await(ready, process, log)
-        yield
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)  # its own group: the server's workers end with it
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-
-
-def _await(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            break
-        try:
-            urllib.request.urlopen(url, timeout=2).read()
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.2)
-        else:
-            return
-    raise RuntimeError(f"no server at {url}:\n{log.read_text(errors='replace')[-2000:]}")

@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import signal
-import subprocess
 import sys
 import urllib.error
 import urllib.request
@@ -23,7 +21,8 @@ from enigma_tasks.ensembles.learned_voting import LearnedWeights
 from enigma_tasks.ensembles.runner import EnsembleAnnotator
 from enigma_tasks.ensembles.voting import VotingRule
 from enigma_tasks.stages import register
-from tests.integration.mlflow_server import _await, free_port, mlflow_server
+from tests.integration.mlflow_server import mlflow_server
+from tests.integration.server_process import free_port, running
 from tests.integration.test_ensemble import PARAMS
 from tests.unit.ner_builders import model_folder, notes
 
@@ -75,17 +74,8 @@ def served(registered: mlflow_registry.Pin, folder: Path) -> Iterator[str]:
                "--env-manager", "local", "-h", "127.0.0.1", "-p", str(port), "-w", "1"]  # fmt: skip
     log = folder / "serving.log"
     tools = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # MLflow calls uvicorn by name
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command, stdout=output, stderr=output, env={**os.environ, "PATH": tools}, start_new_session=True
-        )
-    try:
-        _await(f"{url}/ping", process, log)
+    with running(command, f"{url}/ping", log, {**os.environ, "PATH": tools}):
         yield url
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGTERM)
-        process.wait(30)
 
 
 def post(url: str, body: object) -> tuple[int, str]:

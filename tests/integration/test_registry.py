@@ -20,7 +20,8 @@ from enigma_tasks.ensembles.folder import read_ensemble
 from enigma_tasks.ensembles.runner import EnsembleAnnotator
 from enigma_tasks.errors import DataError, ModelError, UsageError
 from enigma_tasks.stages import doctor, register
-from tests.integration.mlflow_server import free_port, mlflow_server, moto_server
+from tests.integration.mlflow_server import mlflow_server, moto_server
+from tests.integration.server_process import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,7 +17,8 @@ from enigma_tasks.adapters.mlflow_run import TrainingRun
 from enigma_tasks.cli import main
 from enigma_tasks.formats.corpora import write_corpus
 from enigma_tasks.ner.training.optimiser import hardware
-from tests.integration.mlflow_server import free_port, mlflow_server
+from tests.integration.mlflow_server import mlflow_server
+from tests.integration.server_process import free_port
 from tests.unit.gliner_builders import checkpoint
 from tests.unit.ner_builders import notes
 
