@@ -95,7 +95,7 @@ class CorpusReader:
         return types if self.entity is None else types & {self.entity}
 
     def _pairs(self, part: Part, gold: set[Language | None]) -> Iterator[Document]:
-        for stem in sorted({*part.texts, *part.annotations}):
+        for stem in [*sorted(part.annotations.keys() - part.texts.keys()), *sorted(part.texts)]:
             texts, annotations = part.texts.get(stem, []), part.annotations.get(stem, [])
             own: list[DataError] = []
             try:
@@ -112,8 +112,7 @@ class CorpusReader:
                 continue
             for defect in own:
                 note_defect(defect, self.defects)
-            if not own:
-                yield document
+            yield document
 
     def _pair(self, part: Part, stem: str, text_path: Path, ann_path: Path | None, own: list[DataError]) -> Document:
         language, text = part.place.language or self.language, read_text(text_path)

@@ -105,7 +105,7 @@ def _read_packed(reading: ReadDelivery, content: bytes, scratch: Path) -> None:
     reading.read = len(records)
     for record in records:
         d = record.document
-        if d is None:
+        if d is None or record.defects:
             reading.refuse(record.defects[0].record.replace(_PACKED_FILE, name, 1), record.defects)
         elif d.language and canonical_code(d.language) != delivery.language:
             reading.refuse(d.id, [DataError(d.id, "place_differs")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -205,9 +206,16 @@ def test_a_packed_file_loses_only_its_bad_documents(tmp_path: Path) -> None:
     elsewhere = Document("b", TEXT, (), "it", DISEASE)
     other_type = Document("c", TEXT, (), "es", frozenset({EntityType.SYMPTOM}))
     undeclared = Document("d", TEXT, (), None, DISEASE)
-    reading = read_all({"es/disease/x.jsonl.gz": pack([sound, elsewhere, other_type, undeclared])}, tmp_path)
+    spans = [{"label": "DISEASE", "start": 8, "end": end, "text": "asma"} for end in (12, 99)]
+    wrong = json.dumps({"id": "e", "text": TEXT, "language": "es", "annotated": ["disease"], "entities": spans})
+    data = gzip.compress(gzip.decompress(pack([sound, elsewhere, other_type, undeclared])) + wrong.encode())
+    reading = read_all({"es/disease/x.jsonl.gz": data}, tmp_path)
     assert reading.documents == [sound, Document("d", TEXT, (), "es", DISEASE)]
-    assert {(r.document, r.rule) for r in reading.refusals} == {("b", "place_differs"), ("c", "label_unexpected")}
+    assert {(r.document, r.rule) for r in reading.refusals} == {
+        ("b", "place_differs"),
+        ("c", "label_unexpected"),
+        ("e", "span_outside_text"),
+    }
 
 
 def test_an_export_loses_only_its_bad_documents_and_all_that_share_an_id(tmp_path: Path) -> None:
