@@ -18,7 +18,7 @@ define only
 $(BIN)/pytest -m $(1) || { code=$$?; test $$code -eq 5 && echo "no test is marked $(1) yet: NOTHING WAS TESTED" || exit $$code; }
 endef
 
-.PHONY: help demo up down repro test test-quick test-slow test-docker test-ceph coverage check bench lock docs clean
+.PHONY: help demo up down repro test test-quick test-slow test-docker test-ceph check bench lock docs clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,8 +35,8 @@ down: .venv/ready ## stop what `make up` started
 repro: .venv/ready ## the training path, what changed of it: on synthetic gold, or on your own (docs/training-path.md)
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dvc repro
 
-test: .venv/ready ## everything that takes minutes, not tens of minutes, and needs no Docker or Ceph
-	$(BIN)/pytest $(PARALLEL) -m "not slow and not docker and not ceph"
+test: .venv/ready ## everything that takes minutes, not tens of minutes, and needs no Docker or Ceph; COVERAGE=1: and what it reaches
+	$(BIN)/pytest $(PARALLEL) -m "not slow and not docker and not ceph" $(if $(COVERAGE),--cov)
 
 test-quick: .venv/ready ## what takes less than a minute: unit and contract tests without those that train
 	$(BIN)/pytest $(PARALLEL) -q -m "not slow and not training" tests/unit tests/contracts

@@ -31,6 +31,8 @@ BUCKET = "enigma"
 DAG = "annotate_nightly"
 PORTS = {"s3": 9090, "mlflow": 5000, "airflow": 8080}
 GPU_SLOTS = 2
+START_SECONDS = 600
+"""For each part, on a busy machine; one that ended is noticed at once."""
 INHERITED_NOT = ("AWS_", "MLFLOW_", "ENIGMA_", "AIRFLOW", "_AIRFLOW")
 """Variables of the caller that must not reach the stack: it has its own places."""
 
@@ -154,7 +156,7 @@ class Stack:
         child = start("s3", command, self.environment, self.folder, self.folder / "logs/s3.log")
         self._started("s3", [child])
         url = self.variables["AWS_ENDPOINT_URL"]
-        wait_until(lambda: _answers(f"{url}/moto-api/data.json"), [child], "the S3 server", 60)
+        wait_until(lambda: _answers(f"{url}/moto-api/data.json"), [child], "the S3 server", START_SECONDS)
         requests.put(f"{url}/{BUCKET}", timeout=10).raise_for_status()
         self.say(f"s3: {url}, bucket {BUCKET}")
 
@@ -176,7 +178,7 @@ class Stack:
 
     def _wait_for_mlflow(self) -> None:
         url = self.variables["MLFLOW_TRACKING_URI"]
-        wait_until(lambda: _answers(f"{url}/health"), self.children["mlflow"], "MLflow", 120)
+        wait_until(lambda: _answers(f"{url}/health"), self.children["mlflow"], "MLflow", START_SECONDS)
         self.say(f"mlflow: {url}")
 
     def start_airflow(self) -> None:
@@ -184,11 +186,11 @@ class Stack:
         variables, logs = self.environment | self.airflow_variables, self.folder / "logs"
         self._started("airflow", airflow.start_components(airflow.FIRST, variables, ROOT, logs))
         version = f"{self.api.url}/api/v2/version"
-        wait_until(lambda: _answers(version), self.children["airflow"], "Airflow's API server", 180)
+        wait_until(lambda: _answers(version), self.children["airflow"], "Airflow's API server", START_SECONDS)
         scheduler = airflow.start_components(airflow.THEN, variables, ROOT, logs)
         self._started("airflow", self.children["airflow"] + scheduler)
-        wait_until(self.api.healthy, self.children["airflow"], "Airflow", 180)
-        wait_until(lambda: self.api.has_dag(DAG), self.children["airflow"], f"the DAG {DAG}", 120)
+        wait_until(self.api.healthy, self.children["airflow"], "Airflow", START_SECONDS)
+        wait_until(lambda: self.api.has_dag(DAG), self.children["airflow"], f"the DAG {DAG}", START_SECONDS)
         self.api.set_pool("gpu", GPU_SLOTS)
         self.say(f"airflow: {self.api.url}")
 

@@ -14,6 +14,8 @@ from enigma_tasks.ner.network import attention as attention_module
 from enigma_tasks.ner.network.attention import cached_attention, use_cached_attention
 from tests.unit.ner_builders import notes, trained
 
+pytestmark = pytest.mark.training
+
 MODULE = torch.nn.Module()
 
 

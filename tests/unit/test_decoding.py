@@ -14,6 +14,8 @@ from enigma_tasks.ner.text.alignment import split_words
 from tests.unit.strategies import texts
 from tests.unit.test_encoder import classifier
 
+pytestmark = pytest.mark.training
+
 O, B, I = np.eye(3, dtype=np.float32) * 4  # noqa: E741
 
 

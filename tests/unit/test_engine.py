@@ -26,6 +26,8 @@ from tests.unit.strategies import texts
 if TYPE_CHECKING:
     from enigma_tasks.ner.model_folder import Model
 
+pytestmark = pytest.mark.training
+
 
 @pytest.mark.parametrize("batch_tokens", [1, 70, 4000])
 def test_batches_give_the_same_spans_as_one_document_at_a_time(batch_tokens: int) -> None:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+pytestmark = pytest.mark.training
+
 DISEASE, PROCEDURE, SYMPTOM = EntityType
 
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from enigma_tasks.ner.batching import Example
     from enigma_tasks.ner.model_folder import Model
 
+pytestmark = pytest.mark.training
+
 
 def softened(example: Example) -> Example:
     """Towards what gold does not say: every word is rather an inside."""

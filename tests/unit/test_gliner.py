@@ -45,6 +45,7 @@ def saved(able: tuple[GlinerModel, Progress], tmp_path_factory: pytest.TempPathF
     return folder
 
 
+@pytest.mark.training
 def test_fine_tuning_learns_and_the_card_says_what_the_encoders_cards_say(able: tuple[GlinerModel, Progress]) -> None:
     model, progress = able
     losses = [e["loss"] for e in progress.epochs]

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from enigma_tasks.ner.model_folder import Model
     from enigma_tasks.params.members import MemberParams
 
+pytestmark = pytest.mark.training
+
 LAYERS = 3
 
 

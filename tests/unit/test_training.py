@@ -18,6 +18,8 @@ from enigma_tasks.ner.training.optimiser import effective_precision
 from enigma_tasks.ner.training.train import train
 from tests.unit.ner_builders import notes, task
 
+pytestmark = pytest.mark.training
+
 DISEASE, PROCEDURE, SYMPTOM = EntityType
 
 

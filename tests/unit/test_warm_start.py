@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from enigma_tasks.ner.batching import Example
     from enigma_tasks.ner.model_folder import Model
 
+pytestmark = pytest.mark.training
+
 
 def begun(seed: int = 1, **changes: object) -> tuple[Model, list[Example]]:
     torch.manual_seed(seed)
