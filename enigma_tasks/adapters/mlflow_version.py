@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 EXPERIMENT = "enigma"
-MODEL_CODE = Path(__file__).with_name("registered_ensemble.py")
+MODEL_CODE = Path(__file__).with_name("mlflow_pyfunc.py")
 SERVED_WITH = ("enigma-tasks", "mlflow", "numpy", "safetensors", "tokenizers", "torch", "transformers")
 """What a registered version says it needs. Written out: MLflow's own inference runs the model and asks the network."""
 
