@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from enigma_tasks.adapters.night_table import NOTES, SCHEMAS, SPANS
+from enigma_tasks.adapters.night_schema import NOTES, SCHEMAS, SPANS
 from enigma_tasks.errors import DataError, ObjectMissing
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from enigma_tasks.adapters import mlflow_registry
 from enigma_tasks.adapters.llm_endpoint import LlmEndpoints
-from enigma_tasks.adapters.night_table import NOTES, SPANS
+from enigma_tasks.adapters.night_schema import NOTES, SPANS
 from enigma_tasks.adapters.note_reader import chunks, read_notes
 from enigma_tasks.adapters.object_store import ObjectStore
 from enigma_tasks.adapters.shard_results import ResultWriter, annotated_row, quarantined_row, read_commit, span_rows

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from enigma_tasks.adapters import night_table
-from enigma_tasks.adapters.night_table import NOTES, SCHEMAS, SPANS
+from enigma_tasks.adapters.night_schema import NOTES, SCHEMAS, SPANS
 from enigma_tasks.adapters.object_store import ObjectStore, split_uri
 from enigma_tasks.adapters.shard_results import (
     BATCH_ROWS,
