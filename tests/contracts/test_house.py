@@ -25,7 +25,7 @@ RECORDS = {"documents", "config", "params", "errors", "artifacts"}
 CORE = {"ner", "ner/text", "ner/network", "ner/training"}
 LAYERS = {
     "errors": set(),
-    "frozen": set(),
+    "frozen": {"errors"},
     "threads": set(),
     "documents": {"errors"},
     "params": {"frozen"},
@@ -41,7 +41,7 @@ LAYERS = {
     "gold": RECORDS | {"formats", "notes"},
     "synthetic": {"documents", "errors"},
     "augmentation": {"documents", "errors", "params", "formats", "gold", "ner/text", "synthetic"},
-    "notes": RECORDS,
+    "notes": RECORDS | {"frozen"},
     "pages": RECORDS | {"frozen"},
     "adapters": RECORDS | {"frozen", "threads", "notes", "gold", "ner", "members", "ensembles"},
     "stages": RECORDS
