@@ -19,7 +19,7 @@ from enigma_tasks.adapters.object_store import ObjectInfo
 from enigma_tasks.config import load_params
 from enigma_tasks.notes.done import Done, FingerprintSet, fingerprint
 from enigma_tasks.notes.planning import cut_shards, plan_night, waiting
-from enigma_tasks.notes.plans import digest, lines_gz
+from enigma_tasks.notes.plans import digest, notes_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,7 +60,7 @@ def main() -> None:
     sorted_at = time.perf_counter()
     planned, _ = waiting(night.ready, frozenset(LANGUAGES))
     shards = [
-        digest(lines_gz(n.to_json() for n in notes))
+        digest(notes_bytes(notes))
         for _, _, notes in cut_shards(planned, params.plan.notes_per_shard, params.plan.max_shards)
     ]
     written = time.perf_counter()

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 from enigma_tasks.artifacts import LLM_CACHE
 from enigma_tasks.errors import DataError, ServiceError, UsageError
+from enigma_tasks.notes.commits import LlmUsage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -207,10 +208,15 @@ class LlmEndpoints:
 
     def report(self) -> dict[str, Any]:
         """`llm`: the sums of the endpoints' `Usage`, for a stage's report; empty where no language model was asked."""
+        usage = self.usage()
+        return {} if usage is None else {"llm": usage.model_dump()}
+
+    def usage(self) -> LlmUsage | None:
+        """The sums of the endpoints' `Usage`; None where no language model was asked."""
         if not self._opened:
-            return {}
+            return None
         used = [endpoint.usage for endpoint in self._opened]
-        return {"llm": {f.name: sum(getattr(u, f.name) for u in used) for f in fields(used[0])}}
+        return LlmUsage(**{f.name: sum(getattr(u, f.name) for u in used) for f in fields(Usage)})
 
 
 def is_own(llm: LlmSettings) -> bool:

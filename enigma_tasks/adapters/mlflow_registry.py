@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from enigma_tasks.artifacts import ENSEMBLE_ARTIFACT, REGISTERED_ARTIFACTS
 from enigma_tasks.documents import EntityType
 from enigma_tasks.errors import EnigmaError, ModelError, ServiceError, UsageError
+from enigma_tasks.notes.plans import Pin
 from enigma_tasks.threads import in_order
 
 if TYPE_CHECKING:
@@ -29,29 +29,6 @@ FOREIGN = {"mlflow", "requests", "urllib3", "boto3", "botocore", "s3transfer", "
 UNREACHABLE = {"ConnectionError", "ConnectionRefusedError", "ConnectTimeout", "EndpointConnectionError", "ReadTimeout"}
 PARALLEL_CALLS = 8
 PAGE = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Pin:
-    """One version of one registered model, as a night's plan holds it."""
-
-    name: str
-    version: str
-    digest: str
-    source_uri: str
-    """The ensemble folder in the artifact store."""
-
-    def to_json(self) -> dict[str, str]:
-        """As a JSON object."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, tree: Mapping[str, str]) -> Pin:
-        """Back from `to_json`. Raises ModelError when a key is missing or unknown."""
-        try:
-            return cls(**tree)
-        except TypeError:
-            raise ModelError("a pin is {name, version, digest, source_uri}") from None
 
 
 def registered_name(language: str, entity_type: EntityType) -> str:
@@ -161,7 +138,8 @@ def _pin(client: MlflowClient, name: str, version: str) -> Pin:
     if not digest:
         raise ModelError(f"{name} version {version} has no digest: not registered by enigma register")
     root = client.get_model_version_download_uri(name, version)
-    return Pin(name, version, digest, f"{root.rstrip('/')}/{REGISTERED_ARTIFACTS}/{ENSEMBLE_ARTIFACT}")
+    source_uri = f"{root.rstrip('/')}/{REGISTERED_ARTIFACTS}/{ENSEMBLE_ARTIFACT}"
+    return Pin(name=name, version=version, digest=digest, source_uri=source_uri)
 
 
 def _pages(search: Any, filter_string: str) -> Iterator[Any]:

@@ -11,6 +11,7 @@ import pyarrow.dataset as ds
 from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
+from enigma_tasks.adapters.night_schema import NOTES, SCHEMAS, SPANS
 from enigma_tasks.config import load_s3_settings
 from enigma_tasks.errors import ServiceError
 from enigma_tasks.file_names import holds_records
@@ -23,55 +24,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-NOTES, SPANS = "notes", "spans"
 ROW_GROUP = 65_536
 """Rows: what the writer holds in memory."""
 FILE_BYTES = 64 * 1024 * 1024
-
-_IDENTITY = [
-    pa.field("batch_id", pa.string(), nullable=False),
-    pa.field("bucket", pa.string(), nullable=False),
-    pa.field("key", pa.string(), nullable=False),
-    pa.field("record_id", pa.string()),
-    pa.field("note_id", pa.string(), nullable=False),
-    pa.field("version", pa.string(), nullable=False),
-]
-SCHEMAS: dict[str, Any] = {
-    NOTES: pa.schema(
-        [
-            *_IDENTITY,
-            pa.field("object_version", pa.string(), nullable=False),
-            pa.field("object_whole", pa.bool_(), nullable=False),
-            pa.field("line", pa.int64()),
-            pa.field("language", pa.string()),
-            pa.field("language_source", pa.string()),
-            pa.field("drop_date", pa.date32()),
-            pa.field("outcome", pa.string(), nullable=False),
-            pa.field("rule", pa.string()),
-            pa.field("rule_offset", pa.int64()),
-            pa.field("size_bytes", pa.int64(), nullable=False),
-            pa.field("characters", pa.int64()),
-            pa.field("characters_read", pa.int64()),
-            pa.field("characters_garbled", pa.int64()),
-            pa.field("entities", pa.int64()),
-            pa.field("models", pa.string()),
-            pa.field("planned_at", pa.timestamp("us", tz="UTC"), nullable=False),
-        ]
-    ),
-    SPANS: pa.schema(
-        [
-            *_IDENTITY,
-            pa.field("language", pa.string(), nullable=False),
-            pa.field("label", pa.string(), nullable=False),
-            pa.field("char_start", pa.int64(), nullable=False),
-            pa.field("char_end", pa.int64(), nullable=False),
-            pa.field("text", pa.string(), nullable=False),
-            pa.field("score", pa.float32()),
-            pa.field("model", pa.string(), nullable=False),
-            pa.field("nlp_date", pa.date32(), nullable=False),
-        ]
-    ),
-}
 
 
 def commit(tables_uri: str, table: str, reader: Any, batch_id: str) -> bool:

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from typing import TYPE_CHECKING, Any, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from enigma_tasks.adapters.night_table import NOTES, SCHEMAS, SPANS
-from enigma_tasks.errors import DataError, ObjectMissing
+from enigma_tasks.adapters.night_schema import NOTES, SCHEMAS, SPANS
 from enigma_tasks.notes.plain_text import garbled_characters
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from enigma_tasks.adapters.object_store import ObjectStore
-    from enigma_tasks.artifacts import RunPlaces
     from enigma_tasks.documents import Entity
-    from enigma_tasks.notes.plans import Plan, Shard
+    from enigma_tasks.notes.plans import Plan
     from enigma_tasks.notes.references import NoteRef, Refused
 
 BATCH_ROWS = 4096
@@ -34,7 +30,7 @@ def models_of(plan: Plan, language: str) -> str:
 def model_names(plan: Plan, language: str) -> dict[str, str]:
     """Label -> `name/version` of the model that finds it."""
     pins = plan.models.get(language, {})
-    return {entity.upper(): f"{pin['name']}/{pin['version']}" for entity, pin in pins.items()}
+    return {entity.upper(): f"{pin.name}/{pin.version}" for entity, pin in pins.items()}
 
 
 def _identity(plan: Plan, note: NoteRef) -> dict[str, Any]:
@@ -142,14 +138,3 @@ def identities(batch: Any) -> list[tuple[str, str, str, str]]:
     """NoteRef.identity of every row."""
     columns = [batch.column(name).to_pylist() for name in ("bucket", "key", "record_id", "version")]
     return [(b, k, r or "", v) for b, k, r, v in zip(*columns, strict=True)]
-
-
-def read_commit(store: ObjectStore, places: RunPlaces, shard: Shard) -> dict[str, Any] | None:
-    """What the attempt that counts says of itself, or None. Raises DataError `digest` when it is of another shard."""
-    try:
-        commit: dict[str, Any] = json.loads(store.get(places.done(shard.id)))
-    except ObjectMissing:
-        return None
-    if commit["shard_sha256"] != shard.sha256:
-        raise DataError(shard.id, "digest")
-    return commit

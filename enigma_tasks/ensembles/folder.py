@@ -7,18 +7,14 @@ multi-head model share its folder's content, and it is loaded and run once. Memb
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
-
-from pydantic import ValidationError
+from typing import TYPE_CHECKING, Any
 
 from enigma_tasks import artifacts
-from enigma_tasks.documents import EntityType, Language  # noqa: TC001 - pydantic reads them
+from enigma_tasks.ensembles.card import EnsembleCard, card_bytes, read_card
 from enigma_tasks.ensembles.voting import VotingRule, weighted_or_majority
 from enigma_tasks.errors import ModelError, UsageError
-from enigma_tasks.frozen import Frozen
 from enigma_tasks.ner.model_folder import read_any_card, verify_files
 from enigma_tasks.params.strategies import STRATEGIES
 
@@ -26,20 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from enigma_tasks.documents import EntityType, Language
     from enigma_tasks.ner.model_folder import Card
-
-
-class EnsembleCard(Frozen):
-    """`ensemble.json`."""
-
-    schema_version: Literal[1] = 1
-    language: Language
-    entity_type: EntityType
-    members: tuple[str, ...]
-    """Digests, in the order of the rule's weights."""
-    rule: dict[str, object]
-    fitted: dict[str, object] | None = None
-    """Where the rule comes from: scores on dev, digests; None for a rule that somebody named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +85,7 @@ def write_ensemble(
         rule=rule.to_json(),
         fitted=None if fitted is None else dict(fitted),
     )
-    card_json = card.model_dump(mode="json", exclude_none=True)
-    content = (json.dumps(card_json, sort_keys=True, indent=1) + "\n").encode()
+    content = card_bytes(card)
     (folder / artifacts.ENSEMBLE_CARD).write_bytes(content)
     return hashlib.sha256(content).hexdigest()
 
@@ -129,18 +112,9 @@ def read_ensemble(folder: Path) -> Ensemble:
     Raises:
         ModelError: the card or a member's folder is missing or damaged.
     """
-    path = folder / artifacts.ENSEMBLE_CARD
-    try:
-        content = path.read_bytes()
-        card = EnsembleCard.model_validate_json(content)
-        rule = VotingRule.from_json(card.rule)
-        rule.quorum(len(card.members))
-    except FileNotFoundError:
-        raise ModelError(f"ensemble {folder.name}: {artifacts.ENSEMBLE_CARD} is missing") from None
-    except (ValidationError, UsageError) as error:
-        raise ModelError(f"ensemble {folder.name}: {artifacts.ENSEMBLE_CARD} is damaged") from error
+    card, rule, digest = read_card(folder / artifacts.ENSEMBLE_CARD)
     members = tuple(MemberRef(d, folder / artifacts.ENSEMBLE_MEMBERS / d) for d in card.members)
     for member in members:
         if not member.folder.is_dir():
             raise ModelError(f"ensemble {folder.name}: member {member.digest[:12]} is missing")
-    return Ensemble(card.language, card.entity_type, members, rule, hashlib.sha256(content).hexdigest(), card.fitted)
+    return Ensemble(card.language, card.entity_type, members, rule, digest, card.fitted)

@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from enigma_tasks import artifacts
 from enigma_tasks.errors import ModelError, UsageError
 from enigma_tasks.ner.model_folder import load_model
+from enigma_tasks.ner.network.transformers_import import import_modelling
 
 if TYPE_CHECKING:
     from torch import nn
@@ -61,6 +62,7 @@ def _check_window(config: Any, folder: Path, member: MemberParams) -> None:
 
 
 def _load_pretrained(folder: Path, member: MemberParams) -> tuple[nn.Module, Any]:
+    import_modelling()
     from transformers import MODEL_MAPPING, AutoConfig, AutoModel, AutoTokenizer, PreTrainedTokenizerFast
     from transformers.utils import logging as hf_logging
 

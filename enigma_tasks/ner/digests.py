@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,8 +19,26 @@ CODE = ("documents.py", "entity_types.toml", "languages", "formats", "ner", "mem
 CODE_SUFFIXES = (".py", ".toml", ".yaml")
 
 
+_SETTLED = 2.0
+"""Seconds. A file changed more recently may change again within the same tick of its time stamp."""
+_known: dict[tuple[int, ...], str] = {}
+
+
 def file_digest(path: Path) -> str:
-    """sha256 of one file."""
+    """sha256 of one file; one that has not changed since this process read it is not read again."""
+    found = path.stat()
+    changed = max(found.st_mtime, found.st_ctime)
+    # The time of the inode's change cannot be set back, and hard links share an inode: one member of many ensembles.
+    key = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+    if key in _known:
+        return _known[key]
+    digest = _read_digest(path)
+    if time.time() - changed > _SETTLED:
+        _known[key] = digest
+    return digest
+
+
+def _read_digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

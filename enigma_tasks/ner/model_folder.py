@@ -18,6 +18,7 @@ from enigma_tasks.frozen import Frozen
 from enigma_tasks.ner.dev_scores import DevScore  # noqa: TC001 - pydantic reads it
 from enigma_tasks.ner.digests import file_digest
 from enigma_tasks.ner.network.encoder import TokenClassifier, build_encoder
+from enigma_tasks.ner.network.transformers_import import import_modelling
 from enigma_tasks.ner.text.tokenizer import TextTokenizer
 from enigma_tasks.params.members import MemberParams
 
@@ -179,7 +180,10 @@ def _load_tokenizer(folder: Path) -> TextTokenizer:
     from transformers import PreTrainedTokenizerFast
 
     try:
-        return TextTokenizer(PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True))
+        # `from_pretrained` takes four times as long, and may build a tokenizer that is not the file's.
+        special = json.loads((folder / artifacts.TOKENIZER_CONFIG).read_bytes())
+        special.pop("tokenizer_class", None)
+        return TextTokenizer(PreTrainedTokenizerFast(tokenizer_file=str(folder / artifacts.TOKENIZER), **special))
     except ModelError:
         raise
     except Exception as error:
@@ -187,13 +191,16 @@ def _load_tokenizer(folder: Path) -> TextTokenizer:
 
 
 def _load_network(folder: Path, card: ModelCard) -> TokenClassifier:
+    import_modelling()
     from transformers import AutoConfig
+    from transformers.initialization import no_init_weights
 
     tree = json.loads((folder / artifacts.ENCODER_CONFIG).read_bytes())
     try:
         config = AutoConfig.for_model(**tree)
         recipe = card.recipe
-        network = TokenClassifier(build_encoder(config), len(card.entity_types), recipe.head, recipe.head_layers)
+        with no_init_weights():  # every weight is read from the file
+            network = TokenClassifier(build_encoder(config), len(card.entity_types), recipe.head, recipe.head_layers)
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(f"model {folder.name}: {artifacts.ENCODER_CONFIG} describes no known encoder") from error
     try:

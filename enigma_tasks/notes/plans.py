@@ -1,4 +1,4 @@
-"""The plan of a night and what it points at, as bytes and back; equal content gives equal bytes."""
+"""The plan of a night and the shards it points at, as bytes and back; equal content gives equal bytes."""
 
 from __future__ import annotations
 
@@ -6,17 +6,31 @@ import datetime as dt
 import gzip
 import hashlib
 import json
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from pydantic import TypeAdapter
 
 from enigma_tasks.errors import DataError
+from enigma_tasks.frozen import Frozen, json_bytes, read_record
+from enigma_tasks.notes.references import NoteRef, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+Line = TypeVar("Line")
 
-@dataclass(frozen=True, slots=True)
-class Shard:
+
+class Pin(Frozen):
+    """One version of one registered model, which the night works with whatever is registered meanwhile."""
+
+    name: str
+    version: str
+    digest: str
+    source_uri: str
+    """The ensemble folder in the artifact store."""
+
+
+class Shard(Frozen):
     """Notes of one language that one task annotates; `sha256` is that of the object at `uri`."""
 
     id: str
@@ -28,36 +42,37 @@ class Shard:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class PlanCounts(Frozen):
+    """What planning found; a file of records that is done as a whole counts one."""
+
+    listed: int
+    """Objects."""
+    done: int
+    planned: int
+    quarantined: int
+    waiting: int
+    """Their language has no champion."""
+
+
+class Plan(Frozen):
     """One night. Everything later follows from it: no stage after planning asks a clock or the registry."""
 
+    schema_version: Literal[1] = 1
     batch_id: str
     planned_at: str
     """UTC, ISO 8601."""
     backfill: str | None
-    models: dict[str, dict[str, dict[str, str]]]
+    models: dict[str, dict[str, Pin]]
     """Language -> entity type -> pinned version."""
     shards: tuple[Shard, ...]
     quarantined: int
     """Notes that planning refused."""
     quarantined_sha256: str
-    counts: dict[str, int]
-    """`listed` objects; notes `done`, `planned`, `quarantined`, `waiting` (a file done as a whole counts one)."""
+    counts: PlanCounts
     waiting: dict[str, int]
     """Notes by language that has no champion."""
     seconds: float
     """What planning took."""
-
-    def to_bytes(self) -> bytes:
-        """JSON."""
-        return json_bytes(asdict(self))
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> Plan:
-        """Back from `to_bytes`."""
-        tree = json.loads(data)
-        return cls(**{**tree, "shards": tuple(Shard(**s) for s in tree["shards"])})
 
     @property
     def planned_time(self) -> dt.datetime:
@@ -69,24 +84,51 @@ class Plan:
         return next((s for s in self.shards if s.id == shard_id), None)
 
 
-def json_bytes(tree: Mapping[str, Any]) -> bytes:
-    """Indented JSON with sorted keys, for people to read."""
-    return json.dumps(tree, ensure_ascii=False, indent=1, sort_keys=True).encode() + b"\n"
+_PLAN, _NOTE, _REFUSED = TypeAdapter(Plan), TypeAdapter(NoteRef), TypeAdapter(Refused)
 
 
-def lines_gz(trees: Iterable[Mapping[str, Any]]) -> bytes:
-    """A JSON line each, gzipped without a time in the header."""
-    text = "".join(json.dumps(t, ensure_ascii=False, separators=(",", ":")) + "\n" for t in trees)
-    return gzip.compress(text.encode(), compresslevel=6, mtime=0)
+def plan_bytes(plan: Plan) -> bytes:
+    """`plan.json`."""
+    return json_bytes(plan.model_dump(mode="json"))
 
 
-def read_lines_gz(name: str, data: bytes, sha256: str) -> Iterator[dict[str, Any]]:
-    """Back from `lines_gz`. Raises DataError `digest` when the bytes are not those that were planned."""
-    if digest(data) != sha256:
-        raise DataError(name, "digest")
-    return (json.loads(line) for line in gzip.decompress(data).splitlines())
+def read_plan(name: str, data: bytes) -> Plan:
+    """Back from `plan_bytes`. Raises DataError as `read_record` does."""
+    return read_record(_PLAN, name, data)
+
+
+def notes_bytes(notes: Iterable[NoteRef]) -> bytes:
+    """A shard: a JSON line a note, gzipped."""
+    return _lines_gz(note.to_json() for note in notes)
+
+
+def read_notes(name: str, data: bytes, sha256: str) -> Iterator[NoteRef]:
+    """Back from `notes_bytes`. Raises DataError `digest` when the bytes are not those planned, or as `read_record`."""
+    return _read_lines_gz(_NOTE, name, data, sha256)
+
+
+def refusals_bytes(refused: Iterable[Refused]) -> bytes:
+    """What planning refused: a JSON line a note, gzipped."""
+    return _lines_gz(item.to_json() for item in refused)
+
+
+def read_refusals(name: str, data: bytes, sha256: str) -> Iterator[Refused]:
+    """Back from `refusals_bytes`. Raises DataError as `read_notes` does."""
+    return _read_lines_gz(_REFUSED, name, data, sha256)
 
 
 def digest(data: bytes) -> str:
     """SHA-256 in hexadecimal."""
     return hashlib.sha256(data).hexdigest()
+
+
+def _lines_gz(trees: Iterable[Mapping[str, Any]]) -> bytes:
+    text = "".join(json.dumps(t, ensure_ascii=False, separators=(",", ":")) + "\n" for t in trees)
+    return gzip.compress(text.encode(), compresslevel=6, mtime=0)  # no time in the header
+
+
+def _read_lines_gz(form: TypeAdapter[Line], name: str, data: bytes, sha256: str) -> Iterator[Line]:
+    if digest(data) != sha256:
+        raise DataError(name, "digest")
+    lines = gzip.decompress(data).splitlines()
+    return (read_record(form, name, line, number) for number, line in enumerate(lines, 1))

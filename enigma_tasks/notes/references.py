@@ -7,14 +7,16 @@ import re
 import unicodedata
 from dataclasses import dataclass, fields
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import ConfigDict
 
 from enigma_tasks.errors import DataError
 from enigma_tasks.file_names import RECORD_SUFFIXES, TEXT_SUFFIX, FileKind, holds_records, kind_of, stem
 from enigma_tasks.notes.plain_text import HEAD, is_markup, is_other_kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
 AUTO = "auto"
 """The folder of notes whose language is to be detected."""
@@ -76,6 +78,7 @@ class NoteRef:
     `language` and `drop_date` are empty where the key does not tell them; `line` counts from 1.
     """
 
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")  # for `plans.read_notes`
     bucket: str
     key: str
     object_version: str
@@ -115,11 +118,6 @@ class NoteRef:
         """As a JSON object; unset fields are left out."""
         return {name: value for name in _FIELDS if (value := getattr(self, name)) is not None}
 
-    @classmethod
-    def from_json(cls, tree: Mapping[str, Any]) -> Self:
-        """Back from `to_json`."""
-        return cls(**tree)
-
 
 _FIELDS = tuple(f.name for f in fields(NoteRef))
 
@@ -128,6 +126,7 @@ _FIELDS = tuple(f.name for f in fields(NoteRef))
 class Refused:
     """A note that goes to quarantine."""
 
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")  # for `plans.read_refusals`
     note: NoteRef
     rule: Rule
     offset: int | None = None
@@ -135,11 +134,6 @@ class Refused:
     def to_json(self) -> dict[str, Any]:
         """As a JSON object."""
         return {"note": self.note.to_json(), "rule": self.rule.value, "offset": self.offset}
-
-    @classmethod
-    def from_json(cls, tree: Mapping[str, Any]) -> Self:
-        """Back from `to_json`."""
-        return cls(NoteRef.from_json(tree["note"]), Rule(tree["rule"]), tree["offset"])
 
 
 def line_name(line: int) -> str:

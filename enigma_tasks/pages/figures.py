@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter
 
-from enigma_tasks.frozen import Frozen
+from enigma_tasks.frozen import Frozen, json_bytes, read_record
 
 SCORE_BINS = 20
 """Equal bins of a mention's score in [0, 1]."""
@@ -181,6 +181,19 @@ class NightSummary:
     shards: tuple[ShardTiming, ...] = ()
     quarantine: tuple[QuarantinedNote, ...] = ()
     quarantine_uri: str = ""
+
+
+_NIGHT_RECORD = TypeAdapter(NightRecord)
+
+
+def night_record_bytes(record: NightRecord) -> bytes:
+    """`summary.json`."""
+    return json_bytes(record.model_dump(mode="json"))
+
+
+def read_night_record(name: str, data: bytes) -> NightRecord:
+    """Back from `night_record_bytes`. Raises DataError as `read_record` does."""
+    return read_record(_NIGHT_RECORD, name, data)
 
 
 def ratio(part: float, whole: float) -> float | None:

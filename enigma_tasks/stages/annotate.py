@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import tempfile
 import time
@@ -14,16 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 from enigma_tasks.adapters import mlflow_registry
 from enigma_tasks.adapters.llm_endpoint import LlmEndpoints
-from enigma_tasks.adapters.night_table import NOTES, SPANS
+from enigma_tasks.adapters.night_records import NightRecords
+from enigma_tasks.adapters.night_schema import NOTES, SPANS
 from enigma_tasks.adapters.note_reader import chunks, read_notes
 from enigma_tasks.adapters.object_store import ObjectStore
-from enigma_tasks.adapters.shard_results import ResultWriter, annotated_row, quarantined_row, read_commit, span_rows
+from enigma_tasks.adapters.shard_results import ResultWriter, annotated_row, quarantined_row, span_rows
 from enigma_tasks.artifacts import RunPlaces
 from enigma_tasks.documents import Document
-from enigma_tasks.errors import DataError, ModelError, ObjectMissing, ServiceError, UsageError
+from enigma_tasks.errors import DataError, ModelError, ServiceError, UsageError
+from enigma_tasks.notes.commits import ResultFile, ResultFiles, ShardCommit, ShardCounts
 from enigma_tasks.notes.names import Names
-from enigma_tasks.notes.plans import Plan, Shard, digest, json_bytes, read_lines_gz
-from enigma_tasks.notes.references import NoteRef, Refused, Rule
+from enigma_tasks.notes.plans import digest
+from enigma_tasks.notes.references import Refused, Rule
 from enigma_tasks.threads import read_ahead
 
 if TYPE_CHECKING:
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from enigma_tasks.config import Params, Settings
+    from enigma_tasks.ensembles.runner import AnnotatedDocument
+    from enigma_tasks.notes.plans import Plan, Shard
+    from enigma_tasks.notes.references import NoteRef
 
 log = logging.getLogger(__name__)
 
@@ -52,13 +56,17 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     """
     places, shard_id = RunPlaces.of_shard(arguments.shard)
     store = ObjectStore()
-    plan, shard = _planned(store, places, shard_id)
-    committed = read_commit(store, places, shard)
+    records = NightRecords(store, places)
+    plan = records.plan()
+    shard = plan.shard(shard_id)
+    if shard is None:
+        raise UsageError(f"{places.plan} has no shard {shard_id}")
+    committed = records.find_commit(shard)
     if committed is not None:
         log.info("shard %s is annotated already", shard_id)
-        return committed
+        return committed.report()
     clock, endpoints = _Clock(), LlmEndpoints(settings)
-    planned = [NoteRef.from_json(t) for t in read_lines_gz(shard.uri, store.get(shard.uri), shard.sha256)]
+    planned = list(records.notes(shard))
     with clock("load"):
         engine = _engine(plan, shard, params, settings, endpoints)
     attempt = uuid.uuid4().hex
@@ -68,32 +76,22 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
             counts = _annotate(store, planned, engine, writer, work)
         with clock("write"):
             files = _upload(store, places, shard, attempt, writer)
-    report = {
-        "shard": shard.id,
-        "shard_sha256": shard.sha256,
-        "attempt": attempt,
-        "files": files,
-        "counts": counts,
-        "seconds": clock.seconds,
-        "models": sorted(pin["digest"] for pin in plan.models[shard.language].values()),
-        **endpoints.report(),
-    }
-    if store.put_if_absent(places.done(shard.id), json_bytes(report)):
-        return report
+    commit = ShardCommit(
+        shard=shard.id,
+        shard_sha256=shard.sha256,
+        attempt=attempt,
+        files=files,
+        counts=counts,
+        seconds=clock.seconds,
+        models=tuple(sorted(pin.digest for pin in plan.models[shard.language].values())),
+        llm=endpoints.usage(),
+    )
+    if records.create_commit(commit):
+        return commit.report()
     log.warning("shard %s: another attempt was first; this one is taken away", shard_id)
-    store.delete_many(places.attempt(shard.id, attempt, table) for table in files)
-    return json.loads(store.get(places.done(shard.id)))  # type: ignore[no-any-return]
-
-
-def _planned(store: ObjectStore, places: RunPlaces, shard_id: str) -> tuple[Plan, Shard]:
-    try:
-        plan = Plan.from_bytes(store.get(places.plan))
-    except ObjectMissing:
-        raise UsageError(f"there is no plan at {places.plan}") from None
-    shard = plan.shard(shard_id)
-    if shard is None:
-        raise UsageError(f"{places.plan} has no shard {shard_id}")
-    return plan, shard
+    store.delete_many(places.attempt(shard.id, attempt, table) for table in files.by_table())
+    first = records.find_commit(shard)
+    return (first or commit).report()
 
 
 def _engine(plan: Plan, shard: Shard, params: Params, settings: Settings, endpoints: LlmEndpoints) -> Annotate:
@@ -101,7 +99,7 @@ def _engine(plan: Plan, shard: Shard, params: Params, settings: Settings, endpoi
     from enigma_tasks.ensembles.folder import read_ensemble
     from enigma_tasks.ensembles.runner import EnsembleAnnotator
 
-    pins = [mlflow_registry.Pin.from_json(p) for _, p in sorted(plan.models[shard.language].items())]
+    pins = [pin for _, pin in sorted(plan.models[shard.language].items())]
     ensembles = [read_ensemble(mlflow_registry.download(pin, settings.cache)) for pin in pins]
     limits = params.annotate
     return EnsembleAnnotator(
@@ -119,7 +117,7 @@ class _Work:
 
 def _annotate(
     store: ObjectStore, notes: Iterable[NoteRef], engine: Annotate, writer: ResultWriter, work: _Work
-) -> dict[str, int]:
+) -> ShardCounts:
     """Read, compute and write chunk by chunk; the next chunk is read while this one is computed."""
     plan, params, clock = work.plan, work.params, work.clock
     counts: Counter[str] = Counter(dict.fromkeys(("annotated", "quarantined", "entities", "characters"), 0))
@@ -130,7 +128,7 @@ def _annotate(
         with clock("read"):
             chunk = next(ahead, None)
         if chunk is None:
-            return dict(counts)
+            return ShardCounts.model_validate(counts)
         read = [item for item in chunk if not isinstance(item, Refused)]
         with clock("compute"):
             results = _annotated(engine, read, work.names)
@@ -150,16 +148,16 @@ def _annotate(
         log.info("%d notes", writer.rows[NOTES])
 
 
-def _annotated(engine: Annotate, read: Sequence[tuple[NoteRef, str]], names: Names) -> list[Any | None]:
+def _annotated(engine: Annotate, read: Sequence[tuple[NoteRef, str]], names: Names) -> list[AnnotatedDocument | None]:
     """One result a note, None for a note on which the engine fails though it works on others."""
     documents = [Document(note.note_id, text, language=note.language) for note, text in read]
     try:
-        return _checked(engine, documents)
+        return [*_checked(engine, documents)]
     except (ModelError, ServiceError):  # neither is any note's fault
         raise
     except Exception as error:  # noqa: BLE001 - one note must not stop the shard; the message may quote it
         log.warning("a chunk of %d notes failed (%s): one by one", len(documents), type(error).__name__)
-    results: list[Any | None] = []
+    results: list[AnnotatedDocument | None] = []
     for document, (note, _) in zip(documents, read, strict=True):
         try:
             results += _checked(engine, [document])
@@ -173,7 +171,7 @@ def _annotated(engine: Annotate, read: Sequence[tuple[NoteRef, str]], names: Nam
     return results
 
 
-def _checked(engine: Annotate, documents: list[Document]) -> list[Any]:
+def _checked(engine: Annotate, documents: list[Document]) -> list[AnnotatedDocument]:
     """The engine's results, each of whose spans gives its surface."""
     results = engine(documents) if documents else []
     for document, result in zip(documents, results, strict=True):
@@ -193,14 +191,13 @@ def _prove(engine: Annotate, kind: str) -> None:
         raise ModelError(f"the engine fails on every text ({kind})") from None
 
 
-def _upload(
-    store: ObjectStore, places: RunPlaces, shard: Shard, attempt: str, writer: ResultWriter
-) -> dict[str, dict[str, Any]]:
-    files = {}
-    for table, path in writer.files.items():
+def _upload(store: ObjectStore, places: RunPlaces, shard: Shard, attempt: str, writer: ResultWriter) -> ResultFiles:
+    def uploaded(table: str) -> ResultFile:
+        path = writer.files[table]
         store.upload(path, places.attempt(shard.id, attempt, table))
-        files[table] = {"rows": writer.rows[table], "bytes": path.stat().st_size, "sha256": digest(path.read_bytes())}
-    return files
+        return ResultFile(rows=writer.rows[table], bytes=path.stat().st_size, sha256=digest(path.read_bytes()))
+
+    return ResultFiles(notes=uploaded(NOTES), spans=uploaded(SPANS))
 
 
 class _Clock:
@@ -224,4 +221,4 @@ class _Clock:
 
 
 if TYPE_CHECKING:
-    Annotate = Callable[[Sequence[Document]], Sequence[Any]]
+    Annotate = Callable[[Sequence[Document]], Sequence[AnnotatedDocument]]

@@ -115,7 +115,8 @@ def _object_store(_: Params, settings: Settings) -> Iterator[Check]:
 def _tables(_: Params, settings: Settings) -> Iterator[Check]:
     if not settings.tables:
         return
-    from enigma_tasks.adapters.night_table import NOTES, SPANS, is_committed
+    from enigma_tasks.adapters.night_schema import NOTES, SPANS
+    from enigma_tasks.adapters.night_table import is_committed
 
     for table in (NOTES, SPANS):
         is_committed(settings.tables, table, "doctor")  # opens it; a table that is not there yet is none the worse

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from enigma_tasks.adapters.llm_endpoint import LlmEndpoints
 from enigma_tasks.artifacts import ENSEMBLE_CARD, ENSEMBLE_MEMBERS, RULE_CARD
 from enigma_tasks.documents import EntityType
+from enigma_tasks.ensembles.card import EnsembleCard, card_bytes
 from enigma_tasks.ensembles.dev_sets import dev_set
 from enigma_tasks.ensembles.fitting import fit_rule
 from enigma_tasks.ensembles.folder import write_ensemble
@@ -248,15 +249,15 @@ def _write(
     if members.folders:
         write_ensemble(folder, language, entity_type, members.folders, fitted.rule, fitted=provenance)
         return
-    card = {
-        "language": language,
-        "entity_type": entity_type.value,
-        "members": members.digests,
-        "rule": fitted.rule.to_json(),
-        "fitted": provenance,
-    }
+    card = EnsembleCard(
+        language=language,
+        entity_type=entity_type,
+        members=tuple(members.digests),
+        rule=fitted.rule.to_json(),
+        fitted=provenance,
+    )
     folder.mkdir(parents=True)
-    (folder / RULE_CARD).write_bytes((json.dumps(card, sort_keys=True, indent=1) + "\n").encode())
+    (folder / RULE_CARD).write_bytes(card_bytes(card))
 
 
 def _row(entity_type: EntityType, folder: Path, fitted: Fitted, labels: Sequence[str]) -> dict[str, Any]:

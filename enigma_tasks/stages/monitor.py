@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.compute as pc
-from pydantic import ValidationError
 
 from enigma_tasks.adapters import night_table
+from enigma_tasks.adapters.night_records import NightRecords
 from enigma_tasks.adapters.object_store import ObjectStore
-from enigma_tasks.adapters.shard_results import read_commit
 from enigma_tasks.artifacts import QuarantinePlaces, ReportPlaces, RunPlaces
-from enigma_tasks.errors import ObjectMissing, UsageError
+from enigma_tasks.errors import DataError
 from enigma_tasks.notes.names import Names
-from enigma_tasks.notes.plans import Plan
 from enigma_tasks.pages.figures import (
     SCORE_BINS,
     LanguageFigures,
@@ -26,6 +23,8 @@ from enigma_tasks.pages.figures import (
     NightSummary,
     QuarantinedNote,
     ShardTiming,
+    night_record_bytes,
+    read_night_record,
 )
 from enigma_tasks.pages.flags import flags, usual_ranges
 from enigma_tasks.pages.morning import render_morning_page, render_nights_page
@@ -35,6 +34,8 @@ if TYPE_CHECKING:
     import argparse
 
     from enigma_tasks.config import Params, Settings
+    from enigma_tasks.notes.commits import Published, ShardCommit
+    from enigma_tasks.notes.plans import Plan
 
 log = logging.getLogger(__name__)
 
@@ -51,12 +52,10 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
         UsageError: the batch has no plan. ServiceError: store or tables.
     """
     run_places, reports, store = RunPlaces.of(settings, arguments.batch), ReportPlaces.of(settings), ObjectStore()
-    try:
-        plan = Plan.from_bytes(store.get(run_places.plan))
-    except ObjectMissing:
-        raise UsageError(f"there is no plan at {run_places.plan}") from None
-    commits = {s.id: read_commit(store, run_places, s) for s in plan.shards}
-    published = json.loads(store.get(run_places.published)) if store.exists(run_places.success) else None
+    run_records = NightRecords(store, run_places)
+    plan = run_records.plan()
+    commits = {s.id: run_records.find_commit(s) for s in plan.shards}
+    published = run_records.find_published()
     night = _figures(plan, commits, published, settings, params.monitor.garbled_share)
     records = _other_nights(store, reports, night)
     before = [r.figures for r in records if r.figures.published and _order(r.figures) < _order(night)]
@@ -69,7 +68,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
         history=history,
         nights_needed=params.monitor.nights_needed,
         shards=tuple(
-            ShardTiming(s.id, s.language, s.notes, commit["seconds"])
+            ShardTiming(s.id, s.language, s.notes, commit.seconds)
             for s in plan.shards
             if (commit := commits[s.id]) is not None
         ),
@@ -80,7 +79,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     names = {code: language.name for code, language in params.languages.items()}
     record = NightRecord(figures=night, flags=found)
     store.put(reports.page(plan.batch_id), render_morning_page(summary, names).encode(), HTML)
-    store.put(reports.summary(plan.batch_id), record.model_dump_json(indent=1).encode(), "application/json")
+    store.put(reports.summary(plan.batch_id), night_record_bytes(record), "application/json")
     listed = sorted([*records, record], key=lambda r: _order(r.figures))[-params.monitor.nights_listed :]
     store.put(reports.nights, render_nights_page(listed).encode(), HTML)
     return {
@@ -101,37 +100,37 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
 
 def _figures(
     plan: Plan,
-    commits: dict[str, dict[str, Any] | None],
-    published: dict[str, Any] | None,
+    commits: dict[str, ShardCommit | None],
+    published: Published | None,
     settings: Settings,
     garbled_share: float,
 ) -> NightFigures:
     done = [c for c in commits.values() if c is not None]
     seconds: Counter[str] = Counter()
     for commit in done:
-        seconds.update({f"annotate: {phase}": spent for phase, spent in commit["seconds"].items()})
+        seconds.update({f"annotate: {phase}": spent for phase, spent in commit.seconds.items()})
     stages = {"plan": plan.seconds, **seconds}
     counts: dict[str, Any] = {
-        "annotated": sum(c["counts"]["annotated"] for c in done),
-        "quarantined": plan.quarantined + sum(c["counts"]["quarantined"] for c in done),
+        "annotated": sum(c.counts.annotated for c in done),
+        "quarantined": plan.quarantined + sum(c.counts.quarantined for c in done),
     }
     if published is not None:
         counts = _published_counts(plan.batch_id, settings, garbled_share)
-        stages["publish"] = published["seconds"]
+        stages["publish"] = published.seconds
     return NightFigures(
         batch_id=plan.batch_id,
         planned_at=plan.planned_at,
         published=published is not None,
-        listed=plan.counts["listed"],
-        done=plan.counts["done"],
-        planned=plan.counts["planned"] + plan.counts["quarantined"],
+        listed=plan.counts.listed,
+        done=plan.counts.done,
+        planned=plan.counts.planned + plan.counts.quarantined,
         waiting=plan.waiting,
         seconds=stages,
         shards=len(plan.shards),
         missing_shards=tuple(s.id for s in plan.shards if commits[s.id] is None),
         models={
             language: {
-                kind: ModelFigures(name=pin["name"], version=str(pin["version"]), digest=pin["digest"])
+                kind: ModelFigures(name=pin.name, version=pin.version, digest=pin.digest)
                 for kind, pin in sorted(pins.items())
             }
             for language, pins in sorted(plan.models.items())
@@ -208,9 +207,9 @@ def _other_nights(store: ObjectStore, reports: ReportPlaces, night: NightFigures
     records = []
     for fetched in store.get_many((uri, None) for uri in uris):
         try:
-            records.append(NightRecord.model_validate_json(fetched.data or b""))
-        except ValidationError:
-            log.warning("%s is not what this version writes: run that night's monitor again", fetched.uri)
+            records.append(read_night_record(fetched.uri, fetched.data or b""))
+        except DataError as error:
+            log.warning("%s: run that night's monitor again", error)
     return sorted(records, key=lambda r: _order(r.figures))
 
 

@@ -11,13 +11,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from enigma_tasks.adapters import mlflow_registry, night_table
+from enigma_tasks.adapters.night_records import NightRecords
 from enigma_tasks.adapters.note_reader import read_notes, rule_of
 from enigma_tasks.adapters.object_store import ObjectStore, split_uri
 from enigma_tasks.artifacts import RunPlaces
 from enigma_tasks.errors import ObjectChanged, ObjectMissing
 from enigma_tasks.file_names import holds_records
 from enigma_tasks.notes.planning import Backfill, Night, cut_shards, mark_torn, plan_night, waiting
-from enigma_tasks.notes.plans import Plan, Shard, digest, lines_gz
+from enigma_tasks.notes.plans import Plan, PlanCounts
 from enigma_tasks.notes.records import Judgement, scan
 from enigma_tasks.notes.references import NoteRef, Refused, Rule
 
@@ -44,10 +45,10 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     began = time.perf_counter()
     places = RunPlaces.of(settings, arguments.batch)
     store = ObjectStore()
-    try:
-        return _report(Plan.from_bytes(store.get(places.plan)), places)
-    except ObjectMissing:
-        pass
+    records = NightRecords(store, places)
+    planned = records.find_plan()
+    if planned is not None:
+        return _report(planned, places)
     backfill = Backfill.parse(arguments.backfill) if arguments.backfill else None
     done = night_table.read_done(settings.require("tables"))
     drops = f"{settings.require('drops')}/"
@@ -61,11 +62,10 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     )
     log.info("%d objects listed, %d done, %d to open", night.counts["listed"], night.counts["done"], len(night.unread))
     _open_unread(store, night, done, params, again=backfill is not None)
-    plan = _write(store, places, night, params, arguments)
-    plan = replace(plan, seconds=round(time.perf_counter() - began, 3))
-    if not store.put_if_absent(places.plan, plan.to_bytes()):
+    plan = _write(records, night, params, arguments, began)
+    if not records.create_plan(plan):
         log.warning("another process planned this night first: its plan counts")
-        plan = Plan.from_bytes(store.get(places.plan))
+        plan = records.plan()
     return _report(plan, places)
 
 
@@ -127,7 +127,7 @@ def _records(store: ObjectStore, file: NoteRef, judgement: Judgement) -> Iterato
         yield Refused(file, rule_of(error))
 
 
-def _write(store: ObjectStore, places: RunPlaces, night: Night, params: Params, arguments: argparse.Namespace) -> Plan:
+def _write(records: NightRecords, night: Night, params: Params, arguments: argparse.Namespace, began: float) -> Plan:
     """Pin the champions and write the shards; the plan itself is returned, to be written last."""
     champions = mlflow_registry.resolve_champions(sorted({n.language for n in night.ready})) if night.ready else {}
     served = frozenset(language for language, pins in champions.items() if pins)
@@ -135,38 +135,25 @@ def _write(store: ObjectStore, places: RunPlaces, night: Night, params: Params, 
     planned, left = waiting(night.ready, served)
     if left:
         log.warning("no champion: %s", ", ".join(f"{n} notes in {lang}" for lang, n in sorted(left.items())))
-    shards: list[Shard] = []
-
-    def objects() -> Iterator[tuple[str, bytes]]:
-        for language, number, notes in cut_shards(planned, params.plan.notes_per_shard, params.plan.max_shards):
-            data = lines_gz(n.to_json() for n in notes)
-            # named by content: what a killed or a second planner of the same night left behind is never overwritten
-            name = f"{language}-{number:04d}-{digest(data)[:12]}"
-            shards.append(
-                Shard(name, places.shard(name), language, len(notes), sum(n.size for n in notes), digest(data))
-            )
-            yield shards[-1].uri, data
-
-    store.put_many(objects())
-    quarantined = lines_gz(r.to_json() for r in refused)
-    store.put(places.quarantined(digest(quarantined)), quarantined)
+    shards = records.write_shards(cut_shards(planned, params.plan.notes_per_shard, params.plan.max_shards))
+    quarantined_sha256 = records.write_refusals(refused)
     return Plan(
         batch_id=arguments.batch,
         planned_at=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         backfill=arguments.backfill,
-        models={lang: {t: p.to_json() for t, p in champions[lang].items()} for lang in sorted(served)},
-        shards=tuple(shards),
+        models={lang: champions[lang] for lang in sorted(served)},
+        shards=shards,
         quarantined=len(refused),
-        quarantined_sha256=digest(quarantined),
-        counts={
-            "listed": night.counts["listed"],
-            "done": night.counts["done"],
-            "planned": len(planned),
-            "quarantined": len(refused),
-            "waiting": left.total(),
-        },
+        quarantined_sha256=quarantined_sha256,
+        counts=PlanCounts(
+            listed=night.counts["listed"],
+            done=night.counts["done"],
+            planned=len(planned),
+            quarantined=len(refused),
+            waiting=left.total(),
+        ),
         waiting=dict(sorted(left.items())),
-        seconds=0.0,
+        seconds=round(time.perf_counter() - began, 3),
     )
 
 
@@ -175,7 +162,7 @@ def _report(plan: Plan, places: RunPlaces) -> dict[str, Any]:
         "batch_id": plan.batch_id,
         "plan": places.plan,
         "planned_at": plan.planned_at,
-        "counts": plan.counts,
+        "counts": plan.counts.model_dump(),
         "waiting": plan.waiting,
         "languages": dict(sorted(_notes(plan).items())),
         "shards": [s.uri for s in plan.shards],

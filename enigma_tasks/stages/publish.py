@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import json
 import logging
 import tempfile
 import time
@@ -16,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from enigma_tasks.adapters import night_table
-from enigma_tasks.adapters.night_table import NOTES, SCHEMAS, SPANS
+from enigma_tasks.adapters.night_records import NightRecords
+from enigma_tasks.adapters.night_schema import NOTES, SCHEMAS, SPANS
 from enigma_tasks.adapters.object_store import ObjectStore, split_uri
 from enigma_tasks.adapters.shard_results import (
     BATCH_ROWS,
@@ -24,16 +24,21 @@ from enigma_tasks.adapters.shard_results import (
     identities,
     quarantined_row,
     read_batches,
-    read_commit,
 )
 from enigma_tasks.artifacts import QuarantinePlaces, RunPlaces, annotation_uri
 from enigma_tasks.documents import Entity
-from enigma_tasks.errors import DataError, IncompleteError, ObjectMissing, UsageError
+from enigma_tasks.errors import DataError, IncompleteError
 from enigma_tasks.formats.standoff import format_ann
+from enigma_tasks.notes.commits import (
+    Published,
+    PublishedCounts,
+    PublishedLanguage,
+    QuarantineEntry,
+    quarantine_bytes,
+    rules_bytes,
+)
 from enigma_tasks.notes.done import Done, FingerprintSet, fingerprint
 from enigma_tasks.notes.names import Names
-from enigma_tasks.notes.plans import Plan, Shard, json_bytes, read_lines_gz
-from enigma_tasks.notes.references import NoteRef, Refused
 from enigma_tasks.threads import in_order
 
 if TYPE_CHECKING:
@@ -41,6 +46,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from enigma_tasks.config import Params, Settings
+    from enigma_tasks.notes.plans import Plan, Shard
+    from enigma_tasks.notes.references import Refused
 
 log = logging.getLogger(__name__)
 
@@ -98,52 +105,58 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     began = time.perf_counter()
     places = RunPlaces.of(settings, arguments.batch)
     store = ObjectStore()
-    if store.exists(places.success):
+    records = NightRecords(store, places)
+    published = records.find_published()
+    if published is not None:
         log.info("%s is published already", arguments.batch)
-        return json.loads(store.get(places.published))  # type: ignore[no-any-return]
-    try:
-        plan = Plan.from_bytes(store.get(places.plan))
-    except ObjectMissing:
-        raise UsageError(f"there is no plan at {places.plan}") from None
+        return published.report()
+    plan = records.plan()
     tables = settings.require("tables")
     with tempfile.TemporaryDirectory(prefix="enigma-") as folder:
-        results = _fetch(store, places, plan, Path(folder), params.publish.download_threads)
-        _check(store, results, None if plan.backfill else night_table.read_done(tables, except_batch=plan.batch_id))
-        report = _summary(results)
-        if report["counts"]["entities"]:
+        results = _fetch(store, records, places, plan, Path(folder), threads=params.publish.download_threads)
+        _check(records, results, None if plan.backfill else night_table.read_done(tables, except_batch=plan.batch_id))
+        counts, rules, languages = _summary(results)
+        if counts.entities:
             _commit(results, tables, SPANS)
-        if report["counts"]["annotated"] + report["counts"]["quarantined"]:
+        if counts.annotated + counts.quarantined:
             _commit(results, tables, NOTES)
         if params.publish.brat:
             newer = night_table.read_newer(tables, plan.planned_time)
             store.put_many(_annotations(results, newer, settings))
         quarantine = QuarantinePlaces.of(settings, plan.batch_id)
-        store.put(quarantine.notes, b"".join(_quarantine_lines(results, Names.of(settings))), "application/x-ndjson")
-        store.put(quarantine.rules, json_bytes(report["rules"]), "application/json")
-    report["seconds"] = round(time.perf_counter() - began, 3)
-    store.put(places.published, json_bytes(report), "application/json")
-    store.put(places.success, b"")
-    return report
+        entries = _quarantine_entries(results, Names.of(settings))
+        store.put(quarantine.notes, quarantine_bytes(entries), "application/x-ndjson")
+        store.put(quarantine.rules, rules_bytes(rules), "application/json")
+    published = Published(
+        batch_id=plan.batch_id,
+        planned_at=plan.planned_at,
+        counts=counts,
+        rules=rules,
+        languages=languages,
+        seconds=round(time.perf_counter() - began, 3),
+    )
+    records.write_published(published)
+    return published.report()
 
 
-def _fetch(store: ObjectStore, places: RunPlaces, plan: Plan, folder: Path, threads: int) -> Results:
+def _fetch(
+    store: ObjectStore, records: NightRecords, places: RunPlaces, plan: Plan, folder: Path, *, threads: int
+) -> Results:
     """Download what the committed attempts wrote. Raises IncompleteError naming the shards without one."""
 
     def fetch(shard: Shard) -> str | None:
-        commit = read_commit(store, places, shard)
+        commit = records.find_commit(shard)
         if commit is None:
             return shard.id
-        for table, written in commit["files"].items():
+        for table, written in commit.files.by_table().items():
             path = results.file(shard, table)
-            store.download(places.attempt(shard.id, commit["attempt"], table), path)
+            store.download(places.attempt(shard.id, commit.attempt, table), path)
             with path.open("rb") as file:
-                if hashlib.file_digest(file, "sha256").hexdigest() != written["sha256"]:
+                if hashlib.file_digest(file, "sha256").hexdigest() != written.sha256:
                     raise DataError(f"{shard.id}/{table}", "digest")
         return None
 
-    uri = places.quarantined(plan.quarantined_sha256)
-    refused = [Refused.from_json(t) for t in read_lines_gz(uri, store.get(uri), plan.quarantined_sha256)]
-    results = Results(plan, folder, refused)
+    results = Results(plan, folder, records.refusals(plan))
     lacking = [shard_id for shard_id in in_order(fetch, plan.shards, threads) if shard_id]
     if lacking:
         named = ", ".join(lacking[:NAMED]) + (", ..." if len(lacking) > NAMED else "")
@@ -151,14 +164,14 @@ def _fetch(store: ObjectStore, places: RunPlaces, plan: Plan, folder: Path, thre
     return results
 
 
-def _check(store: ObjectStore, results: Results, elsewhere: Done | None) -> None:
+def _check(records: NightRecords, results: Results, elsewhere: Done | None) -> None:
     """Every planned note has exactly one outcome; those that `elsewhere` has are left out.
 
     Raises:
         IncompleteError: with the shard and how many notes are missing, doubled or unplanned.
     """
     for shard in results.plan.shards:
-        planned = {NoteRef.from_json(t).identity for t in read_lines_gz(shard.uri, store.get(shard.uri), shard.sha256)}
+        planned = {note.identity for note in records.notes(shard)}
         outcomes: Counter[Identity] = Counter()
         for batch in read_batches(NOTES, results.file(shard, NOTES)):
             outcomes.update(identities(batch))
@@ -173,8 +186,11 @@ def _check(store: ObjectStore, results: Results, elsewhere: Done | None) -> None
         results.left_out.update(r.note.identity for r in results.refused if elsewhere.has(r.note.identity))
 
 
-def _summary(results: Results) -> dict[str, Any]:
-    """Counts of what is about to be published; from the results alone, so that a second run says the same."""
+def _summary(results: Results) -> tuple[PublishedCounts, dict[str, int], dict[str, PublishedLanguage]]:
+    """Counts, rules and languages of what is about to be published.
+
+    From the results alone, so that a second run says the same.
+    """
     outcomes: Counter[str] = Counter()
     rules: Counter[str] = Counter()
     languages: dict[str, Counter[str]] = {}
@@ -186,19 +202,16 @@ def _summary(results: Results) -> dict[str, Any]:
                 continue
             outcomes["entities"] += row["entities"]
             languages.setdefault(row["language"], Counter()).update(notes=1, entities=row["entities"])
-    plan = results.plan
-    return {
-        "batch_id": plan.batch_id,
-        "planned_at": plan.planned_at,
-        "counts": {
-            **{name: outcomes[name] for name in ("annotated", "quarantined", "entities")},
-            "listed": plan.counts["listed"],
-            "waiting": plan.counts["waiting"],
-            "left_out": len(results.left_out),
-        },
-        "rules": dict(sorted(rules.items())),
-        "languages": {language: dict(sorted(c.items())) for language, c in sorted(languages.items())},
-    }
+    counts = PublishedCounts(
+        annotated=outcomes["annotated"],
+        quarantined=outcomes["quarantined"],
+        entities=outcomes["entities"],
+        listed=results.plan.counts.listed,
+        waiting=results.plan.counts.waiting,
+        left_out=len(results.left_out),
+    )
+    by_language = {code: PublishedLanguage.model_validate(found) for code, found in sorted(languages.items())}
+    return counts, dict(sorted(rules.items())), by_language
 
 
 def _commit(results: Results, tables: str, table: str) -> None:
@@ -239,15 +252,10 @@ def _identity(row: dict[str, Any]) -> Identity:
     return row["bucket"], row["key"], row["record_id"] or "", row["version"]
 
 
-def _quarantine_lines(results: Results, names: Names) -> Iterator[bytes]:
-    """Record, rule, offset: a JSON line a note."""
+def _quarantine_entries(results: Results, names: Names) -> Iterator[QuarantineEntry]:
     columns = ["key", "record_id", "rule", "rule_offset"]
     for batch in results.batches(NOTES):
         for row in batch.select(columns).to_pylist():
             if row["rule"]:
-                line = {
-                    "record": names.record(row["key"], row["record_id"]),
-                    "rule": row["rule"],
-                    "offset": row["rule_offset"],
-                }
-                yield json.dumps(line, ensure_ascii=False).encode() + b"\n"
+                record = names.record(row["key"], row["record_id"])
+                yield QuarantineEntry(record=record, rule=row["rule"], offset=row["rule_offset"])

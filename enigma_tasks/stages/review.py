@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from enigma_tasks.adapters import night_table
+from enigma_tasks.adapters.night_schema import NOTES, SPANS
 from enigma_tasks.adapters.note_reader import read_notes
 from enigma_tasks.adapters.object_store import ObjectStore, split_uri
 from enigma_tasks.documents import Entity
@@ -38,7 +39,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     text = _text(record, row, params)
     entities = [
         Entity(s["label"], s["char_start"], s["char_end"], s["text"], s["score"])
-        for s in night_table.read_history(tables, night_table.SPANS, row["bucket"], row["key"])
+        for s in night_table.read_history(tables, SPANS, row["bucket"], row["key"])
         if all(s[name] == row[name] for name in ("batch_id", "record_id", "version"))
     ]
     for e in entities:
@@ -68,7 +69,7 @@ def _names(uri: str) -> Iterator[tuple[str, str, str | None]]:
 
 def _latest(tables: str, uri: str) -> dict[str, Any]:
     for bucket, key, record_id in _names(uri):
-        history = night_table.read_history(tables, night_table.NOTES, bucket, key)
+        history = night_table.read_history(tables, NOTES, bucket, key)
         if rows := [r for r in history if r["record_id"] == record_id]:
             latest: dict[str, Any] = max(rows, key=lambda r: (r["planned_at"], r["batch_id"]))
             return latest

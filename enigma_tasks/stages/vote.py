@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from enigma_tasks.artifacts import ENSEMBLE_CARD, RULE_CARD
-from enigma_tasks.documents import LABELS, EntityType
+from enigma_tasks.documents import LABELS
+from enigma_tasks.ensembles.card import read_card
 from enigma_tasks.ensembles.voting import VotingRule, vote, weighted_or_majority
-from enigma_tasks.errors import DataError, UsageError
+from enigma_tasks.errors import DataError, ModelError, UsageError
 from enigma_tasks.file_names import shape, shapes
 from enigma_tasks.formats.predictions import distinct_names, read_member, read_texts
 from enigma_tasks.formats.standoff import format_rows, verified
@@ -87,19 +87,18 @@ def _rule(arguments: argparse.Namespace, names: Sequence[str]) -> tuple[VotingRu
         raise UsageError("--rule holds all of the rule: leave out --k, --weights and --threshold")
     path = Path(arguments.rule)
     places = [path / RULE_CARD, path / ENSEMBLE_CARD] if path.is_dir() else [path]
-    card = next((p for p in places if p.is_file()), None)
-    if card is None:
+    found = next((p for p in places if p.is_file()), None)
+    if found is None:
         raise UsageError(f"--rule: {path} holds no {RULE_CARD} or {ENSEMBLE_CARD}")
     try:
-        tree = json.loads(card.read_bytes())
-        rule, label = VotingRule.from_json(tree["rule"]), EntityType(tree["entity_type"]).label
-        fitted = [str(name) for name in (tree.get("fitted") or {}).get("names", ())]
-    except (AttributeError, KeyError, TypeError, ValueError):
-        raise UsageError(f"--rule: {card} is damaged") from None
+        card, rule, _ = read_card(found)
+    except ModelError as error:
+        raise UsageError(f"--rule: {error}") from None
+    fitted = card.member_names
     weighs = rule.weights is not None or rule.learned is not None
     if weighs and names != fitted and sorted(names) == sorted(fitted):
         raise UsageError(f"--rule: its weights are for the files in this order: {', '.join(fitted)}")
-    return rule, label
+    return rule, card.entity_type.label
 
 
 def _text(document: str, texts: dict[str, str], path: Path) -> str:

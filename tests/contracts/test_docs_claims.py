@@ -83,7 +83,7 @@ def test_a_docstring_that_points_to_the_architecture_names_a_heading() -> None:
 
 
 def test_the_tables_are_those_of_the_code() -> None:
-    from enigma_tasks.adapters.night_table import NOTES, SCHEMAS, SPANS
+    from enigma_tasks.adapters.night_schema import NOTES, SCHEMAS, SPANS
 
     said: dict[str, set[str]] = {NOTES: set(), SPANS: set()}
     for columns, of_notes, of_spans, _ in rows(section(ARCHITECTURE, "Tables")):

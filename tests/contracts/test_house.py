@@ -16,6 +16,7 @@ from enigma_tasks.cli import COMMANDS, build_parser
 from enigma_tasks.config import Params, load_params
 from enigma_tasks.documents import LABELS, EntityType
 from enigma_tasks.params.strategies import STRATEGIES
+from tests.unit.ner_builders import model_folder
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "enigma_tasks"
@@ -26,7 +27,7 @@ RECORDS = {"documents", "languages", "config", "params", "errors", "artifacts", 
 CORE = {"ner", "ner/text", "ner/network", "ner/training"}
 LAYERS = {
     "errors": set(),
-    "frozen": set(),
+    "frozen": {"errors"},
     "threads": set(),
     "file_names": set(),
     "documents": {"errors"},
@@ -44,7 +45,7 @@ LAYERS = {
     "gold": RECORDS | {"formats", "notes"},
     "synthetic": {"documents", "errors"},
     "augmentation": {"documents", "errors", "languages", "params", "formats", "gold", "ner/text", "synthetic"},
-    "notes": RECORDS,
+    "notes": RECORDS | {"frozen"},
     "pages": RECORDS | {"frozen"},
     "adapters": RECORDS | {"frozen", "threads", "notes", "gold", "ner", "ner/text", "members", "ensembles"},
     "stages": RECORDS
@@ -167,6 +168,29 @@ def test_the_command_line_loads_the_standard_library_only() -> None:
     before = loaded_by("")
     foreign = {m.split(".")[0] for m in loaded - before} - set(sys.stdlib_module_names) - {"enigma_tasks"}
     assert not foreign
+
+
+NOT_FOR_A_SHARD = {
+    "deltalake", "dvc", "gliner", "great_expectations", "lingua", "mlflow", "openai", "pandas", "pyarrow.dataset",
+    "sklearn",
+}  # fmt: skip
+
+
+def test_annotating_a_note_with_encoders_loads_nothing_that_it_does_not_need(tmp_path: Path) -> None:
+    """Every shard is a process of its own, so this is paid for each of them (benchmarks/annotate_start_up.py)."""
+    model_folder(tmp_path)
+    loaded = loaded_by(
+        "import enigma_tasks.stages.annotate\n"
+        "from pathlib import Path\n"
+        "from enigma_tasks.documents import Document\n"
+        "from enigma_tasks.ensembles.runner import Members\n"
+        "from enigma_tasks.ner.model_folder import model_digest\n"
+        f"folder = Path({str(tmp_path)!r})\n"
+        "members = Members({model_digest(folder): folder}, 512)\n"
+        "assert members.read([Document('n', 'Fiebre alta.', language='es')]).entities\n"
+    )
+    assert {"torch", "transformers", "boto3", "pyarrow.parquet"} <= loaded
+    assert NOT_FOR_A_SHARD & loaded == set()
 
 
 def test_every_stage_module_is_a_sub_command_and_the_other_way_round() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,8 @@ from enigma_tasks.adapters.object_store import ObjectStore
 from enigma_tasks.cli import build_parser
 from enigma_tasks.config import Params, Settings, load_params, load_settings
 from enigma_tasks.documents import Document, Entity
+from enigma_tasks.ensembles.runner import AnnotatedDocument
+from enigma_tasks.notes.plans import Pin
 from enigma_tasks.stages import annotate, plan, publish
 
 if TYPE_CHECKING:
@@ -24,26 +25,24 @@ PARAMS = Path(__file__).parents[2] / "params.yaml"
 WORDS = re.compile(r"pneumon\w*|neumon\w*|polmonit\w*", re.IGNORECASE)
 
 
-@dataclass(frozen=True)
-class StandInResult:
-    entities: tuple[Entity, ...]
-    characters_read: int
-
-
-def stand_in_engine(documents: Sequence[Document]) -> list[StandInResult]:
+def stand_in_engine(documents: Sequence[Document]) -> list[AnnotatedDocument]:
     """Not a model: marks the word pneumonia in three languages, as a DISEASE."""
     return [
-        StandInResult(
+        AnnotatedDocument(
             tuple(Entity("DISEASE", m.start(), m.end(), m.group(), 0.5) for m in WORDS.finditer(d.text)), len(d.text)
         )
         for d in documents
     ]
 
 
-def stand_in_champions(languages: Iterable[str]) -> dict[str, dict[str, mlflow_registry.Pin]]:
+def pin(name: str, version: str, digest: str, source_uri: str) -> Pin:
+    return Pin(name=name, version=version, digest=digest, source_uri=source_uri)
+
+
+def stand_in_champions(languages: Iterable[str]) -> dict[str, dict[str, Pin]]:
     """Not a registry: disease champions for Spanish, Italian and English."""
     return {
-        lang: {"disease": mlflow_registry.Pin(f"enigma-{lang}-disease", "3", f"{lang}0" * 20, f"s3://none/{lang}")}
+        lang: {"disease": pin(f"enigma-{lang}-disease", "3", f"{lang}0" * 20, f"s3://none/{lang}")}
         for lang in languages
         if lang in {"es", "it", "en"}
     }

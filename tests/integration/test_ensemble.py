@@ -225,6 +225,28 @@ def test_vote_refuses_a_file_named_twice_and_a_fitted_rules_files_in_another_ord
         assert (code, "m0, m1, m2" in said) == (expected, bool(expected))
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"rule": {"strategy": "chance"}}, "no voting strategy"),
+        ({"quota": 1}, "quota"),
+        ({"rule": 1}, "rule: dict_type"),
+    ],
+)
+def test_a_damaged_rule_is_wrong_usage_and_says_where(
+    dev: Path, capsys: pytest.CaptureFixture[str], change: dict[str, object], said: str
+) -> None:
+    files = sorted(dev.glob("*.tsv"))[:3]
+    folder = dev / "damaged"
+    folder.mkdir(exist_ok=True)
+    card = {"language": "es", "entity_type": "disease", "members": ["a", "b", "c"], "rule": {"strategy": "majority"}}
+    (folder / "rule.json").write_text(json.dumps(card | change))
+    code, _, message = enigma(capsys, "vote", "--rule", folder, "--out", dev / "v.tsv", *files)
+    assert code == 2
+    assert "rule.json is damaged" in message
+    assert said in message
+
+
 @pytest.mark.parametrize("strategy", ["learned", "mean"])
 def test_rules_that_need_more_than_spans_say_what(dev: Path, capsys: pytest.CaptureFixture[str], strategy: str) -> None:
     code, _, said = enigma(capsys, "vote", "--strategy", strategy, "--out", dev / "v.tsv", dev / "m0.tsv")

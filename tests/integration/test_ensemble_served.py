@@ -29,6 +29,8 @@ from tests.unit.ner_builders import model_folder, notes
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from enigma_tasks.notes.plans import Pin
+
 PLANTED = "Zyxwvutia"
 TEXTS = [d.text for d in notes(6, first=300)]
 pytestmark = pytest.mark.slow
@@ -45,7 +47,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def registered(folder: Path) -> Iterator[mlflow_registry.Pin]:
+def registered(folder: Path) -> Iterator[Pin]:
     quieted: dict[str, str] = {}
     quiet_third_parties(quieted)
     with pytest.MonkeyPatch.context() as patch, mlflow_server(folder, str(folder / "stored"), proxied=True) as url:
@@ -67,7 +69,7 @@ def expected(folder: Path) -> list[tuple[int, str, int, int]]:
 
 
 @pytest.fixture(scope="module")
-def served(registered: mlflow_registry.Pin, folder: Path) -> Iterator[str]:
+def served(registered: Pin, folder: Path) -> Iterator[str]:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", f"models:/{registered.name}@champion",
@@ -88,7 +90,7 @@ def post(url: str, body: object) -> tuple[int, str]:
         return error.code, error.read().decode()
 
 
-def test_the_loaded_model_is_the_ensemble(registered: mlflow_registry.Pin, folder: Path) -> None:
+def test_the_loaded_model_is_the_ensemble(registered: Pin, folder: Path) -> None:
     import mlflow
 
     found = mlflow.pyfunc.load_model(f"models:/{registered.name}@champion").predict(TEXTS)

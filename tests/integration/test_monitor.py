@@ -12,12 +12,14 @@ from enigma_tasks.adapters.object_store import forget_client
 from enigma_tasks.config import load_settings
 from enigma_tasks.errors import DataError, ObjectMissing, UsageError
 from enigma_tasks.notes.names import Names
-from enigma_tasks.pages.figures import NightRecord
+from enigma_tasks.pages.figures import read_night_record
 from enigma_tasks.stages import monitor, review
 from tests.integration.night_helpers import Nights, stand_in_engine
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from enigma_tasks.pages.figures import NightRecord
 
 PLANTED = "Zanahoria Violeta"
 SPANISH = (
@@ -39,7 +41,7 @@ def look(nights: Nights, uri: str, out: Path) -> dict[str, Any]:
 
 
 def summary(nights: Nights, batch: str) -> NightRecord:
-    return NightRecord.model_validate_json(nights.store.get(f"{nights.settings.reports}/{batch}/summary.json"))
+    return read_night_record(batch, nights.store.get(f"{nights.settings.reports}/{batch}/summary.json"))
 
 
 def drop_night(nights: Nights, day: str, notes: int = 7) -> None:

@@ -21,7 +21,7 @@ from enigma_tasks.members.gliner_training import train_gliner
 from enigma_tasks.members.llm import LlmCard, save_llm
 from enigma_tasks.params.annotators import LlmMemberParams
 from enigma_tasks.stages import annotate
-from tests.integration.night_helpers import Nights
+from tests.integration.night_helpers import Nights, pin
 from tests.integration.test_llm_endpoint import Endpoint, chat
 from tests.unit.gliner_builders import checkpoint, gliner_task
 from tests.unit.ner_builders import model_folder, notes
@@ -29,6 +29,8 @@ from tests.unit.ner_builders import model_folder, notes
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from enigma_tasks.notes.plans import Pin
 
 
 @pytest.fixture
@@ -63,9 +65,9 @@ def test_a_night_runs_on_ensembles_of_members_of_all_kinds_fetched_into_the_cach
     pins = {}
     for entity_type, (members, rule) in chosen.items():
         digest = write_ensemble(tmp_path / entity_type.value, "es", entity_type, members, rule)
-        pins[entity_type.value] = mlflow_registry.Pin(f"enigma-es-{entity_type.value}", "1", digest, "s3://none")
+        pins[entity_type.value] = pin(f"enigma-es-{entity_type.value}", "1", digest, "s3://none")
 
-    def fetch(pin: mlflow_registry.Pin, folder: Path, _: object) -> None:
+    def fetch(pin: Pin, folder: Path, _: object) -> None:
         shutil.copytree(tmp_path / pin.name.rsplit("-", 1)[1], folder, dirs_exist_ok=True)
 
     monkeypatch.setenv("ENIGMA_CACHE", str(tmp_path / "cache"))
@@ -99,7 +101,7 @@ def test_what_the_engine_finds_is_what_tables_and_files_hold(
     for entity_type in EntityType:
         folder = tmp_path / entity_type.value
         digest = write_ensemble(folder, "es", entity_type, [model], VotingRule("majority"))
-        pins[entity_type.value] = mlflow_registry.Pin(f"enigma-es-{entity_type.value}", "1", digest, "s3://none")
+        pins[entity_type.value] = pin(f"enigma-es-{entity_type.value}", "1", digest, "s3://none")
     engine = annotate._engine
     nights = Nights(monkeypatch)
     monkeypatch.setattr(annotate, "_engine", engine)

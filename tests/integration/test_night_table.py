@@ -10,7 +10,7 @@ import pytest
 from deltalake import DeltaTable
 
 from enigma_tasks.adapters import night_table
-from enigma_tasks.adapters.night_table import NOTES, SCHEMAS, SPANS
+from enigma_tasks.adapters.night_schema import NOTES, SCHEMAS, SPANS
 from enigma_tasks.adapters.object_store import forget_client
 from enigma_tasks.errors import ServiceError
 

@@ -26,6 +26,8 @@ from tests.integration.server_process import free_port
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from enigma_tasks.notes.plans import Pin
+
 REPO = Path(__file__).parents[2]
 PARAMS = load_params(REPO / "params.yaml")
 PLANTED = "La señora Zyxwvutia Quebrantahuesos vino andando desde Villaplantada."
@@ -125,7 +127,7 @@ def registered(models: list[Path], alias: str, entity: str = "disease", vote: st
 
 
 @pytest.fixture(scope="module")
-def champions(registry: Path, models: list[Path]) -> dict[str, mlflow_registry.Pin]:
+def champions(registry: Path, models: list[Path]) -> dict[str, Pin]:
     """Entity type -> pin of version 1, registered by the command line from the first model."""
     done = enigma("register", "--language", "es", "--entity", "all", "--model", models[0], "--alias", "champion")
     assert done.returncode == 0, done.stderr
@@ -138,7 +140,7 @@ def champions(registry: Path, models: list[Path]) -> dict[str, mlflow_registry.P
 
 
 def test_champions_of_all_types_are_found_and_languages_without_one_are_left_out(
-    champions: dict[str, mlflow_registry.Pin],
+    champions: dict[str, Pin],
 ) -> None:
     found = mlflow_registry.resolve_champions(["es", "sv"])
     assert found == {"es": champions}
@@ -146,9 +148,7 @@ def test_champions_of_all_types_are_found_and_languages_without_one_are_left_out
     assert all(pin.source_uri.startswith("s3://ward/hospital/mlflow/") for pin in champions.values())
 
 
-def test_a_version_says_what_it_is_and_where_it_came_from(
-    champions: dict[str, mlflow_registry.Pin], models: list[Path]
-) -> None:
+def test_a_version_says_what_it_is_and_where_it_came_from(champions: dict[str, Pin], models: list[Path]) -> None:
     from mlflow import MlflowClient
 
     from enigma_tasks.ner.model_folder import model_digest, read_card
@@ -164,9 +164,9 @@ def test_a_version_says_what_it_is_and_where_it_came_from(
 
 
 def test_an_alias_moves_and_moves_back_without_a_second_version_of_the_same_digest(
-    champions: dict[str, mlflow_registry.Pin], models: list[Path]
+    champions: dict[str, Pin], models: list[Path]
 ) -> None:
-    def now() -> mlflow_registry.Pin:
+    def now() -> Pin:
         return mlflow_registry.resolve_champions(["es"])["es"]["disease"]
 
     assert [row["version"] for row in registered(models, "challenger")] == ["2"]
@@ -179,7 +179,7 @@ def test_an_alias_moves_and_moves_back_without_a_second_version_of_the_same_dige
 
 
 def test_members_of_a_weighted_ensemble_weigh_as_much_as_their_dev_scores(
-    champions: dict[str, mlflow_registry.Pin], models: list[Path], tmp_path: Path
+    champions: dict[str, Pin], models: list[Path], tmp_path: Path
 ) -> None:
     from enigma_tasks.ner.model_folder import read_card
 
@@ -191,7 +191,7 @@ def test_members_of_a_weighted_ensemble_weigh_as_much_as_their_dev_scores(
 
 
 def test_a_download_is_the_registered_ensemble_and_types_share_one_copy_of_their_model(
-    champions: dict[str, mlflow_registry.Pin], models: list[Path], tmp_path: Path
+    champions: dict[str, Pin], models: list[Path], tmp_path: Path
 ) -> None:
     folders = [mlflow_registry.download(pin, tmp_path / "cache") for pin in champions.values()]
     weights = [next(folder.glob("members/*/model.safetensors")) for folder in folders]
@@ -201,9 +201,7 @@ def test_a_download_is_the_registered_ensemble_and_types_share_one_copy_of_their
 
 
 @pytest.mark.parametrize("damage", ["weights changed", "file missing", "file added"])
-def test_a_damaged_cache_is_downloaded_again(
-    champions: dict[str, mlflow_registry.Pin], tmp_path: Path, damage: str
-) -> None:
+def test_a_damaged_cache_is_downloaded_again(champions: dict[str, Pin], tmp_path: Path, damage: str) -> None:
     folder = mlflow_registry.download(champions["disease"], tmp_path)
     weights = next(folder.glob("members/*/model.safetensors"))
     sound = weights.read_bytes()
@@ -219,9 +217,7 @@ def test_a_damaged_cache_is_downloaded_again(
 
 
 @pytest.mark.parametrize("suffix", ["members/extra.bin", "../../outside.bin"])
-def test_an_artifact_that_somebody_added_to_is_refused(
-    champions: dict[str, mlflow_registry.Pin], tmp_path: Path, suffix: str
-) -> None:
+def test_an_artifact_that_somebody_added_to_is_refused(champions: dict[str, Pin], tmp_path: Path, suffix: str) -> None:
     pin, store = champions["symptom"], ObjectStore()
     added = f"{pin.source_uri}/{suffix}"
     store.put(added, b"not ours")
@@ -234,9 +230,7 @@ def test_an_artifact_that_somebody_added_to_is_refused(
     assert mlflow_registry.download(pin, tmp_path / "a" / "cache").is_dir()
 
 
-def test_an_artifact_whose_weights_changed_is_refused(
-    champions: dict[str, mlflow_registry.Pin], tmp_path: Path
-) -> None:
+def test_an_artifact_whose_weights_changed_is_refused(champions: dict[str, Pin], tmp_path: Path) -> None:
     pin, store = champions["symptom"], ObjectStore()
     uri = next(o.uri for o in store.list(pin.source_uri) if o.key.endswith("model.safetensors"))
     sound = store.get(uri)
@@ -249,7 +243,7 @@ def test_an_artifact_whose_weights_changed_is_refused(
 
 
 def test_the_pyfunc_gives_the_spans_of_the_engine_and_holds_no_pickle(
-    champions: dict[str, mlflow_registry.Pin], tmp_path: Path
+    champions: dict[str, Pin], tmp_path: Path
 ) -> None:
     import mlflow
     import pandas as pd
@@ -271,7 +265,7 @@ def test_the_pyfunc_gives_the_spans_of_the_engine_and_holds_no_pickle(
     assert not [key for key in stored if key.endswith((".pkl", ".pickle", ".bin", ".pt"))]
 
 
-def test_an_input_that_mlflow_refuses_is_not_quoted(champions: dict[str, mlflow_registry.Pin]) -> None:
+def test_an_input_that_mlflow_refuses_is_not_quoted(champions: dict[str, Pin]) -> None:
     import mlflow
 
     model = mlflow.pyfunc.load_model("models:/enigma-es-disease/1")
@@ -280,9 +274,7 @@ def test_an_input_that_mlflow_refuses_is_not_quoted(champions: dict[str, mlflow_
     assert "Zyxwvutia" not in str(caught.value)
 
 
-def test_neither_mlflow_s_database_nor_its_model_files_hold_a_note(
-    champions: dict[str, mlflow_registry.Pin], registry: Path
-) -> None:
+def test_neither_mlflow_s_database_nor_its_model_files_hold_a_note(champions: dict[str, Pin], registry: Path) -> None:
     words = PLANTED.encode()
     for path in [*registry.glob("mlflow.db*"), registry / "server.log"]:
         assert words not in path.read_bytes()
@@ -291,7 +283,7 @@ def test_neither_mlflow_s_database_nor_its_model_files_hold_a_note(
 
 
 def test_a_model_of_another_language_or_without_the_head_is_refused_before_anything_is_registered(
-    champions: dict[str, mlflow_registry.Pin], models: list[Path], tmp_path: Path
+    champions: dict[str, Pin], models: list[Path], tmp_path: Path
 ) -> None:
     other = enigma("register", "--language", "sv", "--entity", "disease", "--model", models[0])
     assert other.returncode == 1
@@ -317,7 +309,7 @@ def test_a_registry_that_is_down_ends_with_exit_code_3_and_one_line(
 
 
 def test_an_artifact_store_that_is_down_ends_with_exit_code_3(
-    champions: dict[str, mlflow_registry.Pin], models: list[Path], monkeypatch: pytest.MonkeyPatch
+    champions: dict[str, Pin], models: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
@@ -328,7 +320,7 @@ def test_an_artifact_store_that_is_down_ends_with_exit_code_3(
 
 
 def test_the_doctor_finds_everything_up_and_names_the_languages_without_champion(
-    champions: dict[str, mlflow_registry.Pin],
+    champions: dict[str, Pin],
 ) -> None:
     found = doctor.run(argparse.Namespace(), PARAMS, load_settings())
     rows = {check["name"]: check for check in found["checks"]}

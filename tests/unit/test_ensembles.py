@@ -149,10 +149,20 @@ def test_a_damaged_ensemble_is_refused(folders: list[Path], tmp_path: Path) -> N
         read_ensemble(folder)
     write_ensemble(folder, "es", SYMPTOM, folders, VotingRule("majority"))
     card = json.loads((folder / artifacts.ENSEMBLE_CARD).read_bytes())
-    for change in ({"members": []}, {"rule": {"strategy": "chance"}}, {"entity_type": "drug"}):
+    changes: dict[str, dict[str, object]] = {
+        "at least one member": {"members": []},
+        "no voting strategy": {"rule": {"strategy": "chance"}},
+        "entity_type": {"entity_type": "drug"},
+        "schema_version": {"schema_version": 2},
+        "quota": {"quota": 1},
+    }
+    for said, change in changes.items():
         (folder / artifacts.ENSEMBLE_CARD).write_text(json.dumps({**card, **change}))
-        with pytest.raises(ModelError, match="damaged"):
+        with pytest.raises(ModelError, match=f"ensemble.json is damaged.*{said}"):
             read_ensemble(folder)
+    (folder / artifacts.ENSEMBLE_CARD).write_bytes(b"\xff{")
+    with pytest.raises(ModelError, match=r"ensemble\.json is damaged.*json_invalid"):
+        read_ensemble(folder)
 
 
 def test_a_member_that_is_gone_or_was_exchanged_is_refused(folders: list[Path], tmp_path: Path) -> None:

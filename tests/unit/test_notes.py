@@ -118,18 +118,6 @@ def test_a_crlf_counts_two_and_a_byte_order_mark_one() -> None:
     assert (len(text), text.index("b")) == (5, 4)
 
 
-_ids = st.none() | st.text(min_size=1, max_size=20)
-
-
-@given(_ids, st.none() | st.integers(1, 10**9), st.sampled_from(list(Rule)), st.none() | st.integers(0, 10**9))
-def test_references_and_refusals_survive_json(
-    record_id: str | None, line: int | None, rule: Rule, offset: int | None
-) -> None:
-    note = NoteRef("b", "k", "o", "v", "n", "es", "path", "2026-06-11", 7, record_id, line, object_whole=False)
-    assert NoteRef.from_json(note.to_json()) == note
-    assert Refused.from_json(Refused(note, rule, offset).to_json()) == Refused(note, rule, offset)
-
-
 def test_a_record_is_named_by_its_id_or_its_line() -> None:
     assert record_name("a/b.jsonl", "r1") == "a/b.jsonl#r1"
     assert record_name("a/b.jsonl", "#L7") == "a/b.jsonl#L7"

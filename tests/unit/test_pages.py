@@ -20,6 +20,8 @@ from enigma_tasks.pages.figures import (
     NightSummary,
     QuarantinedNote,
     ShardTiming,
+    night_record_bytes,
+    read_night_record,
 )
 from enigma_tasks.pages.flags import flags, usual_range, usual_ranges
 from enigma_tasks.pages.formats import OTHER_COLOURS, count, dec, duration, label_classes, moment, percent, visible
@@ -202,7 +204,7 @@ def test_the_list_of_nights_has_the_newest_first_and_links_each() -> None:
 
 def test_figures_survive_the_way_through_summary_json() -> None:
     record = NightRecord(figures=night(2, quarantined=1), flags=flags(night(2), (night(1, version="2"),), PARAMS))
-    assert NightRecord.model_validate_json(record.model_dump_json()) == record
+    assert read_night_record("summary.json", night_record_bytes(record)) == record
 
 
 @given(st.floats(0.001, 1e7), st.floats(0, 1))

@@ -9,10 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enigma_tasks.adapters.object_store import ObjectInfo
-from enigma_tasks.errors import DataError, UsageError
+from enigma_tasks.errors import UsageError
 from enigma_tasks.notes.done import Done, FingerprintSet, fingerprint
 from enigma_tasks.notes.planning import Backfill, Night, cut_shards, mark_torn, plan_night, shard_size, waiting
-from enigma_tasks.notes.plans import Plan, Shard, digest, lines_gz, read_lines_gz
 from enigma_tasks.notes.references import NoteRef, Refused, Rule
 
 DAY = dt.datetime(2026, 6, 11, tzinfo=dt.UTC)
@@ -138,18 +137,3 @@ def test_a_fingerprint_set_is_a_set(members: set[bytes], other: bytes) -> None:
 def test_fingerprints_keep_their_parts_apart() -> None:
     assert fingerprint(("a", "bc")) != fingerprint(("ab", "c"))
     assert fingerprint(("a", "", "b")) != fingerprint(("a", "b", ""))
-
-
-def test_a_plan_survives_its_bytes_and_equal_lines_give_equal_bytes() -> None:
-    data = lines_gz([note("es").to_json()])
-    shard = Shard("es-0001", "s3://b/shards/es-0001.jsonl.gz", "es", 1, 5, digest(data))
-    models = {"es": {"disease": {"name": "m"}}}
-    plan = Plan("n1", "2026-06-11T01:00:00+00:00", None, models, (shard,), 0, "0", {}, {}, 1.5)
-    assert Plan.from_bytes(plan.to_bytes()) == plan
-    assert plan.to_bytes() == Plan.from_bytes(plan.to_bytes()).to_bytes()
-    assert plan.shard("es-0001") == shard
-    assert plan.shard("es-0002") is None
-    assert data == lines_gz([note("es").to_json()])
-    assert [NoteRef.from_json(t) for t in read_lines_gz("s", data, shard.sha256)] == [note("es")]
-    with pytest.raises(DataError, match="digest"):
-        read_lines_gz("s", data + b"x", shard.sha256)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import multiprocessing
 import subprocess
@@ -16,7 +15,7 @@ import requests
 
 from enigma_tasks.adapters import ensemble_cache, mlflow_registry
 from enigma_tasks.adapters.ensemble_cache import cached
-from enigma_tasks.adapters.mlflow_registry import Pin, registered_name
+from enigma_tasks.adapters.mlflow_registry import registered_name
 from enigma_tasks.config import quiet_third_parties
 from enigma_tasks.documents import EntityType
 from enigma_tasks.errors import EnigmaError, ModelError, ServiceError, UsageError
@@ -24,7 +23,6 @@ from enigma_tasks.errors import EnigmaError, ModelError, ServiceError, UsageErro
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-PIN = Pin("enigma-es-disease", "3", "ab12", "s3://bucket/mlflow/1/models/m-1/artifacts/artifacts/ensemble")
 GOOD = b"weights"
 
 
@@ -59,16 +57,6 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_registered_model_is_named_after_language_and_type() -> None:
     assert registered_name("es", EntityType.DISEASE) == "enigma-es-disease"
-
-
-def test_a_pin_survives_the_plan_s_json() -> None:
-    assert Pin.from_json(json.loads(json.dumps(PIN.to_json()))) == PIN
-
-
-@pytest.mark.parametrize("tree", [{}, {**PIN.to_json(), "alias": "champion"}])
-def test_a_pin_with_a_missing_or_unknown_key_is_refused(tree: dict[str, str]) -> None:
-    with pytest.raises(ModelError):
-        Pin.from_json(tree)
 
 
 def test_importing_the_adapter_loads_neither_mlflow_nor_torch() -> None:

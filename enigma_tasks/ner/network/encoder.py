@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from enigma_tasks.ner.network.crf import LinearChainCRF, constrained_viterbi
 from enigma_tasks.ner.network.heads import Heads, Standardise
+from enigma_tasks.ner.network.transformers_import import import_modelling
 from enigma_tasks.ner.text.alignment import IGNORED, TAGS
 
 if TYPE_CHECKING:
@@ -118,6 +119,7 @@ def pool_words(hidden: Tensor, owner: Tensor, words: int) -> Tensor:
 
 def build_encoder(config: Any) -> nn.Module:
     """An encoder with random weights, float32, without the pooling layer nobody trains."""
+    import_modelling()
     from transformers import MODEL_MAPPING, AutoModel
 
     kind = MODEL_MAPPING[type(config)]

@@ -1,0 +1,127 @@
+"""What a night's stages leave for each other under `runs/{batch}/`, in the object store: records in; records out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from enigma_tasks.errors import DataError, ObjectMissing, UsageError
+from enigma_tasks.notes.commits import commit_bytes, published_bytes, read_commit, read_published
+from enigma_tasks.notes.plans import (
+    Shard,
+    digest,
+    notes_bytes,
+    plan_bytes,
+    read_notes,
+    read_plan,
+    read_refusals,
+    refusals_bytes,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from enigma_tasks.adapters.object_store import ObjectStore
+    from enigma_tasks.artifacts import RunPlaces
+    from enigma_tasks.notes.commits import Published, ShardCommit
+    from enigma_tasks.notes.plans import Plan
+    from enigma_tasks.notes.references import NoteRef, Refused
+
+
+class NightRecords:
+    """The records of one night.
+
+    Raises, from every method:
+        DataError: what is there is damaged, or written by a newer version; see `frozen.read_record`.
+        ServiceError: as `ObjectStore` does.
+    """
+
+    def __init__(self, store: ObjectStore, places: RunPlaces) -> None:
+        self._store = store
+        self._places = places
+
+    def find_plan(self) -> Plan | None:
+        """The night's plan, or None."""
+        try:
+            return read_plan(self._places.plan, self._store.get(self._places.plan))
+        except ObjectMissing:
+            return None
+
+    def plan(self) -> Plan:
+        """The night's plan. Raises UsageError when there is none."""
+        found = self.find_plan()
+        if found is None:
+            raise UsageError(f"there is no plan at {self._places.plan}")
+        return found
+
+    def create_plan(self, plan: Plan) -> bool:
+        """Write the plan; False when another process planned the night first: its plan counts."""
+        return self._store.put_if_absent(self._places.plan, plan_bytes(plan))
+
+    def write_shards(self, parts: Iterable[tuple[str, int, list[NoteRef]]]) -> tuple[Shard, ...]:
+        """Write notes of one (language, number) each as shards.
+
+        Named by content: what a killed or a second planner of the same night left behind is never overwritten.
+        """
+        shards: list[Shard] = []
+
+        def objects() -> Iterator[tuple[str, bytes]]:
+            for language, number, notes in parts:
+                data = notes_bytes(notes)
+                name = f"{language}-{number:04d}-{digest(data)[:12]}"
+                shard = Shard(
+                    id=name,
+                    uri=self._places.shard(name),
+                    language=language,
+                    notes=len(notes),
+                    bytes=sum(n.size for n in notes),
+                    sha256=digest(data),
+                )
+                shards.append(shard)
+                yield shard.uri, data
+
+        self._store.put_many(objects())
+        return tuple(shards)
+
+    def notes(self, shard: Shard) -> Iterator[NoteRef]:
+        """The notes of a shard. Raises DataError `digest` when they are not those planned."""
+        return read_notes(shard.uri, self._store.get(shard.uri), shard.sha256)
+
+    def write_refusals(self, refused: Iterable[Refused]) -> str:
+        """Write what planning refused; returns the SHA-256, which names it."""
+        data = refusals_bytes(refused)
+        self._store.put(self._places.quarantined(digest(data)), data)
+        return digest(data)
+
+    def refusals(self, plan: Plan) -> list[Refused]:
+        """What planning refused. Raises DataError `digest` when that is not what it wrote."""
+        uri = self._places.quarantined(plan.quarantined_sha256)
+        return list(read_refusals(uri, self._store.get(uri), plan.quarantined_sha256))
+
+    def find_commit(self, shard: Shard) -> ShardCommit | None:
+        """What the attempt that counts says of itself, or None.
+
+        Raises DataError `digest` when it is of another shard.
+        """
+        uri = self._places.done(shard.id)
+        try:
+            commit = read_commit(uri, self._store.get(uri))
+        except ObjectMissing:
+            return None
+        if commit.shard_sha256 != shard.sha256:
+            raise DataError(shard.id, "digest")
+        return commit
+
+    def create_commit(self, commit: ShardCommit) -> bool:
+        """Make this attempt the one that counts; False when another was first."""
+        return self._store.put_if_absent(self._places.done(commit.shard), commit_bytes(commit))
+
+    def find_published(self) -> Published | None:
+        """The publication, or None while the night is not published."""
+        if not self._store.exists(self._places.success):
+            return None
+        return read_published(self._places.published, self._store.get(self._places.published))
+
+    def write_published(self, published: Published) -> None:
+        """The publication, then the mark that the night is published."""
+        self._store.put(self._places.published, published_bytes(published), "application/json")
+        self._store.put(self._places.success, b"")

@@ -1,0 +1,154 @@
+"""What a night's stages say they have done: the commit of a shard, the publication, the quarantine list."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import TypeAdapter
+
+from enigma_tasks.frozen import Frozen, json_bytes, read_record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+
+class ResultFile(Frozen):
+    """One table's rows of one attempt."""
+
+    rows: int
+    bytes: int
+    sha256: str
+
+
+class ResultFiles(Frozen):
+    """What an attempt wrote."""
+
+    notes: ResultFile
+    spans: ResultFile
+
+    def by_table(self) -> dict[str, ResultFile]:
+        """Table -> its file."""
+        return {"notes": self.notes, "spans": self.spans}
+
+
+class ShardCounts(Frozen):
+    """Outcomes of a shard's notes, and what was found in the annotated ones."""
+
+    annotated: int
+    quarantined: int
+    entities: int
+    characters: int
+    """Code points of the annotated notes."""
+
+
+class LlmUsage(Frozen):
+    """What the answers of language models cost; see `adapters.llm_endpoint.Usage`."""
+
+    asked: int
+    cached: int
+    requests: int
+    malformed: int
+    refused: int
+    prompt_tokens: int
+    completion_tokens: int
+    cost: float
+
+
+class ShardCommit(Frozen):
+    """The attempt that counts for a shard: whoever creates it first has annotated the shard."""
+
+    schema_version: Literal[1] = 1
+    shard: str
+    shard_sha256: str
+    """Of the notes that were annotated."""
+    attempt: str
+    files: ResultFiles
+    counts: ShardCounts
+    seconds: dict[str, float]
+    """By phase."""
+    models: tuple[str, ...]
+    """Digests of the ensembles."""
+    llm: LlmUsage | None = None
+    """None where no language model was asked."""
+
+    def report(self) -> dict[str, Any]:
+        """What the command prints."""
+        return self.model_dump(mode="json", exclude_none=True, exclude={"schema_version"})
+
+
+class PublishedCounts(Frozen):
+    """Notes by outcome, and the entities in the annotated ones."""
+
+    annotated: int
+    quarantined: int
+    entities: int
+    listed: int
+    waiting: int
+    left_out: int
+    """Another night published them meanwhile."""
+
+
+class PublishedLanguage(Frozen):
+    """What was published of one language."""
+
+    entities: int
+    notes: int
+
+
+class Published(Frozen):
+    """The publication of a night."""
+
+    schema_version: Literal[1] = 1
+    batch_id: str
+    planned_at: str
+    counts: PublishedCounts
+    rules: dict[str, int]
+    """Quarantined notes by the rule they broke."""
+    languages: dict[str, PublishedLanguage]
+    seconds: float
+
+    def report(self) -> dict[str, Any]:
+        """What the command prints."""
+        return self.model_dump(mode="json", exclude={"schema_version"})
+
+
+class QuarantineEntry(Frozen):
+    """A note that broke a rule; the offset's unit is the rule's."""
+
+    record: str
+    rule: str
+    offset: int | None
+
+
+_COMMIT, _PUBLISHED = TypeAdapter(ShardCommit), TypeAdapter(Published)
+
+
+def commit_bytes(commit: ShardCommit) -> bytes:
+    """`done.json`."""
+    return json_bytes(commit.model_dump(mode="json", exclude_none=True))
+
+
+def read_commit(name: str, data: bytes) -> ShardCommit:
+    """Back from `commit_bytes`. Raises DataError as `read_record` does."""
+    return read_record(_COMMIT, name, data)
+
+
+def published_bytes(published: Published) -> bytes:
+    """`published.json`."""
+    return json_bytes(published.model_dump(mode="json"))
+
+
+def read_published(name: str, data: bytes) -> Published:
+    """Back from `published_bytes`. Raises DataError as `read_record` does."""
+    return read_record(_PUBLISHED, name, data)
+
+
+def quarantine_bytes(entries: Iterable[QuarantineEntry]) -> bytes:
+    """`quarantine.jsonl`, for people: a JSON line a note."""
+    return b"".join(json.dumps(e.model_dump(), ensure_ascii=False).encode() + b"\n" for e in entries)
+
+
+def rules_bytes(rules: Mapping[str, int]) -> bytes:
+    """`rules.json`, for people: how many notes broke each rule."""
+    return json_bytes(rules)
