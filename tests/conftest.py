@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from xdist.scheduler import LoadFileScheduling
+
+STACK = "tests/e2e/"
 
 # Before anything imports torch; commands that tests start inherit it. Threads of torch that wait for each other do so
 # busily: on a loaded machine a test of the engine took 92 s of processor time with two threads, 2 s with one.
@@ -24,11 +30,20 @@ settings.load_profile("enigma")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What runs in parallel: a file's tests stay in one process, which trains and starts what they share once.
+    """Tests of the whole stack come first: nothing takes as long, and in parallel the rest goes on beside them."""
+    items.sort(key=lambda item: not item.nodeid.startswith(STACK))
 
-    Tests that start a whole stack follow each other, and come first: nothing else takes as long.
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
+    """In parallel a file's tests stay in one process, which trains and starts once what they share.
+
+    Files that start a whole stack follow each other: two stacks side by side are more than a small machine holds.
     """
-    for item in items:
-        stack = item.get_closest_marker("e2e") is not None
-        item.add_marker(pytest.mark.xdist_group("stack" if stack else item.path.stem))
-    items.sort(key=lambda item: item.get_closest_marker("e2e") is None)
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return STACK if nodeid.startswith(STACK) else super()._split_scope(nodeid)
+
+    return Scheduling(config, log)
