@@ -112,7 +112,7 @@ def test_fitting_again_gives_the_same_bytes(dev: Path, capsys: pytest.CaptureFix
     [
         ("no prediction at all", 2, "member 2 (x) has no prediction for any of the 10"),
         ("another label set", 2, "member 2 (x) has no DISEASE span, only SYMPTOM"),
-        ("other documents", 1, "other: document_unknown"),
+        ("other documents", 1, "predictions: document_unknown (a name like a; texts: a9)"),
         ("outside the text", 1, "n1: span_outside_text at 990"),
         ("another text", 1, "n1: surface_differs at 0"),
         ("the same file twice", 2, "named twice"),
