@@ -15,7 +15,6 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from enigma_tasks.errors import DataError
-from enigma_tasks.formats.imports.offset_units import CODE_POINTS, CRLF_ONCE, GRAPHEMES, UTF16, UTF16_CRLF_ONCE
 from enigma_tasks.formats.imports.spans import (
     ID_KEYS,
     LOCATION,
@@ -27,6 +26,7 @@ from enigma_tasks.formats.imports.spans import (
     refused,
     same_id,
 )
+from enigma_tasks.formats.offset_units import CODE_POINTS, CRLF_ONCE, GRAPHEMES, UTF16, UTF16_CRLF_ONCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

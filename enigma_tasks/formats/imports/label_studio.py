@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 from enigma_tasks.errors import DataError
 from enigma_tasks.formats.imports.latest import latest
 from enigma_tasks.formats.imports.markup import has_markup, shown
-from enigma_tasks.formats.imports.offset_units import CODE_POINTS, CRLF_ONCE, UTF16, UTF16_CRLF_ONCE, Content
 from enigma_tasks.formats.imports.regions import is_labelled, is_region, read_regions, result_of
 from enigma_tasks.formats.imports.spans import (
     ID_KEYS,
@@ -28,6 +27,7 @@ from enigma_tasks.formats.imports.spans import (
     refused,
     same_id,
 )
+from enigma_tasks.formats.offset_units import CODE_POINTS, CRLF_ONCE, UTF16, UTF16_CRLF_ONCE, Content
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

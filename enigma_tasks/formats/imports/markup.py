@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 
-from enigma_tasks.formats.imports.offset_units import Content
+from enigma_tasks.formats.offset_units import Content
 
 _BLOCKS = frozenset(
     {

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from enigma_tasks.documents import Document, Entity, check_id, entity_at, sorted_entities
 from enigma_tasks.errors import DataError
-from enigma_tasks.formats.imports.offset_units import CODE_POINTS, Content, located
+from enigma_tasks.formats.imports.placing import located
+from enigma_tasks.formats.offset_units import CODE_POINTS, Content
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from enigma_tasks.documents import EntityType, Language
-    from enigma_tasks.formats.imports.offset_units import Unit
+    from enigma_tasks.formats.offset_units import Fragments, Unit
 
 ID_KEYS = ("document_id", "doc_id", "note_id", "filename", "file_name")
 """Where a hospital that fed a tool may have kept its own id of a note, the surest first."""
@@ -40,6 +41,11 @@ class Span:
     start: Any
     end: Any
     surface: str | None = field(default=None, repr=False)
+
+    @property
+    def fragments(self) -> Fragments:
+        """Its one place, in the tool's unit."""
+        return ((self.start, self.end),)
 
 
 @dataclass(frozen=True, slots=True)
