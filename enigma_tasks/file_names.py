@@ -39,6 +39,8 @@ class FileKind(Enum):
 TEXT_SUFFIX = ".txt"
 ANNOTATION_SUFFIX = ".ann"
 RECORD_SUFFIXES = (".jsonl", ".jsonl.gz")
+TYPE_SYSTEM = "TypeSystem.xml"
+"""UIMA's, of the XMI files beside it."""
 _KINDS = {
     TEXT_SUFFIX: FileKind.TEXT,
     ANNOTATION_SUFFIX: FileKind.ANNOTATION,
@@ -54,7 +56,7 @@ _COMPANIONS = frozenset(
     {
         *("annotation.conf", "visual.conf", "tools.conf", "kb_shortcuts.conf", "acl.conf"),  # brat
         *("thumbs.db", "desktop.ini"),  # Windows
-        "typesystem.xml",  # UIMA: read with the XMI beside it
+        TYPE_SYSTEM.lower(),
         *("split.json", "provenance.jsonl", "dictionary.tsv", "ingested.jsonl.gz"),  # Enigma
     }
 )
@@ -93,6 +95,11 @@ def stem(key: str) -> str:
 def is_about(stem: str) -> bool:
     """A text of this stem speaks of the files beside it: no note where notes have annotations and it has none."""
     return _ABOUT.fullmatch(stem.lower()) is not None
+
+
+def is_type_system(path: str) -> bool:
+    """The file of that path or name is a UIMA type system."""
+    return path.rpartition("/")[2].lower() == TYPE_SYSTEM.lower()
 
 
 def is_hidden(name: str) -> bool:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from enigma_tasks.documents import LABELS, EntityType, Language, canonical_label
 from enigma_tasks.errors import DataError, UsageError
-from enigma_tasks.file_names import FileKind, beside, is_about, is_hidden, kind_of
+from enigma_tasks.file_names import FileKind, beside, is_about, is_hidden, is_type_system, kind_of
 from enigma_tasks.languages.rules import canonical_code
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ _TYPES = "|".join(t.value for t in EntityType)
 RELEASE_FOLDER = re.compile(rf"MultiClinNER-(?P<language>[a-z]{{2}})(?:-(?P<split>[a-z]+)(?:-(?P<entity>{_TYPES}))?)?")
 _LANGUAGE = re.compile(r"[a-z]{2}")
 _ANNOTATIONS = "ann"
-_TYPE_SYSTEM = "typesystem.xml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +142,7 @@ def _file(path: Path, place: Place, part: Part, found: CorpusFiles) -> None:
         named = place.types & {EntityType(stem)} if stem in set(EntityType) else place.types
         found.whole.append(Whole(path, kind, Place(place.language, named)))
     elif kind in (FileKind.LINES, FileKind.EXPORT):
-        systems = [p for p in path.parent.iterdir() if p.name.lower() == _TYPE_SYSTEM]
+        systems = [p for p in path.parent.iterdir() if is_type_system(p.name)]
         found.whole.append(Whole(path, kind, place, systems[0] if systems else None))
     elif kind is FileKind.OTHER:
         found.ignored[path.suffix.lower() or "no suffix"] += 1

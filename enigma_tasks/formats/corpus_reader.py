@@ -7,7 +7,7 @@ import json
 import zlib
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from enigma_tasks.documents import Document, EntityType, Language, check_id
 from enigma_tasks.errors import DataError
@@ -179,15 +179,22 @@ class CorpusReader:
 
 
 def _is_notes(file: Whole) -> bool:
-    """A file of notes: its first line has a text and nothing that annotates it."""
+    """A file of notes: the first line that is an object has a text and nothing that annotates it."""
     if file.kind not in (FileKind.LINES, FileKind.PACKED):
         return False
     try:
         with gzip.open(file.path) if file.kind is FileKind.PACKED else file.path.open("rb") as stream:
-            first = json.loads(next((line for line in stream if line.strip()), b"null"))
-    except (OSError, EOFError, zlib.error, ValueError, RecursionError):
+            first = next((tree for line in stream if isinstance(tree := _json(line), dict)), {})
+    except (OSError, EOFError, zlib.error):
         return False
-    return isinstance(first, dict) and "text" in first and not _OF_GOLD & first.keys()
+    return "text" in first and not _OF_GOLD & first.keys()
+
+
+def _json(line: bytes) -> Any:
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _code(language: str) -> Language:

@@ -19,12 +19,11 @@ from typing import TYPE_CHECKING, Any
 
 from enigma_tasks.documents import EntityType, check_id
 from enigma_tasks.errors import DataError
-from enigma_tasks.file_names import FileKind, beside, is_about, is_hidden, kind_of
+from enigma_tasks.file_names import FileKind, beside, is_about, is_hidden, is_type_system, kind_of
 from enigma_tasks.formats.corpus_files import ALL_TYPES, RELEASE_FOLDER, meaning
 from enigma_tasks.formats.imports.inception_zip import (
     CURATED,
     NOBODY,
-    TYPE_SYSTEM,
     annotated_folder,
     is_document_folder,
 )
@@ -130,7 +129,7 @@ def arrange(
         max_bytes: of one object.
     """
     listed = sorted(objects)
-    systems = {o.path.rpartition("/")[0]: o for o in listed if o.path.rpartition("/")[2].lower() == TYPE_SYSTEM.lower()}
+    systems = {o.path.rpartition("/")[0]: o for o in listed if is_type_system(o.path)}
     texts = {_beside(o.path) for o in listed if _kind(o.path)[0] == PAIR}
     versions = _versions(listed)
     pairs: dict[str, list[Delivery]] = {}

@@ -14,8 +14,9 @@ from enigma_tasks.adapters.gold_repository import GoldRepository
 from enigma_tasks.adapters.object_store import ObjectStore, split_uri
 from enigma_tasks.artifacts import INGESTED, QuarantinePlaces, ingest_batch, packed_gold
 from enigma_tasks.errors import DataError, ServiceError
+from enigma_tasks.formats.imports.spans import DUPLICATE_HINT
 from enigma_tasks.formats.packed import read_packed, write_packed
-from enigma_tasks.gold.deliveries import DUPLICATE_HINT, ReadDelivery, read_delivery, refusal
+from enigma_tasks.gold.deliveries import ReadDelivery, read_delivery, refusal
 from enigma_tasks.gold.ingestion import (
     Delivery,
     GoldObject,

@@ -232,6 +232,9 @@ DOCCANO: dict[str, Case] = {
         zipped({"a.jsonl": lines(line(**ANNOTATED)), "b.jsonl": b"{", "c.pdf": b"x"}),
         [ASTHMA, "json_invalid", "file_type"],
     ),
+    "do-line-damaged": Case(
+        "all.jsonl", lines(line(**ANNOTATED)) + b'\n{"id": 8, "text": "Ti\n', ["json_invalid", ASTHMA]
+    ),
     "do-zip-empty": Case("a.zip", zipped({}), ["export_empty"]),
     "do-unknown": Case("unknown.jsonl", lines(line(label=[])), ["text_without_annotation"]),
     "do-approved": Case("all.jsonl", lines(line(labels=[], annotation_approver="admin")), [()]),

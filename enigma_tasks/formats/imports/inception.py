@@ -21,7 +21,7 @@ from enigma_tasks.documents import LABELS, canonical_label
 from enigma_tasks.errors import DataError
 from enigma_tasks.file_names import without_suffix
 from enigma_tasks.formats.imports.files import parsed_json
-from enigma_tasks.formats.imports.inception_zip import CURATED, NOBODY, is_document_folder, unzipped
+from enigma_tasks.formats.imports.inception_zip import CURATED, NOBODY, is_document_folder, zipped_documents
 from enigma_tasks.formats.imports.spans import Imported, Span, imported
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def read_xmi(
     if not name.lower().endswith(".zip"):
         return [_of_xmi(name, data, language, types, type_system)]
     found = []
-    for member in unzipped(name, data):
+    for member in zipped_documents(name, data):
         try:
             if member.error:
                 raise member.error
@@ -91,7 +91,10 @@ def _of_xmi(
     name: str, data: bytes, language: Language | None, types: frozenset[EntityType], type_system: bytes | None
 ) -> Imported:
     if data.lstrip()[:1] == b"{":
-        return read_cas(name, parsed_json(name, data), language, types)[0]
+        values = [value for _, value in parsed_json(name, data).values]
+        if len(values) != 1 or not is_cas(values[0]):
+            raise DataError(name, "uima_invalid", hint="expected a CAS as JSON, or XMI")
+        return read_cas(name, values[0], language, types)[0]
     if type_system is None:
         raise DataError(name, "type_system_missing", hint="expected TypeSystem.xml in the same folder or zip")
     for xml in (data, type_system):
