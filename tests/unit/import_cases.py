@@ -125,6 +125,16 @@ LABEL_STUDIO: dict[str, Case] = {
     "ls-truth": Case(
         "a.json", [task(annotation(ONE, ground_truth=True), annotation(WRONG, updated_at="2026-06-01"))], [ASTHMA]
     ),
+    "ls-truth-imported": Case(
+        "a.json",
+        [
+            task(
+                annotation(WRONG, id=9, ground_truth=True, updated_by=None, updated_at="2026-06-01"),
+                annotation(ONE, id=8, updated_by=1),
+            )
+        ],
+        [ASTHMA],
+    ),
     "ls-choices-only": Case("a.json", labelled(ABOUT_TEXT), ["not_span_labels"]),
     "ls-choices-beside": Case("a.json", [*labelled(ABOUT_TEXT), task(annotation(ONE), id=8)], [(), ASTHMA]),
     "ls-row-of-choices": Case("a.json", [row(label="DISEASE")], ["not_span_labels"]),

@@ -30,6 +30,15 @@ OLD_FIRST: list[list[dict[str, Any]]] = [
     [{"created_at": 1609789589, "id": 3}, {"created_at": 1609789590, "id": 2}],
     [{"created_at": 1609789589, "id": 3}, {"created_at": 1609789589500, "id": 2}],
     [{"updated_at": "2027-01-01"}, {"ground_truth": True}],
+    [{"updated_at": "2027-01-01", "updated_by": 1}, {"ground_truth": True}],
+    [{"updated_at": "2027-01-01", "updated_by": 1}, {"ground_truth": True, "updated_by": 2}],
+    [{"updated_at": "2027-01-01", "updated_by": None}, {"ground_truth": True, "updated_by": None}],
+    [{"ground_truth": True, "updated_by": None}, {"updated_at": "2026-05-01", "updated_by": 1}],
+    [
+        {"ground_truth": True, "updated_by": None, "updated_at": "2027-01-01"},
+        {"created_at": "2026-05", "updated_by": 1},
+    ],
+    [{"ground_truth": True, "updated_by": None}, {"updated_by": 1}, {"ground_truth": True, "updated_by": 2}],
 ]
 
 
@@ -46,6 +55,12 @@ def test_where_nothing_tells_the_last_two_that_differ_are_refused_and_two_alike_
     assert latest("d", [{"result": [1]}, {"result": [1]}])["result"] == [1]
     with pytest.raises(DataError, match="text_without_annotation"):
         latest("d", [])
+
+
+def test_an_import_that_a_person_only_confirmed_stays_the_ground_truth() -> None:
+    imported = {"ground_truth": True, "updated_by": None, "result": [1]}
+    for person in ({"updated_by": 1, "result": [1]}, {"updated_by": None, "result": [2]}, {"result": [2]}):
+        assert latest("d", [imported, person | {"updated_at": "2026-05-01"}]) == imported
 
 
 def test_an_id_that_may_be_a_persons_name_is_a_digest_that_stays_the_same() -> None:
