@@ -53,6 +53,9 @@ LABEL_STUDIO: dict[str, Case] = {
     "ls-tsv": Case(
         "a.tsv", f'ID\tTEXT\tid\tlabel\tannotator\tannotation_id\n1\t{TEXT}\t7\t"{QUOTED}"\ta\t4\n'.encode(), [ASTHMA]
     ),
+    "ls-tsv-as-csv": Case(
+        "a.csv", f'ID\tTEXT\tid\tlabel\tannotator\tannotation_id\n1\t{TEXT}\t7\t"{QUOTED}"\ta\t4\n'.encode(), [ASTHMA]
+    ),
     "ls-cell-json": Case("a.json", [row(label=CELL)], [ASTHMA]),
     "ls-cell-cut": Case("a.json", [row(label=CELL[:-20])], ["span_malformed"]),
     "ls-storage": Case("12", STORED | {"result": [ONE]}, [ASTHMA]),
@@ -65,6 +68,11 @@ LABEL_STUDIO: dict[str, Case] = {
     ),
     "ls-hypertext-br": Case(
         "a.json", labelled(of_page(22, 34, "Tos\\ny fiebre", "labels"), text=PAGE), [("Tos\ny fiebre",)]
+    ),
+    "ls-hypertext-head": Case(
+        "a.json",
+        labelled(of_page(0, 5, "Tiene"), of_page(6, 21, "asma bronquial"), text="  Tiene asma  bronquial.\n  Alta."),
+        [("Tiene", "asma  bronquial")],
     ),
     "ls-hypertext-elsewhere": Case(
         "a.json", labelled(of_page(12, 20, "neumonía"), ONE, text=PAGE), ["hypertext_not_understood"]
