@@ -14,7 +14,8 @@ from enigma_tasks.formats.imports import read_export
 from enigma_tasks.formats.imports.inception import export_name
 from enigma_tasks.formats.imports.spans import Imported, refused, without_duplicates
 from enigma_tasks.formats.packed import packed_records
-from enigma_tasks.gold.ingestion import ANY_TYPE, PACKED, PAIR, Refusal
+from enigma_tasks.gold.ingestion import ANY_TYPE, PACKED, PAIR
+from enigma_tasks.gold.refusals import Refusal, refusal
 from enigma_tasks.languages.rules import canonical_code
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from enigma_tasks.documents import Document
-    from enigma_tasks.gold.ingestion import Delivery, ManifestEntry
+    from enigma_tasks.gold.ingestion import Delivery
+    from enigma_tasks.gold.manifest import ManifestEntry
 
 _PACKED_FILE = "packed.jsonl.gz"
 
@@ -43,12 +45,6 @@ class ReadDelivery:
     def refuse(self, document_id: str | None, defects: Sequence[DataError]) -> None:
         """Note why a document, or all of the delivery (None), goes to quarantine."""
         self.refusals.append(refusal(self.delivery, document_id, defects))
-
-
-def refusal(delivery: Delivery, document_id: str | None, defects: Sequence[DataError]) -> Refusal:
-    """The row of a document, by the first of its defects."""
-    first = defects[0]
-    return Refusal(delivery.record, document_id, first.rule, first.offset, len(defects) - 1, first.hint)
 
 
 def read_delivery(delivery: Delivery, data: Mapping[str, bytes], scratch: Path) -> ReadDelivery:

@@ -6,16 +6,12 @@ in which state each delivery was taken in last, so a drop that has not changed i
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import io
-import json
 import re
-import zlib
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from enigma_tasks.documents import EntityType, check_id
 from enigma_tasks.errors import DataError
@@ -32,6 +28,8 @@ from enigma_tasks.languages.rules import canonical_code
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from enigma_tasks.gold.manifest import Manifest
+
 PAIR, EXPORT, PACKED = "pair", "export", "packed"
 ANY_TYPE = "all"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
@@ -44,8 +42,6 @@ _READ_AS = {
     FileKind.TABLE: EXPORT,
 }
 _TABLES = "tsv"
-Claim = tuple[str, str, str]
-"""Language, type and id: what a version has one document of."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -80,39 +76,6 @@ class Delivery:
     def modified(self) -> str:
         """When the last of its objects was written."""
         return max(o.modified for o in self.objects)
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A document, or all of a delivery, that goes to quarantine: names and numbers only."""
-
-    record: str
-    document: str | None
-    rule: str
-    offset: int | None = None
-    more: int = 0
-    """Further defects of the document."""
-    hint: str = ""
-    """What was expected, or what to do."""
-
-    def to_json(self) -> dict[str, Any]:
-        """As a JSON object."""
-        return asdict(self)
-
-
-@dataclass(frozen=True, slots=True)
-class ManifestEntry:
-    """A line of the manifest: the state of a delivery when it was taken in."""
-
-    state: tuple[tuple[str, str], ...]
-    digest: str
-    refused: int
-    """Documents that went to quarantine."""
-    documents: tuple[Claim, ...] = ()
-    """What the version took from this delivery, then or earlier; sorted."""
-
-
-Manifest = dict[str, ManifestEntry]
 
 
 def arrange(
@@ -164,41 +127,6 @@ def content_digest(delivery: Delivery, data: Mapping[str, bytes]) -> str:
     for item in delivery.objects:
         digest.update(f"{item.path}\0{hashlib.sha256(data.get(item.path, b'')).hexdigest()}\0".encode())
     return digest.hexdigest()
-
-
-def documents_of(entry: ManifestEntry) -> int:
-    """How many documents the version has from a delivery, of however many types each."""
-    return len({(language, document) for language, _, document in entry.documents})
-
-
-def pack_manifest(manifest: Manifest) -> bytes:
-    """The manifest's bytes: sorted JSON lines, gzipped, without a time."""
-    packed = io.BytesIO()
-    with gzip.GzipFile(filename="", mode="wb", fileobj=packed, mtime=0) as stream:
-        for record, e in sorted(manifest.items()):
-            line = {"record": record} | asdict(e)
-            stream.write(json.dumps(line).encode("ascii") + b"\n")
-    return packed.getvalue()
-
-
-def unpack_manifest(data: bytes) -> Manifest:
-    """Back from `pack_manifest`. Raises DataError `manifest_damaged`."""
-    try:
-        with gzip.GzipFile(fileobj=io.BytesIO(data)) as stream:
-            lines = [json.loads(line) for line in stream]
-        if not data:
-            raise EOFError
-        return {
-            line["record"]: ManifestEntry(
-                tuple((p, e) for p, e in line["state"]),
-                line["digest"],
-                line["refused"],
-                tuple((language, entity, document) for language, entity, document in line["documents"]),
-            )
-            for line in lines
-        }
-    except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError):
-        raise DataError("manifest", "manifest_damaged") from None
 
 
 def _delivery(

@@ -18,7 +18,7 @@ from enigma_tasks.formats.imports.inception_zip import CURATED, annotated_folder
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from enigma_tasks.gold.ingestion import Claim, Manifest
+    from enigma_tasks.gold.manifest import Claim, Manifest
 
 Fate = Literal["added", "replaced", "unchanged", "refused"]
 _LABEL_STUDIO_TIME = re.compile(r"-at-\d{4}-\d\d-\d\d-\d\d-\d\d-[0-9a-f]{4,}(?=\.[a-z]+$)")

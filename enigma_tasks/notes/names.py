@@ -55,6 +55,10 @@ class Names:
             record_id = self.shown(record_id)
         return record_name(self.shown(key), record_id)
 
+    def below(self, place: str, path: str) -> str:
+        """A path below a place's URI: as it is, or hashed as the key that it is part of."""
+        return self.shown(f"{place}/{path}".removeprefix("s3://").partition("/")[2]) if self.key else path
+
     def uri(self, uri: str) -> str:
         """An object: its key is shown as `shown` says where the hospital named it, and as it is elsewhere."""
         if self.key and any(uri.startswith(prefix) and uri != prefix for prefix in self.prefixes):
