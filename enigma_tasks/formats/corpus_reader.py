@@ -16,6 +16,7 @@ from enigma_tasks.formats.packed import read_packed
 from enigma_tasks.formats.standoff import note_defect, parse_ann
 from enigma_tasks.languages.rules import canonical_code
 from enigma_tasks.notes.files import read_records
+from enigma_tasks.notes.references import plain_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -116,7 +117,8 @@ class CorpusReader:
                 yield document
 
     def _pair(self, part: Part, stem: str, text_path: Path, ann_path: Path | None, own: list[DataError]) -> Document:
-        language, text = part.place.language or self.language, read_text(text_path)
+        language = part.place.language or self.language
+        text = plain_text(text_path.name, text_path.read_bytes())
         if ann_path is None:
             return Document(stem, text, (), language, frozenset())
         parsed = parse_ann(stem, text, read_text(ann_path), own)
