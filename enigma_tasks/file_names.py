@@ -1,4 +1,4 @@
-"""What a file's name says, decided in one place for drops of notes, drops of gold and folders on this machine.
+"""What a file is by its name: one place for drops of notes, drops of gold and folders on this machine.
 
 Names are compared without letter case, as the systems that wrote them do.
 """
@@ -28,11 +28,11 @@ class FileKind(Enum):
     EXPORT = auto()
     """`.json`, `.xmi`, `.zip`, or a number without a suffix (Label Studio's target storage): an annotation tool's."""
     TABLE = auto()
-    """`.tsv`: says again what lies beside it."""
+    """`.tsv`: repeats the annotations beside it."""
     COMPANION = auto()
     """Settings of tools and systems, type systems, lists that Enigma writes: nothing to be read by itself."""
     HIDDEN = auto()
-    """Another program's."""
+    """Of another program."""
     OTHER = auto()
 
 
@@ -93,7 +93,7 @@ def stem(key: str) -> str:
 
 
 def is_about(stem: str) -> bool:
-    """A text of this stem speaks of the files beside it: no note where notes have annotations and it has none."""
+    """A text of this stem is about the files beside it: no note where notes have annotations and it has none."""
     return _ABOUT.fullmatch(stem.lower()) is not None
 
 
@@ -109,7 +109,7 @@ def is_hidden(name: str) -> bool:
 
 
 def beside(folders: Sequence[str]) -> tuple[str, ...]:
-    """The folders of a file without the last `txt` or `ann`: where its text and its annotation would lie together."""
+    """The folders of a file without the last `txt` or `ann`: where its text and its annotation would be together."""
     for i in range(len(folders) - 1, -1, -1):
         if folders[i].lower() in _HALVES:
             return (*folders[:i], *folders[i + 1 :])

@@ -1,6 +1,6 @@
 """The files of a corpus folder, arranged into what has to be read together; nothing is opened.
 
-What a file is, `file_names` says, as for a drop. Every folder is entered but hidden ones and, from above, the release's
+`file_names` says what a file is, as for a drop. Every folder is entered but hidden ones and, from above, the release's
 folders of texts that are to be judged.
 """
 
@@ -41,7 +41,7 @@ class Part:
 
     place: Place
     texts: dict[str, list[Path]] = field(default_factory=dict)
-    """By stem; a second file of one stem differs in the suffix's letter case, or lies in another folder."""
+    """By stem; a second file of one stem differs in the suffix's letter case, or is in another folder."""
     annotations: dict[str, list[Path]] = field(default_factory=dict)
     annotated: bool = False
     """There is an annotation, or a folder for them."""
@@ -104,7 +104,7 @@ def meaning(name: str) -> tuple[Language | None, EntityType | None]:
 def _enter(
     folder: Path, place: Place, parts: dict[tuple[str, ...], Part], below: tuple[str, ...], found: CorpusFiles
 ) -> None:
-    """Arrange one folder and those in it; `below` is its way from the top, `parts` what was found so far by folder."""
+    """Arrange one folder and those in it; `below` is its path from the top, `parts` what was found so far by folder."""
     inside = sorted(p for p in folder.iterdir() if not is_hidden(p.name))
     folders = [p for p in inside if p.is_dir()]
     if {"train", "dev"} <= {p.name for p in folders}:
@@ -121,7 +121,7 @@ def _enter(
     for child in folders:
         release = RELEASE_FOLDER.fullmatch(child.name)
         if release and release["split"] not in (None, "train"):
-            continue  # texts to be judged must not be taken for training because they lie beside it
+            continue  # texts to be judged must not be taken for training because they are beside it
         language, entity = meaning(child.name)
         own = language if release else place.language or language
         types = place.types & {entity} if entity else place.types
@@ -149,7 +149,7 @@ def _file(path: Path, place: Place, part: Part, found: CorpusFiles) -> None:
 
 
 def without_about(found: CorpusFiles) -> None:
-    """Leave out texts that speak of the corpus (README.txt) where its notes are annotated and they are not."""
+    """Leave out texts about the corpus (README.txt) where its notes are annotated and they are not."""
     if not (found.whole or any(p.annotated for p in found.parts)):
         return
     for part in found.parts:

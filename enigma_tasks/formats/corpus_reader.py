@@ -153,7 +153,7 @@ class CorpusReader:
             yield from self._exported(file, language)
 
     def _unpacked(self, file: Whole, language: Language | None) -> Iterator[Document]:
-        """The documents of a packed file, whose lines tell language and types themselves."""
+        """The documents of a packed file, whose lines name language and types themselves."""
         for d in read_packed(file.path, self.defects):
             if unexpected := d.annotated - file.place.types:
                 hint = f"annotated for {min(unexpected)}"

@@ -209,7 +209,7 @@ def _rejoined(lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str]]:
 
 
 def _unquoted(surface: str, length: int) -> str:
-    """Undo a CSV writer's quotation. The span's length tells it from a surface that has its own quotation marks."""
+    """Undo a CSV writer's quotation, which is longer than the span; a surface may have quotation marks of its own."""
     if len(surface) != length and len(surface) > 1 and surface[0] == surface[-1] == '"':
         plain = surface[1:-1].replace('""', '"')
         if len(plain) == length:

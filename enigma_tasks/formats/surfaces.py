@@ -1,4 +1,4 @@
-"""Spans as a BRAT or TSV file has them -> entities at their place in the text, if their surfaces lie there.
+"""Spans as a BRAT or TSV file has them -> entities at their place in the text, if their surfaces are there.
 
 Decision 0005 says which surfaces are accepted, and how a mention that crosses a line end is cut.
 """
@@ -91,7 +91,7 @@ def _outer(fragments: Fragments) -> Place:
 
 
 def _is_comment(text: str, end: int, rest: str, surface: str) -> bool:
-    """What follows the surface is no part of the mention: it goes on as the text does where the end is too small."""
+    """What follows the surface is no part of the mention: where the end is too small, it continues as the text does."""
     if not rest[0].isspace():
         return False
     follows = _folded(text[end : end + 2 * len(surface)])
@@ -114,6 +114,6 @@ def fragments_of(entity: Entity) -> list[tuple[int, int]]:
 
 
 def is_discontinuous(text: str, fragments: Fragments) -> bool:
-    """Something else than white space lies between the fragments."""
+    """Something else than white space is between the fragments."""
     ordered = sorted(fragments)
     return any(text[end:start].strip() for (_, end), (start, _) in pairwise(ordered))

@@ -73,7 +73,7 @@ def read_delivery(delivery: Delivery, data: Mapping[str, bytes], scratch: Path) 
 
 
 def _read_pair(reading: ReadDelivery, data: Mapping[str, bytes], scratch: Path) -> None:
-    """Through the reader of corpora, in a folder whose name tells it the type; the id was found safe by `arrange`."""
+    """Through the reader of corpora, in a folder that is named after the type; the id was found safe by `arrange`."""
     delivery = reading.delivery
     types = delivery.types
     corpus = scratch / (ANY_TYPE if types == ALL_TYPES else min(types).value)

@@ -19,7 +19,7 @@ from enigma_tasks.file_names import FileKind, beside, is_about, is_hidden, is_ty
 from enigma_tasks.formats.corpus_files import ALL_TYPES, RELEASE_FOLDER, meaning
 from enigma_tasks.formats.imports.inception_zip import (
     CURATED,
-    NOBODY,
+    INITIAL,
     annotated_folder,
     is_document_folder,
 )
@@ -81,7 +81,7 @@ class Delivery:
 def arrange(
     objects: Iterable[GoldObject], language_of: Callable[[str], str | None], max_bytes: int
 ) -> tuple[list[Delivery], int]:
-    """Deliveries in the order of their records, and how many objects are none of ours.
+    """Deliveries in the order of their records, and how many objects are ignored.
 
     Those are hidden files, settings, tables and other companions of what is read, texts of a test set, and each
     annotator's version of a document that was curated.
@@ -108,7 +108,7 @@ def arrange(
             whole.append(_with_type_system(delivery, systems))
     for record, parts in list(pairs.items()):
         if is_about(PurePosixPath(record).stem) and all(p.objects[0].path.lower().endswith(".txt") for p in parts):
-            ignored += len(pairs.pop(record))  # a README that speaks of the files beside it
+            ignored += len(pairs.pop(record))  # a README about the files beside it
     return sorted([*whole, *map(_joined, pairs.values())], key=lambda d: d.record), ignored
 
 
@@ -132,7 +132,7 @@ def content_digest(delivery: Delivery, data: Mapping[str, bytes]) -> str:
 def _delivery(
     item: GoldObject, language_of: Callable[[str], str | None], max_bytes: int, texts: set[str]
 ) -> Delivery | None:
-    """What one object is, or None where it is none of ours; `texts` are the folders of pairs."""
+    """What one object is, or None where it is ignored; `texts` are the folders of pairs."""
     *folders, name = item.path.split("/")
     named = kind_of(name)[0]
     if not name or named in (FileKind.HIDDEN, FileKind.COMPANION) or any(is_hidden(f) for f in folders):
@@ -141,7 +141,7 @@ def _delivery(
         return None
     releases = [RELEASE_FOLDER.fullmatch(folder) for folder in folders]
     if any(release and release["split"] not in (None, "train") for release in releases):
-        return None  # texts to be judged must not be taken for training because they lie beside it
+        return None  # texts to be judged must not be taken for training because they are beside it
     kind, record = _kind(item.path)
     if _CONTROL.search(item.path) or not {"", ".", ".."}.isdisjoint(folders):
         return Delivery(ascii(item.path)[1:-1], kind, (item,), rule="key_unsafe")
@@ -194,17 +194,17 @@ def _versions(objects: Iterable[GoldObject]) -> dict[str, set[str]]:
 
 
 def _superseded(path: str, versions: Mapping[str, set[str]]) -> bool:
-    """Somebody's version of a document that was curated, or the one before anybody annotated it."""
+    """An annotator's version of a document that was curated, or the version that has not been annotated."""
     if _kind(path)[0] != EXPORT:
         return False
     file = PurePosixPath(path)
     there, own = versions[annotated_folder(path)], file.stem
     of_one = is_document_folder(file.parent.name) or file.suffix.lower() == ".xmi"
-    return of_one and ((CURATED in there and own != CURATED) or (own == NOBODY and len(there) > 1))
+    return of_one and ((CURATED in there and own != CURATED) or (own == INITIAL and len(there) > 1))
 
 
 def _joined(parts: Sequence[Delivery]) -> Delivery:
-    """A text and its annotation; more than one of a kind cannot be told apart, and goes to quarantine."""
+    """A text and its annotation; several of one kind cannot be distinguished, and go to quarantine."""
     first = parts[0]
     objects = tuple(sorted(o for d in parts for o in d.objects))
     rule = next((d.rule for d in parts if d.rule), None)

@@ -40,7 +40,7 @@ class IngestCounts:
     quarantined: int
     """Refused: a row each in the quarantine list."""
     ignored: int
-    """Objects that are none of ours, and what had been refused before and has not changed since."""
+    """Objects that are not gold, and what was refused before and has not changed since."""
 
     def __post_init__(self) -> None:
         outcomes = self.added + self.replaced + self.unchanged + self.quarantined + self.ignored

@@ -1,6 +1,6 @@
 """What is shown of a key or id outside the tables: the rule of docs/what-is-shown.md, in one place.
 
-Quarantine lists, pages, logs and messages ask here. Without a key, names are shown as they are; with one
+Quarantine lists, pages, logs and messages use it. Without a key, names are shown as they are; with one
 (`ENIGMA_NAME_KEY`), as keyed hashes, for hospitals whose file names or ids hold patient numbers.
 """
 

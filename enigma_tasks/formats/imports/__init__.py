@@ -1,7 +1,7 @@
 """An annotation tool's export (its name and bytes) -> documents, and what is wrong with the others.
 
-A format is told by its content, not by its name. One bad document costs no other anything; a file that cannot be read
-at all is one `Imported` without a document.
+A format is recognised by its content, not by its name. A bad document does not affect the others; a file that cannot be
+read at all is one `Imported` without a document.
 """
 
 from __future__ import annotations

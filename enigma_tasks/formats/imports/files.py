@@ -66,7 +66,7 @@ def decoded(name: str, data: bytes) -> str:
 def parsed_json(name: str, data: bytes) -> Records:
     """The values of a JSON list, one other JSON value, or the values of JSON lines.
 
-    A line that is no JSON is a defect and costs no other line anything: `json_invalid` (offset: line, from 1), or
+    A line that is no JSON is a defect and does not affect other lines: `json_invalid` (offset: line, from 1), or
     `not_utf8` on `name#LINE` (offset: bytes of the line).
 
     Raises:
@@ -127,7 +127,7 @@ def parsed_table(name: str, data: bytes) -> Records:
 
 
 def is_zip(data: bytes) -> bool:
-    """Told by its first bytes."""
+    """By its first bytes."""
     return data.startswith((_ZIP, _EMPTY_ZIP))
 
 

@@ -21,7 +21,7 @@ from enigma_tasks.documents import LABELS, canonical_label
 from enigma_tasks.errors import DataError
 from enigma_tasks.file_names import without_suffix
 from enigma_tasks.formats.imports.files import parsed_json
-from enigma_tasks.formats.imports.inception_zip import CURATED, NOBODY, is_document_folder, zipped_documents
+from enigma_tasks.formats.imports.inception_zip import CURATED, INITIAL, is_document_folder, zipped_documents
 from enigma_tasks.formats.imports.spans import Imported, Span, imported
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ STRUCTURE = (
     *(f"org.dkpro.core.api.{word}." for word in ("xml", "pdf")),
     "de.tudarmstadt.ukp.clarin.webanno.api.type.",
 )
-"""Layers of the tool's own: tokens, sentences and their grammar, a page's layout, what it says about the document."""
+"""Layers of the tool's own: tokens, sentences, grammar, page layout, document metadata."""
 LABEL_FEATURES = ("value", "label")
 """Where a label is expected first."""
 _INITIAL_VIEW, _SOFA = "_InitialView", "uima.cas.Sofa"
@@ -55,7 +55,7 @@ def is_cas(tree: Any) -> bool:
 
 def export_name(parts: Sequence[str]) -> str:
     """What an export is called: with its folder where that names the document, as in INCEpTION's own folders."""
-    inside = len(parts) > 1 and (PurePosixPath(parts[-1]).stem in (CURATED, NOBODY) or is_document_folder(parts[-2]))
+    inside = len(parts) > 1 and (PurePosixPath(parts[-1]).stem in (CURATED, INITIAL) or is_document_folder(parts[-2]))
     return "/".join(parts[-2:] if inside else parts[-1:])
 
 
@@ -150,8 +150,8 @@ def _loaded(name: str, data: bytes, type_system: bytes | None) -> list[Any]:
 
 def _document(name: str, views: Sequence[Any], language: Language | None, types: frozenset[EntityType]) -> Imported:
     document_id = _title(views) or _own_id(name)
-    if PurePosixPath(name).stem == NOBODY:
-        error = DataError(document_id, "text_without_annotation", hint=f"{NOBODY}: nobody annotated it")
+    if PurePosixPath(name).stem == INITIAL:
+        error = DataError(document_id, "text_without_annotation", hint=f"{INITIAL}: it has not been annotated")
         return Imported(document_id, None, (error,))
     try:
         view = _view(document_id, views)
@@ -187,7 +187,7 @@ def _own_id(name: str) -> str:
     """From the file's name, or its folder's where that is the document's (`export_name`)."""
     *folders, file = name.split("/")
     stem = PurePosixPath(file).stem
-    of_folder = folders and (stem in (CURATED, NOBODY) or is_document_folder(folders[-1]))
+    of_folder = folders and (stem in (CURATED, INITIAL) or is_document_folder(folders[-1]))
     return without_suffix(folders[-1] if of_folder else stem)
 
 

@@ -1,7 +1,7 @@
 """The zips that INCEpTION makes -> the CAS files in them, in memory; nothing is written to a disk.
 
 Of one document: an XMI and its type system. Of a project: settings, sources, each annotator's version of each document
-and the curated ones. Which annotator is right is for curation to say, so that only curated documents are taken.
+and the curated ones. Curation decides which annotator is right, so only curated documents are taken.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from enigma_tasks.formats.imports.files import unzipped
 
 CURATED = "CURATION_USER"
 """The annotator whose version of a document is the curated one."""
-NOBODY = "INITIAL_CAS"
-"""A document as it was before anybody annotated it."""
+INITIAL = "INITIAL_CAS"
+"""The version of a document that has not been annotated yet."""
 _CAS = (".xmi", ".xml", ".json")
 _SOURCES = (".txt", ".pdf", ".htm", ".html", ".xml", ".xmi", ".tei", ".tsv", ".conll", ".json", ".docx")
 """Suffixes of documents that INCEpTION reads; it names a folder after each."""
@@ -40,7 +40,7 @@ def is_document_folder(name: str) -> bool:
 
 
 def annotated_folder(path: str) -> str:
-    """Where the versions of one document lie, the curated one among them: its folder in a project, or the file's."""
+    """The folder of all versions of one document, the curated one among them."""
     return "/".join(f for f in path.split("/")[:-1] if f not in _STATES)
 
 
@@ -106,8 +106,8 @@ def _is_project(path: PurePosixPath) -> bool:
 
 
 def _single_name(name: str, path: PurePosixPath) -> str:
-    """The zip's name says which document it is, unless its member says that nobody annotated it."""
-    return f"{PurePosixPath(name).stem}/{path.name}" if path.stem == NOBODY else name
+    """The zip's name says which document it is, unless its member is the version that has not been annotated."""
+    return f"{PurePosixPath(name).stem}/{path.name}" if path.stem == INITIAL else name
 
 
 def _type_system(path: PurePosixPath, members: dict[PurePosixPath, bytes]) -> bytes | None:
