@@ -11,6 +11,7 @@ import tomllib
 import unicodedata
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,10 +75,14 @@ def canonical_label(label: str) -> str:
     return known if known in LABELS else upper
 
 
-def label_hint(label: str, text: str) -> str:
-    """What a message may say of a label that is none of ours: the label too, unless it may be a piece of the note."""
+@lru_cache(maxsize=8)  # one text may have thousands of spans of one unknown label
+def label_hint(label: str, text: str | None) -> str:
+    """What a message may say of a label that is none of ours.
+
+    The label too, where it looks like one and is no piece of the text; None for a text that the label may be.
+    """
     expected = f"expected {', '.join(LABELS)}"
-    if _LABEL_SHAPE.fullmatch(label) and label.casefold() not in text.casefold():
+    if text is not None and _LABEL_SHAPE.fullmatch(label) and label.casefold() not in text.casefold():
         return f"{expected}, found {label}"
     return f"{expected}; what was found may be text of the note and is not shown"
 

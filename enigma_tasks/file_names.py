@@ -1,4 +1,4 @@
-"""What a file's name says, decided in one place for drops of notes, drops of gold and folders on this machine.
+"""What a file is by its name: one place for drops of notes, drops of gold and folders on this machine.
 
 Names are compared without letter case, as the systems that wrote them do.
 """
@@ -28,17 +28,19 @@ class FileKind(Enum):
     EXPORT = auto()
     """`.json`, `.xmi`, `.zip`, or a number without a suffix (Label Studio's target storage): an annotation tool's."""
     TABLE = auto()
-    """`.tsv`: says again what lies beside it."""
+    """`.tsv`: repeats the annotations beside it."""
     COMPANION = auto()
     """Settings of tools and systems, type systems, lists that Enigma writes: nothing to be read by itself."""
     HIDDEN = auto()
-    """Another program's."""
+    """Of another program."""
     OTHER = auto()
 
 
 TEXT_SUFFIX = ".txt"
 ANNOTATION_SUFFIX = ".ann"
 RECORD_SUFFIXES = (".jsonl", ".jsonl.gz")
+TYPE_SYSTEM = "TypeSystem.xml"
+"""UIMA's, of the XMI files beside it."""
 _KINDS = {
     TEXT_SUFFIX: FileKind.TEXT,
     ANNOTATION_SUFFIX: FileKind.ANNOTATION,
@@ -54,7 +56,7 @@ _COMPANIONS = frozenset(
     {
         *("annotation.conf", "visual.conf", "tools.conf", "kb_shortcuts.conf", "acl.conf"),  # brat
         *("thumbs.db", "desktop.ini"),  # Windows
-        "typesystem.xml",  # UIMA: read with the XMI beside it
+        TYPE_SYSTEM.lower(),
         *("split.json", "provenance.jsonl", "dictionary.tsv", "ingested.jsonl.gz"),  # Enigma
     }
 )
@@ -91,8 +93,13 @@ def stem(key: str) -> str:
 
 
 def is_about(stem: str) -> bool:
-    """A text of this stem speaks of the files beside it: no note where notes have annotations and it has none."""
+    """A text of this stem is about the files beside it: no note where notes have annotations and it has none."""
     return _ABOUT.fullmatch(stem.lower()) is not None
+
+
+def is_type_system(path: str) -> bool:
+    """The file of that path or name is a UIMA type system."""
+    return path.rpartition("/")[2].lower() == TYPE_SYSTEM.lower()
 
 
 def is_hidden(name: str) -> bool:
@@ -102,7 +109,7 @@ def is_hidden(name: str) -> bool:
 
 
 def beside(folders: Sequence[str]) -> tuple[str, ...]:
-    """The folders of a file without the last `txt` or `ann`: where its text and its annotation would lie together."""
+    """The folders of a file without the last `txt` or `ann`: where its text and its annotation would be together."""
     for i in range(len(folders) - 1, -1, -1):
         if folders[i].lower() in _HALVES:
             return (*folders[:i], *folders[i + 1 :])

@@ -40,16 +40,16 @@ def read_corpus(
     Args:
         path: a folder in any mixture of the shapes above, or one file that holds documents. From above, only the
             release's `-train` folders are read.
-        language: the language of texts whose place does not tell; where it tells, only this language is read.
+        language: of texts whose folders name none; of the others, only those in this language are read.
         entity: read this type's annotations only.
         report: collects every defect; what is sound is returned, a document without its unreadable spans, so the caller
             must look at the defects. Without it the first defect is raised.
 
     Raises:
         UsageError: `path` is neither, holds train/ and dev/, or holds no document of this language and entity type.
-        DataError: `not_utf8`, `id_unsafe`, `id_duplicate`, `place_differs`, `text_without_annotation` (where other
-            texts of its language have one), `annotation_without_text`, `label_unexpected` (the folder is another
-            type's), or a rule of `standoff.parse_ann`, `read_packed`, `notes.files` or `formats.imports`.
+        DataError: `not_utf8`, `not_plain_text`, `id_unsafe`, `id_duplicate`, `place_differs`, `text_without_annotation`
+            (where other texts of its language have one), `annotation_without_text`, `label_unexpected` (the folder is
+            another type's), or a rule of `standoff.parse_ann`, `read_packed`, `notes.files` or `formats.imports`.
     """
     files = corpus_files(path)
     without_about(files)
@@ -116,7 +116,7 @@ def _write(documents: Iterable[Document], folder: Path, *, annotated: bool) -> N
 def _united(documents: Iterable[Document], defects: list[DataError] | None) -> list[Document]:
     """Documents of the same language, id and text become one; of the same id and other text get ids of their own.
 
-    Where several claim one id for one type, none of them is kept: nothing tells which is meant.
+    Where several have one id for one type, none of them is kept: which is meant is unknown.
     """
     by_id: dict[tuple[str, str], dict[str, Document]] = {}
     refused: set[tuple[str, str]] = set()

@@ -1,6 +1,6 @@
 """The files of a corpus folder, arranged into what has to be read together; nothing is opened.
 
-What a file is, `file_names` says, as for a drop. Every folder is entered but hidden ones and, from above, the release's
+`file_names` says what a file is, as for a drop. Every folder is entered but hidden ones and, from above, the release's
 folders of texts that are to be judged.
 """
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from enigma_tasks.documents import LABELS, EntityType, Language, canonical_label
 from enigma_tasks.errors import DataError, UsageError
-from enigma_tasks.file_names import FileKind, beside, is_about, is_hidden, kind_of
+from enigma_tasks.file_names import FileKind, beside, is_about, is_hidden, is_type_system, kind_of
 from enigma_tasks.languages.rules import canonical_code
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ _TYPES = "|".join(t.value for t in EntityType)
 RELEASE_FOLDER = re.compile(rf"MultiClinNER-(?P<language>[a-z]{{2}})(?:-(?P<split>[a-z]+)(?:-(?P<entity>{_TYPES}))?)?")
 _LANGUAGE = re.compile(r"[a-z]{2}")
 _ANNOTATIONS = "ann"
-_TYPE_SYSTEM = "typesystem.xml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,7 @@ class Part:
 
     place: Place
     texts: dict[str, list[Path]] = field(default_factory=dict)
-    """By stem; a second file of one stem differs in the suffix's letter case, or lies in another folder."""
+    """By stem; a second file of one stem differs in the suffix's letter case, or is in another folder."""
     annotations: dict[str, list[Path]] = field(default_factory=dict)
     annotated: bool = False
     """There is an annotation, or a folder for them."""
@@ -105,7 +104,7 @@ def meaning(name: str) -> tuple[Language | None, EntityType | None]:
 def _enter(
     folder: Path, place: Place, parts: dict[tuple[str, ...], Part], below: tuple[str, ...], found: CorpusFiles
 ) -> None:
-    """Arrange one folder and those in it; `below` is its way from the top, `parts` what was found so far by folder."""
+    """Arrange one folder and those in it; `below` is its path from the top, `parts` what was found so far by folder."""
     inside = sorted(p for p in folder.iterdir() if not is_hidden(p.name))
     folders = [p for p in inside if p.is_dir()]
     if {"train", "dev"} <= {p.name for p in folders}:
@@ -122,7 +121,7 @@ def _enter(
     for child in folders:
         release = RELEASE_FOLDER.fullmatch(child.name)
         if release and release["split"] not in (None, "train"):
-            continue  # texts to be judged must not be taken for training because they lie beside it
+            continue  # texts to be judged must not be taken for training because they are beside it
         language, entity = meaning(child.name)
         own = language if release else place.language or language
         types = place.types & {entity} if entity else place.types
@@ -143,14 +142,14 @@ def _file(path: Path, place: Place, part: Part, found: CorpusFiles) -> None:
         named = place.types & {EntityType(stem)} if stem in set(EntityType) else place.types
         found.whole.append(Whole(path, kind, Place(place.language, named)))
     elif kind in (FileKind.LINES, FileKind.EXPORT):
-        systems = [p for p in path.parent.iterdir() if p.name.lower() == _TYPE_SYSTEM]
+        systems = [p for p in path.parent.iterdir() if is_type_system(p.name)]
         found.whole.append(Whole(path, kind, place, systems[0] if systems else None))
     elif kind is FileKind.OTHER:
         found.ignored[path.suffix.lower() or "no suffix"] += 1
 
 
 def without_about(found: CorpusFiles) -> None:
-    """Leave out texts that speak of the corpus (README.txt) where its notes are annotated and they are not."""
+    """Leave out texts about the corpus (README.txt) where its notes are annotated and they are not."""
     if not (found.whole or any(p.annotated for p in found.parts)):
         return
     for part in found.parts:

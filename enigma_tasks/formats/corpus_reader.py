@@ -7,7 +7,7 @@ import json
 import zlib
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from enigma_tasks.documents import Document, EntityType, Language, check_id
 from enigma_tasks.errors import DataError
@@ -16,6 +16,7 @@ from enigma_tasks.formats.packed import read_packed
 from enigma_tasks.formats.standoff import note_defect, parse_ann
 from enigma_tasks.languages.rules import canonical_code
 from enigma_tasks.notes.files import read_records
+from enigma_tasks.notes.references import plain_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -115,7 +116,8 @@ class CorpusReader:
             yield document
 
     def _pair(self, part: Part, stem: str, text_path: Path, ann_path: Path | None, own: list[DataError]) -> Document:
-        language, text = part.place.language or self.language, read_text(text_path)
+        language = part.place.language or self.language
+        text = plain_text(text_path.name, text_path.read_bytes())
         if ann_path is None:
             return Document(stem, text, (), language, frozenset())
         parsed = parse_ann(stem, text, read_text(ann_path), own)
@@ -150,7 +152,7 @@ class CorpusReader:
             yield from self._exported(file, language)
 
     def _unpacked(self, file: Whole, language: Language | None) -> Iterator[Document]:
-        """The documents of a packed file, whose lines tell language and types themselves."""
+        """The documents of a packed file, whose lines name language and types themselves."""
         for d in read_packed(file.path, self.defects):
             if unexpected := d.annotated - file.place.types:
                 hint = f"annotated for {min(unexpected)}"
@@ -178,15 +180,22 @@ class CorpusReader:
 
 
 def _is_notes(file: Whole) -> bool:
-    """A file of notes: its first line has a text and nothing that annotates it."""
+    """A file of notes: the first line that is an object has a text and nothing that annotates it."""
     if file.kind not in (FileKind.LINES, FileKind.PACKED):
         return False
     try:
         with gzip.open(file.path) if file.kind is FileKind.PACKED else file.path.open("rb") as stream:
-            first = json.loads(next((line for line in stream if line.strip()), b"null"))
-    except (OSError, EOFError, zlib.error, ValueError, RecursionError):
+            first = next((tree for line in stream if isinstance(tree := _json(line), dict)), {})
+    except (OSError, EOFError, zlib.error):
         return False
-    return isinstance(first, dict) and "text" in first and not _OF_GOLD & first.keys()
+    return "text" in first and not _OF_GOLD & first.keys()
+
+
+def _json(line: bytes) -> Any:
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _code(language: str) -> Language:

@@ -94,7 +94,7 @@ def packed_records(path: Path) -> list[PackedRecord]:
     """Every line of a packed file that holds something; a line that is wrong costs no other anything.
 
     Where two lines have one id and language, neither is kept. Defects are, on the file, with the line (from 1):
-    `packed_damaged` (the compressed stream ends early or goes wrong; nothing after it can be read),
+    `packed_damaged` (the compressed stream ends early or is wrong; nothing after it can be read),
     `packed_line_malformed`; on `FILE#LINE`: `not_utf8` (byte of the line, or code point of the text where an escape
     stands for half a character); on the document: `id_unsafe`, `id_duplicate`, `label_unexpected`, `label_unknown`,
     `span_outside_text`, `span_inverted`, `surface_differs`.

@@ -11,15 +11,14 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from enigma_tasks.documents import LABELS, Document, Entity, canonical_label, sorted_entities
+from enigma_tasks.documents import LABELS, Document, Entity, canonical_label, label_hint, sorted_entities
 from enigma_tasks.errors import DataError
 from enigma_tasks.file_names import without_suffix
 from enigma_tasks.formats.surfaces import (
     FOLD_LINE_ENDS,
-    WrittenSpan,
+    BratSpan,
     fragments_of,
     is_discontinuous,
-    labels_hint,
     located,
     located_all,
 )
@@ -65,16 +64,16 @@ def parse_ann(document_id: str, text: str, ann: str, defects: list[DataError] | 
     """The entities of one .ann file against the text that it annotates.
 
     A surface is accepted as brat accepts it: fragments joined by a blank, or without one as old versions did; blanks or
-    a comment after it. Offsets count code points; where the surfaces do not lie there but all of them do under exactly
-    one other way of counting (`offset_units`), that one is meant.
+    a comment after it. Offsets count code points; where the surfaces are not there, but all of them are where exactly
+    one other unit says (`offset_units`), that one is meant.
 
     Raises:
         DataError: `ann_line_malformed` (offset: line, from 1), `label_unknown`, `span_outside_text`, `span_inverted`,
-            `surface_differs` (offset: the span's start as the file has it), `offset_unit_unknown` (the surfaces lie at
-            different places under several ways of counting).
+            `surface_differs` (offset: the span's start as the file has it), `offset_unit_unknown` (the surfaces are at
+            different places in several units).
     """
     other: Counter[str] = Counter()
-    written: list[WrittenSpan] = []
+    written: list[BratSpan] = []
     for number, line in _lines(ann):
         if line[0] in OTHER_KINDS:
             other[line[0]] += 1
@@ -86,7 +85,7 @@ def parse_ann(document_id: str, text: str, ann: str, defects: list[DataError] | 
             continue
         label, offsets, surface = match.groups()
         pairs = (fragment.split(" ") for fragment in offsets.split(";"))
-        written.append(WrittenSpan(label, tuple((int(start), int(end)) for start, end in pairs), surface))
+        written.append(BratSpan(label, tuple((int(start), int(end)) for start, end in pairs), surface))
     found, unit, problems = located_all(document_id, text, written)
     for problem in problems:
         note_defect(problem, defects)
@@ -135,7 +134,8 @@ def parse_tsv(tsv: str, record: str = "tsv", defects: list[DataError] | None = N
         name, label = without_suffix(match[1]), canonical_label(match[2])
         start, end = int(match[3]), int(match[4])
         if label not in LABELS:
-            hint = labels_hint(match[2], " ".join((match[1], match[5])))
+            cells_swapped = canonical_label(match[5]) in LABELS
+            hint = label_hint(match[2], None if cells_swapped else f"{match[1]} {match[5]}")
             note_defect(DataError(record, "label_unknown", number, hint), defects)
         elif start < 0:
             note_defect(DataError(record, "span_outside_text", number), defects)
@@ -153,7 +153,7 @@ def verified(
     entities: list[Entity] = []
     for row in rows:
         try:
-            entities.append(located(document_id, text, WrittenSpan(row.label, (row.span,), row.text), None)[0])
+            entities.append(located(document_id, text, BratSpan(row.label, (row.span,), row.text), (row.span,)))
         except DataError as error:
             note_defect(error, defects)
     return sorted_entities(entities)
@@ -209,7 +209,7 @@ def _rejoined(lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str]]:
 
 
 def _unquoted(surface: str, length: int) -> str:
-    """Undo a CSV writer's quotation. The span's length tells it from a surface that has its own quotation marks."""
+    """Undo a CSV writer's quotation, which is longer than the span; a surface may have quotation marks of its own."""
     if len(surface) != length and len(surface) > 1 and surface[0] == surface[-1] == '"':
         plain = surface[1:-1].replace('""', '"')
         if len(plain) == length:

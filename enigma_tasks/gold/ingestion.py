@@ -6,25 +6,20 @@ in which state each delivery was taken in last, so a drop that has not changed i
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import io
-import json
 import re
-import zlib
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from enigma_tasks.documents import EntityType, check_id
 from enigma_tasks.errors import DataError
-from enigma_tasks.file_names import FileKind, beside, is_about, is_hidden, kind_of
+from enigma_tasks.file_names import FileKind, beside, is_about, is_hidden, is_type_system, kind_of
 from enigma_tasks.formats.corpus_files import ALL_TYPES, RELEASE_FOLDER, meaning
 from enigma_tasks.formats.imports.inception_zip import (
     CURATED,
-    NOBODY,
-    TYPE_SYSTEM,
+    INITIAL,
     annotated_folder,
     is_document_folder,
 )
@@ -32,6 +27,8 @@ from enigma_tasks.languages.rules import canonical_code
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from enigma_tasks.gold.manifest import Manifest
 
 PAIR, EXPORT, PACKED = "pair", "export", "packed"
 ANY_TYPE = "all"
@@ -45,8 +42,6 @@ _READ_AS = {
     FileKind.TABLE: EXPORT,
 }
 _TABLES = "tsv"
-Claim = tuple[str, str, str]
-"""Language, type and id: what a version has one document of."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -83,43 +78,10 @@ class Delivery:
         return max(o.modified for o in self.objects)
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A document, or all of a delivery, that goes to quarantine: names and numbers only."""
-
-    record: str
-    document: str | None
-    rule: str
-    offset: int | None = None
-    more: int = 0
-    """Further defects of the document."""
-    hint: str = ""
-    """What was expected, or what to do."""
-
-    def to_json(self) -> dict[str, Any]:
-        """As a JSON object."""
-        return asdict(self)
-
-
-@dataclass(frozen=True, slots=True)
-class ManifestEntry:
-    """A line of the manifest: the state of a delivery when it was taken in."""
-
-    state: tuple[tuple[str, str], ...]
-    digest: str
-    refused: int
-    """Documents that went to quarantine."""
-    documents: tuple[Claim, ...] = ()
-    """What the version took from this delivery, then or earlier; sorted."""
-
-
-Manifest = dict[str, ManifestEntry]
-
-
 def arrange(
     objects: Iterable[GoldObject], language_of: Callable[[str], str | None], max_bytes: int
 ) -> tuple[list[Delivery], int]:
-    """Deliveries in the order of their records, and how many objects are none of ours.
+    """Deliveries in the order of their records, and how many objects are ignored.
 
     Those are hidden files, settings, tables and other companions of what is read, texts of a test set, and each
     annotator's version of a document that was curated.
@@ -130,7 +92,7 @@ def arrange(
         max_bytes: of one object.
     """
     listed = sorted(objects)
-    systems = {o.path.rpartition("/")[0]: o for o in listed if o.path.rpartition("/")[2].lower() == TYPE_SYSTEM.lower()}
+    systems = {o.path.rpartition("/")[0]: o for o in listed if is_type_system(o.path)}
     texts = {_beside(o.path) for o in listed if _kind(o.path)[0] == PAIR}
     versions = _versions(listed)
     pairs: dict[str, list[Delivery]] = {}
@@ -146,7 +108,7 @@ def arrange(
             whole.append(_with_type_system(delivery, systems))
     for record, parts in list(pairs.items()):
         if is_about(PurePosixPath(record).stem) and all(p.objects[0].path.lower().endswith(".txt") for p in parts):
-            ignored += len(pairs.pop(record))  # a README that speaks of the files beside it
+            ignored += len(pairs.pop(record))  # a README about the files beside it
     return sorted([*whole, *map(_joined, pairs.values())], key=lambda d: d.record), ignored
 
 
@@ -167,45 +129,10 @@ def content_digest(delivery: Delivery, data: Mapping[str, bytes]) -> str:
     return digest.hexdigest()
 
 
-def documents_of(entry: ManifestEntry) -> int:
-    """How many documents the version has from a delivery, of however many types each."""
-    return len({(language, document) for language, _, document in entry.documents})
-
-
-def pack_manifest(manifest: Manifest) -> bytes:
-    """The manifest's bytes: sorted JSON lines, gzipped, without a time."""
-    packed = io.BytesIO()
-    with gzip.GzipFile(filename="", mode="wb", fileobj=packed, mtime=0) as stream:
-        for record, e in sorted(manifest.items()):
-            line = {"record": record} | asdict(e)
-            stream.write(json.dumps(line).encode("ascii") + b"\n")
-    return packed.getvalue()
-
-
-def unpack_manifest(data: bytes) -> Manifest:
-    """Back from `pack_manifest`. Raises DataError `manifest_damaged`."""
-    try:
-        with gzip.GzipFile(fileobj=io.BytesIO(data)) as stream:
-            lines = [json.loads(line) for line in stream]
-        if not data:
-            raise EOFError
-        return {
-            line["record"]: ManifestEntry(
-                tuple((p, e) for p, e in line["state"]),
-                line["digest"],
-                line["refused"],
-                tuple((language, entity, document) for language, entity, document in line["documents"]),
-            )
-            for line in lines
-        }
-    except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError):
-        raise DataError("manifest", "manifest_damaged") from None
-
-
 def _delivery(
     item: GoldObject, language_of: Callable[[str], str | None], max_bytes: int, texts: set[str]
 ) -> Delivery | None:
-    """What one object is, or None where it is none of ours; `texts` are the folders of pairs."""
+    """What one object is, or None where it is ignored; `texts` are the folders of pairs."""
     *folders, name = item.path.split("/")
     named = kind_of(name)[0]
     if not name or named in (FileKind.HIDDEN, FileKind.COMPANION) or any(is_hidden(f) for f in folders):
@@ -214,7 +141,7 @@ def _delivery(
         return None
     releases = [RELEASE_FOLDER.fullmatch(folder) for folder in folders]
     if any(release and release["split"] not in (None, "train") for release in releases):
-        return None  # texts to be judged must not be taken for training because they lie beside it
+        return None  # texts to be judged must not be taken for training because they are beside it
     kind, record = _kind(item.path)
     if _CONTROL.search(item.path) or not {"", ".", ".."}.isdisjoint(folders):
         return Delivery(ascii(item.path)[1:-1], kind, (item,), rule="key_unsafe")
@@ -267,17 +194,17 @@ def _versions(objects: Iterable[GoldObject]) -> dict[str, set[str]]:
 
 
 def _superseded(path: str, versions: Mapping[str, set[str]]) -> bool:
-    """Somebody's version of a document that was curated, or the one before anybody annotated it."""
+    """An annotator's version of a document that was curated, or the version that has not been annotated."""
     if _kind(path)[0] != EXPORT:
         return False
     file = PurePosixPath(path)
     there, own = versions[annotated_folder(path)], file.stem
     of_one = is_document_folder(file.parent.name) or file.suffix.lower() == ".xmi"
-    return of_one and ((CURATED in there and own != CURATED) or (own == NOBODY and len(there) > 1))
+    return of_one and ((CURATED in there and own != CURATED) or (own == INITIAL and len(there) > 1))
 
 
 def _joined(parts: Sequence[Delivery]) -> Delivery:
-    """A text and its annotation; more than one of a kind cannot be told apart, and goes to quarantine."""
+    """A text and its annotation; several of one kind cannot be distinguished, and go to quarantine."""
     first = parts[0]
     objects = tuple(sorted(o for d in parts for o in d.objects))
     rule = next((d.rule for d in parts if d.rule), None)

@@ -18,7 +18,7 @@ from enigma_tasks.formats.imports.inception_zip import CURATED, annotated_folder
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from enigma_tasks.gold.ingestion import Claim, Manifest
+    from enigma_tasks.gold.manifest import Claim, Manifest
 
 Fate = Literal["added", "replaced", "unchanged", "refused"]
 _LABEL_STUDIO_TIME = re.compile(r"-at-\d{4}-\d\d-\d\d-\d\d-\d\d-[0-9a-f]{4,}(?=\.[a-z]+$)")
@@ -40,7 +40,7 @@ class IngestCounts:
     quarantined: int
     """Refused: a row each in the quarantine list."""
     ignored: int
-    """Objects that are none of ours, and what had been refused before and has not changed since."""
+    """Objects that are not gold, and what was refused before and has not changed since."""
 
     def __post_init__(self) -> None:
         outcomes = self.added + self.replaced + self.unchanged + self.quarantined + self.ignored

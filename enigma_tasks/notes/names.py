@@ -1,6 +1,6 @@
 """What is shown of a key or id outside the tables: the rule of docs/what-is-shown.md, in one place.
 
-Quarantine lists, pages, logs and messages ask here. Without a key, names are shown as they are; with one
+Quarantine lists, pages, logs and messages use it. Without a key, names are shown as they are; with one
 (`ENIGMA_NAME_KEY`), as keyed hashes, for hospitals whose file names or ids hold patient numbers.
 """
 
@@ -54,6 +54,10 @@ class Names:
         if record_id is not None and not record_id.startswith("#L"):
             record_id = self.shown(record_id)
         return record_name(self.shown(key), record_id)
+
+    def below(self, place: str, path: str) -> str:
+        """A path below a place's URI: as it is, or hashed as the key that it is part of."""
+        return self.shown(f"{place}/{path}".removeprefix("s3://").partition("/")[2]) if self.key else path
 
     def uri(self, uri: str) -> str:
         """An object: its key is shown as `shown` says where the hospital named it, and as it is elsewhere."""

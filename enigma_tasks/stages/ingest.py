@@ -14,23 +14,15 @@ from enigma_tasks.adapters.gold_repository import GoldRepository
 from enigma_tasks.adapters.object_store import ObjectStore, split_uri
 from enigma_tasks.artifacts import INGESTED, QuarantinePlaces, ingest_batch, packed_gold
 from enigma_tasks.errors import DataError, ServiceError
+from enigma_tasks.formats.imports.spans import DUPLICATE_HINT
 from enigma_tasks.formats.packed import read_packed, write_packed
-from enigma_tasks.gold.deliveries import DUPLICATE_HINT, ReadDelivery, read_delivery, refusal
-from enigma_tasks.gold.ingestion import (
-    Delivery,
-    GoldObject,
-    Manifest,
-    ManifestEntry,
-    Refusal,
-    arrange,
-    content_digest,
-    documents_of,
-    news,
-    pack_manifest,
-    unpack_manifest,
-)
+from enigma_tasks.gold.deliveries import ReadDelivery, read_delivery
+from enigma_tasks.gold.ingestion import Delivery, GoldObject, arrange, content_digest, news
+from enigma_tasks.gold.manifest import Manifest, ManifestEntry, documents_of, pack_manifest, unpack_manifest
+from enigma_tasks.gold.refusals import Refusal, quarantine_row, refusal
 from enigma_tasks.gold.rules import Fold
 from enigma_tasks.gold.settling import Arriving, Fate, IngestCounts, claims_of, origins_of, settle
+from enigma_tasks.notes.names import Names
 
 if TYPE_CHECKING:
     import argparse
@@ -57,6 +49,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     """
     gold = settings.require("gold")
     quarantine = QuarantinePlaces.of(settings, ingest_batch(arguments.batch))
+    names = Names.of(settings)
     store = ObjectStore()
     deliveries, ignored = arrange(_listed(store, gold), params.language, params.ingest.max_bytes)
     with GoldRepository.open(
@@ -81,9 +74,10 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
             if not version.changed:
                 store.delete_many([quarantine.notes, quarantine.rules] if attempt else [])
                 return _report(arguments.batch, repository.head, version.summary())
-            _quarantine(store, quarantine, version.refusals, gold)
-            names = [INGESTED, *version.files]
-            revision = repository.commit(names, version.subject(), arguments.batch, version.summary())
+            rows = [quarantine_row(*refused, gold, names) for refused in version.refusals]
+            _quarantine(store, quarantine, rows)
+            files = [INGESTED, *version.files]
+            revision = repository.commit(files, version.subject(), arguments.batch, version.summary())
             if repository.push():
                 return _report(arguments.batch, revision, version.summary())
             log.info("another version was published meanwhile: once more on top of it")
@@ -192,10 +186,13 @@ def _judge(readings: Sequence[ReadDelivery], params: Params) -> None:
         for row in tables[verdict.table].breaches(verdict.rule):
             assert row.place
             wrong.setdefault(row.place[0], []).append(DataError(row.document, verdict.rule, row.offset))
-    for index, defects in wrong.items():
-        reading, document = owners[index]
-        reading.documents.remove(document)
-        reading.refuse(document.id, defects)
+    for reading in readings:
+        reading.documents = []
+    for index, (reading, document) in enumerate(owners):
+        if index in wrong:
+            reading.refuse(document.id, wrong[index])
+        else:
+            reading.documents.append(document)
 
 
 def _version(repository: GoldRepository, manifest: Manifest, readings: Sequence[ReadDelivery], ignored: int) -> Version:
@@ -262,14 +259,9 @@ def _entry(
     )
 
 
-def _quarantine(
-    store: ObjectStore, places: QuarantinePlaces, refusals: Sequence[tuple[Delivery, Refusal]], gold: str
-) -> None:
-    """Who was refused and why, a JSON line each, and how many by rule; never a text."""
-    lines = [
-        json.dumps(refusal.to_json() | {"objects": [f"{gold}/{o.path}" for o in delivery.objects]}, sort_keys=True)
-        for delivery, refusal in refusals
-    ]
-    rules = Counter(refusal.rule for _, refusal in refusals)
-    store.put(places.notes, "".join(f"{line}\n" for line in lines).encode(), "application/x-ndjson")
+def _quarantine(store: ObjectStore, places: QuarantinePlaces, rows: Sequence[dict[str, Any]]) -> None:
+    """Write which documents were refused and why, a JSON line each, and how many by rule."""
+    rules = Counter(row["rule"] for row in rows)
+    lines = [json.dumps(row, sort_keys=True) + "\n" for row in rows]
+    store.put(places.notes, "".join(lines).encode(), "application/x-ndjson")
     store.put(places.rules, json.dumps(dict(sorted(rules.items()))).encode(), "application/json")

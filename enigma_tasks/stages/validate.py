@@ -19,6 +19,7 @@ from enigma_tasks.gold.examination import checked_tables
 from enigma_tasks.gold.filters import without_dropped
 from enigma_tasks.gold.folds import is_split, read_folds, shape_of, write_fold
 from enigma_tasks.gold.rules import Fold
+from enigma_tasks.notes.names import Names
 
 if TYPE_CHECKING:
     import argparse
@@ -30,7 +31,7 @@ NAMED = 50
 """Breaches that the command names; `--report` has them all."""
 
 
-def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> dict[str, Any]:  # noqa: ARG001
+def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> dict[str, Any]:
     """Check CORPUS; with `--filtered` write what is left of it without the dropped, and check that.
 
     Raises:
@@ -64,7 +65,8 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
             **dropped,
             "rules": [vars(v) for v in examination.results if v.failed],
         }
-        defects = examination.defects()
+        names = Names.of(settings)
+        defects = [row | {"document": names.shown(row["document"])} for row in examination.defects()]
         if arguments.report:
             _write_report(pages, report, defects)
             _deliver(pages, arguments.report)

@@ -19,6 +19,7 @@ from enigma_tasks.config import load_params, load_settings
 from enigma_tasks.documents import Document, Entity, EntityType
 from enigma_tasks.errors import ServiceError, UsageError
 from enigma_tasks.formats.corpora import read_corpus
+from enigma_tasks.notes.names import Names
 from enigma_tasks.stages import ingest
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
@@ -120,6 +121,42 @@ def test_sound_documents_become_a_version_bad_ones_go_to_quarantine_and_the_same
     assert again["revision"] == report["revision"]
     assert len(hospital.commits()) == 1
     assert hospital.quarantined("second") == []
+
+
+def test_with_a_name_key_no_file_or_id_of_the_hospital_is_in_the_quarantine_list(
+    hospital: Hospital, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ENIGMA_NAME_KEY", "a secret of this hospital")
+    hospital.settings = load_settings()
+    number = "HC434881"
+    span = {"start": 0, "end": 3, "text": "tos", "labels": ["DISEASE"]}
+    tasks = [
+        {"id": n, "data": {"text": "Tos y asma.", "note_id": note}, "annotations": [{"result": [{"value": span}]}]}
+        for n, note in ((7, f"{number}-x"), (8, f"{number}/y"))
+    ]
+    hospital.pair("es/disease/june", number, text(1), "T1\tDISEASE 4000 4008\tneumonía\n")
+    hospital.drop(f"es/all/{number}.json", json.dumps(tasks))
+    hospital.drop(f"es/all/{number}.jsonl", '{"text": "a", "label": []}\n{"id"\n')
+    hospital.drop(f"{number}.txt", "key_layout")
+    hospital.ingest("first")
+    rows = hospital.quarantined("first")
+    names, root = Names.of(hospital.settings), hospital.settings.gold.split("/", 3)[3]
+    assert len(rows) == 6
+    assert number not in json.dumps(rows)
+
+    def shown(path: str) -> str:
+        return names.shown(f"{root}/{path}")
+
+    lines, export = shown(f"es/all/{number}.jsonl"), shown(f"es/all/{number}.json")
+    assert {(r["record"], r["document"], r["rule"], r["offset"]) for r in rows} == {
+        (shown(f"es/disease/june/{number}.txt"), names.shown(number), "span_outside_text", 4000),
+        (export, names.shown(f"{number}-x"), "surface_differs", 0),
+        (export, f"{export}#2", "id_unsafe", None),
+        (lines, f"{lines}#1", "id_missing", None),
+        (lines, lines, "json_invalid", 2),
+        (shown(f"{number}.txt"), None, "key_layout", None),
+    }
+    assert {o for r in rows for o in r["objects"]} >= {names.uri(f"{hospital.settings.gold}/es/all/{number}.json")}
 
 
 def test_a_newer_text_replaces_and_the_same_elsewhere_is_no_version(hospital: Hospital, tmp_path: Path) -> None:

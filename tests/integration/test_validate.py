@@ -15,9 +15,10 @@ from enigma_tasks.adapters import expectations
 from enigma_tasks.adapters.expectations import BrokenCheckError, judge
 from enigma_tasks.adapters.object_store import ObjectStore
 from enigma_tasks.cli import main
-from enigma_tasks.config import load_params
+from enigma_tasks.config import load_params, load_settings
 from enigma_tasks.formats.corpora import read_corpus, write_corpus
 from enigma_tasks.gold.rules import HARD_RULES, Row, Table
+from enigma_tasks.notes.names import Names
 from enigma_tasks.params.gold import RuleParams
 from enigma_tasks.synthetic.generator import notes
 
@@ -106,6 +107,19 @@ def test_a_defect_is_named_with_its_offset(tmp_path: Path, capsys: pytest.Captur
     add_span(corpus(tmp_path), "DISEASE", 7, 900_000)
     (defect,) = validate(capsys, tmp_path, "--language", "es")["defects"]
     assert defect == {"document": VICTIM, "rule": "span_outside_text", "offset": 7, "severity": "error"}
+
+
+def test_with_a_name_key_defects_show_no_id_but_the_same_hash_everywhere(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ENIGMA_NAME_KEY", "a secret of this hospital")
+    add_span(corpus(tmp_path / "corpus"), "DISEASE", 4000, 4008)
+    found = validate(capsys, tmp_path / "corpus", "--language", "es", "--report", tmp_path / "out")["defects"]
+    shown = Names.of(load_settings()).shown(VICTIM)
+    assert {d["document"] for d in found} == {shown}
+    written = (tmp_path / "out" / "defects.jsonl").read_text()
+    assert shown in written
+    assert VICTIM not in written
 
 
 def test_a_label_of_another_folder_and_an_id_twice_are_hard_too(
@@ -233,15 +247,15 @@ def test_a_hard_rule_cannot_be_tuned(tmp_path: Path, capsys: pytest.CaptureFixtu
 def test_no_text_reaches_the_report_the_pages_or_the_streams(tmp_path: Path) -> None:
     folder = corpus(tmp_path / "gold")
     long = " ".join([SECRET] * 40)
-    add_document(folder, "planted", f"{long}. {SECRET}")
-    lines = [
-        f"T1\tDISEASE 0 {len(long)}\t{long}",
+    sound = [f"T1\tDISEASE 0 {len(long)}\t{long}", f"T3\tDISEASE 0 {len(SECRET) + 1}\t{SECRET} "]
+    wrong = [
         f"T2\tDISEASE 0 {len(SECRET)}\tnot {SECRET}",
-        f"T3\tDISEASE 0 {len(SECRET) + 1}\t{SECRET} ",
         f"T4\t{SECRET} 0 4\t{SECRET[:4]}",
         f"{SECRET} is no line",
     ]
-    (folder / "ann" / "planted.ann").write_text("\n".join(lines))
+    for name, lines in (("planted", sound), ("unreadable", [*sound, *wrong])):
+        add_document(folder, name, f"{long}. {SECRET}")
+        (folder / "ann" / f"{name}.ann").write_text("\n".join(lines))
     done = subprocess.run(
         [sys.executable, "-m", "enigma_tasks", "validate", str(folder), "--language", "es", "--report",
          str(tmp_path / "report"), "--filtered", str(tmp_path / "filtered")],
@@ -289,8 +303,9 @@ def test_the_paper_s_filter_drops_what_it_says_and_reports_it(
     plant_long(folder)
     point = text_of(folder, DUTCH_VICTIM).index(".")
     add_span(folder, "DISEASE", point, point + 1, name=DUTCH_VICTIM)
-    add_span(folder, "DISEASE", 2, 900_000, name=DUTCH_VICTIM)
     add_document(folder, "short", "Patiënt is naar huis.")
+    add_document(folder, "unreadable", text_of(folder, DUTCH_VICTIM))
+    add_span(folder, "DISEASE", 2, 900_000, name="unreadable")
     report = validate(capsys, folder, "--language", "nl", "--filtered", tmp_path / "out")
     assert report["dropped"] == {
         "unreadable": {"span_outside_text": 1},

@@ -53,6 +53,9 @@ LABEL_STUDIO: dict[str, Case] = {
     "ls-tsv": Case(
         "a.tsv", f'ID\tTEXT\tid\tlabel\tannotator\tannotation_id\n1\t{TEXT}\t7\t"{QUOTED}"\ta\t4\n'.encode(), [ASTHMA]
     ),
+    "ls-tsv-as-csv": Case(
+        "a.csv", f'ID\tTEXT\tid\tlabel\tannotator\tannotation_id\n1\t{TEXT}\t7\t"{QUOTED}"\ta\t4\n'.encode(), [ASTHMA]
+    ),
     "ls-cell-json": Case("a.json", [row(label=CELL)], [ASTHMA]),
     "ls-cell-cut": Case("a.json", [row(label=CELL[:-20])], ["span_malformed"]),
     "ls-storage": Case("12", STORED | {"result": [ONE]}, [ASTHMA]),
@@ -65,6 +68,11 @@ LABEL_STUDIO: dict[str, Case] = {
     ),
     "ls-hypertext-br": Case(
         "a.json", labelled(of_page(22, 34, "Tos\\ny fiebre", "labels"), text=PAGE), [("Tos\ny fiebre",)]
+    ),
+    "ls-hypertext-head": Case(
+        "a.json",
+        labelled(of_page(0, 5, "Tiene"), of_page(6, 21, "asma bronquial"), text="  Tiene asma  bronquial.\n  Alta."),
+        [("Tiene", "asma  bronquial")],
     ),
     "ls-hypertext-elsewhere": Case(
         "a.json", labelled(of_page(12, 20, "neumonía"), ONE, text=PAGE), ["hypertext_not_understood"]
@@ -124,6 +132,16 @@ LABEL_STUDIO: dict[str, Case] = {
     "ls-tie": Case("a.json", [task(annotation(ONE), annotation(WRONG))], ["annotations_tie"]),
     "ls-truth": Case(
         "a.json", [task(annotation(ONE, ground_truth=True), annotation(WRONG, updated_at="2026-06-01"))], [ASTHMA]
+    ),
+    "ls-truth-imported": Case(
+        "a.json",
+        [
+            task(
+                annotation(WRONG, id=9, ground_truth=True, updated_by=None, updated_at="2026-06-01"),
+                annotation(ONE, id=8, updated_by=1),
+            )
+        ],
+        [ASTHMA],
     ),
     "ls-choices-only": Case("a.json", labelled(ABOUT_TEXT), ["not_span_labels"]),
     "ls-choices-beside": Case("a.json", [*labelled(ABOUT_TEXT), task(annotation(ONE), id=8)], [(), ASTHMA]),
@@ -231,6 +249,9 @@ DOCCANO: dict[str, Case] = {
         "a.zip",
         zipped({"a.jsonl": lines(line(**ANNOTATED)), "b.jsonl": b"{", "c.pdf": b"x"}),
         [ASTHMA, "json_invalid", "file_type"],
+    ),
+    "do-line-damaged": Case(
+        "all.jsonl", lines(line(**ANNOTATED)) + b'\n{"id": 8, "text": "Ti\n', ["json_invalid", ASTHMA]
     ),
     "do-zip-empty": Case("a.zip", zipped({}), ["export_empty"]),
     "do-unknown": Case("unknown.jsonl", lines(line(label=[])), ["text_without_annotation"]),

@@ -330,3 +330,17 @@ def test_two_documents_of_one_id_are_not_written_over_each_other(tmp_path: Path)
     with pytest.raises(DataError, match="id_duplicate"):
         write_corpus([document(D), document(P)], tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("annotated", [True, False])
+@pytest.mark.parametrize(
+    "data", [b"{\\rtf1\\ansi tos\\par}", b"%PDF-1.7\n", "tos".encode("utf-16"), b"<html><body><p>Tos</p></body></html>"]
+)
+def test_a_text_file_of_another_kind_is_refused_as_at_night(tmp_path: Path, data: bytes, annotated: bool) -> None:
+    (tmp_path / "n.txt").write_bytes(data)
+    (tmp_path / "sound.txt").write_bytes(b"tos")
+    for name in ("n", "sound") if annotated else ():
+        (tmp_path / f"{name}.ann").write_bytes(b"")
+    report = CorpusReport()
+    assert [d.id for d in read_corpus(tmp_path, report=report)] == ["sound"]
+    assert [(d.record, d.rule) for d in report.defects] == [("n.txt", "not_plain_text")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import permutations
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from enigma_tasks.documents import canonical_label, label_hint
 from enigma_tasks.errors import DataError
-from enigma_tasks.formats.imports.files import parsed_table, unzipped
+from enigma_tasks.formats.imports.files import parsed_json, parsed_table, unzipped
 from enigma_tasks.formats.imports.latest import latest
 from enigma_tasks.formats.imports.markup import has_markup, shown
 from enigma_tasks.formats.imports.spans import is_location, own_id
@@ -29,6 +30,15 @@ OLD_FIRST: list[list[dict[str, Any]]] = [
     [{"created_at": 1609789589, "id": 3}, {"created_at": 1609789590, "id": 2}],
     [{"created_at": 1609789589, "id": 3}, {"created_at": 1609789589500, "id": 2}],
     [{"updated_at": "2027-01-01"}, {"ground_truth": True}],
+    [{"updated_at": "2027-01-01", "updated_by": 1}, {"ground_truth": True}],
+    [{"updated_at": "2027-01-01", "updated_by": 1}, {"ground_truth": True, "updated_by": 2}],
+    [{"updated_at": "2027-01-01", "updated_by": None}, {"ground_truth": True, "updated_by": None}],
+    [{"ground_truth": True, "updated_by": None}, {"updated_at": "2026-05-01", "updated_by": 1}],
+    [
+        {"ground_truth": True, "updated_by": None, "updated_at": "2027-01-01"},
+        {"created_at": "2026-05", "updated_by": 1},
+    ],
+    [{"ground_truth": True, "updated_by": None}, {"updated_by": 1}, {"ground_truth": True, "updated_by": 2}],
 ]
 
 
@@ -45,6 +55,12 @@ def test_where_nothing_tells_the_last_two_that_differ_are_refused_and_two_alike_
     assert latest("d", [{"result": [1]}, {"result": [1]}])["result"] == [1]
     with pytest.raises(DataError, match="text_without_annotation"):
         latest("d", [])
+
+
+def test_an_import_that_a_person_only_confirmed_stays_the_ground_truth() -> None:
+    imported = {"ground_truth": True, "updated_by": None, "result": [1]}
+    for person in ({"updated_by": 1, "result": [1]}, {"updated_by": None, "result": [2]}, {"result": [2]}):
+        assert latest("d", [imported, person | {"updated_at": "2026-05-01"}]) == imported
 
 
 def test_an_id_that_may_be_a_persons_name_is_a_digest_that_stays_the_same() -> None:
@@ -125,7 +141,7 @@ def test_only_the_body_of_a_whole_page_is_taken_where_that_is_asked() -> None:
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 def test_a_table_keeps_line_ends_and_quotes_whatever_divides_its_cells(delimiter: str) -> None:
     table = f'id{delimiter}text\n7{delimiter}"a ""b""\r\nc{delimiter}d"\n\n'.encode("utf-8-sig")
-    assert parsed_table("a.csv", table) == [{"id": "7", "text": f'a "b"\r\nc{delimiter}d'}]
+    assert parsed_table("a.csv", table).values == [(1, {"id": "7", "text": f'a "b"\r\nc{delimiter}d'})]
 
 
 @pytest.mark.parametrize(
@@ -144,8 +160,55 @@ def test_a_table_that_is_none_is_refused(table: str, rule: str) -> None:
 
 
 def test_files_that_systems_hide_in_a_zip_are_none_of_its_files() -> None:
-    hidden = dict.fromkeys(["__MACOSX/._a.json", ".DS_Store", "x/.git/a.json", "Thumbs.db", "x/desktop.ini"], b"x")
-    assert [m.name for m in unzipped("a.zip", zipped({"x/a.json": b"[]"} | hidden))] == ["x/a.json"]
+    names = ["__MACOSX/._a.json", ".DS_Store", "x/.git/a.json", "Thumbs.db", "x/desktop.ini", "~$a.docx", "README.md"]
+    files = {"x/a.json": b"[]", "TypeSystem.xml": b""} | dict.fromkeys(names, b"x")
+    assert [m.name for m in unzipped("a.zip", zipped(files))] == ["x/a.json", "TypeSystem.xml"]
+
+
+LINES = [b'{"id": 1}', b'{"id"', b"", b'{"id": "\xf3"}', b"[]", b'{"id": 2}\r']
+
+
+def test_a_line_that_is_no_json_costs_no_other_line_anything() -> None:
+    found = parsed_json("a.jsonl", b"\n".join(LINES))
+    assert found.values == [(1, {"id": 1}), (5, []), (6, {"id": 2})]
+    assert [(d.record, d.rule, d.offset) for d in found.defects] == [
+        ("a.jsonl", "json_invalid", 2), ("a.jsonl#4", "not_utf8", 8)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("data", "rule", "offset"),
+    [
+        (b'[\n {"id": 1},\n {"id": 2}\n', "json_invalid", 4),
+        (b'{\n "id": 1,\n "n": [\n  7\n ]\n', "json_invalid", 6),
+        (b'[{"id": 1},\n{"id": 2}\n', "json_invalid", 3),
+        (b'{"id"\n{"id"\n', "json_invalid", 2),
+        (b"7\n8\n{", "json_invalid", 2),
+        (b"", "json_invalid", 1),
+        ('["a\u00f1o"]'.encode("latin-1"), "not_utf8", 3),
+        ('{"id": 1}'.encode("utf-16"), "not_utf8", 0),
+    ],
+)
+def test_a_file_of_another_kind_is_one_refusal_and_not_one_for_each_line(data: bytes, rule: str, offset: int) -> None:
+    with pytest.raises(DataError) as caught:
+        parsed_json("a.json", data)
+    assert (caught.value.rule, caught.value.offset) == (rule, offset)
+
+
+@given(st.lists(st.sampled_from([*LINES[:4], b"[", b"{", b"}", b"7", b' "x": {}', b"[{}]"]), max_size=8))
+def test_every_line_that_holds_something_is_a_value_or_a_defect_or_the_file_is_one(lines: list[bytes]) -> None:
+    data = b"\n".join(lines)
+    try:
+        json.loads(data)
+        return
+    except ValueError:
+        pass
+    try:
+        found = parsed_json("a.jsonl", data)
+    except DataError:
+        assert not any(line.startswith(b'{"id": 1}') for line in lines) or data.lstrip().startswith(b"[")
+        return
+    assert len(found.values) + len(found.defects) == sum(bool(line.strip()) for line in lines)
 
 
 @pytest.mark.parametrize("label", ["Síntoma", "SINTOMA", " symptom ", "Si\u0301ntoma"])

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from enigma_tasks.documents import Document, Entity, EntityType
 from enigma_tasks.formats.imports import Imported, read_export
+from tests.unit.import_builders import zipped
 
 ALL = frozenset(EntityType)
 DISEASE = frozenset({EntityType.DISEASE})
@@ -189,7 +190,7 @@ SECOND = label_studio(TEXT, [ASTHMA]) | {"id": 8}
     [
         ("a.json", b"[{", "json_invalid"),
         ("a.json", b"", "json_invalid"),
-        ("a.jsonl", b'{"id": 1, "text": "x", "label": []}\n{"id"', "json_invalid"),
+        ("a.jsonl", b'{"id": 1, "text"\n{"id"', "json_invalid"),
         ("a.json", '["año"]'.encode("latin-1"), "not_utf8"),
         ("a.json", b'{"something": "else"}', "export_unknown"),
         ("a.json", b"[" * 100_000, "json_invalid"),
@@ -200,6 +201,23 @@ SECOND = label_studio(TEXT, [ASTHMA]) | {"id": 8}
 )
 def test_a_file_that_cannot_be_read_is_one_defect_with_its_rule(name: str, content: bytes, expected: str) -> None:
     assert rules(read(name, content)) == [expected]
+
+
+def test_a_bad_line_of_an_export_costs_that_line_only() -> None:
+    line = json.dumps({"id": 1, "text": TEXT, "label": [[12, 16, "DISEASE"]]})
+    damaged, sound = read("a.jsonl", f'{{"id"\n{line}\n'.encode())
+    assert [(d.rule, d.offset) for d in damaged.defects] == [("json_invalid", 1)]
+    assert sound.document is not None
+
+
+@pytest.mark.parametrize("content", [b'{"something": "else"}', b'{"a": 1}\n{"b": 2}', b"{"])
+def test_json_that_is_no_cas_among_curated_documents_is_refused_and_no_other(content: bytes) -> None:
+    cas = as_json(cas_of(TEXT, [ASTHMA], "case-4.txt"))
+    files = {"curation/b.txt/CURATION_USER.json": content, "curation/case-4.txt/CURATION_USER.json": cas}
+    packed = zipped(files | {"exportedproject.json": b"{}"})
+    bad, sound = read("project.zip", packed)
+    assert bad.defects[0].rule in ("uima_invalid", "json_invalid")
+    assert sound.document is not None
 
 
 @pytest.mark.parametrize("xmi", [BOMB, BOMB.decode().encode("utf-16"), b'<?xml version="1.0" encoding="UTF-7"?><x/>'])

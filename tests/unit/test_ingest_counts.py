@@ -16,15 +16,8 @@ from enigma_tasks.documents import EntityType
 from enigma_tasks.errors import DataError
 from enigma_tasks.formats.packed import read_packed
 from enigma_tasks.gold.deliveries import ReadDelivery, read_delivery
-from enigma_tasks.gold.ingestion import (
-    GoldObject,
-    Manifest,
-    arrange,
-    content_digest,
-    documents_of,
-    news,
-    unpack_manifest,
-)
+from enigma_tasks.gold.ingestion import GoldObject, arrange, content_digest, news
+from enigma_tasks.gold.manifest import Manifest, documents_of, unpack_manifest
 from enigma_tasks.stages.ingest import INGESTED, Version, _version
 
 if TYPE_CHECKING:

@@ -15,16 +15,8 @@ from enigma_tasks.documents import Document, Entity, EntityType
 from enigma_tasks.errors import DataError
 from enigma_tasks.formats.packed import pack
 from enigma_tasks.gold.deliveries import ReadDelivery, read_delivery
-from enigma_tasks.gold.ingestion import (
-    Delivery,
-    GoldObject,
-    ManifestEntry,
-    arrange,
-    content_digest,
-    news,
-    pack_manifest,
-    unpack_manifest,
-)
+from enigma_tasks.gold.ingestion import Delivery, GoldObject, arrange, content_digest, news
+from enigma_tasks.gold.manifest import ManifestEntry, pack_manifest, unpack_manifest
 
 PARAMS = load_params(Path(__file__).parents[2] / "params.yaml")
 TEXT = "Refiere asma y tos."
@@ -248,7 +240,7 @@ def test_why_a_document_was_refused_is_said_with_its_label_but_not_with_text(tmp
     lines = [{"id": n, "text": TEXT, "label": [[8, 12, label]]} for n, label in enumerate(("ILLNESS", "asma"), start=1)]
     reading = read_all({"es/disease/x.jsonl": "\n".join(map(json.dumps, lines))}, tmp_path)
     assert [r.rule for r in reading.refusals] == ["label_unknown"] * 2
-    shown, hidden = (r.to_json()["hint"] for r in reading.refusals)
+    shown, hidden = (r.hint for r in reading.refusals)
     assert "ILLNESS" in shown
     assert "asma" not in hidden
 

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+import regex  # type: ignore[import-untyped]
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from enigma_tasks.formats.imports.offset_units import (
+from enigma_tasks.formats.imports.placing import located
+from enigma_tasks.formats.imports.spans import Span
+from enigma_tasks.formats.offset_units import (
     CODE_POINTS,
     CRLF_ONCE,
     GRAPHEMES,
+    UNITS,
     UTF16,
     UTF16_CRLF_ONCE,
     Content,
     Place,
-    located,
 )
-from enigma_tasks.formats.imports.spans import Span
+from enigma_tasks.formats.standoff import parse_ann
 
 OWN = (CODE_POINTS, UTF16, CRLF_ONCE, UTF16_CRLF_ONCE)
-HARD = ["\r\n", "🙂", "ó", "o\u0301", "\n", "  ", "x", "asma", "👨\u200d👩\u200d👧", "\u0903"]
+HARD = ["\ufeff", "\r\n", "🙂", "ó", "o\u0301", "\n", "  ", "x", "asma", "👨\u200d👩\u200d👧", "\u0903"]
 hard_texts = st.lists(st.sampled_from(HARD), min_size=1, max_size=12).map("".join)
 
 
@@ -42,18 +45,28 @@ COUNTS = {
     "CRLF once": once,
     "UTF-16, CRLF once": lambda text: utf16(text.replace("\r\n", "\n")),
     "bytes": lambda text: len(text.encode()),
+    "bytes, CRLF once": lambda text: len(text.replace("\r\n", "\n").encode()),
     "LF twice": lambda text: len(text.replace("\r\n", "\n").replace("\n", "\r\n")),
+    "LF twice, UTF-16": lambda text: utf16(text.replace("\r\n", "\n").replace("\n", "\r\n")),
+    "no line ends": lambda text: len(text.replace("\r\n", "").replace("\n", "")),
+    "no BOM": lambda text: len(text.removeprefix("\ufeff")),
+    "no BOM, UTF-16, CRLF once": lambda text: utf16(text.removeprefix("\ufeff").replace("\r\n", "\n")),
+    "no white space at the head": lambda text: len(text.lstrip()),
+    "graphemes": lambda text: len(regex.findall(r"\X", text)),
 }
 
 
 @pytest.mark.parametrize("unit", COUNTS)
 @given(hard_texts, hard_texts)
 def test_the_unit_in_which_every_surface_lies_at_its_place_decides(unit: str, before: str, after: str) -> None:
+    assume(unit != "graphemes" or after[0] != "\u0903")  # it would belong to the surface's last letter
     count = COUNTS[unit]
     text = f"{before}neumonía lobar{after}"
     start, end = len(before), len(before) + len("neumonía lobar")
     written = Span("DISEASE", count(before), count(text[:end]), "neumonía lobar")
     assert rules(text, written) == ([(start, end)], [])
+    ann = f"T1\tDISEASE {written.start} {written.end}\tneumonía lobar\n"
+    assert [e.span for e in parse_ann("d", text, ann).entities] == [(start, end)]
 
 
 @given(hard_texts, st.integers(0, 40), st.integers(0, 40))
@@ -117,3 +130,10 @@ def test_characters_that_the_importer_inserted_were_not_counted_and_are_no_edge_
     content = Content("tos\nasma", frozenset({3}))
     for written, place in (((0, 3, "tos"), (0, 3)), ((3, 7, "asma"), (4, 8)), ((0, 7, "tosasma"), (0, 8))):
         assert located("d", content, [Span("DISEASE", *written)], OWN) == ([place], [])
+
+
+def test_units_have_names_of_their_own_for_reports() -> None:
+    names = [unit.name for unit in UNITS]
+    assert len(set(names)) == len(names)
+    assert names[0] == "code points"
+    assert {"UTF-16 units, CRLF once", "code points, without BOM", "UTF-8 bytes"} < set(names)

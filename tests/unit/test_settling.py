@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enigma_tasks.documents import Document, Entity, EntityType
-from enigma_tasks.gold.ingestion import Manifest, ManifestEntry
+from enigma_tasks.gold.manifest import Manifest, ManifestEntry
 from enigma_tasks.gold.settling import Arriving, IngestCounts, claims_of, origin, origins_of, settle
 
 D, P, S = EntityType.DISEASE, EntityType.PROCEDURE, EntityType.SYMPTOM

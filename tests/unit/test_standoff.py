@@ -290,7 +290,7 @@ def test_no_cell_of_a_row_is_repeated_but_a_label_that_is_no_text() -> None:
 
 
 def test_a_label_is_named_unless_the_note_holds_it() -> None:
-    with pytest.raises(DataError, match=r"'DRUG'; known: DISEASE, PROCEDURE, SYMPTOM"):
+    with pytest.raises(DataError, match="expected DISEASE, PROCEDURE, SYMPTOM, found DRUG"):
         parse_ann("n", TEXT, "T1\tDRUG 8 11\ttos\n")
     with pytest.raises(DataError) as caught:
         parse_ann("n", TEXT, "T1\ttos 8 11\tSYMPTOM\n")

@@ -1,17 +1,17 @@
 """An annotation tool's export (its name and bytes) -> documents, and what is wrong with the others.
 
-A format is told by its content, not by its name. One bad document costs no other anything; a file that cannot be read
-at all is one `Imported` without a document.
+A format is recognised by its content, not by its name. A bad document does not affect the others; a file that cannot be
+read at all is one `Imported` without a document.
 """
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from enigma_tasks.errors import DataError
+from enigma_tasks.file_names import is_type_system
 from enigma_tasks.formats.imports import doccano, inception, label_studio
-from enigma_tasks.formats.imports.files import is_zip, parsed_json, parsed_table, unzipped
+from enigma_tasks.formats.imports.files import Records, is_zip, parsed_json, parsed_table, unzipped
 from enigma_tasks.formats.imports.spans import Imported, refused, without_duplicates
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ __all__ = ["Imported", "read_export"]
 _TOOLS = (label_studio, doccano)
 _TABLES = (".csv", ".tsv")
 _MEMBERS = (".json", ".jsonl", *_TABLES)
-_UIMA = (".xmi", "/typesystem.xml")
 
 
 def read_export(
@@ -53,9 +52,9 @@ def read_export(
         if is_zip(data) or name.lower().endswith(".zip"):
             found = _read_zip(name, data, language, types)
         elif name.lower().endswith(".xmi"):
-            return inception.read_xmi(name, data, language, types, type_system)
+            found = inception.read_xmi(name, data, language, types, type_system)
         else:
-            found = _read_trees([(name, _parsed(name, data))], language, types)
+            found = _read_files([(name, _parsed(name, data))], language, types)
     except DataError as error:
         return [refused(None, error)]
     return without_duplicates(found)
@@ -66,53 +65,54 @@ def _read_zip(name: str, data: bytes, language: Language | None, types: frozense
     members = unzipped(name, data)
     if _is_inception(members):
         return inception.read_xmi(name, data, language, types, None)
-    trees: list[tuple[str, Any]] = []
+    files: list[tuple[str, Records]] = []
     refusals: list[Imported] = []
     for member in members:
         record = f"{name}/{member.name}"
         try:
             if is_zip(member.data):
                 raise DataError(record, "zip_in_zip", hint="unpack the outer zip")
-            if not member.name.lower().endswith(_MEMBERS) and PurePosixPath(member.name).suffix:
+            if not member.name.lower().endswith(_MEMBERS) and member.path.suffix:
                 raise DataError(record, "file_type", hint=f"expected {', '.join(_MEMBERS)}")
             if member.data.strip():  # a member of a project who has annotated nothing has an empty file
-                trees.append((record, _parsed(record, member.data)))
+                files.append((record, _parsed(record, member.data)))
         except DataError as error:
             refusals.append(refused(None, error))
-    if not trees and not refusals:
+    if not files and not refusals:
         raise DataError(name, "export_empty", hint="the zip holds no document")
-    return [*_read_trees(trees, language, types), *refusals]
+    return [*_read_files(files, language, types), *refusals]
 
 
 def _is_inception(members: Sequence[Member]) -> bool:
     """It holds UIMA, a project's settings, or zips only: of a project, one for each annotator's version."""
-    names = [f"/{member.name}".lower() for member in members]
-    if any(name.endswith(_UIMA) or name.rpartition("/")[2].startswith("exportedproject") for name in names):
+    names = [member.path.name.lower() for member in members]
+    if any(name.endswith(".xmi") or is_type_system(name) or name.startswith("exportedproject") for name in names):
         return True
     return any(name.endswith(".zip") for name in names) and not any(name.endswith(_MEMBERS) for name in names)
 
 
-def _parsed(name: str, data: bytes) -> Any:
+def _parsed(name: str, data: bytes) -> Records:
     return parsed_table(name, data) if name.lower().endswith(_TABLES) else parsed_json(name, data)
 
 
-def _read_trees(
-    trees: Sequence[tuple[str, Any]], language: Language | None, types: frozenset[EntityType]
+def _read_files(
+    files: Sequence[tuple[str, Records]], language: Language | None, types: frozenset[EntityType]
 ) -> list[Imported]:
     """Documents of files that are one export: each tool sees all of its records together."""
     records: dict[Any, list[tuple[str, Any]]] = {}
     found: list[Imported] = []
-    for name, tree in trees:
-        if inception.is_cas(tree):
-            found += inception.read_cas(name, tree, language, types)
+    for name, parsed in files:
+        values = [value for _, value in parsed.values]
+        if len(values) == 1 and inception.is_cas(values[0]):
+            found += inception.read_cas(name, values[0], language, types)
             continue
-        values = tree if isinstance(tree, list) else [tree]
-        tool = next((tool for tool in _TOOLS if any(tool.is_record(value) for value in values)), None)
+        tool = next((tool for tool in _TOOLS if any(map(tool.is_record, values))), None)
         if tool is None:
             rule = "export_unknown" if values else "export_empty"
             found.append(refused(None, DataError(name, rule, hint="expected an export that docs/gold.md names")))
             continue
-        records.setdefault(tool, []).extend((f"{name}#{number}", v) for number, v in enumerate(values, start=1))
+        records.setdefault(tool, []).extend((f"{name}#{number}", value) for number, value in parsed.values)
+        found += [refused(None, defect) for defect in parsed.defects]
     for tool, own in records.items():
         found += tool.read_records(own, language, types)
     return found

@@ -5,7 +5,7 @@ Shapes in use: `label` (or `labels`) as lists of start, end and label; `entities
 surface, and counts code points, UTF-16 units or grapheme clusters, by version and project, and a CRLF once or twice:
 where these give different spans, the document is refused.
 
-A document without spans is one that nobody annotated: doccano does not say whether anybody looked at it, and exports
+A document without spans counts as not annotated: doccano does not say whether an annotator looked at it, and exports
 what was not annotated with the rest (`unknown.jsonl`, or the file of each member of the project).
 """
 
@@ -15,7 +15,6 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from enigma_tasks.errors import DataError
-from enigma_tasks.formats.imports.offset_units import CODE_POINTS, CRLF_ONCE, GRAPHEMES, UTF16, UTF16_CRLF_ONCE
 from enigma_tasks.formats.imports.spans import (
     ID_KEYS,
     LOCATION,
@@ -27,6 +26,7 @@ from enigma_tasks.formats.imports.spans import (
     refused,
     same_id,
 )
+from enigma_tasks.formats.offset_units import CODE_POINTS, CRLF_ONCE, GRAPHEMES, UTF16, UTF16_CRLF_ONCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -107,7 +107,7 @@ def _documents(
             spans = annotated[0] if annotated else []
             yield imported(document_id, first["text"], spans, language, types, units=UNITS, record=record)
         else:
-            hint = "doccano does not say whether anybody annotated a document that has no span"
+            hint = "doccano does not say whether a document without a span was annotated"
             yield refused(document_id, DataError(document_id, "text_without_annotation", hint=hint))
     except DataError as error:
         yield refused(document_id, error)

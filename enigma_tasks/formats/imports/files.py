@@ -14,6 +14,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from enigma_tasks.errors import DataError
+from enigma_tasks.file_names import FileKind, is_hidden, is_type_system, kind_of
 
 MAX_UNZIPPED = 30
 """Times its own size that a zip of exports may unpack to; more is a bomb."""
@@ -25,8 +26,7 @@ _DAMAGES = (
 )
 _ZIP = b"PK\x03\x04"
 _EMPTY_ZIP = b"PK\x05\x06"
-_HIDDEN_FOLDERS = {"__MACOSX"}
-_HIDDEN_FILES = {"thumbs.db", "desktop.ini"}
+_BOM = b"\xef\xbb\xbf"
 _CELL = 2**31 - 1
 """Characters that a table's cell may hold, a whole note; the csv module's own limit is 131,072."""
 
@@ -35,9 +35,24 @@ _CELL = 2**31 - 1
 class Member:
     """One file of a zip."""
 
-    name: str
-    """Its path in the zip, escaped to ASCII."""
+    path: PurePosixPath
+    """In the zip."""
     data: bytes = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        """Its path, escaped to ASCII, for messages."""
+        return ascii(str(self.path))[1:-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """What a file holds, one after the other."""
+
+    values: list[tuple[int, Any]] = field(repr=False)
+    """(line, row or place in a list, from 1; value)."""
+    defects: tuple[DataError, ...] = ()
+    """Lines that are no values."""
 
 
 def decoded(name: str, data: bytes) -> str:
@@ -48,41 +63,50 @@ def decoded(name: str, data: bytes) -> str:
         raise DataError(name, "not_utf8", error.start) from None
 
 
-def parsed_json(name: str, data: bytes) -> Any:
-    """A JSON value, or the list of the values of JSON lines.
+def parsed_json(name: str, data: bytes) -> Records:
+    """The values of a JSON list, one other JSON value, or the values of JSON lines.
+
+    A line that is no JSON is a defect and does not affect other lines: `json_invalid` (offset: line, from 1), or
+    `not_utf8` on `name#LINE` (offset: bytes of the line).
 
     Raises:
-        DataError: `not_utf8` (offset: bytes), `json_invalid` (offset: line, from 1).
+        DataError: `not_utf8` (offset: bytes) or `json_invalid` (offset: line, from 1), where the file is none of these:
+            no line of it is an object, or it begins as a list does.
     """
-    text = decoded(name, data)
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        pass
-    values = []
-    for number, line in enumerate(text.split("\n"), start=1):
-        if line.strip():
-            try:
-                values.append(json.loads(line))
-            except (ValueError, RecursionError):
-                hint = "expected one JSON value, or one a line"
-                raise DataError(name, "json_invalid", number, hint) from None
-    if not values:
-        raise DataError(name, "json_invalid", 1, "the file is empty")
-    return values
+        value = json.loads(decoded(name, data))
+        return Records(list(enumerate(value if isinstance(value, list) else [value], start=1)))
+    except DataError as error:
+        whole = error
+    except (ValueError, RecursionError) as error:
+        hint = "expected one JSON value, or one a line" if data.strip() else "the file is empty"
+        whole = DataError(name, "json_invalid", getattr(error, "lineno", 1), hint)
+    values: list[tuple[int, Any]] = []
+    defects: list[DataError] = []
+    for number, line in enumerate(data.split(b"\n"), start=1):
+        try:
+            if line.strip():
+                values.append((number, json.loads(decoded(f"{name}#{number}", line))))
+        except DataError as error:
+            defects.append(error)
+        except (ValueError, RecursionError):
+            defects.append(DataError(name, "json_invalid", number, "expected one JSON value a line"))
+    if data.removeprefix(_BOM).lstrip()[:1] == b"[" or not any(isinstance(value, dict) for _, value in values):
+        raise whole
+    return Records(values, tuple(defects))
 
 
-def parsed_table(name: str, data: bytes) -> list[dict[str, str]]:
+def parsed_table(name: str, data: bytes) -> Records:
     """The rows of a CSV or TSV file by the names in its header; comma, semicolon or tab, as its header has it.
 
     Raises:
-        DataError: `not_utf8` (offset: bytes), `table_invalid` (offset: row, from 1).
+        DataError: `not_utf8` (offset: bytes), `table_invalid` (offset: row, from 1), `export_empty`.
     """
     text = decoded(name, data)
     header = text.partition("\n")[0]
     delimiter = max(",;\t", key=header.count)
     csv.field_size_limit(_CELL)
-    rows: list[dict[str, str]] = []
+    rows: list[tuple[int, dict[str, str]]] = []
     try:
         lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
         columns = next(lines, [])
@@ -94,42 +118,39 @@ def parsed_table(name: str, data: bytes) -> list[dict[str, str]]:
             if len(cells) != len(columns):
                 hint = f"{len(cells)} cells under a header of {len(columns)}"
                 raise DataError(name, "table_invalid", number, hint)
-            rows.append(dict(zip(columns, cells, strict=True)))
+            rows.append((len(rows) + 1, dict(zip(columns, cells, strict=True))))
     except csv.Error:
         raise DataError(name, "table_invalid", len(rows) + 2, "a quoted cell does not end") from None
     if not rows:
         raise DataError(name, "export_empty", hint="no row below the header")
-    return rows
+    return Records(list(rows))
 
 
 def is_zip(data: bytes) -> bool:
-    """Told by its first bytes."""
+    """By its first bytes."""
     return data.startswith((_ZIP, _EMPTY_ZIP))
 
 
 def unzipped(name: str, data: bytes) -> list[Member]:
-    """The files of a zip without those that operating systems hide in it; nothing is written to a disk.
+    """The files of a zip without hidden ones and companions (type systems are kept); nothing is written to a disk.
 
     Raises:
         DataError: `zip_invalid`: damaged, encrypted, or it unpacks to more than it may.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            files = [f for f in archive.infolist() if not f.is_dir() and not _hidden(f.filename)]
-            if sum(f.file_size for f in files) > max(SMALL_ZIP, MAX_UNZIPPED * len(data)):
+            paths = [(f, PurePosixPath(f.filename.replace("\\", "/"))) for f in archive.infolist() if not f.is_dir()]
+            files = [(f, path) for f, path in paths if _is_read(path)]
+            if sum(f.file_size for f, _ in files) > max(SMALL_ZIP, MAX_UNZIPPED * len(data)):
                 raise DataError(name, "zip_invalid", hint="it unpacks to too much")
-            if any(f.flag_bits & 1 for f in files):
+            if any(f.flag_bits & 1 for f, _ in files):
                 raise DataError(name, "zip_invalid", hint="it is encrypted")
-            return [Member(ascii(f.filename)[1:-1], archive.read(f)) for f in files]
+            return [Member(path, archive.read(f)) for f, path in files]
     except _DAMAGES:
         raise DataError(name, "zip_invalid", hint="damaged, or packed in a way that is not read") from None
 
 
-def _hidden(path: str) -> bool:
-    parts = PurePosixPath(path).parts
-    return (
-        not parts
-        or not _HIDDEN_FOLDERS.isdisjoint(parts)
-        or any(part.startswith(".") for part in parts)
-        or parts[-1].lower() in _HIDDEN_FILES
-    )
+def _is_read(path: PurePosixPath) -> bool:
+    if not path.parts or any(is_hidden(part) for part in path.parts):
+        return False
+    return is_type_system(path.name) or kind_of(path.name)[0] is not FileKind.COMPANION

@@ -21,7 +21,7 @@ from enigma_tasks.documents import LABELS, canonical_label
 from enigma_tasks.errors import DataError
 from enigma_tasks.file_names import without_suffix
 from enigma_tasks.formats.imports.files import parsed_json
-from enigma_tasks.formats.imports.inception_zip import CURATED, NOBODY, is_document_folder, unzipped
+from enigma_tasks.formats.imports.inception_zip import CURATED, INITIAL, is_document_folder, zipped_documents
 from enigma_tasks.formats.imports.spans import Imported, Span, imported
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ STRUCTURE = (
     *(f"org.dkpro.core.api.{word}." for word in ("xml", "pdf")),
     "de.tudarmstadt.ukp.clarin.webanno.api.type.",
 )
-"""Layers of the tool's own: tokens, sentences and their grammar, a page's layout, what it says about the document."""
+"""Layers of the tool's own: tokens, sentences, grammar, page layout, document metadata."""
 LABEL_FEATURES = ("value", "label")
 """Where a label is expected first."""
 _INITIAL_VIEW, _SOFA = "_InitialView", "uima.cas.Sofa"
@@ -55,7 +55,7 @@ def is_cas(tree: Any) -> bool:
 
 def export_name(parts: Sequence[str]) -> str:
     """What an export is called: with its folder where that names the document, as in INCEpTION's own folders."""
-    inside = len(parts) > 1 and (PurePosixPath(parts[-1]).stem in (CURATED, NOBODY) or is_document_folder(parts[-2]))
+    inside = len(parts) > 1 and (PurePosixPath(parts[-1]).stem in (CURATED, INITIAL) or is_document_folder(parts[-2]))
     return "/".join(parts[-2:] if inside else parts[-1:])
 
 
@@ -77,7 +77,7 @@ def read_xmi(
     if not name.lower().endswith(".zip"):
         return [_of_xmi(name, data, language, types, type_system)]
     found = []
-    for member in unzipped(name, data):
+    for member in zipped_documents(name, data):
         try:
             if member.error:
                 raise member.error
@@ -91,7 +91,10 @@ def _of_xmi(
     name: str, data: bytes, language: Language | None, types: frozenset[EntityType], type_system: bytes | None
 ) -> Imported:
     if data.lstrip()[:1] == b"{":
-        return read_cas(name, parsed_json(name, data), language, types)[0]
+        values = [value for _, value in parsed_json(name, data).values]
+        if len(values) != 1 or not is_cas(values[0]):
+            raise DataError(name, "uima_invalid", hint="expected a CAS as JSON, or XMI")
+        return read_cas(name, values[0], language, types)[0]
     if type_system is None:
         raise DataError(name, "type_system_missing", hint="expected TypeSystem.xml in the same folder or zip")
     for xml in (data, type_system):
@@ -147,8 +150,8 @@ def _loaded(name: str, data: bytes, type_system: bytes | None) -> list[Any]:
 
 def _document(name: str, views: Sequence[Any], language: Language | None, types: frozenset[EntityType]) -> Imported:
     document_id = _title(views) or _own_id(name)
-    if PurePosixPath(name).stem == NOBODY:
-        error = DataError(document_id, "text_without_annotation", hint=f"{NOBODY}: nobody annotated it")
+    if PurePosixPath(name).stem == INITIAL:
+        error = DataError(document_id, "text_without_annotation", hint=f"{INITIAL}: it has not been annotated")
         return Imported(document_id, None, (error,))
     try:
         view = _view(document_id, views)
@@ -184,7 +187,7 @@ def _own_id(name: str) -> str:
     """From the file's name, or its folder's where that is the document's (`export_name`)."""
     *folders, file = name.split("/")
     stem = PurePosixPath(file).stem
-    of_folder = folders and (stem in (CURATED, NOBODY) or is_document_folder(folders[-1]))
+    of_folder = folders and (stem in (CURATED, INITIAL) or is_document_folder(folders[-1]))
     return without_suffix(folders[-1] if of_folder else stem)
 
 

@@ -1,28 +1,22 @@
 """The zips that INCEpTION makes -> the CAS files in them, in memory; nothing is written to a disk.
 
 Of one document: an XMI and its type system. Of a project: settings, sources, each annotator's version of each document
-and the curated ones. Which annotator is right is for curation to say, so that only curated documents are taken.
+and the curated ones. Curation decides which annotator is right, so only curated documents are taken.
 """
 
 from __future__ import annotations
 
-import io
-import zipfile
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from enigma_tasks.errors import DataError
-from enigma_tasks.file_names import FileKind, is_hidden, kind_of
+from enigma_tasks.file_names import is_type_system
+from enigma_tasks.formats.imports.files import unzipped
 
-TYPE_SYSTEM = "TypeSystem.xml"
 CURATED = "CURATION_USER"
 """The annotator whose version of a document is the curated one."""
-NOBODY = "INITIAL_CAS"
-"""A document as it was before anybody annotated it."""
-MAX_UNZIPPED = 16
-"""Times its own size that a zip may unpack to; more is a bomb."""
-SMALL_ZIP = 10_000_000
-"""Bytes that any zip may unpack to."""
+INITIAL = "INITIAL_CAS"
+"""The version of a document that has not been annotated yet."""
 _CAS = (".xmi", ".xml", ".json")
 _SOURCES = (".txt", ".pdf", ".htm", ".html", ".xml", ".xmi", ".tei", ".tsv", ".conll", ".json", ".docx")
 """Suffixes of documents that INCEpTION reads; it names a folder after each."""
@@ -46,11 +40,11 @@ def is_document_folder(name: str) -> bool:
 
 
 def annotated_folder(path: str) -> str:
-    """Where the versions of one document lie, the curated one among them: its folder in a project, or the file's."""
+    """The folder of all versions of one document, the curated one among them."""
     return "/".join(f for f in path.split("/")[:-1] if f not in _STATES)
 
 
-def unzipped(name: str, data: bytes) -> list[ZippedCas]:
+def zipped_documents(name: str, data: bytes) -> list[ZippedCas]:
     """The documents of a zip.
 
     Raises:
@@ -62,7 +56,7 @@ def unzipped(name: str, data: bytes) -> list[ZippedCas]:
     if curated:
         found = [_curated(path, content, members) for path, content in sorted(curated.items())]
         return found + _not_curated(members, {p.parent.name for p in curated})
-    documents = [p for p in members if p.suffix.lower() in _CAS and not _is_type_system(p)]
+    documents = [p for p in members if p.suffix.lower() in _CAS and not is_type_system(p.name)]
     if len(documents) > 1 or any(p.suffix.lower() == _ZIP or _is_project(p) for p in members):
         hint = "export each document by itself, or curate the project's documents"
         raise DataError(name, "zip_of_several", hint=hint)
@@ -80,7 +74,7 @@ def _curated(path: PurePosixPath, content: bytes, members: dict[PurePosixPath, b
     if suffix != _ZIP:
         return ZippedCas(name, error=DataError(name, "export_unknown", hint="expected UIMA CAS, as XMI or JSON"))
     try:
-        inner = unzipped(name, content)
+        inner = zipped_documents(name, content)
     except DataError as error:
         return ZippedCas(name, error=error)
     if len(inner) != 1:
@@ -100,28 +94,11 @@ def _not_curated(members: dict[PurePosixPath, bytes], curated: set[str]) -> list
 
 
 def _members(name: str, data: bytes) -> dict[PurePosixPath, bytes]:
-    """What lies in a zip, without folders and what operating systems add."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            files = [f for f in archive.infolist() if not f.is_dir()]
-            if sum(f.file_size for f in files) > max(SMALL_ZIP, MAX_UNZIPPED * len(data)):
-                raise DataError(name, "zip_invalid", hint="it unpacks to far more than itself")
-            paths = {PurePosixPath(f.filename.replace("\\", "/")): f for f in files}
-            if len(paths) < len(files):
-                raise DataError(name, "zip_invalid", hint="two of its files have one name")
-            return {p: archive.read(f) for p, f in paths.items() if not _is_ignored(p)}
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError, ValueError):
-        raise DataError(name, "zip_invalid") from None
-
-
-def _is_ignored(path: PurePosixPath) -> bool:
-    if any(is_hidden(part) for part in path.parts):
-        return True
-    return kind_of(path.name)[0] is FileKind.COMPANION and not _is_type_system(path)
-
-
-def _is_type_system(path: PurePosixPath) -> bool:
-    return path.name.lower() == TYPE_SYSTEM.lower()
+    members = unzipped(name, data)
+    paths = {member.path: member.data for member in members}
+    if len(paths) < len(members):
+        raise DataError(name, "zip_invalid", hint="two of its files have one name")
+    return paths
 
 
 def _is_project(path: PurePosixPath) -> bool:
@@ -129,11 +106,11 @@ def _is_project(path: PurePosixPath) -> bool:
 
 
 def _single_name(name: str, path: PurePosixPath) -> str:
-    """The zip's name says which document it is, unless its member says that nobody annotated it."""
-    return f"{PurePosixPath(name).stem}/{path.name}" if path.stem == NOBODY else name
+    """The zip's name says which document it is, unless its member is the version that has not been annotated."""
+    return f"{PurePosixPath(name).stem}/{path.name}" if path.stem == INITIAL else name
 
 
 def _type_system(path: PurePosixPath, members: dict[PurePosixPath, bytes]) -> bytes | None:
     """Beside the document, else the only one of the zip."""
-    systems = {p.parent: content for p, content in members.items() if _is_type_system(p)}
+    systems = {p.parent: content for p, content in members.items() if is_type_system(p.name)}
     return systems.get(path.parent) or (next(iter(systems.values())) if len(systems) == 1 else None)

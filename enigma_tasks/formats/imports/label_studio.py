@@ -2,8 +2,7 @@
 
 Read are JSON, JSON-MIN, the tables CSV and TSV, and what its storage writes: a file for each annotation or task. All
 are brought to the shape of JSON: a task with its data and its annotations. A task may have been annotated by several
-people: the ground truth counts where one is marked, else the annotation that was written last (`latest`); cancelled
-ones, drafts and predictions do not count.
+people: `latest` says which annotation counts; cancelled ones, drafts and predictions do not.
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from enigma_tasks.errors import DataError
 from enigma_tasks.formats.imports.latest import latest
 from enigma_tasks.formats.imports.markup import has_markup, shown
-from enigma_tasks.formats.imports.offset_units import CODE_POINTS, CRLF_ONCE, UTF16, UTF16_CRLF_ONCE, Content
 from enigma_tasks.formats.imports.regions import is_labelled, is_region, read_regions, result_of
 from enigma_tasks.formats.imports.spans import (
     ID_KEYS,
@@ -28,6 +26,7 @@ from enigma_tasks.formats.imports.spans import (
     refused,
     same_id,
 )
+from enigma_tasks.formats.offset_units import CODE_POINTS, CRLF_ONCE, UTF16, UTF16_CRLF_ONCE, Content
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -80,7 +79,7 @@ def read_records(
 
 
 def _marks_no_span(tasks: Iterable[dict[str, Any]]) -> bool:
-    """Somebody annotated something else than spans, and nobody a span."""
+    """Something else than spans was annotated, and no span."""
     annotations = [a for task in tasks for a in task.get("annotations", ()) if isinstance(a, dict)]
     results = [result for annotation in annotations for result in _list(annotation.get("result"))]
     labelled = any(is_labelled(result.get("value")) for result in results if isinstance(result, dict))
@@ -90,7 +89,7 @@ def _marks_no_span(tasks: Iterable[dict[str, Any]]) -> bool:
 def _of_no_spans(one: Imported) -> Imported:
     if one.document is None:
         return one
-    hint = "the export has no span anywhere: nothing tells that spans were looked for"
+    hint = "the export has no span anywhere: whether spans were looked for is unknown"
     return refused(one.document.id, DataError(one.document.id, "not_span_labels", hint=hint))
 
 
@@ -215,11 +214,11 @@ def _document(
     }
     sound = {one.document.text: one for one in found.values() if one.document}
     if len(sound) > 1 and not (likeliest and found[likeliest].document):
-        raise DataError(document_id, "text_ambiguous", hint="every span lies in several columns of the data")
+        raise DataError(document_id, "text_ambiguous", hint="every span fits in several columns of the data")
     best = _first_sound(list(found.values()))
     misplaced = any(defect.rule in _MISPLACED for defect in best.defects)
     if misplaced and len(found) > 1 and likeliest is None:
-        raise DataError(document_id, "surface_differs", hint=f"all spans lie in none of {len(found)} columns")
+        raise DataError(document_id, "surface_differs", hint=f"all spans fit in none of {len(found)} columns")
     if misplaced and regions.markup:
         hint = "its globalOffsets do not lead to the text of its spans"
         raise DataError(document_id, f"{regions.markup}_not_understood", hint=hint)
@@ -229,7 +228,7 @@ def _document(
 def _columns(document_id: str, data: dict[str, Any], regions: Regions) -> tuple[dict[str, list[Content]], str | None]:
     """The columns that may be the text, and how each may be read; and which is the likeliest, that comes first.
 
-    Only surfaces can tell that another one than the likeliest is meant.
+    Only surfaces can show that another one than the likeliest is meant.
     """
     texts = {
         key: value
@@ -254,13 +253,13 @@ def _readings(document_id: str, text: str, regions: Regions) -> list[Content]:
     if not regions.markup and not has_markup(text):
         return [own]
     if not regions.spans:
-        raise DataError(document_id, "not_plain_text", hint="HTML without a span that tells how it was shown")
+        raise DataError(document_id, "not_plain_text", hint="HTML without a span that shows how it was displayed")
     pages = [page for page in (shown(text), shown(text, body_only=True)) if page.text]
     return [*pages, own] if regions.markup else [own, *pages]
 
 
 def _whole_text(data: dict[str, Any]) -> str:
-    """What tells two texts of one task apart."""
+    """The text by which two versions of one task are compared."""
     strings = [value for value in data.values() if isinstance(value, str)]
     own = next((value for key, value in data.items() if key.lower() == "text" and isinstance(value, str)), None)
     return own or max(strings, key=len, default="")
@@ -274,6 +273,6 @@ def _annotations(document_id: str, task: dict[str, Any]) -> list[dict[str, Any]]
 
 
 def _first_sound(found: list[Imported]) -> Imported:
-    """The first that is sound, else the first whose spans lie in the text, else the first."""
+    """The first that is sound, else the first whose spans are in the text, else the first."""
     placed = (one for one in found if not any(defect.rule in _MISPLACED for defect in one.defects))
     return next((one for one in found if one.document), next(placed, found[0]))

@@ -1,8 +1,9 @@
 """HTML as a browser shows it -> the text that was annotated.
 
-Label Studio's `globalOffsets` count the characters of the text nodes, in UTF-16 units, and a `<br>` as one. Between
-two blocks nothing is counted; a line end is inserted there, so that the last word of one and the first of the next stay
-two.
+Label Studio's `globalOffsets` count the characters of the text nodes, and a `<br>` as one: in code points (version
+1.23; the unit is found as for any other span), and without white space at the head of the page, which browsers drop.
+Between two blocks nothing is counted; a line end is inserted there, so that the last word of one and the first of the
+next stay two.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 
-from enigma_tasks.formats.imports.offset_units import Content
+from enigma_tasks.formats.offset_units import Content
 
 _BLOCKS = frozenset(
     {

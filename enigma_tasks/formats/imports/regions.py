@@ -38,7 +38,7 @@ class Regions:
 
 
 def is_region(value: Any) -> bool:
-    """A `value` that speaks of a part of the document, or has labels."""
+    """A `value` of a part of the document, or with labels."""
     return isinstance(value, dict) and bool(_PLACE & value.keys() or _label_key(value))
 
 

@@ -5,18 +5,19 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from enigma_tasks.documents import Document, Entity, check_id, entity_at, sorted_entities
 from enigma_tasks.errors import DataError
-from enigma_tasks.formats.imports.offset_units import CODE_POINTS, Content, located
+from enigma_tasks.formats.imports.placing import located
+from enigma_tasks.formats.offset_units import CODE_POINTS, Content
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from enigma_tasks.documents import EntityType, Language
-    from enigma_tasks.formats.imports.offset_units import Unit
+    from enigma_tasks.formats.offset_units import Fragments, Unit
 
 ID_KEYS = ("document_id", "doc_id", "note_id", "filename", "file_name")
 """Where a hospital that fed a tool may have kept its own id of a note, the surest first."""
@@ -41,10 +42,15 @@ class Span:
     end: Any
     surface: str | None = field(default=None, repr=False)
 
+    @property
+    def fragments(self) -> Fragments:
+        """Its one place, in the tool's unit."""
+        return ((self.start, self.end),)
+
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """One document of an export, or why there is none."""
+    """One document of an export or a packed file, or why there is none."""
 
     document_id: str | None
     document: Document | None
@@ -58,7 +64,8 @@ def refused(document_id: str | None, error: DataError) -> Imported:
 
 def same_id(document_id: str, records: Sequence[str]) -> list[Imported]:
     """Records of one export that have an id in common and do not say the same: each is refused, `id_duplicate`."""
-    hint = f"in {', '.join(records[:3])}{', ...' if len(records) > 3 else ''}"
+    numbers = [record.rpartition("#")[2] for record in records]
+    hint = f"records {', '.join(numbers[:3])}{', ...' if len(records) > 3 else ''} of the export have it and differ"
     return [refused(document_id, DataError(document_id, "id_duplicate", hint=hint)) for _ in records]
 
 
@@ -81,6 +88,7 @@ def own_id(trees: Iterable[Any]) -> str | None:
     return None
 
 
+DUPLICATE_HINT = "another document has this id; a newer version of one is dropped under the name of the older"
 LOCATION = "a path, URL or encoded file stands in the text's place"
 
 
@@ -142,12 +150,13 @@ def imported(
     return Imported(document_id, Document(document_id, content.text, sorted_entities(entities), language, types))
 
 
-def without_duplicates(found: Sequence[Imported]) -> list[Imported]:
-    """The same, but that documents of one export that share an id are all refused: `id_duplicate`."""
-    times = Counter(one.document.id for one in found if one.document)
+def without_duplicates(found: Iterable[Imported]) -> list[Imported]:
+    """The same, but that documents of one file that share an id are all refused: nothing says which is meant."""
+    ones = list(found)
+    times = Counter(one.document.id for one in ones if one.document)
     return [
-        replace(one, document=None, defects=(DataError(one.document.id, "id_duplicate"),))
+        refused(one.document.id, DataError(one.document.id, "id_duplicate", hint=DUPLICATE_HINT))
         if one.document and times[one.document.id] > 1
         else one
-        for one in found
+        for one in ones
     ]
