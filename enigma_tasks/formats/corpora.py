@@ -35,15 +35,15 @@ def read_corpus(
 
     A document is annotated for the type that its folder names, else for all of them; for none where there are texts
     only. Documents of the same id and text are one, annotated for several types; those of the same id and different
-    text stay apart as `id~disease`, `id~procedure+symptom`, ...
+    text stay apart as `id~disease`, `id~procedure+symptom`, ... A document with a defect is not returned: what was not
+    understood must not count as absent.
 
     Args:
         path: a folder in any mixture of the shapes above, or one file that holds documents. From above, only the
             release's `-train` folders are read.
         language: of texts whose folders name none; of the others, only those in this language are read.
         entity: read this type's annotations only.
-        report: collects every defect; what is sound is returned, a document without its unreadable spans, so the caller
-            must look at the defects. Without it the first defect is raised.
+        report: collects every defect and the sound documents are returned; without it the first defect is raised.
 
     Raises:
         UsageError: `path` is neither, holds train/ and dev/, or holds no document of this language and entity type.

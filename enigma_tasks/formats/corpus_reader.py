@@ -96,7 +96,7 @@ class CorpusReader:
         return types if self.entity is None else types & {self.entity}
 
     def _pairs(self, part: Part, gold: set[Language | None]) -> Iterator[Document]:
-        for stem in [*sorted(part.annotations.keys() - part.texts.keys()), *sorted(part.texts)]:
+        for stem in sorted({*part.texts, *part.annotations}):
             texts, annotations = part.texts.get(stem, []), part.annotations.get(stem, [])
             own: list[DataError] = []
             try:
@@ -113,7 +113,8 @@ class CorpusReader:
                 continue
             for defect in own:
                 note_defect(defect, self.defects)
-            yield document
+            if not own:
+                yield document
 
     def _pair(self, part: Part, stem: str, text_path: Path, ann_path: Path | None, own: list[DataError]) -> Document:
         language = part.place.language or self.language

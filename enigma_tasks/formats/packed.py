@@ -65,7 +65,7 @@ def pack(documents: Sequence[Document]) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class PackedRecord:
-    """One line of a packed file: its document without what is wrong with it, or None; and what that is."""
+    """One line of a packed file: its document, or why there is none."""
 
     document: Document | None
     defects: tuple[DataError, ...] = ()
@@ -76,7 +76,7 @@ def read_packed(path: Path, defects: list[DataError] | None = None) -> list[Docu
 
     Args:
         path: a file that `write_packed` wrote, or any file of its format.
-        defects: collects everything that is wrong and the sound rest is returned; without it the first is raised.
+        defects: collects everything that is wrong and the sound documents are returned; without it the first is raised.
 
     Raises:
         DataError: a rule of `packed_records`.
@@ -110,7 +110,7 @@ def packed_records(path: Path) -> list[PackedRecord]:
         except DataError as error:
             wrong = [error]
         claims.append((document.id, document.language) if document else None)
-        records.append(PackedRecord(document, tuple(wrong)))
+        records.append(PackedRecord(None if wrong else document, tuple(wrong)))
     times = Counter(claims)
     for i, claim in enumerate(claims):
         if claim is not None and times[claim] > 1:

@@ -100,7 +100,7 @@ def _packed(delivery: Delivery, content: bytes, scratch: Path) -> list[Imported]
     found = []
     for record in packed_records(path):
         d = record.document
-        if d is None or record.defects:
+        if d is None:
             document = record.defects[0].record.replace(_PACKED_FILE, name, 1)
             found.append(Imported(document, None, record.defects))
         elif d.language and canonical_code(d.language) != delivery.language:

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from enigma_tasks.adapters import mlflow_registry as tracking
+from enigma_tasks.adapters import mlflow_registry
 from enigma_tasks.documents import Document, EntityType
 from enigma_tasks.ensembles.folder import read_ensemble, write_ensemble
 from enigma_tasks.ensembles.runner import EnsembleAnnotator
 from enigma_tasks.ensembles.voting import VotingRule
 from enigma_tasks.formats.standoff import parse_ann
+from enigma_tasks.notes.plans import Pin
 from enigma_tasks.stages import annotate, monitor
 from enigma_tasks.synthetic.generator import notes as sample_notes
 from tests.integration.night_helpers import Nights
@@ -120,9 +121,11 @@ def engine_nights(nights: Nights, monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     for entity_type in EntityType:
         folder = tmp_path / entity_type.value
         digest = write_ensemble(folder, "es", entity_type, [model], VotingRule("majority"))
-        ensembles[entity_type.value] = tracking.Pin(f"enigma-es-{entity_type.value}", "1", digest, "s3://none")
+        ensembles[entity_type.value] = Pin(
+            name=f"enigma-es-{entity_type.value}", version="1", digest=digest, source_uri="s3://none"
+        )
     annotator = EnsembleAnnotator([read_ensemble(tmp_path / t.value) for t in EntityType], 4096)
-    monkeypatch.setattr(tracking, "resolve_champions", lambda languages: dict.fromkeys(languages, ensembles))
+    monkeypatch.setattr(mlflow_registry, "resolve_champions", lambda languages: dict.fromkeys(languages, ensembles))
     monkeypatch.setattr(annotate, "_engine", lambda *_: annotator.annotate)
     nights.engine = annotator.annotate
     return nights

@@ -168,13 +168,13 @@ def test_a_damaged_line_is_named_and_costs_no_other(tmp_path: Path, name: str) -
         ({"label": "SYMPTOM", "start": 15, "end": 18, "text": "tos"}, "label_unexpected", 15),
     ],
 )
-def test_a_wrong_span_is_named_and_costs_no_other_span(
+def test_a_wrong_span_refuses_its_document_and_no_other(
     tmp_path: Path, entity: dict[str, Any], rule: str, offset: int
 ) -> None:
-    path = packed(tmp_path / "disease.jsonl.gz", LINE | {"entities": [*LINE["entities"], entity]})
+    wrong = LINE | {"entities": [*LINE["entities"], entity]}
+    path = packed(tmp_path / "disease.jsonl.gz", wrong, LINE | {"id": "last"})
     defects: list[DataError] = []
-    (back,) = read_packed(path, defects)
-    assert [e.span for e in back.entities] == [(0, 10)]
+    assert [d.id for d in read_packed(path, defects)] == ["last"]
     assert [(d.record, d.rule, d.offset) for d in defects] == [("note-1", rule, offset)]
 
 
