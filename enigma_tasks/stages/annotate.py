@@ -21,6 +21,7 @@ from enigma_tasks.adapters.shard_results import ResultWriter, annotated_row, qua
 from enigma_tasks.artifacts import RunPlaces
 from enigma_tasks.documents import Document
 from enigma_tasks.errors import DataError, ModelError, ServiceError, UsageError
+from enigma_tasks.ner.network.memory import uncollected
 from enigma_tasks.notes.commits import ResultFile, ResultFiles, ShardCommit, ShardCounts
 from enigma_tasks.notes.names import Names
 from enigma_tasks.notes.plans import digest
@@ -96,15 +97,16 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
 
 def _engine(plan: Plan, shard: Shard, params: Params, settings: Settings, endpoints: LlmEndpoints) -> Annotate:
     """The pinned ensembles of the shard's language, loaded."""
-    from enigma_tasks.ensembles.folder import read_ensemble
-    from enigma_tasks.ensembles.runner import EnsembleAnnotator
+    with uncollected():
+        from enigma_tasks.ensembles.folder import read_ensemble
+        from enigma_tasks.ensembles.runner import EnsembleAnnotator
 
-    pins = [pin for _, pin in sorted(plan.models[shard.language].items())]
-    ensembles = [read_ensemble(mlflow_registry.download(pin, settings.cache)) for pin in pins]
-    limits = params.annotate
-    return EnsembleAnnotator(
-        ensembles, limits.batch_tokens, resident_mib=limits.resident_mib, open_endpoint=endpoints
-    ).annotate
+        pins = [pin for _, pin in sorted(plan.models[shard.language].items())]
+        ensembles = [read_ensemble(mlflow_registry.download(pin, settings.cache)) for pin in pins]
+        limits = params.annotate
+        return EnsembleAnnotator(
+            ensembles, limits.batch_tokens, resident_mib=limits.resident_mib, open_endpoint=endpoints
+        ).annotate
 
 
 @dataclass(frozen=True, slots=True)

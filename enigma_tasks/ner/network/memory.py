@@ -1,9 +1,15 @@
-"""What glibc's allocator does with freed memory: an encoder frees and asks for the same tens of MiB at every layer."""
+"""What is done with freed memory, by glibc's allocator and by Python's garbage collector."""
 
 from __future__ import annotations
 
 import ctypes
+import gc
+from contextlib import contextmanager
 from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
 _MIB = 1 << 20
@@ -13,10 +19,28 @@ _MIB = 1 << 20
 def keep_freed_memory() -> bool:
     """Have this process keep up to 128 MiB of freed memory for what it asks for next, for as long as it lives.
 
-    Otherwise pages go back to the system and come anew, zeroed, at every layer: 3 to 4 % of the engine's time on two
-    cores (docs/experiments.md). False where the C library is not glibc.
+    An encoder frees and asks for the same tens of MiB at every layer; otherwise these pages go back to the system and
+    come anew, zeroed: 3 to 4 % of the engine's time on two cores (docs/experiments.md). False where the C library is
+    not glibc.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:
         return False
     return bool(mallopt(_M_MMAP_THRESHOLD, 32 * _MIB) and mallopt(_M_TRIM_THRESHOLD, 128 * _MIB))
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Collect no garbage while libraries and models are loaded, and leave them out of every later collection.
+
+    They stay until the process ends, and looking through them again and again, at the end too, took a fifth of the
+    time of a shard's start (benchmarks/README.md).
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        if enabled:
+            gc.enable()
