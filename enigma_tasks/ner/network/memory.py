@@ -1,4 +1,4 @@
-"""What glibc's allocator does with freed memory: an encoder frees and asks for the same tens of MiB at every layer."""
+"""Settings of glibc's allocator: an encoder frees and allocates the same tens of MiB at every layer."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _MIB = 1 << 20
 
 @lru_cache
 def keep_freed_memory() -> bool:
-    """Have this process keep up to 128 MiB of freed memory for what it asks for next, for as long as it lives.
+    """Make this process keep up to 128 MiB of freed memory for reuse; False if the C library is not glibc.
 
-    Otherwise pages go back to the system and come anew, zeroed, at every layer: 3 to 4 % of the engine's time on two
-    cores (docs/experiments.md). False where the C library is not glibc.
+    Otherwise pages are returned to the system and zeroed at every layer: 3 to 4 % of the engine's time on two cores
+    (docs/experiments.md).
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:
