@@ -89,7 +89,7 @@ class Params(Frozen):
         return self.ensembles[name]
 
     @model_validator(mode="after")
-    def _ensembles_name_known_members(self) -> Params:
+    def _check_ensembles(self) -> Params:
         check_ensembles(self.ensembles, self.members, self.languages)
         return self
 
