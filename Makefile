@@ -11,9 +11,9 @@ ifdef PIP_INDEX_URL
 export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
 
-# A process a core, four at most: each loads torch, and one thread a process keeps them out of each other's way.
+# One process per core, four at most: each loads torch, and runs one thread so that they do not compete for cores.
 PARALLEL := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
-# $(call only,MARKER): the tests that need it; pytest's exit code 5, none there, is said in words
+# $(call only,MARKER): run the tests with the marker; explain pytest's exit code 5, no tests
 define only
 $(BIN)/pytest -m $(1) || { code=$$?; test $$code -eq 5 && echo "no test is marked $(1) yet: NOTHING WAS TESTED" || exit $$code; }
 endef
@@ -23,34 +23,34 @@ endef
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: .venv/ready ## one night, from sample notes to published annotations, in a stack of its own
+demo: .venv/ready ## one night, from sample notes to published annotations, on a temporary stack
 	$(BIN)/python -m infra.local.demo
 
-up: .venv/ready ## leave the stack running to look at; says where the pages are and how to log in
+up: .venv/ready ## start the stack and leave it running; prints the pages' addresses and the login
 	$(BIN)/python -m infra.local.stack up
 
 down: .venv/ready ## stop what `make up` started
 	$(BIN)/python -m infra.local.stack down
 
-repro: .venv/ready ## the training path, what changed of it: on synthetic gold, or on your own (docs/training-path.md)
+repro: .venv/ready ## run the changed stages of the training path, on synthetic or your own gold (docs/training-path.md)
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dvc repro
 
-test: .venv/ready ## everything that takes minutes, not tens of minutes, and needs no Docker or Ceph; COVERAGE=1: and what it reaches
+test: .venv/ready ## all tests but the slow ones and those that need Docker or Ceph; COVERAGE=1 measures coverage too
 	$(BIN)/pytest $(PARALLEL) -m "not slow and not docker and not ceph" $(if $(COVERAGE),--cov)
 
-test-quick: .venv/ready ## what takes less than a minute: unit and contract tests without those that train
+test-quick: .venv/ready ## unit and contract tests that do not train; less than a minute
 	$(BIN)/pytest $(PARALLEL) -q -m "not slow and not training" tests/unit tests/contracts
 
-test-slow: .venv/ready ## what takes tens of minutes
+test-slow: .venv/ready ## the tests that take tens of minutes
 	$(BIN)/pytest -m slow
 
-test-docker: .venv/ready ## what needs a Docker engine
+test-docker: .venv/ready ## the tests that need a Docker engine
 	$(call only,docker)
 
-test-ceph: .venv/ready ## what needs a Ceph RADOS gateway
+test-ceph: .venv/ready ## the tests that need a Ceph RADOS gateway
 	$(call only,ceph)
 
-check: .venv/ready ## what CI refuses: style, formatting, types, undeclared or unused dependencies
+check: .venv/ready ## style, formatting, types, undeclared or unused dependencies
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

@@ -56,11 +56,11 @@ class SubWordTokenizer(TextTokenizer):
             offsets = np.array(encoding.offsets, dtype=np.int64).reshape(-1, 2)
             by_word = align(text, offsets)
             visible = by_word.word_of >= 0
-            counts = visible & by_word.carries if self.fixed else visible
+            counts = visible & by_word.scored if self.fixed else visible
             words = offsets[counts].astype(np.int32)
             # An artifact stands before the sub-word that it overlaps.
             word_of = np.where(visible, np.minimum(np.cumsum(counts) - counts, max(0, len(words) - 1)), -1)
-            alignment = Alignment(words, word_of.astype(np.int32), counts, by_word.silent)
+            alignment = Alignment(words, word_of.astype(np.int32), counts, by_word.uncovered)
             ids = np.array(encoding.ids, dtype=np.int32)
             yield TokenisedText(len(text), ids, alignment, len(text))
 
@@ -98,7 +98,7 @@ def overlapping(tokenizer: TextTokenizer, documents: Sequence[Document]) -> tupl
     """Artifacts in all, and those on the first character of a mention."""
     every = beginning = 0
     for document, text in zip(documents, tokenizer.encode([d.text for d in documents]), strict=True):
-        artifact = (text.alignment.word_of >= 0) & ~text.alignment.carries
+        artifact = (text.alignment.word_of >= 0) & ~text.alignment.scored
         every += int(artifact.sum())
         starts = {e.char_start for e in document.entities}
         covered = text.alignment.words[text.alignment.word_of[artifact], 0].tolist()

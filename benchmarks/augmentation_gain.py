@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from enigma_tasks.adapters.llm_endpoint import LlmEndpoint
-from enigma_tasks.augmentation.dictionary import Dictionary, own_dictionary
+from enigma_tasks.augmentation.dictionary import Dictionary, builtin_dictionary
 from enigma_tasks.augmentation.inflection import Affixes, build_dictionary
 from enigma_tasks.augmentation.morphology import augment_by_morphology
 from enigma_tasks.augmentation.oversampling import oversample
@@ -60,11 +60,11 @@ def folds(documents: Sequence[Document], notes: int, params: Params) -> tuple[li
 
 def dictionary_for(training: Sequence[Document], language: str, affixes: Path | None) -> Dictionary:
     """Our own, and the forms of the mentions of one word."""
-    own = own_dictionary(language)
+    own = builtin_dictionary(language)
     if affixes is None:
         return own
     words = sorted({e.text.lower() for d in training for e in d.entities if e.text.isalpha()})
-    made = build_dictionary([(word, word) for word in words], Affixes(affixes, language), language)
+    made = build_dictionary([(word, word) for word in words], Affixes.load(affixes, language), language)
     return Dictionary((*own.entries, *made.entries))
 
 

@@ -23,9 +23,9 @@ from pathlib import Path
 
 import simplemma
 
-from enigma_tasks.augmentation.dictionary import Dictionary, DictionaryEntry, own_dictionary
+from enigma_tasks.augmentation.dictionary import Dictionary, DictionaryEntry, builtin_dictionary
 from enigma_tasks.augmentation.inflection import Affixes, build_dictionary, read_terms
-from enigma_tasks.augmentation.morphology import sites_of, surface_counts
+from enigma_tasks.augmentation.morphology import replaceable_forms, surface_counts
 from enigma_tasks.params.augment import MorphologyParams
 from enigma_tasks.synthetic.generator import notes
 
@@ -43,7 +43,7 @@ def replacements(dictionary: Dictionary, language: str, documents: int, seed: in
     counts = surface_counts(gold)
     found: dict[tuple[str, str, str], tuple[str, DictionaryEntry]] = {}
     for document in gold:
-        for site in sites_of(document, dictionary, counts, RULE):
+        for site in replaceable_forms(document, dictionary, counts, RULE):
             old = document.text[site.char_start : site.char_end]
             for entry in site.options:
                 found.setdefault((old.lower(), entry.form, entry.lemma), (old, entry))
@@ -115,12 +115,12 @@ def main() -> None:
     parser.add_argument("--documents", type=int, default=200, help="sample notes that the replacements are made in")
     parser.add_argument("--seed", type=int, default=20260611)
     arguments = parser.parse_args()
-    affixes = Affixes(arguments.affixes, arguments.language)
+    affixes = Affixes.load(arguments.affixes, arguments.language)
     if arguments.terms:
         terms = read_terms(arguments.terms.read_text("utf-8"), arguments.terms.name)
         dictionary = build_dictionary(terms, affixes, arguments.language)
     else:
-        dictionary = own_dictionary(arguments.language)
+        dictionary = builtin_dictionary(arguments.language)
     print(f"dictionary: {len(dictionary.entries)} entries, {dictionary.families} families")
     found = replacements(dictionary, arguments.language, arguments.documents, arguments.seed)
     chosen = random.Random(arguments.seed).sample(found, min(arguments.sample, len(found)))

@@ -59,7 +59,7 @@ def print_rules(folder: Path, seed: int) -> None:
         rows.setdefault("best model alone", []).append(f"{cell(found.singles[best], seed)} {names[best]}")
         for scored in found.scored:
             rows.setdefault(scored.name, []).append(cell(scored, seed))
-        rows.setdefault("chosen by itself", []).append(f"{cell(found.whole, seed)} {found.name}")
+        rows.setdefault("chosen by itself", []).append(f"{cell(found.expected, seed)} {found.name}")
     print(f"| rule | {' | '.join(TYPES)} |\n|---|---|---|---|")
     for rule, cells in rows.items():
         print(f"| {rule} | {' | '.join(cells)} |")

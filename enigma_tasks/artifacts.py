@@ -1,4 +1,4 @@
-"""Every path and object name that a stage reads or writes; the only path literals.
+"""Every path and object name that a stage reads or writes; no other module has path literals.
 
 See docs/architecture.md, "Places".
 """
@@ -31,11 +31,11 @@ TRAINING_STATE = ".training"
 """In a model folder while it is being trained: the checkpoint."""
 CHECKPOINT = "checkpoint.safetensors"
 TRACKED_RUN = "mlflow-run"
-"""Beside the checkpoint: the id of the run in MLflow that the training goes on with."""
+"""Beside the checkpoint: the id of the MLflow run, which a resumed training continues."""
 GLINER_CONFIG = "gliner_config.json"
 GLINER_FILES = (GLINER_CONFIG, MODEL_WEIGHTS, TOKENIZER, TOKENIZER_CONFIG)
 ENSEMBLE_CARD = "ensemble.json"
-"""In an ensemble folder: its members by digest, and the voting rule; members lie under `members/<digest>/`."""
+"""In an ensemble folder: its members by digest, and the voting rule; members are under `members/<digest>/`."""
 ENSEMBLE_MEMBERS = "members"
 RULE_CARD = "rule.json"
 """In place of `ensemble.json` where a rule was fitted on prediction files: the rule, without the models."""
@@ -49,7 +49,7 @@ BASE_MODELS = "base-models"
 """Under the machine's cache: base models of a store in S3, by digest."""
 WEIGHTS_PICKLE = "pytorch_model.bin"
 TOKENIZER_SOURCES = (TOKENIZER, "vocab.txt", "vocab.json", "sentencepiece.bpe.model", "spiece.model", "spm.model")
-"""Any of them makes a tokenizer; all but the first are turned into a fast one when they are loaded."""
+"""Each is enough for a tokenizer; all but the first are converted to a fast one when they are loaded."""
 BASE_MODEL_FILES = (
     ENCODER_CONFIG,
     GLINER_CONFIG,
@@ -61,9 +61,9 @@ BASE_MODEL_FILES = (
     "merges.txt",
     *TOKENIZER_SOURCES,
 )
-"""What a base model in the store consists of, as patterns; nothing else is taken from a hub."""
+"""File patterns of a base model in the store; nothing else is downloaded from a hub."""
 LLM_CACHE = "llm"
-"""Under the machine's cache: answers of language models by content digest. They quote notes."""
+"""Under the machine's cache: replies of language models by content digest. They quote notes."""
 
 BATCH_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+:-]{0,199}")
 SHARD_SUFFIX = ".jsonl.gz"
@@ -71,26 +71,26 @@ VALIDATION_REPORT = "report.json"
 VALIDATION_DEFECTS = "defects.jsonl"
 """Each breach of a rule: fold, document, rule, offset; a JSON line each."""
 DATA_DOCS = "data-docs"
-"""Great Expectations' pages, begun at `index.html`."""
+"""Great Expectations' pages; the first is `index.html`."""
 SPLIT_CARD = "split.json"
-"""Beside the folds: seed, shares, which document went where, digests."""
+"""Beside the folds: seed, shares, each document's fold, digests."""
 PROVENANCE = "provenance.jsonl"
 """Beside an augmented corpus: each new document's parents and method, a JSON line each."""
 AUGMENTATION_DICTIONARY = "dictionary.tsv"
-"""Beside a corpus augmented by morphology: the dictionary that was used, to be used again."""
+"""Beside a corpus augmented by morphology: the dictionary that was used, for reuse."""
 FOLDS = ("train", "dev", "test")
 METRICS = "metrics.json"
 """What `dvc metrics` reads."""
 METRICS_BY_SLICE = "slices.csv"
 """What `dvc plots` draws: a row for each entity type and slice of document length."""
 INGESTED = "ingested.jsonl.gz"
-"""In the gold repository: which objects were taken in, and how many of their documents were refused."""
+"""In the gold repository: which objects were ingested, and how many of their documents were refused."""
 _DROP_FOLDER = re.compile("auto|[a-z]{2}")
-"""What a drop's folder is called where it is not the note's language: `auto`, `cz`."""
+"""Name of a drop's folder that is not the note's language: `auto`, `cz`."""
 _OWN = re.compile("~[0-9a-f]{32}")
-"""The folder of a note without an obvious place."""
+"""The folder of a note whose ordinary place is ambiguous."""
 MAX_KEY_BYTES = 1024
-"""What S3 allows a key (Amazon S3 user guide, object key names)."""
+"""S3's limit for a key (Amazon S3 user guide, object key names)."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class RunPlaces:
         """The places of the batch under the configured `runs`.
 
         Raises:
-            UsageError: `batch_id` would not stay one folder: anything but letters, digits and `._+:-`.
+            UsageError: `batch_id` has other characters than letters, digits and `._+:-`.
         """
         return cls(f"{settings.require('runs')}/{_folder(batch_id)}")
 
@@ -126,7 +126,7 @@ class RunPlaces:
         return f"{self.root}/shards/{shard_id}{SHARD_SUFFIX}"
 
     def quarantined(self, sha256: str) -> str:
-        """The notes that planning itself put into quarantine, a JSON line each, gzipped; named by content."""
+        """The notes that `plan` put into quarantine, a JSON line each, gzipped; named by content."""
         return f"{self.root}/quarantined-{sha256[:12]}{SHARD_SUFFIX}"
 
     def result(self, shard_id: str) -> str:
@@ -134,7 +134,7 @@ class RunPlaces:
         return f"{self.root}/results/{shard_id}"
 
     def done(self, shard_id: str) -> str:
-        """The commit of one shard: created once, names the attempt that counts."""
+        """The commit of one shard: created once, names the attempt that is valid."""
         return f"{self.result(shard_id)}/done.json"
 
     def attempt(self, shard_id: str, attempt: str, table: str) -> str:
@@ -148,7 +148,7 @@ class RunPlaces:
 
     @property
     def success(self) -> str:
-        """Empty object, there when the night is published."""
+        """Empty object that exists once the night is published."""
         return f"{self.root}/_SUCCESS"
 
 
@@ -175,12 +175,12 @@ class QuarantinePlaces:
 
     @property
     def rules(self) -> str:
-        """How many notes by rule."""
+        """Number of notes by rule."""
         return f"{self.root}/rules.json"
 
 
 def base_model_folder(base: str) -> str:
-    """The folder of a hub id in a model store: `org/name` -> `org--name`, which hub ids never hold themselves."""
+    """The folder of a hub id in a model store: `org/name` -> `org--name` (hub ids never contain `--`)."""
     return base.replace("/", "--")
 
 
@@ -190,16 +190,16 @@ def packed_gold(language: str, entity: str) -> str:
 
 
 def ingest_batch(batch_id: str) -> str:
-    """The quarantine folder of an ingestion: never that of a night of the same time. Raises UsageError."""
+    """The quarantine folder of an ingestion, distinct from that of a night of the same id. Raises UsageError."""
     return f"gold-{_folder(batch_id)}"
 
 
 def annotation_uri(annotations: str, language: str, drop_path: str, record_id: str | None) -> str:
-    """Where the BRAT file of a note goes: one URI for one note, and no other note's in any letter case or Unicode form.
+    """The URI of a note's BRAT file; no two notes share one in any letter case or Unicode form.
 
     `drop_path` is the key below drops/, `{folder}/{date}/.../{name}`. A folder that is not the note's language (`auto`,
-    an alias) is kept below the date, and a record lies in a folder named as its file. A note whose place another key
-    could mean too (`_is_ordinary`) gets a folder of its own, named by the digest of its key: decision 0006.
+    an alias) is kept below the date; a record's file is in a folder with its record file's name. A note whose place is
+    ambiguous (not `_is_ordinary`) gets a separate folder, named by the digest of its key: decision 0006.
     """
     folder, date, rest = drop_path.split("/", 2)
     base = f"{annotations}/{language}/{date}"
@@ -216,10 +216,10 @@ def annotation_uri(annotations: str, language: str, drop_path: str, record_id: s
 
 
 def _is_ordinary(language: str, folder: str, rest: str, record_id: str | None) -> bool:
-    """Whether the obvious place is this note's: it is that of the key in small letters, in composed form (NFC).
+    """Whether no other key has the same ordinary place, which belongs to keys in lower case and composed form (NFC).
 
-    Others are what would meet it: a key in other letters (`N1.txt`, `n1.TXT`), a text in a folder that is named as a
-    file of records or as a drop's folder (`es/{date}/auto/n1.txt`), an empty segment, a folder that looks like ours.
+    Keys that could collide: in other letter case (`N1.txt`, `n1.TXT`), in a folder named like a file of records or like
+    a drop's folder (`es/{date}/auto/n1.txt`), with an empty segment, or in a folder that matches `_OWN`.
     """
     *folders, file = rest.split("/")
     written = f"{folder}/{rest}"
@@ -242,13 +242,13 @@ def _folder(batch_id: str) -> str:
 
 
 def _file_name(record_id: str) -> str:
-    """A record id percent-encoded, its leading dots too: it may be `..`."""
+    """A record id percent-encoded, leading dots included: it may be `..`."""
     encoded = quote(record_id, safe="")
     return "%2E" * (len(encoded) - len(encoded.lstrip("."))) + encoded.lstrip(".")
 
 
 def corpus_pair(language: str, note_id: str) -> tuple[str, str]:
-    """Text and annotation of one note, relative to a root that holds a corpus folder a language."""
+    """Text and annotation of one note, relative to a root with a corpus folder for each language."""
     return f"{language}/txt/{note_id}{TEXT_SUFFIX}", f"{language}/ann/{note_id}{ANNOTATION_SUFFIX}"
 
 
@@ -273,7 +273,7 @@ class ReportPlaces:
         return f"{self.root}/{_folder(batch_id)}/index.html"
 
     def summary(self, batch_id: str) -> str:
-        """The figures behind it, which later nights are compared with."""
+        """The page's figures, with which later nights are compared."""
         return f"{self.root}/{_folder(batch_id)}/summary.json"
 
     @property

@@ -1,7 +1,7 @@
 """The console command `enigma`: one sub-command per stage and tool.
 
-Light by contract: imports the standard library only, and a stage's module when that stage is called. Every stage has
-`run(arguments, params, settings) -> report`, the report being a JSON object of counts, ids and URIs.
+This module imports the standard library only, and a stage's module when that stage is called, so that it starts fast.
+Every stage has `run(arguments, params, settings) -> report`; the report is a JSON object of counts, ids and URIs.
 """
 
 from __future__ import annotations
@@ -30,51 +30,51 @@ WEIGHTED = names(lambda s: s.takes_weights)
 
 
 def _sample(p: Arguments) -> None:
-    p.add_argument("--notes", type=int, required=True, help="how many notes, shared evenly among the languages")
+    p.add_argument("--notes", type=int, required=True, help="number of notes, divided evenly among the languages")
     p.add_argument("--language", nargs="+", required=True, help="language codes, or all")
     p.add_argument("--out", required=True, help="a folder (corpus with gold) or s3://bucket/prefix")
-    p.add_argument("--seed", type=int, help="instead of params.yaml's seed")
+    p.add_argument("--seed", type=int, help="overrides the seed of params.yaml")
     p.add_argument("--packed", action="store_true", help="one packed file per language and entity type, in a folder")
-    p.add_argument("--drop-date", metavar="YYYY-MM-DD", help="only the texts, laid out as drops of that day")
+    p.add_argument("--drop-date", metavar="YYYY-MM-DD", help="write the texts only, as drops of that day")
 
 
 def _validate(p: Arguments) -> None:
-    p.add_argument("corpus", metavar="CORPUS", help="a corpus folder, or a split one that holds train/ and dev/")
-    p.add_argument("--language", help="the language of texts whose place does not tell; only this one where it tells")
-    p.add_argument("--entity", choices=ENTITIES, default="all", help="only this type's annotations")
-    p.add_argument("--report", metavar="DIR", help="folder or s3://bucket/prefix: Data Docs, and where each defect is")
+    p.add_argument("corpus", metavar="CORPUS", help="a corpus folder, or a folder with train/ and dev/")
+    p.add_argument("--language", help="check only this language; texts outside any language's folder count as it")
+    p.add_argument("--entity", choices=ENTITIES, default="all", help="check only annotations of this type")
+    p.add_argument("--report", metavar="DIR", help="folder or s3://bucket/prefix for Data Docs and the list of defects")
     p.add_argument(
         "--filtered",
         metavar="DIR",
         help="write the corpus without what breaks a hard rule or one with `drop: true` (paper, section 3.2); "
-        "the exit code then speaks of what is left",
+        "the exit code is then that of the filtered corpus",
     )
 
 
 def _split(p: Arguments) -> None:
     p.add_argument("corpus", metavar="CORPUS", help="a corpus folder that `enigma validate` passed")
-    p.add_argument("--out", required=True, metavar="DIR", help="gets train/, dev/ and split.json")
+    p.add_argument("--out", required=True, metavar="DIR", help="folder to write: train/, dev/ and split.json")
     p.add_argument(
         "--frozen",
         metavar="DIR",
-        help="an earlier --out: its dev (and test) documents stay as they are, new cases go to train, and new versions "
+        help="an earlier --out: its dev (and test) documents stay unchanged, new cases go to train, and new versions "
         "of a case in dev or test are left out",
     )
 
 
 def _ingest(p: Arguments) -> None:
-    p.add_argument("--batch", required=True, help="the ingestion's id; one batch makes one version, however often run")
-    p.add_argument("--again", action="store_true", help="also read what went to quarantine, e.g. after a rule changed")
+    p.add_argument("--batch", required=True, help="the ingestion's id; a batch makes one version, also when run again")
+    p.add_argument("--again", action="store_true", help="also read what is in quarantine, e.g. after a rule changed")
 
 
 def _augment(p: Arguments) -> None:
-    p.add_argument("corpus", metavar="CORPUS", help="a training corpus; never one that is measured against")
-    p.add_argument("--language", required=True, help="only its documents of this language")
+    p.add_argument("corpus", metavar="CORPUS", help="a training corpus; never dev or test")
+    p.add_argument("--language", required=True, help="use only documents of this language")
     p.add_argument("--method", required=True, choices=["oversample", "morphology", "paraphrase"])
-    p.add_argument("--out", required=True, metavar="DIR", help="gets CORPUS, the new documents and provenance.jsonl")
-    p.add_argument("--dictionary", metavar="FILE.tsv", help="morphology: instead of our own; an earlier --out has one")
-    p.add_argument("--terms", metavar="FILE.tsv", help="morphology: build the dictionary of these (concept, term) ...")
-    p.add_argument("--affixes", metavar="DIR", help="... with the hunspell dictionary of the language in this folder")
+    p.add_argument("--out", required=True, metavar="DIR", help="folder to write: CORPUS with the new documents")
+    p.add_argument("--dictionary", metavar="FILE.tsv", help="morphology: a dictionary, e.g. of an earlier --out")
+    p.add_argument("--terms", metavar="FILE.tsv", help="morphology: build the dictionary from (concept, term) rows ...")
+    p.add_argument("--affixes", metavar="DIR", help="... and the hunspell dictionary of the language in this folder")
 
 
 def _train(p: Arguments) -> None:
@@ -85,28 +85,30 @@ def _train(p: Arguments) -> None:
     p.add_argument("--dev", nargs="+", required=True, metavar="[LANG=]CORPUS")
     p.add_argument("--out", required=True, help="the model folder to write")
     p.add_argument(
-        "--teacher", action="append", metavar="DIR", help="learn from this model or ensemble too; repeat for each"
+        "--teacher", action="append", metavar="DIR", help="distil from this model or ensemble; repeat for each"
     )
-    p.add_argument("--unlabelled", nargs="+", metavar="[LANG=]PATH", help="its texts: a corpus, .txt files, FILE.jsonl")
+    p.add_argument(
+        "--unlabelled", nargs="+", metavar="[LANG=]PATH", help="texts to distil on: a corpus, .txt files, FILE.jsonl"
+    )
 
 
 def _predict(p: Arguments) -> None:
     p.add_argument("--model", action="append", required=True, help="a model folder; repeat for an ensemble")
-    p.add_argument("--vote", choices=VOTES, default="majority", help="how several models become one answer")
+    p.add_argument("--vote", choices=VOTES, default="majority", help="voting rule for several models")
     p.add_argument("--in", dest="source", required=True, help="a corpus or a folder of .txt files")
     p.add_argument("--out", required=True, help="a folder (BRAT) or FILE.tsv")
 
 
 def _vote(p: Arguments) -> None:
-    how = p.add_mutually_exclusive_group(required=True)
-    how.add_argument("--strategy", choices=STRATEGIES)
-    how.add_argument("--rule", metavar="DIR", help="a rule that `enigma ensemble` fitted on files in this order")
+    rule = p.add_mutually_exclusive_group(required=True)
+    rule.add_argument("--strategy", choices=STRATEGIES)
+    rule.add_argument("--rule", metavar="DIR", help="a rule that `enigma ensemble` fitted on files in this order")
     p.add_argument("--k", type=int, help=f"{K_HELP} (default: over half)")
     p.add_argument(
         "--weights", type=float, nargs="+", metavar="W", help=f"{WEIGHTED}: one for each file, e.g. its dev F1"
     )
     p.add_argument(
-        "--threshold", type=float, help=f"{WEIGHTED}: weight that a span needs (default: over half of it all)"
+        "--threshold", type=float, help=f"{WEIGHTED}: weight that a span needs (default: over half of the total)"
     )
     p.add_argument("--texts", metavar="CORPUS", help="the documents: every span is checked against them")
     p.add_argument("--out", required=True, help="the TSV file to write")
@@ -116,51 +118,51 @@ def _vote(p: Arguments) -> None:
 def _score(p: Arguments) -> None:
     p.add_argument("--gold", required=True, help="a corpus folder or a TSV file")
     p.add_argument("--pred", required=True, help="a corpus folder or a TSV file")
-    p.add_argument("--label", help="only this label; without it every label counts that gold was annotated for")
-    p.add_argument("--by", choices=["label", "document"], help="one line per label or document")
+    p.add_argument("--label", help="score this label only (default: all labels that gold was annotated for)")
+    p.add_argument("--by", choices=["label", "document"], help="one line for each label or document")
 
 
 def _evaluate(p: Arguments) -> None:
-    what = p.add_mutually_exclusive_group(required=True)
-    what.add_argument("--model", metavar="DIR", help="a model folder")
-    what.add_argument(
-        "--ensemble", action="append", metavar="DIR", help="an ensemble's folder, or one that holds one for each type"
+    subject = p.add_mutually_exclusive_group(required=True)
+    subject.add_argument("--model", metavar="DIR", help="a model folder")
+    subject.add_argument(
+        "--ensemble", action="append", metavar="DIR", help="an ensemble's folder, or a folder with one for each type"
     )
-    p.add_argument("--gold", required=True, metavar="CORPUS", help="a dev or test set; what was trained on is refused")
-    p.add_argument("--out", required=True, metavar="DIR", help="gets metrics.json and slices.csv")
+    p.add_argument("--gold", required=True, metavar="CORPUS", help="a dev or test set; training documents are refused")
+    p.add_argument("--out", required=True, metavar="DIR", help="folder to write: metrics.json and slices.csv")
 
 
 def _ensemble(p: Arguments) -> None:
     p.add_argument("--name", help="one of `ensembles` in params.yaml: its language, members, strategy and k")
-    p.add_argument("--language", help="instead of the ensemble's")
+    p.add_argument("--language", help="overrides the ensemble's")
     p.add_argument("--entity", required=True, choices=ENTITIES)
     p.add_argument("--model", action="append", metavar="DIR", help="a member's model folder; repeat for each")
     p.add_argument(
         "--predictions",
         nargs="+",
         metavar="PRED.tsv",
-        help="what each member predicts on the gold's documents; without models only the rule is written",
+        help="each member's predictions on the gold's documents; without models only the rule is written",
     )
     p.add_argument("--gold", required=True, metavar="CORPUS|TSV", help="dev: documents no member was trained on")
-    p.add_argument("--texts", metavar="CORPUS", help="where gold is a TSV: the documents, to check every span against")
-    p.add_argument("--strategy", choices=[AUTO, *STRATEGIES], help="choose among its rules only (default: auto)")
+    p.add_argument("--texts", metavar="CORPUS", help="if gold is a TSV: the documents, to check every span against")
+    p.add_argument("--strategy", choices=[AUTO, *STRATEGIES], help="consider only its rules (default: auto, all)")
     p.add_argument("--k", type=int, help=K_HELP)
-    p.add_argument("--out", required=True, metavar="DIR", help="gets a folder for each entity type")
+    p.add_argument("--out", required=True, metavar="DIR", help="folder to write: a folder for each entity type")
 
 
 def _register(p: Arguments) -> None:
     p.add_argument("--language", required=True)
     p.add_argument("--entity", required=True, choices=ENTITIES)
-    what = p.add_mutually_exclusive_group(required=True)
-    what.add_argument("--model", action="append", help="a model folder; repeat for an ensemble")
-    what.add_argument("--ensemble", metavar="DIR", help="what `enigma ensemble` wrote: a folder for each entity type")
-    p.add_argument("--vote", choices=VOTES, default="majority", help="how several models become one answer")
+    subject = p.add_mutually_exclusive_group(required=True)
+    subject.add_argument("--model", action="append", help="a model folder; repeat for an ensemble")
+    subject.add_argument("--ensemble", metavar="DIR", help="an --out of `enigma ensemble`: a folder for each type")
+    p.add_argument("--vote", choices=VOTES, default="majority", help="voting rule for several models")
     p.add_argument("--alias", default="challenger", choices=["champion", "challenger"])
 
 
 def _plan(p: Arguments) -> None:
     p.add_argument("--batch", required=True, help="the night's id, e.g. 2026-06-11")
-    p.add_argument("--backfill", metavar="FROM..TO", help="annotate these drop dates again, with today's champions")
+    p.add_argument("--backfill", metavar="FROM..TO", help="annotate these drop dates again, with the current champions")
 
 
 def _annotate(p: Arguments) -> None:
@@ -177,15 +179,15 @@ def _monitor(p: Arguments) -> None:
 
 def _review(p: Arguments) -> None:
     p.add_argument("--note", required=True, help="URI of a published note: s3://.../note.txt or ...jsonl#id")
-    p.add_argument("--out", required=True, help="the HTML file to write; it holds the note's text")
+    p.add_argument("--out", required=True, help="the HTML file to write; it contains the note's text")
 
 
 def _models(p: Arguments) -> None:
-    p.add_argument("action", choices=["pull", "list", "verify"], help="only pull ever asks a hub")
-    p.add_argument("names", nargs="*", metavar="MEMBER|HUBID", help="instead of every member's base model")
-    p.add_argument("--from", dest="source", metavar="DIR", help="pull: from a folder that somebody carried in")
-    p.add_argument("--revision", help="pull, one model: this commit; with --from, the commit that the folder holds")
-    p.add_argument("--update", action="store_true", help="pull: what models.lock says may change")
+    p.add_argument("action", choices=["pull", "list", "verify"], help="only pull contacts a hub")
+    p.add_argument("names", nargs="*", metavar="MEMBER|HUBID", help="default: every member's base model")
+    p.add_argument("--from", dest="source", metavar="DIR", help="pull: from a folder instead of the hub")
+    p.add_argument("--revision", help="pull, one model: this commit; with --from, the commit of the folder")
+    p.add_argument("--update", action="store_true", help="pull: allow changes to models.lock")
     p.add_argument("--convert", action="store_true", help="pull: read a pickle's tensors and store them as safetensors")
 
 
@@ -195,24 +197,24 @@ def _doctor(_: Arguments) -> None:
 
 COMMANDS: dict[str, tuple[str, Callable[[Arguments], None]]] = {
     "sample": ("synthetic notes with gold, seeded", _sample),
-    "ingest": ("new gold -> checked, and a new version of the gold repository", _ingest),
+    "ingest": ("check new gold and commit it to the gold repository", _ingest),
     "validate": ("check gold by its rules; exit 1 names document and rule", _validate),
-    "split": ("80/20 train and dev, by case, stratified by entity density", _split),
-    "augment": ("training documents multiplied: sentences again, other forms, paraphrases", _augment),
+    "split": ("split into train and dev (80/20), by case, stratified by entity density", _split),
+    "augment": ("augment training documents: oversampling, inflected synonyms, paraphrases", _augment),
     "train": ("fine-tune one token classifier", _train),
     "predict": ("annotate texts with model folders", _predict),
-    "vote": ("many members' TSV files become one answer", _vote),
+    "vote": ("combine members' TSV files by a voting rule", _vote),
     "score": ("strict and character F1 against gold", _score),
-    "evaluate": ("scores on gold that was not trained on, for `dvc metrics` and `dvc plots`", _evaluate),
-    "ensemble": ("fit how members vote, on dev; write the ensemble", _ensemble),
-    "register": ("an ensemble becomes a version in the registry", _register),
-    "plan": ("list the drops, take away what is done, cut shards", _plan),
+    "evaluate": ("score a model or ensemble on dev or test, for `dvc metrics` and `dvc plots`", _evaluate),
+    "ensemble": ("fit a voting rule on dev and write the ensemble", _ensemble),
+    "register": ("register an ensemble as a new version", _register),
+    "plan": ("list the notes that are not done and write shards", _plan),
     "annotate": ("annotate one shard with the pinned champions", _annotate),
-    "publish": ("one commit for the night", _publish),
-    "monitor": ("the page to look at in the morning", _monitor),
-    "review": ("one note with its entities highlighted, for a reviewer", _review),
-    "models": ("base models for places without a hub: a store, and a lock with their digests", _models),
-    "doctor": ("what is reachable, which versions, which GPU", _doctor),
+    "publish": ("publish a night's results in one commit", _publish),
+    "monitor": ("write the morning page", _monitor),
+    "review": ("write a page of one note with its entities highlighted", _review),
+    "models": ("manage the store of base models and its lock file", _models),
+    "doctor": ("report reachable services, versions and GPU", _doctor),
 }
 
 
@@ -225,11 +227,11 @@ def build_parser() -> argparse.ArgumentParser:
         command = commands.add_parser(word, help=summary, description=summary)
         add_arguments(command)
         common = command.add_argument_group("common")
-        common.add_argument("--params", default="params.yaml", help="instead of ./params.yaml")
+        common.add_argument("--params", default="params.yaml", help="default: ./params.yaml")
         common.add_argument("--set", action="append", default=[], metavar="section.key=value", dest="overrides")
         common.add_argument("--json", action="store_true", help="print one JSON object on standard output")
-        common.add_argument("--result", metavar="URI", help="also write the JSON object to this s3:// URI")
-        common.add_argument("--quiet", action="store_true", help="warnings and errors only")
+        common.add_argument("--result", metavar="URI", help="also write that object to this s3:// URI")
+        common.add_argument("--quiet", action="store_true", help="log warnings and errors only")
     return parser
 
 
@@ -266,7 +268,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         frames = traceback.extract_tb(error.__traceback__)
         where = " <- ".join(f"{f.filename.rsplit('/', 1)[-1]}:{f.lineno} {f.name}" for f in reversed(frames[-6:]))
         print(f"enigma {arguments.command}: {type(error).__name__} in {where}", file=sys.stderr)  # noqa: T201
-        print("the message is withheld, it may quote a note; ENIGMA_DEBUG=1 shows it", file=sys.stderr)  # noqa: T201
+        print("the message is hidden, it may quote a note; ENIGMA_DEBUG=1 shows it", file=sys.stderr)  # noqa: T201
         return 1
     print(json.dumps(report) if arguments.json else as_table(report))  # noqa: T201
     return int(report.get("exit_code", 0))

@@ -1,4 +1,4 @@
-"""Params (params.yaml) and Settings (environment): typed once, frozen, unknown keys refused.
+"""Params (params.yaml) and Settings (environment): typed, frozen, unknown keys refused.
 
 The only module that reads the environment.
 """
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 PARAMS_FILE = Path("params.yaml")
 NAME_KEY_CHARACTERS = 16
 _LANGUAGE_TAG = re.compile(r"[a-z]{2,3}(?:-[a-z0-9]{1,8})+")
-"""BCP 47: a language, then script, region, variants, which are one language to a model."""
+"""BCP 47: a language, then script, region and variants, which models do not distinguish."""
 
 
 class Params(Frozen):
@@ -52,7 +52,7 @@ class Params(Frozen):
     annotate: AnnotateParams
     publish: PublishParams
     monitor: MonitorParams
-    validation: ValidationParams = Field(alias="validate")  # pydantic keeps the stage word to itself
+    validation: ValidationParams = Field(alias="validate")  # pydantic reserves the name `validate`
     split: SplitParams
     augment: AugmentParams
     training: dict[str, TrainingParams]
@@ -89,7 +89,7 @@ class Params(Frozen):
         return self.ensembles[name]
 
     @model_validator(mode="after")
-    def _ensembles_name_what_there_is(self) -> Params:
+    def _check_ensembles(self) -> Params:
         check_ensembles(self.ensembles, self.members, self.languages)
         return self
 
@@ -127,7 +127,7 @@ def _override(tree: dict[str, Any], override: str) -> None:
 
 
 class Settings(Frozen):
-    """Where things are: from the environment, never from params.yaml (docs/architecture.md, "Places")."""
+    """Places and credentials, from the environment, never from params.yaml (docs/architecture.md, "Places")."""
 
     drops: str = ""
     gold: str = ""
@@ -143,12 +143,12 @@ class Settings(Frozen):
     mlflow_tracking_uri: str = ""
     model_store: str = ""
     cache: Path = Path(".enigma/cache")
-    """Where this machine keeps downloaded models, by digest."""
+    """Folder for downloaded models, by digest."""
     llm: LlmSettings = LlmSettings()
     name_key: SecretStr = SecretStr("")
-    """Set, keys and ids are shown as keyed hashes: docs/what-is-shown.md."""
+    """If set, keys and ids are shown as keyed hashes: docs/what-is-shown.md."""
     debug: bool = False
-    """Show messages of unforeseen exceptions. They may quote a note: never in production."""
+    """Show messages of unexpected exceptions. They may quote a note: never in production."""
 
     def require(self, place: str) -> str:
         """The URI of a place such as `drops`. Raises UsageError when it is not set."""
@@ -162,7 +162,7 @@ S3_PLACES = ("drops", "gold", "runs", "annotations", "tables", "quarantine", "re
 
 
 def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
-    """Settings from environment variables; `ENIGMA_S3_<PLACE>` sets one place apart from `ENIGMA_S3_ROOT`."""
+    """Settings from environment variables; `ENIGMA_S3_<PLACE>` overrides `ENIGMA_S3_ROOT` for one place."""
     env = os.environ if environment is None else environment
     root = env.get("ENIGMA_S3_ROOT", "").rstrip("/")
     places = {p: env.get(f"ENIGMA_S3_{p.upper()}", f"{root}/{p}" if root else "").rstrip("/") for p in S3_PLACES}
@@ -173,7 +173,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         llm = LlmSettings.model_validate(LlmSettings.tree(env))
     except ValidationError as error:
         names = ", ".join(f"ENIGMA_LLM_{e['loc'][0]}".upper() for e in error.errors())
-        raise UsageError(f"no such value is allowed: {names}") from None
+        raise UsageError(f"value not allowed: {names}") from None
     return Settings(
         **places,
         gold_repository=env.get("ENIGMA_GOLD_REPOSITORY", ""),
@@ -187,7 +187,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
 
 
 def _name_key(env: Mapping[str, str]) -> str:
-    """`ENIGMA_NAME_KEY`. Raises UsageError: too short to keep anybody from trying all patient numbers."""
+    """`ENIGMA_NAME_KEY`. Raises UsageError where it is too short to resist a search over all patient numbers."""
     key = env.get("ENIGMA_NAME_KEY", "").strip()
     if key and len(key) < NAME_KEY_CHARACTERS:
         raise UsageError(f"ENIGMA_NAME_KEY needs at least {NAME_KEY_CHARACTERS} characters")
@@ -195,7 +195,7 @@ def _name_key(env: Mapping[str, str]) -> str:
 
 
 class S3Settings(Frozen):
-    """How to speak to the object store: from the standard `AWS_*` variables."""
+    """Settings of the S3 client, from the standard `AWS_*` variables."""
 
     endpoint: str | None = None
     """None means Amazon's own."""
@@ -205,10 +205,10 @@ class S3Settings(Frozen):
 
 
 def load_s3_settings(environment: Mapping[str, str] | None = None) -> S3Settings:
-    """Stores other than Amazon's get path addressing and only the checksums they must have, unless told otherwise.
+    """S3 settings; other stores than Amazon's default to path addressing and to required checksums only.
 
     Raises:
-        UsageError: a variable holds a word that is not one of its choices; names the field.
+        UsageError: a variable has a value that is not one of its choices; names the field.
     """
     env = os.environ if environment is None else environment
     endpoint = env.get("AWS_ENDPOINT_URL_S3") or env.get("AWS_ENDPOINT_URL") or None
@@ -229,24 +229,24 @@ def load_s3_settings(environment: Mapping[str, str] | None = None) -> S3Settings
 
 
 def child_environment(changes: Mapping[str, str], without: tuple[str, ...] = ()) -> dict[str, str]:
-    """The environment for a program that Enigma starts: this one's, without some variables (by prefix), with others."""
+    """This process's environment without the variables of some prefixes and with `changes`, for a child process."""
     return {k: v for k, v in os.environ.items() if not k.startswith(without)} | dict(changes)
 
 
 def quiet_third_parties(environment: MutableMapping[str, str] | None = None, *, hub: bool = False) -> None:
-    """Libraries phone nobody, unpickle nothing, print nothing and give up soon, unless the environment says otherwise.
+    """Turn off libraries' telemetry, pickles and progress output, and shorten their retries, by environment variables.
 
-    They read these variables when they are imported: call it before a stage is. Pickles stay off whatever it says.
-    `hub`: this command may ask a model hub.
+    Variables that are set stay, except that pickles are always off. Libraries read them on import: call this before a
+    stage is imported. `hub`: this command may contact a model hub.
     """
     env = os.environ if environment is None else environment
     for name, value in (QUIET if hub else {**QUIET, "HF_HUB_OFFLINE": "1"}).items():
         env.setdefault(name, value)
     env["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
-    for name in ("alembic", "botocore", "great_expectations", "urllib3"):  # each retry is a line, with its URL
+    for name in ("alembic", "botocore", "great_expectations", "urllib3"):  # they log each retry with its URL
         logging.getLogger(name).setLevel(logging.ERROR)
     s3 = load_s3_settings(env)
-    if s3.endpoint is not None:  # MLflow makes its own S3 client: the same store, spoken to in the same way
+    if s3.endpoint is not None:  # for MLflow's own S3 client
         env.setdefault("MLFLOW_BOTO_CLIENT_ADDRESSING_STYLE", s3.addressing)
         env.setdefault("AWS_REQUEST_CHECKSUM_CALCULATION", s3.checksums)
         env.setdefault("AWS_RESPONSE_CHECKSUM_VALIDATION", s3.checksums)
@@ -257,7 +257,7 @@ QUIET = {
     "GIT_PYTHON_REFRESH": "quiet",
     "GX_ANALYTICS_ENABLED": "false",
     "HF_HUB_DISABLE_TELEMETRY": "1",
-    "MLFLOW_DISABLE_SCHEMA_DETAILS": "true",  # otherwise a refused input is quoted whole
+    "MLFLOW_DISABLE_SCHEMA_DETAILS": "true",  # otherwise messages quote refused input
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",

@@ -1,7 +1,7 @@
-"""Document, Entity, EntityType, Language: the records that every stage speaks.
+"""Document, Entity, EntityType, Language: the records that every stage uses.
 
 Offsets are Unicode code points of the text exactly as stored, half-open. This module imports the standard library only,
-so that the command line stays light.
+so that the command line starts fast.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Language = str
 
 @dataclass(frozen=True, slots=True)
 class TypeEntry:
-    """What entity_types.toml says of one type; its head says what each key means."""
+    """One entry of entity_types.toml; its header explains each key."""
 
     aliases: Sequence[str]
     meaning: str
@@ -39,7 +39,7 @@ _ENTRIES = {name: TypeEntry(**entry) for name, entry in tomllib.loads(TYPES_FILE
 
 
 class EntityType(StrEnum):
-    """An entity type of entity_types.toml, in its order: those of MultiClinNER (paper, section 2) and what was added.
+    """The entity types of entity_types.toml, in its order: those of MultiClinNER (paper, section 2) and added ones.
 
     The value is the word used in paths and options.
     """
@@ -53,7 +53,7 @@ class EntityType(StrEnum):
 
     @property
     def entry(self) -> TypeEntry:
-        """What else is known of the type."""
+        """The type's entry in entity_types.toml."""
         return _ENTRIES[self.value]
 
 
@@ -65,9 +65,9 @@ _LABEL_SHAPE = re.compile(r"[\w.:/+-]{1,40}(?: [\w.:/+-]{1,40}){0,2}")
 
 
 def canonical_label(label: str) -> str:
-    """`Disease`, `ENFERMEDAD`, `Síntoma`, ... -> `DISEASE`; an unknown label comes back in upper case.
+    """`Disease`, `ENFERMEDAD`, `Síntoma`, ... -> `DISEASE`; an unknown label is returned in upper case.
 
-    White space around it, letter case and accents make no difference.
+    Surrounding white space, letter case and accents are ignored.
     """
     upper = label.strip().upper()
     bare = "".join(c for c in unicodedata.normalize("NFD", upper) if not unicodedata.combining(c))
@@ -77,19 +77,19 @@ def canonical_label(label: str) -> str:
 
 @lru_cache(maxsize=8)  # one text may have thousands of spans of one unknown label
 def label_hint(label: str, text: str | None) -> str:
-    """What a message may say of a label that is none of ours.
+    """A hint for the message on an unknown label; it quotes the label unless that may be text of the note.
 
-    The label too, where it looks like one and is no piece of the text; None for a text that the label may be.
+    `text`: of the note; None where the label itself may be that text.
     """
     expected = f"expected {', '.join(LABELS)}"
     if text is not None and _LABEL_SHAPE.fullmatch(label) and label.casefold() not in text.casefold():
         return f"{expected}, found {label}"
-    return f"{expected}; what was found may be text of the note and is not shown"
+    return f"{expected}; the label found may be text of the note and is not shown"
 
 
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """One mention: `text == document.text[char_start:char_end]`; `score` in [0, 1] is the model's, gold has none."""
+    """One mention: `text == document.text[char_start:char_end]`; `score`: a model's, in [0, 1]; None in gold."""
 
     label: str
     char_start: int
@@ -107,8 +107,8 @@ class Entity:
 class Document:
     """One text with its mentions, sorted by offset.
 
-    `annotated` names the types that the document was annotated for: in the MultiClinNER release that is one, and the
-    absence of the others means nothing.
+    `annotated`: the types that the document was annotated for (in the MultiClinNER release one); of other types nothing
+    is known.
     """
 
     id: str
@@ -139,7 +139,7 @@ def entity_at(document_id: str, text: str, label: str, char_start: int, char_end
 
 
 def sorted_entities(entities: Iterable[Entity]) -> tuple[Entity, ...]:
-    """By start, end, label: the order of every file Enigma writes."""
+    """Entities by start, end, label: the order in every file that Enigma writes."""
     return tuple(sorted(entities, key=lambda e: (e.char_start, e.char_end, e.label)))
 
 

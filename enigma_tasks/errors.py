@@ -1,4 +1,4 @@
-"""Typed errors; each knows the exit code of the command line and never carries note text."""
+"""Typed errors; each has an exit code for the command line and never contains note text."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import ClassVar
 
 
 class EnigmaError(Exception):
-    """Root of every error that a user may see. Messages hold ids, rules, counts and offsets only."""
+    """Base class of every error that a user may see. Messages contain ids, rules, counts and offsets only."""
 
     exit_code: ClassVar[int] = 1
 
@@ -15,7 +15,7 @@ class DataError(EnigmaError):
     """A record breaks a rule.
 
     `record` names the document, note or file; `rule` is a short snake_case word; `offset` is a position in that
-    record, its unit being said by the rule (`not_utf8` counts bytes, span rules count code points, `line` rules lines);
+    record, in the rule's unit (`not_utf8` counts bytes, span rules count code points, `line` rules lines);
     `hint` says what was expected or what to do.
     """
 
@@ -49,8 +49,8 @@ class ServiceError(EnigmaError):
 
 
 class ObjectMissing(ServiceError):  # noqa: N818 - a state of the store that callers handle, named for it
-    """There is no such object, or no such bucket."""
+    """The object or the bucket does not exist."""
 
 
 class ObjectChanged(ServiceError):  # noqa: N818
-    """The object is no longer the version that was asked for (412 on If-Match)."""
+    """The object is no longer the requested version (412 on If-Match)."""

@@ -18,7 +18,7 @@ Record = TypeVar("Record")
 
 
 class Frozen(BaseModel):
-    """Immutable, and a key nobody knows is an error."""
+    """Immutable; an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

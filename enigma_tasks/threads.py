@@ -1,4 +1,4 @@
-"""Work on threads, in order and with bounded memory: items in, results out."""
+"""Iterators that work on threads, in order and with bounded memory."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def in_order(function: Callable[[In], Out], items: Iterable[In], threads: int, a
 
 
 def read_ahead(items: Iterable[Out], ahead: int = 1) -> Iterator[Out]:
-    """The same items, drawn on a thread of their own, at most `ahead` before the caller takes one."""
+    """The same items, drawn on another thread, at most `ahead` before the caller takes one."""
     ready: queue.Queue[tuple[bool, Any]] = queue.Queue(maxsize=ahead)
     stopped = threading.Event()
 

@@ -1,4 +1,4 @@
-"""Ensemble folders on this machine, by digest: a way to fetch one -> a verified folder, fetched once."""
+"""Cache of verified ensemble folders on this machine, by digest."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ log = logging.getLogger(__name__)
 
 
 def cached(digest: str, cache: Path, fetch: Callable[[Path, Mapping[str, Path]], None]) -> Path:
-    """The folder `cache/{digest}`, an ensemble that has that digest.
+    """The folder `cache/{digest}` with the ensemble of that digest.
 
-    `fetch` fills an empty folder; it is given the members that lie in the cache already, by their digests.
-    What is there is verified and kept, or replaced when damaged. Processes that share the cache wait for each other;
-    a folder appears whole, by renaming.
+    `fetch` fills an empty folder; its second argument are the members in the cache, by digest. An existing folder is
+    verified, and replaced if it is damaged. Processes that share the cache wait for each other; a folder appears
+    atomically, by renaming.
 
     Raises:
-        ModelError: what was fetched does not have the digest.
+        ModelError: the fetched ensemble does not have the digest.
     """
     if not digest.isalnum():
-        raise ModelError("a digest is letters and figures")
+        raise ModelError("a digest is letters and digits")
     cache.mkdir(parents=True, exist_ok=True)
     target = cache / digest
     with (cache / f"{digest}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # the kernel gives it back however the process ends
+        fcntl.flock(lock, fcntl.LOCK_EX)  # released by the kernel, however the process ends
         if target.exists():
             if _digest(target) == digest:
                 return target
             log.warning("the cached ensemble %s is damaged: fetching it again", digest[:12])
             shutil.rmtree(target)
-        for siblings in (_members(cache), {}):  # a damaged sibling must not stand in the way
+        for siblings in (_members(cache), {}):  # without siblings the second time: one may be damaged
             with tempfile.TemporaryDirectory(dir=cache, prefix=".fetching.") as scratch:
                 fetched = cache / scratch / ENSEMBLE_ARTIFACT
                 fetched.mkdir()
@@ -53,12 +53,12 @@ def cached(digest: str, cache: Path, fetch: Callable[[Path, Mapping[str, Path]],
 
 
 def _members(cache: Path) -> dict[str, Path]:
-    """Member digest -> its folder in some cached ensemble: types that share a multi-head model fetch it once."""
+    """Member digest -> its folder in a cached ensemble, so that a multi-head model of several types is fetched once."""
     return {folder.name: folder for folder in cache.glob(f"[!.]*/{ENSEMBLE_MEMBERS}/*")}
 
 
 def _digest(folder: Path) -> str | None:
-    """The digest of a sound ensemble folder: its members are what its card says, and no file is beside them."""
+    """The digest of an ensemble folder; None if a member does not match the card or there are other files."""
     try:
         ensemble = read_ensemble(folder)
         if any(model_digest(member.folder) != member.digest for member in ensemble.members):

@@ -1,7 +1,7 @@
-"""Tables of booleans -> verdicts by Great Expectations, and its Data Docs as a folder.
+"""Great Expectations: tables of booleans -> a result for each rule, and Data Docs in a folder.
 
-A frame holds one column a rule, true where a row keeps it, and nothing else: no result, log or page can quote a text.
-Great Expectations 1.x has no stores on S3 any more, so its pages are built in a folder that the caller copies.
+A frame has a column for each rule, true where a row passes, and nothing else: no result, log or page can quote a text.
+Great Expectations 1.x has no stores on S3, so its pages are built in a folder that the caller copies.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from enigma_tasks.config import Params
     from enigma_tasks.gold.rules import Fold, Table
 
-# its log lines are of every size and may quote values; what matters is in the verdicts
+# its log lines may quote values and are not needed
 _log = logging.getLogger("great_expectations")
 _log.addHandler(logging.NullHandler())
 _log.propagate = False
 
 SITE = "data_docs"
-_ELSEWHERE = re.compile(
+_EXTERNAL = re.compile(
     r"<script\b[^>]*\bsrc=[\"']?https?:[^>]*>\s*</script>|<(?:link|img)\b[^>]*\b(?:href|src)=[\"']?https?:[^>]*>",
     re.IGNORECASE,
 )
@@ -46,36 +46,36 @@ _STYLE = (
 class BrokenCheckError(ServiceError):
     """A check itself failed, so nothing is known of the data.
 
-    A service error and exit code 3, because 1 would say that the data is bad and would send it to quarantine.
+    It is a service error (exit code 3), because 1 would mean that the data is bad and send it to quarantine.
     """
 
 
 def examine(folds: Mapping[str | None, Fold], params: Params, data_docs: Path | None = None) -> Examination:
-    """Check documents that were read already; `data_docs` is a folder to build Great Expectations' pages in.
+    """Check documents; `data_docs`: a folder for Great Expectations' pages.
 
     Raises:
         UsageError: params.yaml has rules for a language that it does not have.
         BrokenCheckError: a check itself failed.
     """
     checked = checked_tables(folds, params, LanguageDetector(params.languages).detect)
-    passed = judge(checked, data_docs)
-    verdicts = [
+    passed = results_of(checked, data_docs)
+    results = [
         RuleResult(t.name, rule, p.severity, p.tolerance, len(t.rows), t.sound[rule].count(False), passed[t.name, rule])
         for t in checked
         for rule, p in t.rules.items()
     ]
-    return Examination(checked, verdicts)
+    return Examination(checked, results)
 
 
-def judge(tables: Sequence[Table], data_docs: Path | None = None) -> dict[tuple[str, str], bool]:
-    """(table, rule) -> whether the share of rows that keep the rule is at least 1 - tolerance.
+def results_of(tables: Sequence[Table], data_docs: Path | None = None) -> dict[tuple[str, str], bool]:
+    """(table, rule) -> whether the share of rows that pass the rule is at least 1 - tolerance.
 
     Args:
-        tables: a suite is made of each.
-        data_docs: an absent folder to build the pages in.
+        tables: each becomes a suite.
+        data_docs: a folder for the pages, which must not exist.
 
     Raises:
-        BrokenCheckError: Great Expectations could not evaluate a rule, or answered for other rules than it was asked.
+        BrokenCheckError: Great Expectations could not evaluate a rule, or its results are not for exactly these rules.
     """
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
@@ -87,7 +87,7 @@ def judge(tables: Sequence[Table], data_docs: Path | None = None) -> dict[tuple[
         site_config = {"class_name": "SiteBuilder", "store_backend": store, "site_index_builder": index}
         context.add_data_docs_site(SITE, site_config)
     source = context.data_sources.add_pandas("gold")
-    verdicts: dict[tuple[str, str], bool] = {}
+    passed: dict[tuple[str, str], bool] = {}
     for table in tables:
         batch = source.add_dataframe_asset(table.name).add_batch_definition_whole_dataframe("all")
         suite = context.suites.add(gx.ExpectationSuite(name=table.name, expectations=_expectations(table)))
@@ -97,14 +97,14 @@ def judge(tables: Sequence[Table], data_docs: Path | None = None) -> dict[tuple[
             result_format="BOOLEAN_ONLY",
             run_id=gx.RunIdentifier(run_name="validate"),
         )
-        found = {_verdict(table, r) for r in result.results}
+        found = {_result(table, r) for r in result.results}
         if {rule for rule, _ in found} != set(table.rules) or len(result.results) != len(table.rules):
-            raise BrokenCheckError(f"{table.name}: the suite did not answer for every rule")
-        verdicts.update({(table.name, rule): passed for rule, passed in found})
+            raise BrokenCheckError(f"{table.name}: the suite has no result for some rule")
+        passed.update({(table.name, rule): success for rule, success in found})
     if data_docs is not None:
         context.build_data_docs([SITE])
-        _keep_to_itself(data_docs)
-    return verdicts
+        _remove_external(data_docs)
+    return passed
 
 
 def _expectations(table: Table) -> list[Any]:
@@ -121,21 +121,21 @@ def _expectations(table: Table) -> list[Any]:
     ]
 
 
-def _verdict(table: Table, result: Any) -> tuple[str, bool]:
-    """The rule and whether it is kept. An exception in a metric looks like a failed rule but for `exception_info`."""
+def _result(table: Table, result: Any) -> tuple[str, bool]:
+    """The rule and whether it passed. An exception in a metric shows in `exception_info` only."""
     rule = str(result.expectation_config.kwargs["column"])
     info = result.exception_info or {}
-    # one flat dictionary where all went well, else one for each metric that raised
+    # one flat dictionary after success, else one for each metric that raised
     nested = [v for v in info.values() if isinstance(v, dict)]
     if any(i.get("raised_exception") for i in [info, *nested]):
         raise BrokenCheckError(f"{table.name}: {rule} could not be evaluated")
     return rule, bool(result.success)
 
 
-def _keep_to_itself(pages: Path) -> None:
-    """Make the pages load nothing from elsewhere: a hospital's browser tells no one that they were opened."""
+def _remove_external(pages: Path) -> None:
+    """Remove external resources from the pages, so that opening one makes no request to other hosts."""
     for page in pages.rglob("*.html"):
-        html = _ELSEWHERE.sub("", page.read_text(encoding="utf-8"))
+        html = _EXTERNAL.sub("", page.read_text(encoding="utf-8"))
         page.write_text(html.replace("</head>", f"{_STYLE}</head>", 1), encoding="utf-8")
     for pictures in ("images", "fonts"):
         shutil.rmtree(pages / "static" / pictures, ignore_errors=True)

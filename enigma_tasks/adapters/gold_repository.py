@@ -1,8 +1,8 @@
-"""The gold repository: a git repository of DVC pointers, its data in the object store. The only place that runs either.
+"""The gold repository: a git repository of DVC pointers, its data in the object store. No other module runs git or DVC.
 
-Every ingestion has a workspace (a clone) of its own, and runs one DVC command at a time there: DVC's locks are files of
-a workspace. Data is pushed before the commit that names it, so a commit that can be seen can be pulled. Only files with
-names of ours are ever written here, and what git and DVC say is not passed on: it may quote a password or a name.
+Every ingestion has its own workspace (a clone) and runs one DVC command at a time in it: DVC's locks are files of a
+workspace. Data is pushed before the commit that names it, so every visible commit can be pulled. Only files with
+Enigma's names are written, and output of git and DVC is not shown: it may quote a password or a name.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _OF_ANOTHER_REPOSITORY = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJ
 
 
 class GoldRepository:
-    """A workspace on the newest version. Not safe among threads.
+    """A workspace at the newest version. Not thread-safe.
 
     Raises, from every method:
         ServiceError: git or DVC failed; names the command only, unless ENIGMA_DEBUG=1.
@@ -61,13 +61,13 @@ class GoldRepository:
     @classmethod
     @contextmanager
     def open(cls, url: str, storage: str, *, command_seconds: float, debug: bool = False) -> Iterator[GoldRepository]:
-        """A workspace in a folder of its own, gone at the end; an empty repository gets its first, unpushed settings.
+        """A workspace in a temporary folder; in an empty repository DVC is initialised, not pushed yet.
 
         Args:
             url: path or URL of a bare git repository.
-            storage: `s3://` URI of the DVC remote of a new repository; an old one has its own written down.
-            command_seconds: what one git or DVC command may take: a hung network must not hold a worker for ever.
-            debug: say what git and DVC said when they fail.
+            storage: `s3://` URI of the DVC remote for a new repository; an existing one has it in its settings.
+            command_seconds: time limit of one git or DVC command, in case the network hangs.
+            debug: show the output of git and DVC when they fail.
 
         Raises:
             UsageError: `url` is empty.
@@ -87,12 +87,12 @@ class GoldRepository:
             repository._git("remote", "add", "origin", url)
             repository.refresh()
             if repository.head is None:
-                repository._begin(storage)
+                repository._initialise(storage)
             yield repository
 
     @classmethod
     def newest(cls, url: str, *, command_seconds: float, debug: bool = False) -> str | None:
-        """The newest version at a path or URL, a commit, without fetching it; None before the first."""
+        """The newest version (a commit) at a path or URL, without fetching it; None before the first."""
         with tempfile.TemporaryDirectory(prefix="enigma-gold-") as scratch:
             folder = Path(scratch)
             repository = cls(url, folder, _environment(folder), command_seconds=command_seconds, debug=debug)
@@ -100,21 +100,21 @@ class GoldRepository:
 
     @property
     def head(self) -> str | None:
-        """The version of the workspace, a commit; None before the first."""
+        """The version (a commit) of the workspace; None before the first."""
         done = self._run(["git", "rev-parse", "-q", "--verify", "HEAD"], accepted=(0, 1))
         return done.stdout.strip() or None
 
     def path(self, name: str) -> Path:
-        """Where a file of the version lies in the workspace."""
+        """The path of a file in the workspace."""
         return self.folder / name
 
     def refresh(self) -> None:
-        """Go to the newest version; what was committed here and not pushed is given up."""
+        """Reset to the newest version; commits that were not pushed are discarded."""
         if self._newest("origin") is None:
             return
         self._git("fetch", "-q", "origin", BRANCH)
         self._git("reset", "-q", "--hard", "FETCH_HEAD")
-        # git ignores the data files: one that the newest version does not have must not be taken for its own
+        # git ignores data files, so those that the newest version does not have must be removed
         self._git("clean", "-q", "-ffdx", "-e", "/.dvc/cache", "-e", "/.dvc/tmp")
 
     def names(self) -> set[str]:
@@ -123,13 +123,13 @@ class GoldRepository:
         return {name.removesuffix(".dvc") for name in listed.split("\0") if name}
 
     def fetch(self, names: Sequence[str]) -> None:
-        """Bring data files of the version into the workspace; those that it has not are left out."""
+        """Pull data files of the version into the workspace; names that it does not have are skipped."""
         known = sorted(self.names() & set(names))
         if known:
             self._dvc("pull", "--force", *(f"{name}.dvc" for name in known))
 
     def commit(self, names: Sequence[str], subject: str, batch: str, report: Mapping[str, Any]) -> str:
-        """Make data files a version, and bring their data to the store; nobody sees it before `push`.
+        """Commit data files as a version and push their data to the store; the version is not visible before `push`.
 
         Returns:
             The data revision: the commit's id.
@@ -144,7 +144,7 @@ class GoldRepository:
         return head
 
     def push(self) -> bool:
-        """Publish the version; False when another one was published meanwhile: `refresh`, and do it again."""
+        """Publish the version; False if another was published since: the caller must `refresh` and commit again."""
         done = self._run(["git", "push", "--porcelain", "origin", f"HEAD:refs/heads/{BRANCH}"], accepted=(0, 1))
         if done.returncode == 0:
             self._point_head()
@@ -154,36 +154,36 @@ class GoldRepository:
         raise self._failed("git push", done)
 
     def _point_head(self) -> None:
-        """Make a clone of a repository on this machine check the branch out, whatever `git init` called its own.
+        """Make the branch the default of a repository on this machine, whose `git init` may have chosen another name.
 
-        A git server does that itself, or `git clone --branch` names the branch.
+        For repositories on a server, the server does this, or `git clone --branch` names the branch.
         """
         folder = Path(self.url.removeprefix("file://"))
         if not (folder / "HEAD").is_file():
             return
         bare = ["git", "--git-dir", str(folder)]
-        there = self._run([*bare, "rev-parse", "-q", "--verify", "HEAD"], accepted=(0, 1, _NOT_THERE))
-        if there.returncode:
+        head = self._run([*bare, "rev-parse", "-q", "--verify", "HEAD"], accepted=(0, 1, _NOT_THERE))
+        if head.returncode:
             self._run([*bare, "symbolic-ref", "HEAD", f"refs/heads/{BRANCH}"])
 
     def report_of(self, batch: str) -> tuple[str, dict[str, Any]] | None:
-        """(data revision, report) of the version that a batch made, or None."""
+        """(data revision, report) of a batch's version, or None."""
         if self.head is None:
             return None
-        wanted = [f"%(trailers:key={key},valueonly,unfold)" for key in (BATCH_TRAILER, REPORT_TRAILER)]
-        form = f"{_FIELD.join(['%H', *wanted])}{_RECORD}"
-        for record in self._run(["git", "log", f"--format={form}"]).stdout.split(_RECORD):
+        trailers = [f"%(trailers:key={key},valueonly,unfold)" for key in (BATCH_TRAILER, REPORT_TRAILER)]
+        line_format = f"{_FIELD.join(['%H', *trailers])}{_RECORD}"
+        for record in self._run(["git", "log", f"--format={line_format}"]).stdout.split(_RECORD):
             revision, *rest = record.strip("\n").split(_FIELD)
             if rest and rest[0].strip() == batch:
                 return revision, json.loads(rest[1])
         return None
 
-    def _newest(self, where: str) -> str | None:
-        ask = ["git", "ls-remote", "--exit-code", where, f"refs/heads/{BRANCH}"]
-        done = self._run(ask, accepted=(0, _NO_SUCH_BRANCH))
+    def _newest(self, remote: str) -> str | None:
+        command = ["git", "ls-remote", "--exit-code", remote, f"refs/heads/{BRANCH}"]
+        done = self._run(command, accepted=(0, _NO_SUCH_BRANCH))
         return None if done.returncode == _NO_SUCH_BRANCH else done.stdout.split()[0]
 
-    def _begin(self, storage: str) -> None:
+    def _initialise(self, storage: str) -> None:
         self._dvc("init")
         config = configparser.ConfigParser()
         config["core"] = {"analytics": "false", "check_update": "false", "autostage": "false", "remote": REMOTE}
@@ -208,14 +208,14 @@ class GoldRepository:
                 f"gold repository: {_named(command)} did not end within {self._command_seconds:g} s"
             ) from None
         except FileNotFoundError:
-            raise ServiceError(f"gold repository: there is no {command[0]} on this machine") from None
+            raise ServiceError(f"gold repository: {command[0]} is not installed") from None
         if done.returncode not in accepted:
             raise self._failed(_named(command), done)
         return done
 
     def _failed(self, what: str, done: subprocess.CompletedProcess[str]) -> ServiceError:
-        said = f": {done.stderr[-2000:]}" if self._debug else "; ENIGMA_DEBUG=1 shows what it said"
-        return ServiceError(f"gold repository: {what} ended with {done.returncode}{said}")
+        output = f": {done.stderr[-2000:]}" if self._debug else "; ENIGMA_DEBUG=1 shows its output"
+        return ServiceError(f"gold repository: {what} ended with {done.returncode}{output}")
 
 
 def _named(command: Sequence[str]) -> str:
@@ -225,11 +225,11 @@ def _named(command: Sequence[str]) -> str:
 
 
 def _environment(scratch: Path) -> dict[str, str]:
-    """For git and DVC: this process's, with nothing of another repository, and DVC's caches in `scratch`."""
+    """This process's environment for git and DVC, without another repository's variables, with caches in `scratch`."""
     places = {f"DVC_{name}_DIR": str(scratch / name.lower()) for name in ("SITE_CACHE", "GLOBAL_CONFIG")}
     found = child_environment(_QUIET | places, _OF_ANOTHER_REPOSITORY)
     if load_s3_settings(found).addressing == "path" and not {"AWS_CONFIG_FILE", "AWS_PROFILE"} & found.keys():
-        # no variable says so to DVC's S3 client; a file does
+        # DVC's S3 client reads the addressing style from a file only
         settings = scratch / "aws"
         settings.write_text("[default]\ns3 =\n  addressing_style = path\n")
         found["AWS_CONFIG_FILE"] = str(settings)

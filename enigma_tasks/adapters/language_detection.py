@@ -1,7 +1,7 @@
-"""The language of a text, by lingua (models inside its wheel, no network): a text in, an ISO 639-1 code out.
+"""Language detection with lingua (its wheel contains the models, no network): a text -> an ISO 639-1 code.
 
-Low accuracy mode: 50 MB, against 530 MB for the full models; the two differ below 120 characters, and
-a clinical note is longer. See docs/decisions.
+Low accuracy mode takes 50 MB, the full models 530 MB; the two differ below 120 characters, and clinical notes are
+longer. See docs/decisions.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 _NO_LETTER = re.compile(r"[\W\d_]+")
 PIECES = 7
-"""Places of a text that are looked at, evenly from its beginning to its end."""
+"""Number of pieces of a text that are examined, evenly spread."""
 PIECE_CHARACTERS = 150
-"""Of each place; below 120 the detector is less sure."""
+"""Length of a piece; below 120 the detector is less accurate."""
 CENTRE_WEIGHT = 0.5
-"""What a place counts more for each step away from the nearer end: letterheads and legal notices stand there."""
+"""Extra weight of a piece for each step from the nearer end, as letterheads and legal notices are at the ends."""
 LATER_WEIGHT = 0.15
-"""What a place in the second half counts more: a head is more often foreign than an end."""
+"""Extra weight of a piece in the second half, as a foreign beginning is more frequent than a foreign end."""
 
 
 @functools.cache
@@ -35,13 +35,13 @@ def _by_code() -> dict[str, IsoCode639_1]:
 
 
 class LanguageDetector:
-    """Tells the configured languages, and their neighbours, apart."""
+    """Distinguishes the configured languages and their neighbours."""
 
     def __init__(self, languages: Iterable[str]) -> None:
         """`languages`: ISO 639-1 codes; one that lingua does not know is never detected."""
-        own = set(languages)
-        neighbours = {n for code in own for n in language_rules(code).neighbours}
-        codes = sorted((own | neighbours) & _by_code().keys())
+        configured = set(languages)
+        neighbours = {n for code in configured for n in language_rules(code).neighbours}
+        codes = sorted((configured | neighbours) & _by_code().keys())
         self._detector = (
             LanguageDetectorBuilder.from_iso_codes_639_1(*(_by_code()[c] for c in codes))
             .with_low_accuracy_mode()
@@ -49,23 +49,23 @@ class LanguageDetector:
         )
 
     def detect(self, text: str) -> str | None:
-        """The language of most places of the text, or None when nothing in it tells.
+        """The language of most pieces of the text, or None if it cannot be detected.
 
-        A letterhead or a legal notice in another language does not decide: lines that repeat, whatever their figures,
-        count once, and each of the places has one voice (benchmarks/language_of_notes.py).
+        So that a letterhead or legal notice in another language has little influence, lines that differ in digits only
+        count once, and the language is a weighted vote of the pieces (benchmarks/language_of_notes.py).
         """
-        voices: dict[str, float] = {}
-        places = pieces(without_invisible(text))
-        for number, piece in enumerate(places):
+        votes: dict[str, float] = {}
+        found_pieces = pieces(without_invisible(text))
+        for number, piece in enumerate(found_pieces):
             found = self._detector.detect_language_of(piece)
             if found is not None:
                 code = str(found.iso_code_639_1.name).lower()
-                voices[code] = voices.get(code, 0.0) + _weight(number, len(places))
-        return max(voices, key=lambda code: (voices[code], code), default=None)
+                votes[code] = votes.get(code, 0.0) + _weight(number, len(found_pieces))
+        return max(votes, key=lambda code: (votes[code], code), default=None)
 
 
 def pieces(text: str) -> list[str]:
-    """`PIECES` stretches of the text's distinct lines, evenly spread; a short text is one piece."""
+    """`PIECES` pieces of the text's distinct lines, evenly spread; a short text is one piece."""
     lines: dict[str, str] = {}
     for line in text.split("\n"):
         lines.setdefault(_NO_LETTER.sub(" ", line).strip().casefold(), line.strip())  # "Page 2 of 7" is "Page 1 of 7"
@@ -79,4 +79,5 @@ def pieces(text: str) -> list[str]:
 
 
 def _weight(number: int, count: int) -> float:
-    return 1 + CENTRE_WEIGHT * min(number, count - 1 - number) + LATER_WEIGHT * (2 * number >= count)
+    weight = 1 + CENTRE_WEIGHT * min(number, count - 1 - number)
+    return weight + LATER_WEIGHT if 2 * number >= count else weight

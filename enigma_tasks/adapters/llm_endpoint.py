@@ -1,7 +1,7 @@
-"""Messages -> a language model's answer, from an OpenAI-compatible endpoint, or from the cache on this machine's disk.
+"""Chat messages -> a language model's reply, from an OpenAI-compatible endpoint or from the cache on this machine.
 
-Note text goes into the messages and comes back in the answers: neither is logged or quoted by an error, and nothing is
-sent to a host that is not the hospital's own unless the settings say that text may leave the house.
+Messages and replies contain note text: neither is logged or quoted in an error, and nothing is sent to a host outside
+the hospital unless the settings allow it.
 """
 
 from __future__ import annotations
@@ -27,32 +27,31 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from enigma_tasks.config import Settings
-    from enigma_tasks.members.llm import Complete
     from enigma_tasks.params.annotators import LlmMemberParams
-    from enigma_tasks.params.llm import LlmSettings
+    from enigma_tasks.params.llm import Complete, LlmSettings
 
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 SDK_LOGGERS = ("openai", "httpx2", "httpcore2")
-"""At DEBUG they write whole requests."""
-ASKED_AGAIN = 2
-"""How often an answer that breaks the schema is asked for anew."""
+"""At DEBUG they log complete requests."""
+SCHEMA_RETRIES = 2
+"""Further requests after a reply that does not match the schema."""
 
 REJECTED = {400, 413, 422}
-"""What an endpoint says of one request, too long a note for instance; the next may be good."""
+"""Status codes about a single request, for instance too long a note; other requests may succeed."""
 
 
 @dataclass(slots=True)
 class Usage:
-    """What the answers of one endpoint cost, cached ones apart."""
+    """Requests to one endpoint, and their cost."""
 
     asked: int = 0
-    """Questions that the cache had no answer to."""
+    """Completions that were not in the cache."""
     cached: int = 0
-    """Questions that it had one to."""
+    """Completions from the cache."""
     requests: int = 0
-    """More than `asked` where the endpoint was busy, slow or broken, or broke the schema."""
+    """HTTP requests: more than `asked` after retries of failed requests and of malformed replies."""
     malformed: int = 0
-    """Answers that broke the schema."""
+    """Replies that did not match the schema."""
     refused: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -61,15 +60,15 @@ class Usage:
 
 
 class LlmEndpoint:
-    """One endpoint and model. Threads may share it: at most `settings.llm.concurrency` requests are under way."""
+    """One endpoint and model. Thread-safe; at most `settings.llm.concurrency` requests at a time."""
 
     def __init__(
         self, settings: Settings, model: str, *, prompt_price: float = 0.0, completion_price: float = 0.0
     ) -> None:
-        """`model` is used where `ENIGMA_LLM_MODEL` is not set; prices are per million tokens. No connection is made.
+        """`model` is used if `ENIGMA_LLM_MODEL` is not set; prices are per million tokens. No connection is made.
 
         Raises:
-            UsageError: no endpoint or model is set, or text may not go to its host.
+            UsageError: no endpoint or model is set, or text may not be sent to its host.
         """
         import httpx2
         import openai
@@ -87,13 +86,13 @@ class LlmEndpoint:
         self._cache = settings.cache / LLM_CACHE
         self._slots = threading.Semaphore(llm.concurrency)
         self._lock = threading.Lock()
-        self._asking: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._in_progress: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._client = openai.OpenAI(
             base_url=self._base_url,
             api_key=llm.api_key.get_secret_value() or "none",
             max_retries=llm.attempts - 1,
             timeout=llm.timeout,
-            # A redirect, or a proxy from the environment, would carry text to a host that nobody has allowed.
+            # a redirect, or a proxy from the environment, would send text to a host that is not allowed
             http_client=httpx2.Client(
                 follow_redirects=False,
                 trust_env=not is_own(llm),
@@ -105,14 +104,14 @@ class LlmEndpoint:
     def complete(
         self, messages: Sequence[Mapping[str, str]], *, schema: Mapping[str, Any] | None = None, record: str
     ) -> str:
-        """The answer to chat messages (`role`, `content`); with `schema`, JSON that obeys it.
+        """The reply to chat messages (`role`, `content`); with `schema`, JSON that matches it.
 
-        Only good answers are cached. `record` names the note in errors.
+        Only valid replies are cached. `record` names the note in errors.
 
         Raises:
-            DataError: `llm_request_rejected`, `llm_refused`, `llm_answer_cut`, or, asked `ASKED_AGAIN` times more,
+            DataError: `llm_request_rejected`, `llm_refused`, `llm_answer_cut`, or, after `SCHEMA_RETRIES`,
                 `llm_answer_malformed`.
-            ServiceError: the endpoint cannot be reached, or its answer was an error after all attempts.
+            ServiceError: the endpoint is unreachable or returned an error after all attempts.
         """
         body = {"model": self.model, "messages": [dict(m) for m in messages], "temperature": 0.0}
         if schema is not None:
@@ -120,23 +119,23 @@ class LlmEndpoint:
             body["response_format"] = {"type": "json_schema", "json_schema": shape}
         digest = hashlib.sha256(json.dumps([self._base_url, body], sort_keys=True).encode()).hexdigest()
         with self._lock:
-            asking = self._asking[digest]
-        with asking:  # the same question twice at once is one request
-            answer = self._cached(digest)
-            if answer is not None:
+            in_progress = self._in_progress[digest]
+        with in_progress:  # equal concurrent calls make one request
+            reply = self._cached(digest)
+            if reply is not None:
                 self._count(cached=1)
-                return answer
+                return reply
             self._count(asked=1)
-            for _ in range(ASKED_AGAIN + 1):
-                answer = self._ask(body, record)
-                if answer is not None and (schema is None or _obeys(answer, schema)):
-                    self._keep(digest, answer)
-                    return answer
+            for _ in range(SCHEMA_RETRIES + 1):
+                reply = self._request(body, record)
+                if reply is not None and (schema is None or _matches(reply, schema)):
+                    self._store(digest, reply)
+                    return reply
                 self._count(malformed=1)
         raise DataError(record, "llm_answer_malformed")
 
-    def _ask(self, body: dict[str, Any], record: str) -> str | None:
-        """One answer's text; None when there is none in what came back."""
+    def _request(self, body: dict[str, Any], record: str) -> str | None:
+        """The text of one reply; None if it has no text."""
         import openai
 
         with self._slots:
@@ -148,7 +147,7 @@ class LlmEndpoint:
                 raise ServiceError(f"LLM endpoint: {record}: status {error.status_code}") from None
             except openai.APIConnectionError as error:
                 raise ServiceError(f"LLM endpoint: {record}: {type(error).__name__}") from None
-            except (openai.OpenAIError, ValueError):  # 200, and no JSON
+            except (openai.OpenAIError, ValueError):  # status 200 without JSON
                 return None
         if usage := getattr(parsed, "usage", None):
             sent, received = int(usage.prompt_tokens or 0), int(usage.completion_tokens or 0)
@@ -176,43 +175,43 @@ class LlmEndpoint:
     def _cached(self, digest: str) -> str | None:
         try:
             answer = json.loads(self._file(digest).read_bytes())["answer"]
-        except (OSError, ValueError, KeyError, TypeError):  # none, or half of one: ask
+        except (OSError, ValueError, KeyError, TypeError):  # missing or incomplete
             return None
         return answer if isinstance(answer, str) else None
 
-    def _keep(self, digest: str, answer: str) -> None:
-        """Whole or not at all, readable by this user only: an answer quotes the note."""
+    def _store(self, digest: str, reply: str) -> None:
+        """Cache a reply atomically, readable by this user only: it quotes the note."""
         path = self._file(digest)
         for folder in (self._cache, path.parent):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         part = path.with_name(f"{uuid.uuid4().hex}.part")
         with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            json.dump({"model": self.model, "answer": answer}, file)
+            json.dump({"model": self.model, "answer": reply}, file)
         part.replace(path)
 
 
 class LlmEndpoints:
-    """Opens the endpoint of each language model member that asks for one, and sums what they cost."""
+    """Opens the endpoints of language model members, and sums their costs."""
 
     def __init__(self, settings: Settings) -> None:
-        """Opens nothing, and raises nothing where no endpoint is set."""
+        """Opens no endpoint, and does not raise if none is set."""
         self._settings = settings
         self._opened: list[LlmEndpoint] = []
 
     def __call__(self, recipe: LlmMemberParams) -> Complete:
-        """Open a member's endpoint. Raises UsageError: none is set, or text may not go there."""
+        """Open a member's endpoint. Raises UsageError: none is set, or text may not be sent to it."""
         prices = {"prompt_price": recipe.prompt_price, "completion_price": recipe.completion_price}
         endpoint = LlmEndpoint(self._settings, recipe.model, **prices)
         self._opened.append(endpoint)
         return endpoint.complete
 
     def report(self) -> dict[str, Any]:
-        """`llm`: the sums of the endpoints' `Usage`, for a stage's report; empty where no language model was asked."""
+        """`llm`: the sums of the endpoints' `Usage`, for a stage's report; empty if no endpoint was opened."""
         usage = self.usage()
         return {} if usage is None else {"llm": usage.model_dump()}
 
     def usage(self) -> LlmUsage | None:
-        """The sums of the endpoints' `Usage`; None where no language model was asked."""
+        """The sums of the endpoints' `Usage`; None if no endpoint was opened."""
         if not self._opened:
             return None
         used = [endpoint.usage for endpoint in self._opened]
@@ -225,11 +224,11 @@ def is_own(llm: LlmSettings) -> bool:
 
 
 def check_host(llm: LlmSettings) -> None:
-    """Refuse an endpoint that text may not go to, before any connection.
+    """Refuse an endpoint to which text may not be sent, before any connection.
 
     Raises:
         UsageError: no endpoint is set; its host is neither on `ENIGMA_LLM_ALLOWED_HOSTS` nor allowed by
-            `ENIGMA_ALLOW_EXTERNAL_LLM=1`; or the text would leave the house unencrypted.
+            `ENIGMA_ALLOW_EXTERNAL_LLM=1`; or the text would leave the hospital unencrypted.
     """
     try:
         url = urlsplit(llm.base_url)
@@ -244,18 +243,18 @@ def check_host(llm: LlmSettings) -> None:
         return
     if not llm.allow_external:
         raise UsageError(
-            f"note text may not go to {host}: put it on ENIGMA_LLM_ALLOWED_HOSTS if it is the hospital's own, "
+            f"note text may not be sent to {host}: add it to ENIGMA_LLM_ALLOWED_HOSTS if it is the hospital's own, "
             "or set ENIGMA_ALLOW_EXTERNAL_LLM=1"
         )
     if url.scheme == "http" and host not in LOOPBACK:
-        raise UsageError(f"text for {host} would leave the house unencrypted: ENIGMA_LLM_BASE_URL must be https://")
+        raise UsageError(f"text for {host} would be sent unencrypted: ENIGMA_LLM_BASE_URL must be https://")
 
 
-def _obeys(answer: str, schema: Mapping[str, Any]) -> bool:
+def _matches(reply: str, schema: Mapping[str, Any]) -> bool:
     import jsonschema
 
     try:
-        jsonschema.validate(json.loads(answer), dict(schema))
+        jsonschema.validate(json.loads(reply), dict(schema))
     except (ValueError, RecursionError, jsonschema.ValidationError):
         return False
     return True

@@ -1,6 +1,6 @@
-"""The code of every registered version (MLflow, models from code): texts in, spans out; nothing is pickled.
+"""The code of every registered version (MLflow, models from code): texts -> spans; nothing is pickled.
 
-MLflow copies this file beside the artifacts and runs it at loading; the package itself must be installed there.
+MLflow copies this file beside the artifacts and runs it on loading; the package must be installed there.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ BATCH_TOKENS = 4096
 
 
 class EnsemblePyfunc(PythonModel):  # type: ignore[misc]  # MLflow has no types here
-    """One registered version, for `mlflow models serve` and notebooks; the night calls the engine itself."""
+    """One registered version, for `mlflow models serve` and notebooks; `enigma annotate` does not use it."""
 
     def load_context(self, context: PythonModelContext) -> None:
-        """Read the ensemble beside this file. Raises ModelError when it is damaged."""
+        """Read the ensemble beside this file. Raises ModelError if it is damaged."""
         from enigma_tasks.adapters.llm_endpoint import LlmEndpoints
         from enigma_tasks.ensembles.folder import read_ensemble
         from enigma_tasks.ensembles.runner import EnsembleAnnotator
@@ -35,7 +35,7 @@ class EnsemblePyfunc(PythonModel):  # type: ignore[misc]  # MLflow has no types 
         self.annotator = EnsembleAnnotator([ensemble], BATCH_TOKENS, open_endpoint=LlmEndpoints(load_settings()))
 
     def predict(self, context: PythonModelContext, model_input: Any, params: Any = None) -> pd.DataFrame:  # noqa: ARG002
-        """A list of texts, or a frame whose first column they are -> a row per span, in order.
+        """A list of texts, or a frame with texts in its first column -> a row per span, in order.
 
         Columns: document (row number of its text), label, char_start, char_end (code points, half-open), score.
 
@@ -61,5 +61,5 @@ class EnsemblePyfunc(PythonModel):  # type: ignore[misc]  # MLflow has no types 
         return pd.DataFrame(rows, columns=["document", "label", "char_start", "char_end", "score"])
 
 
-quiet_third_parties()  # whoever serves it: MLflow would quote a refused input in its error
+quiet_third_parties()  # when served too: MLflow's errors would quote refused input
 set_model(EnsemblePyfunc())

@@ -1,6 +1,6 @@
-"""The registry (MLflow): an ensemble folder -> a version and its alias; aliases -> pins; a pin -> a verified folder.
+"""The MLflow registry: an ensemble folder -> a version and its alias; aliases -> pins; a pin -> a verified folder.
 
-MLflow takes seconds to import, so it is imported where it is called: a shard whose artifacts lie on S3 never loads it.
+MLflow takes seconds to import, so it is imported where it is used: shards with artifacts on S3 do not load it.
 """
 
 from __future__ import annotations
@@ -45,12 +45,13 @@ def register_ensemble(
     *,
     metrics: Mapping[str, float] | None = None,
 ) -> Pin:
-    """Make an ensemble folder a version of `enigma-{language}-{entity}` and let `alias` point at it.
+    """Register an ensemble folder as a version of `enigma-{language}-{entity}` and point `alias` at it.
 
-    The same digest twice is one version: only the alias moves. Alias last, so that it never names a half-made version.
+    A digest that is registered already gets no new version. The alias is set last, so that it never points at an
+    incomplete version.
 
     Raises:
-        ModelError: `folder` is no sound ensemble.
+        ModelError: `folder` is no valid ensemble.
         ServiceError: registry or artifact store unreachable or failing.
     """
     from enigma_tasks.adapters.mlflow_version import new_version
@@ -69,10 +70,10 @@ def register_ensemble(
 
 
 def resolve_champions(languages: Iterable[str]) -> dict[str, dict[str, Pin]]:
-    """Language -> entity type's value -> its champion; what has no champion is left out.
+    """Language -> entity type's value -> its champion, if there is one.
 
     Raises:
-        ModelError: a champion lacks the digest that `register_ensemble` gives every version.
+        ModelError: a champion has no digest, which `register_ensemble` gives to every version.
         ServiceError: registry unreachable or failing.
     """
     wanted = {registered_name(lang, t): (lang, t.value) for lang in languages for t in EntityType}
@@ -94,7 +95,7 @@ def download(pin: Pin, cache: Path) -> Path:
     """The pinned ensemble as a folder `cache/{digest}` whose content has that digest; see `ensemble_cache.cached`.
 
     Raises:
-        ModelError: the stored artifact is damaged, or not the one that was pinned.
+        ModelError: the stored artifact is damaged or another than the pinned one.
         ServiceError: artifact store unreachable or failing.
     """
     from enigma_tasks.adapters.ensemble_cache import cached
@@ -106,7 +107,7 @@ def download(pin: Pin, cache: Path) -> Path:
 
 
 def server_version(tracking_uri: str) -> str:
-    """What the tracking server says it is; `database` when the URI is no server. Raises ServiceError."""
+    """The tracking server's version; `database` if the URI is not a server's. Raises ServiceError."""
     if not tracking_uri.startswith(("http://", "https://")):
         return "database"
     from mlflow.utils.credentials import get_default_host_creds
@@ -119,7 +120,7 @@ def server_version(tracking_uri: str) -> str:
 
 
 def mlflow_client() -> MlflowClient:
-    """A client of MLFLOW_TRACKING_URI. Raises UsageError when that is not set."""
+    """A client of MLFLOW_TRACKING_URI. Raises UsageError if that is not set."""
     import mlflow
 
     if not mlflow.is_tracking_uri_set():  # MLflow would make a database in the working directory
@@ -153,7 +154,7 @@ def _pages(search: Any, filter_string: str) -> Iterator[Any]:
 
 
 def _fetch(pin: Pin, folder: Path, siblings: Mapping[str, Path]) -> None:
-    """Copy the artifact into the empty `folder`; from S3 directly, and only what no sibling has."""
+    """Copy the artifact into the empty `folder`; from S3 directly, except for files that a sibling has."""
     if pin.source_uri.startswith("s3://"):
         from enigma_tasks.adapters.object_store import ObjectStore
 
@@ -178,7 +179,7 @@ def _fetch(pin: Pin, folder: Path, siblings: Mapping[str, Path]) -> None:
 
 @contextmanager
 def typed(operation: str) -> Iterator[None]:
-    """What MLflow and the libraries below it raise -> ServiceError, without the message: it may hold a password."""
+    """Turn errors of MLflow and its libraries into ServiceError, without the message, which may contain a password."""
     try:
         yield
     except Exception as error:

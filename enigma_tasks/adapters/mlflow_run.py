@@ -1,4 +1,4 @@
-"""A training -> a run in MLflow: parameters, curves, digests, hardware and speed; numbers and names, never text."""
+"""MLflow runs of trainings: parameters, curves, digests, hardware and speed; numbers and names, never text."""
 
 from __future__ import annotations
 
@@ -24,34 +24,34 @@ _LONGEST_PARAMETER = 500
 
 @dataclass
 class TrainingRun:
-    """One run; a `TrainingCallback` of the training that it stands for. It is opened when the training begins."""
+    """One run, a `TrainingCallback` that is opened when the training starts."""
 
     client: MlflowClient
     experiment_id: str
     name: str
     parameters: Mapping[str, Any]
     tags: Mapping[str, str]
-    kept: Path
-    """The file that holds the run's id for a training that goes on after a kill."""
+    id_file: Path
+    """The file with the run's id, for resuming after a kill."""
     run_id: str = ""
 
-    def began(self, epochs: Sequence[Mapping[str, float]]) -> None:
-        """Open a run, or the one that a killed training has left, and send what it lacks. Raises ServiceError."""
+    def on_start(self, epochs: Sequence[Mapping[str, float]]) -> None:
+        """Open a run, or that of the resumed training, and send the epochs that it lacks. Raises ServiceError."""
         with typed(f"open the run of {self.name}"):
-            self.run_id = (self._left() if epochs else "") or self._new()
-            self.kept.parent.mkdir(parents=True, exist_ok=True)
-            self.kept.write_text(self.run_id)
+            self.run_id = (self._resumed() if epochs else "") or self._new()
+            self.id_file.parent.mkdir(parents=True, exist_ok=True)
+            self.id_file.write_text(self.run_id)
             sent = {point.step for point in self.client.get_metric_history(self.run_id, "epoch")}
         for epoch in epochs:
             if epoch["steps"] not in sent:
-                self.scored(epoch)
+                self.on_epoch(epoch)
 
-    def _left(self) -> str:
-        """The run whose id is kept, running again; empty where the server has no such run."""
+    def _resumed(self) -> str:
+        """Resume the run in `id_file`; empty if the server does not have it."""
         from mlflow.exceptions import MlflowException
 
         try:
-            run_id = self.kept.read_text().strip()
+            run_id = self.id_file.read_text().strip()
             self.client.update_run(run_id, "RUNNING")
         except FileNotFoundError:
             return ""
@@ -59,7 +59,7 @@ class TrainingRun:
             if error.error_code not in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
                 raise
             return ""
-        for name, value in self.tags.items():  # it may go on with other hardware
+        for name, value in self.tags.items():  # the hardware may be another
             self.client.set_tag(run_id, name, value)
         return run_id
 
@@ -71,15 +71,15 @@ class TrainingRun:
         self.client.log_batch(run_id, params=parameters)
         return run_id
 
-    def stepped(self, step: int, total: int, loss: object) -> None:
-        """Steps are not sent: a call to the server each would cost more than they do."""
+    def on_step(self, step: int, total: int, loss: object) -> None:
+        """Nothing: sending each step would take longer than the step."""
 
-    def scored(self, epoch: Mapping[str, float]) -> None:
-        """A point on each curve. Raises ServiceError."""
+    def on_epoch(self, epoch: Mapping[str, float]) -> None:
+        """Log a point on each curve. Raises ServiceError."""
         self.log({name: value for name, value in epoch.items() if name != "steps"}, step=int(epoch["steps"]))
 
     def log(self, metrics: Mapping[str, float], step: int = 0) -> None:
-        """Figures at a step. Raises ServiceError."""
+        """Log figures at a step. Raises ServiceError."""
         from mlflow.entities import Metric
         from mlflow.utils.time import get_current_time_millis
 
@@ -88,13 +88,13 @@ class TrainingRun:
             self.client.log_batch(self.run_id, [Metric(k, float(v), now, step) for k, v in metrics.items()])
 
     def tag(self, tags: Mapping[str, str]) -> None:
-        """Raises ServiceError."""
+        """Set tags. Raises ServiceError."""
         with typed("tag a run"):
             for name, value in tags.items():
                 self.client.set_tag(self.run_id, name, value)
 
     def end(self, status: str) -> None:
-        """Raises ServiceError."""
+        """End the run with a status. Raises ServiceError."""
         if self.run_id:
             with typed("end a run"):
                 self.client.set_terminated(self.run_id, status)
@@ -102,26 +102,26 @@ class TrainingRun:
 
 @contextmanager
 def training_run(
-    name: str, parameters: Mapping[str, Any], tags: Mapping[str, str], kept: Path
+    name: str, parameters: Mapping[str, Any], tags: Mapping[str, str], id_file: Path
 ) -> Iterator[TrainingRun]:
     """A run of the experiment `enigma-training`; FINISHED when the block ends, FAILED when it raises.
 
-    `parameters`: a tree; nested keys are dotted. `kept`: where the run's id is, or will be.
+    `parameters`: a tree; nested keys are dotted. `id_file`: the file for the run's id.
 
     Raises:
         ServiceError: the tracking server is unreachable or failing, after MLflow's own retries.
     """
-    with typed("open the experiment"):  # before the training, which may be long
+    with typed("open the experiment"):  # before the training, so that an unreachable server fails early
         client = mlflow_client()
         experiment = client.get_experiment_by_name(EXPERIMENT)
         experiment_id = experiment.experiment_id if experiment else client.create_experiment(EXPERIMENT)
-    run = TrainingRun(client, experiment_id, name, parameters, tags, kept)
+    run = TrainingRun(client, experiment_id, name, parameters, tags, id_file)
     try:
         yield run
     except BaseException:
         try:
             run.end("FAILED")
-        except ServiceError as error:  # what ended the training is the news
+        except ServiceError as error:  # the first error is raised
             log.warning("%s", error)
         raise
     run.end("FINISHED")

@@ -1,4 +1,4 @@
-"""One new version in MLflow: an ensemble folder -> a run, its pyfunc artifact and the version's number."""
+"""Creates a version in MLflow: an ensemble folder -> a run, its pyfunc artifact and the version's number."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 EXPERIMENT = "enigma"
 MODEL_CODE = Path(__file__).with_name("mlflow_pyfunc.py")
 SERVED_WITH = ("enigma-tasks", "mlflow", "numpy", "safetensors", "tokenizers", "torch", "transformers")
-"""What a registered version says it needs. Written out: MLflow's own inference runs the model and asks the network."""
+"""Requirements of a registered version; to infer them, MLflow would run the model and use the network."""
 
 
 def new_version(
@@ -35,11 +35,11 @@ def new_version(
     experiment = mlflow.set_experiment(EXPERIMENT)
     with (
         tempfile.TemporaryDirectory() as scratch,
-        warnings.catch_warnings(record=True),  # asks for an example of the input, and that would be a note
+        warnings.catch_warnings(record=True),  # it warns about a missing input example, which would be a note
         mlflow.start_run(experiment_id=experiment.experiment_id, run_name=name) as run,
     ):
         artifact = Path(scratch) / ENSEMBLE_ARTIFACT
-        shutil.copytree(folder, artifact)  # MLflow names the artifact after its folder, and follows no link
+        shutil.copytree(folder, artifact)  # MLflow names the artifact after its folder and does not follow links
         client.log_batch(run.info.run_id, params=[mlflow.entities.Param(k, v) for k, v in sorted(tags.items())])
         mlflow.log_metrics(dict(metrics))
         logged = log_model(
@@ -61,7 +61,7 @@ def new_version(
 
 
 def _signature() -> ModelSignature:
-    """Texts in, spans out."""
+    """The signature: texts -> spans."""
     spans = {
         "document": DataType.long,
         "label": DataType.string,

@@ -1,4 +1,4 @@
-"""A model hub through huggingface_hub: a hub id -> files in a folder, and the commit that they are of."""
+"""Downloads from a model hub with huggingface_hub: a hub id -> files in a folder, and their commit."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ if TYPE_CHECKING:
 
 
 def download(hub_id: str, revision: str | None, patterns: Sequence[str], folder: Path) -> str:
-    """Fetch the files that match `patterns` at `revision` (None: the main branch); returns the commit's id.
+    """Download the files that match `patterns` at `revision` (None: the main branch); returns the commit's id.
 
-    The hub is Hugging Face's, or the one that `HF_ENDPOINT` names; `HF_TOKEN` opens gated and private models.
+    The hub is Hugging Face's or that of `HF_ENDPOINT`; gated and private models need `HF_TOKEN`.
 
     Raises:
-        ModelError: the hub has no such model or revision, or does not give it to us.
-        ServiceError: no hub is reachable.
+        ModelError: the hub has no such model or revision, or denies access.
+        ServiceError: the hub is unreachable.
     """
     api = HfApi()
     try:
         commit = api.model_info(hub_id, revision=revision).sha
         if commit is None:
-            raise ModelError(f"model {hub_id}: the hub names no commit")
+            raise ModelError(f"model {hub_id}: the hub gives no commit")
         api.snapshot_download(hub_id, revision=commit, allow_patterns=list(patterns), local_dir=folder)
     except GatedRepoError:
         raise ModelError(f"model {hub_id} is gated: accept its licence on the hub, then set HF_TOKEN") from None
@@ -45,8 +45,8 @@ def download(hub_id: str, revision: str | None, patterns: Sequence[str], folder:
     except RevisionNotFoundError:
         raise ModelError(f"model {hub_id} has no revision {revision}") from None
     except OfflineModeIsEnabled:
-        raise ServiceError("HF_HUB_OFFLINE is set: no hub may be asked; `--from DIR` takes a folder") from None
+        raise ServiceError("HF_HUB_OFFLINE is set, so no hub is contacted; `--from DIR` takes a folder") from None
     except (HfHubHTTPError, LocalEntryNotFoundError, httpx.HTTPError) as error:
         raise ServiceError(f"model {hub_id}: the hub cannot be reached ({type(error).__name__})") from None
-    shutil.rmtree(folder / ".cache", ignore_errors=True)  # huggingface_hub's own notes about the download
+    shutil.rmtree(folder / ".cache", ignore_errors=True)  # huggingface_hub's download metadata
     return commit

@@ -1,4 +1,4 @@
-"""Base models in a folder or under an S3 prefix, and the lock with their digests: hub ids in, checked folders out."""
+"""The store of base models, a folder or an S3 prefix, and the lock file with their digests."""
 
 from __future__ import annotations
 
@@ -26,14 +26,13 @@ if TYPE_CHECKING:
 
 _CHUNK = 1 << 20
 _LOCK_HEAD = """\
-# Base models by hub id: the commit they are of, and the sha256 of each file in the model store.
-# Written by `enigma models pull`, checked by `enigma models verify` and by `enigma train`. A model that is not here was
-# never pulled. revision is null where somebody carried the files in and did not say which commit they are of.
+# Base models by hub id: their commit, and the sha256 of each file in the model store. Written by `enigma models pull`,
+# checked by `enigma models verify` and `enigma train`. revision is null for files from a folder without --revision.
 """
 
 
 class LockedModel(Frozen):
-    """What models.lock says about one base model."""
+    """One base model in models.lock."""
 
     revision: str | None
     files: dict[str, str]
@@ -46,7 +45,7 @@ class LockedModel(Frozen):
 
 
 def read_lock(path: Path) -> dict[str, LockedModel]:
-    """Hub id -> what was pulled; no file is an empty lock. Raises ModelError when it is damaged."""
+    """Hub id -> locked model; empty if there is no file. Raises ModelError if it is damaged."""
     if not path.is_file():
         return {}
     try:
@@ -57,7 +56,7 @@ def read_lock(path: Path) -> dict[str, LockedModel]:
 
 
 def write_lock(path: Path, models: Mapping[str, LockedModel]) -> None:
-    """Replace the lock as a whole; the same models give the same bytes."""
+    """Replace the lock atomically; the same models give the same bytes."""
     tree: dict[str, Any] = {base: model.model_dump() for base, model in models.items()}
     text = _LOCK_HEAD + (yaml.safe_dump(tree, sort_keys=True) if tree else "{}\n")
     beside = path.with_name(f".{path.name}.new")
@@ -66,26 +65,26 @@ def write_lock(path: Path, models: Mapping[str, LockedModel]) -> None:
 
 
 class Store(Protocol):
-    """Where base models lie, one folder each."""
+    """A store of base models, one folder each."""
 
     def bases(self) -> list[str]:
         """The hub ids of all models."""
 
     def digests(self, base: str) -> dict[str, str]:
-        """Name -> sha256 of each file of a model, read anew; empty when the model is not there."""
+        """Name -> sha256 of each file of a model, computed from its content; empty if the model is missing."""
 
     def put(self, base: str, folder: Path) -> None:
-        """Store a folder as this model, over what was there."""
+        """Store a folder as this model, replacing an earlier one."""
 
     def scratch(self) -> AbstractContextManager[str]:
-        """A temporary folder to make a model in."""
+        """A temporary folder for preparing a model."""
 
     def local(self, base: str, locked: LockedModel | None) -> str:
-        """A folder in which `find_base` finds the model. Raises ModelError: missing, or not as locked."""
+        """A folder in which `find_base` finds the model. Raises ModelError: it is missing or differs from the lock."""
 
 
 def open_store(settings: Settings) -> Store:
-    """The configured store. Raises UsageError when there is none."""
+    """The configured store. Raises UsageError if there is none."""
     place = settings.model_store.rstrip("/")
     if not place:
         raise UsageError("set ENIGMA_MODEL_STORE to a folder or s3://bucket/prefix")
@@ -93,31 +92,31 @@ def open_store(settings: Settings) -> Store:
 
 
 def ready(base: str, settings: Settings, lock: Path) -> str:
-    """The model store that a base model is to be looked for in: a folder on this machine, the model checked.
+    """A local model store with the base model, verified; empty for `scratch` or a local folder, which need no store.
 
-    Nothing is asked but the store itself. A base that is `scratch` or a local folder needs no store.
+    No hub is contacted.
 
     Raises:
-        ModelError: the store has no such model, or not the files that the lock says.
+        ModelError: the store does not have the model, or its files differ from the lock.
     """
     if base == "scratch" or Path(base).is_dir():
         return ""
     if not settings.model_store:
-        raise ModelError(f"base model {base!r} is no folder, and there is no model store (set ENIGMA_MODEL_STORE)")
+        raise ModelError(f"base model {base!r} is no folder, and no model store is set (ENIGMA_MODEL_STORE)")
     return open_store(settings).local(base, read_lock(lock).get(base))
 
 
 def defects(base: str, locked: LockedModel, found: Mapping[str, str]) -> list[str]:
-    """What differs between a stored model and the lock, a sentence each, by file name."""
-    said = []
+    """Differences between a stored model and the lock, as sentences, by file name."""
+    sentences = []
     for name in sorted(locked.files | dict(found)):
         if name not in found:
-            said.append(f"model {base}: {name} is missing")
+            sentences.append(f"model {base}: {name} is missing")
         elif name not in locked.files:
-            said.append(f"model {base}: {name} is not in {artifacts.MODELS_LOCK}")
+            sentences.append(f"model {base}: {name} is not in {artifacts.MODELS_LOCK}")
         elif found[name] != locked.files[name]:
-            said.append(f"model {base}: {name} is damaged (its digest is not the one in {artifacts.MODELS_LOCK})")
-    return said
+            sentences.append(f"model {base}: {name} is damaged (its digest is not the one in {artifacts.MODELS_LOCK})")
+    return sentences
 
 
 def folder_digests(folder: Path) -> dict[str, str]:
@@ -133,28 +132,28 @@ class FolderStore:
         self._root = Path(root)
 
     def bases(self) -> list[str]:
-        """As `Store` says; models laid out as `org/name` are found by their id only."""
+        """See `Store`; models in folders `org/name` are not listed."""
         return sorted(p.name.replace("--", "/", 1) for p in self._root.glob("[!.]*--*") if p.is_dir())
 
     def digests(self, base: str) -> dict[str, str]:
-        """As `Store` says."""
+        """See `Store`."""
         folder = self._folder(base)
         return folder_digests(folder) if folder.is_dir() else {}
 
     def put(self, base: str, folder: Path) -> None:
-        """As `Store` says; the model appears whole, by renaming."""
+        """See `Store`; the model appears atomically, by renaming."""
         target = self._folder(base)
         shutil.rmtree(target, ignore_errors=True)
         target.parent.mkdir(parents=True, exist_ok=True)
         folder.rename(target)
 
     def scratch(self) -> AbstractContextManager[str]:
-        """As `Store` says; on the store's own disk."""
+        """See `Store`; on the store's disk."""
         self._root.mkdir(parents=True, exist_ok=True)
         return tempfile.TemporaryDirectory(dir=self._root, prefix=".pulling.")
 
     def local(self, base: str, locked: LockedModel | None) -> str:
-        """As `Store` says; a model that the lock does not know is taken as it is."""
+        """See `Store`; a model that is not in the lock is not checked."""
         if not self._folder(base).is_dir():
             raise ModelError(f"base model {base!r} is not in the model store: `enigma models pull {base}`")
         if locked is not None:
@@ -167,7 +166,7 @@ class FolderStore:
 
 
 class S3Store:
-    """Objects `prefix/org--name/file`; a model is downloaded to this machine's cache once, by digest."""
+    """Objects `prefix/org--name/file`; a model is downloaded once into this machine's cache, by digest."""
 
     def __init__(self, root: str, cache: Path) -> None:
         self._root = root
@@ -175,11 +174,11 @@ class S3Store:
         self._objects = ObjectStore()
 
     def bases(self) -> list[str]:
-        """As `Store` says."""
+        """See `Store`."""
         return sorted({self._name(i.uri)[0].replace("--", "/", 1) for i in self._objects.list(f"{self._root}/")})
 
     def digests(self, base: str) -> dict[str, str]:
-        """As `Store` says; every object is read as a stream."""
+        """See `Store`; every object is read as a stream."""
         found = {}
         for uri in self._uris(base):
             digest = hashlib.sha256()
@@ -190,26 +189,26 @@ class S3Store:
         return found
 
     def put(self, base: str, folder: Path) -> None:
-        """As `Store` says; what the model no longer has is deleted first."""
+        """See `Store`; files that the model no longer has are deleted first."""
         names = {p.name for p in folder.iterdir()}
         self._objects.delete_many([u for u in self._uris(base) if self._name(u)[1] not in names])
         for name in sorted(names):
             self._objects.upload(folder / name, f"{self._root}/{artifacts.base_model_folder(base)}/{name}")
 
     def scratch(self) -> AbstractContextManager[str]:
-        """As `Store` says; in the cache."""
+        """See `Store`; in the cache."""
         self._cache.mkdir(parents=True, exist_ok=True)
         return tempfile.TemporaryDirectory(dir=self._cache, prefix=".pulling.")
 
     def local(self, base: str, locked: LockedModel | None) -> str:
-        """As `Store` says; processes wait for each other, and a model appears whole, by renaming."""
+        """See `Store`; processes wait for each other, and a model appears atomically, by renaming."""
         if locked is None:
             raise ModelError(f"base model {base!r} is not in {artifacts.MODELS_LOCK}: `enigma models pull {base}`")
         root = self._cache / locked.digest
         target = root / artifacts.base_model_folder(base)
         self._cache.mkdir(parents=True, exist_ok=True)
         with (self._cache / f"{locked.digest}.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # the kernel gives it back however the process ends
+            fcntl.flock(lock, fcntl.LOCK_EX)  # released by the kernel, however the process ends
             if target.is_dir() and not defects(base, locked, folder_digests(target)):
                 return str(root)
             shutil.rmtree(root, ignore_errors=True)
@@ -234,11 +233,11 @@ class S3Store:
         return folder, name
 
 
-def refuse(said: list[str]) -> None:
-    """Raise ModelError with the sentences, the first five of them; none: nothing."""
-    if said:
-        more = f", and {len(said) - 5} more" if len(said) > 5 else ""
-        raise ModelError("; ".join(said[:5]) + more)
+def refuse(sentences: list[str]) -> None:
+    """Raise ModelError with the first five sentences, if there are any."""
+    if sentences:
+        more = f", and {len(sentences) - 5} more" if len(sentences) > 5 else ""
+        raise ModelError("; ".join(sentences[:5]) + more)
 
 
 def _sha256(path: Path) -> str:

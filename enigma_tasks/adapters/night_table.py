@@ -1,4 +1,4 @@
-"""The night tables (Delta Lake by the deltalake package): rows in, one commit a night; rows and what is done out."""
+"""The night tables (Delta Lake, with the deltalake package): one commit for each night."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 ROW_GROUP = 65_536
-"""Rows: what the writer holds in memory."""
+"""Rows per row group, which the writer keeps in memory."""
 FILE_BYTES = 64 * 1024 * 1024
 
 
 def commit(tables_uri: str, table: str, reader: Any, batch_id: str) -> bool:
-    """Append a stream of record batches as the night's one commit; False when the night is in the table already.
+    """Append a stream of record batches as the night's commit; False if the night is in the table already.
 
-    The commit carries the transaction (batch id, 1), so that a second call finds it and two at once cannot both win.
+    The commit has the transaction (batch id, 1), so that a second call finds it and of two concurrent ones one fails.
 
     Raises:
-        ServiceError: the store or the commit failed; nothing of the night is visible, or all of it.
+        ServiceError: the store or the commit failed; the night is visible completely or not at all.
     """
     delta = _created(tables_uri, table)
     with _typed(f"commit {table}"):
@@ -45,7 +45,7 @@ def commit(tables_uri: str, table: str, reader: Any, batch_id: str) -> bool:
             delta,
             reader,
             mode="append",
-            schema_mode="merge",  # a table of an earlier version gets the columns that it lacks
+            schema_mode="merge",  # add missing columns to a table of an earlier version
             target_file_size=FILE_BYTES,
             writer_properties=WriterProperties(compression="ZSTD", max_row_group_size=ROW_GROUP),
             commit_properties=CommitProperties(
@@ -56,19 +56,19 @@ def commit(tables_uri: str, table: str, reader: Any, batch_id: str) -> bool:
 
 
 def read_history(tables_uri: str, table: str, bucket: str, key: str) -> list[dict[str, Any]]:
-    """Every night's rows of one object, as `notes` or `spans` has them."""
+    """Every night's rows of one object in `notes` or `spans`."""
     keep = (ds.field("bucket") == bucket) & (ds.field("key") == key)
     return [row for b in _batches(tables_uri, table, SCHEMAS[table].names, keep) for row in b.to_pylist()]
 
 
 def is_committed(tables_uri: str, table: str, batch_id: str) -> bool:
-    """Is the night in the table? False, too, where there is no table. Raises ServiceError."""
+    """Whether the night is in the table; False if there is no table. Raises ServiceError."""
     delta = _opened(tables_uri, table)
     return delta is not None and delta.transaction_version(batch_id) is not None
 
 
 def read_notes(tables_uri: str, batch_id: str | None = None, columns: Sequence[str] | None = None) -> Any:
-    """Rows of `notes` as a pyarrow Table, of one night or all; empty, with the schema, where there is no table."""
+    """Rows of `notes` as a pyarrow Table, of one night or all; empty, with the schema, if there is no table."""
     return _read(tables_uri, NOTES, batch_id, columns)
 
 
@@ -78,10 +78,10 @@ def read_spans(tables_uri: str, batch_id: str | None = None, columns: Sequence[s
 
 
 def read_done(tables_uri: str, except_batch: str | None = None) -> Done:
-    """What the notes table says is annotated or quarantined, by any night but `except_batch`.
+    """The notes that are annotated or in quarantine in the notes table, without those of `except_batch`.
 
-    Rows of a transient rule (gone or changed while a night ran) are no outcome of the note's text: should that very
-    version be listed again, it is annotated. Streams the table: 16 bytes a note are kept.
+    Rows of a transient rule (object missing or changed during a night) do not count: if that version is listed again,
+    it is annotated. The table is streamed; 16 bytes per note are kept in memory.
     """
     columns = ["bucket", "key", "record_id", "version", "object_version", "object_whole", "rule"]
     keep = None if except_batch is None else ds.field("batch_id") != except_batch
@@ -103,7 +103,7 @@ def read_done(tables_uri: str, except_batch: str | None = None) -> Done:
 
 
 def read_newer(tables_uri: str, planned_time: dt.datetime) -> FingerprintSet:
-    """(bucket, key, record id or "") of the notes that a night planned later has annotated."""
+    """(bucket, key, record id or "") of the notes that a later planned night has annotated."""
     keep = (ds.field("planned_at") > planned_time) & (ds.field("outcome") == "annotated")
     found = bytearray()
     for batch in _batches(tables_uri, NOTES, ["bucket", "key", "record_id"], keep):
@@ -113,7 +113,7 @@ def read_newer(tables_uri: str, planned_time: dt.datetime) -> FingerprintSet:
 
 
 def storage_options() -> dict[str, str]:
-    """The same store for delta-rs as for boto3; credentials come from the environment or the machine's role."""
+    """The S3 settings for delta-rs; credentials are from the environment or the machine's role."""
     s3 = load_s3_settings()
     options = {"aws_region": s3.region, "aws_conditional_put": "etag", "timeout": "60s", "connect_timeout": "10s"}
     if s3.endpoint:
@@ -126,7 +126,7 @@ def storage_options() -> dict[str, str]:
 
 
 def _created(tables_uri: str, table: str) -> Any:
-    """The table, made with its schema when there is none."""
+    """The table, created with its schema if there is none."""
     with _typed(f"create {table}"):
         return DeltaTable.create(
             f"{tables_uri}/{table}",
@@ -157,7 +157,7 @@ def _batches(tables_uri: str, table: str, columns: Sequence[str], keep: Any) -> 
 
 
 def _widened(batch: Any, table: str, columns: Sequence[str]) -> Any:
-    """The batch of a table of an earlier version with nulls for the columns that it lacks."""
+    """A batch of an earlier version's table, with nulls in the columns that it lacks."""
     schema = pa.schema([SCHEMAS[table].field(name) for name in columns])
     arrays = [batch.column(f.name) if f.name in batch.schema.names else pa.nulls(len(batch), f.type) for f in schema]
     return pa.RecordBatch.from_arrays([a.cast(f.type) for a, f in zip(arrays, schema, strict=True)], schema=schema)
@@ -174,7 +174,7 @@ def _read(tables_uri: str, table: str, batch_id: str | None, columns: Sequence[s
 
 @contextmanager
 def _typed(operation: str) -> Iterator[None]:
-    """delta-rs's and Arrow's errors -> ServiceError; their messages may quote values, so only the kind is kept."""
+    """Turn errors of delta-rs and Arrow into ServiceError, without their messages, which may quote values."""
     try:
         yield
     except (DeltaError, pa.ArrowException, OSError) as error:

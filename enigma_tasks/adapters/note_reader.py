@@ -1,4 +1,4 @@
-"""Planned notes -> their texts, read ahead on threads: references in; (reference, text) or refusals out."""
+"""Reads planned notes on threads: references -> (reference, text) or refusals."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def read_notes(
     store: ObjectStore, notes: Iterable[NoteRef], max_bytes: int, threads: int
 ) -> Iterator[tuple[NoteRef, str] | Refused]:
-    """Every note's text, or the rule that it breaks; in order, but for records of a file that changed meanwhile.
+    """Every note's text, or the rule that it breaks; in order, except for records of a file that has changed.
 
     Raises:
         ServiceError: the store, after retries. A missing or changed object is a refusal.
@@ -34,15 +34,15 @@ def read_notes(
 def chunks(
     items: Iterable[tuple[NoteRef, str] | Refused], notes: int, characters: int
 ) -> Iterator[list[tuple[NoteRef, str] | Refused]]:
-    """Lists of at most `notes` items; a list ends when its texts have `characters` together."""
+    """Lists of at most `notes` items; a list ends when its texts reach `characters` in total."""
     chunk: list[tuple[NoteRef, str] | Refused] = []
-    held = 0
+    chunk_characters = 0
     for item in items:
         chunk.append(item)
-        held += 0 if isinstance(item, Refused) else len(item[1])
-        if len(chunk) >= notes or held >= characters:
+        chunk_characters += 0 if isinstance(item, Refused) else len(item[1])
+        if len(chunk) >= notes or chunk_characters >= characters:
             yield chunk
-            chunk, held = [], 0
+            chunk, chunk_characters = [], 0
     if chunk:
         yield chunk
 
@@ -50,8 +50,8 @@ def chunks(
 def _texts(
     store: ObjectStore, notes: Iterable[NoteRef], max_bytes: int, threads: int
 ) -> Iterator[tuple[NoteRef, str] | Refused]:
-    listed, asked = itertools.tee(notes)
-    fetched = store.get_many(((n.uri, n.object_version) for n in asked), threads)
+    listed, requested = itertools.tee(notes)
+    fetched = store.get_many(((n.uri, n.object_version) for n in requested), threads)
     for note, item in zip(listed, fetched, strict=True):
         if item.data is None:
             yield Refused(note, rule_of(item.error))
@@ -63,7 +63,7 @@ def _texts(
 
 
 def _records(store: ObjectStore, notes: list[NoteRef], max_bytes: int) -> Iterator[tuple[NoteRef, str] | Refused]:
-    """The planned lines of one file. A record's version is its line: a file that only grew still has them all."""
+    """The planned records of one file, found by the digest of their lines, also in a file that has grown since."""
     wanted = {n.version: n for n in notes}
     first = notes[0]
     rule = Rule.CHANGED
@@ -86,5 +86,5 @@ def _records(store: ObjectStore, notes: list[NoteRef], max_bytes: int) -> Iterat
 
 
 def rule_of(error: Exception | None) -> Rule:
-    """What happened to the object since it was listed."""
+    """The rule for an object that changed or disappeared since it was listed."""
     return Rule.CHANGED if isinstance(error, ObjectChanged) else Rule.MISSING

@@ -1,4 +1,4 @@
-"""S3 through boto3: `s3://bucket/key` URIs and bytes in; bytes, listings and typed errors out."""
+"""S3 with boto3: objects by `s3://bucket/key` URI, listings, typed errors."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ POOL_CONNECTIONS = 64
 STREAM_CHUNK = 4 * 1024 * 1024
 """Bytes of one ranged read of a stream."""
 ATTEMPTS = 5
-"""For what botocore does not retry: a body that breaks off, and the 409 of a race between conditional writes."""
+"""Also for what botocore does not retry: an interrupted body, and a 409 of concurrent conditional writes."""
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
-    """One line of a listing."""
+    """One entry of a listing."""
 
     bucket: str
     key: str
@@ -51,7 +51,7 @@ class ObjectInfo:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What `get_many` gives for one URI: its bytes, or why there are none."""
+    """A result of `get_many`: an object's bytes, or the error."""
 
     uri: str
     data: bytes | None
@@ -69,7 +69,7 @@ def split_uri(uri: str) -> tuple[str, str]:
 
 @functools.cache
 def _client() -> S3Client:
-    """One client a process: clients are safe to share among threads, making them is not."""
+    """One client per process: clients are thread-safe, creating them is not."""
     s3 = load_s3_settings()
     config = Config(
         region_name=s3.region,
@@ -86,7 +86,7 @@ def _client() -> S3Client:
 
 @functools.cache
 def _names() -> Names:
-    """How messages may name an object."""
+    """The names of objects in messages."""
     return Names.of(load_settings())
 
 
@@ -97,7 +97,7 @@ def forget_client() -> None:
 
 
 class ObjectStore:
-    """Objects by URI. Safe among threads.
+    """Objects by URI. Thread-safe.
 
     Raises, from every method:
         ObjectMissing, ObjectChanged: as the method says.
@@ -108,19 +108,19 @@ class ObjectStore:
         self._s3 = _client()
 
     def get(self, uri: str, if_match: str | None = None) -> bytes:
-        """The whole object. Raises ObjectMissing; ObjectChanged when its ETag is not `if_match`."""
+        """An object's bytes. Raises ObjectMissing; ObjectChanged if its ETag is not `if_match`."""
         return self._get(uri, if_match, None)
 
     def put(self, uri: str, data: bytes, content_type: str = "application/octet-stream") -> None:
-        """Write one object, over what was there."""
+        """Write one object, replacing an earlier one."""
         bucket, key = split_uri(uri)
         with _typed("PutObject", bucket, key):
             self._s3.put_object(Bucket=bucket, Key=key, Body=data, ContentType=content_type)
 
     def put_if_absent(self, uri: str, data: bytes, content_type: str = "application/json") -> bool:
-        """Create the object; False when another writer's is already there.
+        """Create the object; False if it exists with other bytes.
 
-        A lost reply makes the retry meet its own object, so what is there is read and equal bytes count as written.
+        After a lost reply a retry finds its own object, so an existing object with equal bytes counts as written.
         """
         bucket, key = split_uri(uri)
         for attempt in range(ATTEMPTS):
@@ -137,14 +137,14 @@ class ObjectStore:
             else:
                 return True
             time.sleep(0.1 * 2**attempt)
-        raise ServiceError(f"s3 bucket {bucket}: PutObject: conflicting writes did not settle")
+        raise ServiceError(f"s3 bucket {bucket}: PutObject: conflicting writes")
 
     def put_many(self, objects: Iterable[tuple[str, bytes]], threads: int = THREADS) -> int:
-        """Write many objects; the iterable is drawn from as threads become free. Returns how many."""
+        """Write many objects, drawn from the iterable as threads become free. Returns their number."""
         return sum(1 for _ in in_order(lambda pair: self.put(*pair), objects, threads))
 
     def get_many(self, objects: Iterable[tuple[str, str | None]], threads: int = THREADS) -> Iterator[Fetched]:
-        """Read many (uri, if_match) pairs, in their order, at most a few per thread ahead of the caller."""
+        """Read many (uri, if_match) pairs, in order, at most a few per thread ahead of the caller."""
         return in_order(self._fetched, objects, threads)
 
     def list(self, prefix_uri: str) -> Iterator[ObjectInfo]:
@@ -156,11 +156,11 @@ class ObjectStore:
                     yield ObjectInfo(bucket, item["Key"], item["ETag"].strip('"'), item["Size"], item["LastModified"])
 
     def exists(self, uri: str) -> bool:
-        """Is there such an object?"""
+        """Whether the object exists."""
         return self.head(uri) is not None
 
     def head(self, uri: str) -> ObjectInfo | None:
-        """The listing line of one object, or None."""
+        """The listing entry of one object, or None."""
         bucket, key = split_uri(uri)
         try:
             with _typed("HeadObject", bucket, key):
@@ -170,7 +170,7 @@ class ObjectStore:
         return ObjectInfo(bucket, key, reply["ETag"].strip('"'), reply["ContentLength"], reply["LastModified"])
 
     def delete_many(self, uris: Iterable[str], threads: int = THREADS) -> int:
-        """Delete objects one request each: bulk deletion needs an MD5 header on some stores and lacks it here."""
+        """Delete objects, one request each: bulk deletion needs an MD5 header on some stores, which boto3 lacks."""
 
         def delete(uri: str) -> None:
             bucket, key = split_uri(uri)
@@ -180,22 +180,22 @@ class ObjectStore:
         return sum(1 for _ in in_order(delete, uris, threads))
 
     def upload(self, path: Path, uri: str) -> None:
-        """A local file, in parts where it is large. Not conditional: never for a commit marker."""
+        """Upload a local file, a large one in parts. Not conditional, so not for commit markers."""
         bucket, key = split_uri(uri)
         with _typed("UploadFile", bucket, key):
             self._s3.upload_file(str(path), bucket, key)
 
     def download(self, uri: str, path: Path) -> None:
-        """Into a local file, in parts where it is large; the folder must exist. Raises ObjectMissing."""
+        """Download to a local file, a large one in parts; the folder must exist. Raises ObjectMissing."""
         bucket, key = split_uri(uri)
         with _typed("DownloadFile", bucket, key):
             self._s3.download_file(bucket, key, str(path))
 
     def open_stream(self, uri: str, if_match: str | None = None, start: int = 0) -> BinaryIO:
-        """A readable binary stream from byte `start` on, a few megabytes a request; a broken connection is resumed.
+        """A readable binary stream from byte `start` on, a few megabytes per request, with retries.
 
-        Without `if_match` it is pinned to the ETag seen at opening. Reading raises ObjectChanged when the object is
-        written over in between. Raises ObjectMissing.
+        All of it is of the ETag `if_match`, or of that at opening; reading raises ObjectChanged if the object is
+        replaced. Raises ObjectMissing.
         """
         info = self.head(uri)
         if info is None:
@@ -205,7 +205,7 @@ class ObjectStore:
         return cast("BinaryIO", io.BufferedReader(_RangedReader(self, info, start), STREAM_CHUNK))
 
     def ensure_bucket(self, uri: str) -> None:
-        """Create the bucket of `uri` when there is none."""
+        """Create the bucket of `uri` if it does not exist."""
         bucket, _ = split_uri(uri)
         try:
             with _typed("HeadBucket", bucket):
@@ -217,7 +217,7 @@ class ObjectStore:
                 self._s3.create_bucket(Bucket=bucket, **extra)
 
     def read_range(self, info: ObjectInfo, start: int, length: int) -> bytes:
-        """Bytes [start, start + length) of exactly the version that `info` names."""
+        """Bytes [start, start + length) of the version in `info`."""
         return self._get(info.uri, info.etag, f"bytes={start}-{start + length - 1}")
 
     def _fetched(self, pair: tuple[str, str | None]) -> Fetched:
@@ -239,7 +239,7 @@ class ObjectStore:
                 body = self._s3.get_object(Bucket=bucket, Key=key, **extra)["Body"]
                 try:
                     return body.read()
-                except BotoCoreError:  # the connection broke inside the body: botocore retries requests only
+                except BotoCoreError:  # interrupted body: botocore retries requests only
                     if attempt == ATTEMPTS - 1:
                         raise
                 finally:
@@ -270,12 +270,12 @@ class _RangedReader(io.RawIOBase):
 
 
 class _ConflictError(ServiceError):
-    """409 ConditionalRequestConflict: two conditional writes met; asked again, the store decides."""
+    """409 ConditionalRequestConflict: concurrent conditional writes; to be retried."""
 
 
 @contextmanager
 def _typed(operation: str, bucket: str, key: str = "") -> Iterator[None]:
-    """botocore's errors -> ours."""
+    """Turn errors of botocore into Enigma's."""
     shown = _names().uri(f"s3://{bucket}/{key}").removeprefix(f"s3://{bucket}/")
     where = f"s3 bucket {bucket}: {operation}" + (f" {shown}" if shown else "")
     try:

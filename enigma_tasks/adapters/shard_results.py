@@ -1,4 +1,4 @@
-"""Rows of the night tables in parquet files: outcomes in, files out; files in, record batches out."""
+"""A shard's rows of the night tables as parquet files: written by `annotate`, read by `publish`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def models_of(plan: Plan, language: str) -> str:
 
 
 def model_names(plan: Plan, language: str) -> dict[str, str]:
-    """Label -> `name/version` of the model that finds it."""
+    """Label -> `name/version` of its model."""
     pins = plan.models.get(language, {})
     return {entity.upper(): f"{pin.name}/{pin.version}" for entity, pin in pins.items()}
 
@@ -60,13 +60,13 @@ def _note_row(plan: Plan, note: NoteRef, outcome: Mapping[str, Any]) -> dict[str
 
 
 def quarantined_row(plan: Plan, refused: Refused) -> dict[str, Any]:
-    """The notes row of a refusal."""
+    """The row of `notes` for a refusal."""
     outcome = {"outcome": "quarantined", "rule": refused.rule.value, "rule_offset": refused.offset}
     return _note_row(plan, refused.note, outcome)
 
 
 def annotated_row(plan: Plan, note: NoteRef, text: str, characters_read: int, entities: int) -> dict[str, Any]:
-    """The notes row of an annotated note; lengths in code points."""
+    """The row of `notes` for an annotated note; lengths in code points."""
     outcome = {
         "outcome": "annotated",
         "characters": len(text),
@@ -79,7 +79,7 @@ def annotated_row(plan: Plan, note: NoteRef, text: str, characters_read: int, en
 
 
 def span_rows(plan: Plan, note: NoteRef, entities: Iterable[Entity]) -> list[dict[str, Any]]:
-    """One spans row an entity."""
+    """A row of `spans` for each entity."""
     names, day = model_names(plan, note.language), plan.planned_time.date()
     return [
         {
@@ -103,7 +103,7 @@ def batch_of(table: str, rows: list[dict[str, Any]]) -> Any:
 
 
 class ResultWriter:
-    """notes.parquet and spans.parquet of one attempt, written as the rows come."""
+    """Writes notes.parquet and spans.parquet of one attempt, row group by row group."""
 
     def __init__(self, folder: Path) -> None:
         self.files = {table: folder / f"{table}.parquet" for table in (NOTES, SPANS)}
@@ -128,13 +128,13 @@ class ResultWriter:
 
 
 def read_batches(table: str, path: Path, columns: list[str] | None = None) -> Iterator[Any]:
-    """A result file, a few thousand rows at a time."""
+    """Record batches of a result file, a few thousand rows each."""
     with pq.ParquetFile(path) as file:
         for batch in file.iter_batches(BATCH_ROWS, columns=columns):
             yield batch if columns else batch.cast(SCHEMAS[table])
 
 
 def identities(batch: Any) -> list[tuple[str, str, str, str]]:
-    """NoteRef.identity of every row."""
+    """`NoteRef.identity` of every row."""
     columns = [batch.column(name).to_pylist() for name in ("bucket", "key", "record_id", "version")]
     return [(b, k, r or "", v) for b, k, r, v in zip(*columns, strict=True)]

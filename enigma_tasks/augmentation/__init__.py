@@ -1,1 +1,1 @@
-"""More training documents from those there are: documents in, documents with parents out (paper, section 3.2)."""
+"""Augmentation: documents -> further training documents, each with its parents (paper, section 3.2)."""

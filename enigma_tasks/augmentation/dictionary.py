@@ -1,8 +1,8 @@
-"""A dictionary of medical terms in families: file or lexicon in, members of a family by form out (paper, section 3.2).
+"""A dictionary of medical terms in families, from a file or a lexicon (paper, section 3.2).
 
-A family holds what may stand for one another: the inflected forms of a term, and of its synonyms. `grammar` says which
-`gender.number.case` a form can be (`f.sg.gen`); it is empty where nobody knows. Where a language has no cases, definite
-and indefinite forms are told apart in their place.
+A family has the forms that may replace one another: the inflected forms of a term and of its synonyms. `grammar` is the
+set of `gender.number.case` of a form (`f.sg.gen`), empty if it is unknown. In languages without cases, definite and
+indefinite forms take their place.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class DictionaryEntry:
 
 @dataclass(frozen=True)
 class Dictionary:
-    """Entries, found by form and by family."""
+    """Entries, with indexes by form and by family."""
 
     entries: tuple[DictionaryEntry, ...]
     _by_form: dict[str, list[DictionaryEntry]] = field(
@@ -54,19 +54,19 @@ class Dictionary:
 
     @property
     def families(self) -> int:
-        """How many families there are."""
+        """Number of families."""
         return len(self._by_family)
 
     def of_form(self, form: str) -> list[DictionaryEntry]:
-        """What a form may be, in whatever upper or lower case it is written."""
+        """The entries of a form, in any letter case."""
         return list(self._by_form.get(form.lower(), ()))
 
     def family(self, name: str) -> list[DictionaryEntry]:
-        """The members of a family."""
+        """The entries of a family."""
         return list(self._by_family.get(name, ()))
 
-    def occurrences(self, text: str) -> Iterator[tuple[int, int]]:
-        """Spans of `text` that are forms: whole words, the longest from the left, none overlapping."""
+    def find_forms(self, text: str) -> Iterator[tuple[int, int]]:
+        """Spans of forms in `text`: whole words, longest match from the left, none overlapping."""
         words = [m.span() for m in _WORD.finditer(text)]
         first = 0
         while first < len(words):
@@ -82,8 +82,8 @@ class Dictionary:
             first = last + 1
 
 
-def gathered(rows: Iterable[tuple[str, str, str, str]]) -> Dictionary:
-    """(family, form, lemma, tag or nothing) -> a dictionary: one entry for each form of a lemma, in order."""
+def dictionary_of(rows: Iterable[tuple[str, str, str, str]]) -> Dictionary:
+    """(family, form, lemma, tag or "") -> a dictionary with one entry for each form of a lemma, in order."""
     tags: dict[tuple[str, str, str], set[str]] = {}
     for family, form, lemma, tag in rows:
         tags.setdefault((family, form, lemma), set()).update({tag} if tag else ())
@@ -91,13 +91,13 @@ def gathered(rows: Iterable[tuple[str, str, str, str]]) -> Dictionary:
 
 
 def format_dictionary(dictionary: Dictionary) -> str:
-    """The file: tab-separated, tags joined by `|`."""
+    """The content of a dictionary file: tab-separated, tags joined by `|`."""
     lines = [f"{e.family}\t{e.form}\t{e.lemma}\t{'|'.join(sorted(e.grammar))}" for e in dictionary.entries]
     return "\n".join([HEADER, *lines, ""])
 
 
 def parse_dictionary(text: str, record: str) -> Dictionary:
-    """A dictionary file. Raises DataError `dictionary_header` or `dictionary_line`, with the line (from 1)."""
+    """Parse a dictionary file. Raises DataError `dictionary_header` or `dictionary_line`, with the line (from 1)."""
     lines = text.splitlines()
     if not lines or lines[0] != HEADER:
         raise DataError(record, "dictionary_header", 1, "family, form, lemma, grammar, tab-separated")
@@ -111,11 +111,11 @@ def parse_dictionary(text: str, record: str) -> Dictionary:
     return Dictionary(tuple(entries))
 
 
-def own_dictionary(language: str) -> Dictionary:
-    """The terms of our own lexicon, their abbreviations, and the synonyms in synonyms/{language}.yaml.
+def builtin_dictionary(language: str) -> Dictionary:
+    """The terms of the built-in lexicon, their abbreviations, and the synonyms in synonyms/{language}.yaml.
 
     Raises:
-        DataError: `lexicon_missing` when there is no lexicon of that language.
+        DataError: `lexicon_missing` if there is no lexicon of that language.
     """
     try:
         lexicon = load_lexicon(language)
@@ -132,11 +132,11 @@ def own_dictionary(language: str) -> Dictionary:
     for short, long in abbreviations.items():
         rows += _inflected(long, "", [short], cases) if short not in known else []
         rows += _inflected(long, "", [long], cases[:1]) if long not in known else []
-    return gathered([*rows, *_synonyms(language, cases)])
+    return dictionary_of([*rows, *_synonyms(language, cases)])
 
 
 def _synonyms(language: str, cases: tuple[str, ...]) -> Iterator[tuple[str, str, str, str]]:
-    """`term = kind form | form | ...; kind form | ...`, a line each."""
+    """Rows of the synonyms file: lines `term = kind form | form | ...; kind form | ...`."""
     file = files(__package__) / "synonyms" / f"{language}.yaml"
     lines = yaml.safe_load(file.read_text("utf-8"))["families"].splitlines() if file.is_file() else []
     for line in lines:
@@ -147,11 +147,11 @@ def _synonyms(language: str, cases: tuple[str, ...]) -> Iterator[tuple[str, str,
 
 
 def _inflected(family: str, kind: str, forms: Iterable[str], cases: tuple[str, ...]) -> list[tuple[str, str, str, str]]:
-    """The rows of one term; a form that stands alone is every case (abbreviations, indeclinable words)."""
-    own = tuple(forms)
-    if len(own) == 1:
-        own *= len(cases)
+    """The rows of one term; a single form is used for every case (abbreviations, indeclinable words)."""
+    by_case = tuple(forms)
+    if len(by_case) == 1:
+        by_case *= len(cases)
     plural = kind in {"pl", "p", "mp", "fp", "np"}
     gender = "" if kind in {"pl", "p", "s"} else kind.removesuffix("p")
     number = "pl" if plural else "sg"
-    return [(family, f, own[0], f"{gender}.{number}.{case}") for f, case in zip(own, cases, strict=True)]
+    return [(family, f, by_case[0], f"{gender}.{number}.{case}") for f, case in zip(by_case, cases, strict=True)]

@@ -1,8 +1,8 @@
-"""A list of terms + hunspell affix rules -> a dictionary of their inflected forms.
+"""Builds a dictionary of inflected forms from a list of terms and hunspell affix rules.
 
-hunspell knows which forms a word has, not which case each is. For a language whose inflection `languages/` describes,
-a form is proposed for each case and number, and only what hunspell confirms is taken: real words, with their case. For
-others a term of one word gets the forms that hunspell has, and nobody can tell their grammar.
+hunspell has the forms of a word, not their cases. For a language with inflection rules in `languages/`, a form is
+generated for each case and number, and kept if hunspell has it. For other languages a term of one word gets hunspell's
+forms, without grammar.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from spylls.hunspell import Dictionary as Hunspell
 
-from enigma_tasks.augmentation.dictionary import Dictionary, gathered
+from enigma_tasks.augmentation.dictionary import Dictionary, dictionary_of
 from enigma_tasks.errors import DataError, UsageError
 from enigma_tasks.languages.rules import language_rules
 
@@ -30,8 +30,13 @@ Slot = tuple[str, str]
 class Affixes:
     """One language's hunspell dictionary."""
 
-    def __init__(self, folder: Path, language: str) -> None:
-        """Reads `{language}*.aff` and `.dic`, the first by name. Takes seconds.
+    def __init__(self, hunspell: Hunspell) -> None:
+        self._hunspell = hunspell
+        self.forms = lru_cache(maxsize=100_000)(self._forms)
+
+    @classmethod
+    def load(cls, folder: Path, language: str) -> Affixes:
+        """Read `{language}*.aff` and `.dic`, the first by name. Takes seconds.
 
         Raises:
             UsageError: the folder has none of this language.
@@ -39,20 +44,19 @@ class Affixes:
         found = sorted(p for p in folder.glob(f"{language}*.aff") if p.with_suffix(".dic").is_file())
         if not found:
             raise UsageError(f"{folder} has no hunspell dictionary {language}*.aff with its .dic")
-        self._hunspell = Hunspell.from_files(str(found[0].with_suffix("")))
-        self.forms = lru_cache(maxsize=100_000)(self._forms)
+        return cls(Hunspell.from_files(str(found[0].with_suffix(""))))
 
     @property
     def lemmas(self) -> list[str]:
-        """Every word that the dictionary lists, sorted."""
+        """Every word of the dictionary, sorted."""
         return sorted(self._hunspell.dic.index)
 
     def known(self, word: str) -> bool:
-        """Whether hunspell takes it for a word."""
+        """Whether hunspell accepts the word."""
         return bool(self._hunspell.lookup(word))
 
     def _forms(self, lemma: str) -> frozenset[str]:
-        """What one suffix makes of a dictionary word, and itself; nothing for a word that the dictionary has not."""
+        """A dictionary word and its forms with one suffix; empty for a word that is not in the dictionary."""
         forms: set[str] = set()
         for word in self._hunspell.dic.index.get(lemma, ()):
             forms.add(word.stem)
@@ -64,7 +68,7 @@ class Affixes:
 
 
 def read_terms(text: str, record: str) -> list[tuple[str, str]]:
-    """A term list, tab-separated: a header that begins `concept`, `term`; other columns are not looked at.
+    """Parse a tab-separated term list; its header begins with `concept`, `term`; other columns are ignored.
 
     Raises:
         DataError: `terms_header` or `terms_line`, with the line (from 1).
@@ -82,35 +86,35 @@ def read_terms(text: str, record: str) -> list[tuple[str, str]]:
 
 
 def build_dictionary(terms: Iterable[tuple[str, str]], affixes: Affixes, language: str) -> Dictionary:
-    """(concept, term) -> families of the concepts' inflected terms; a family of one form is left out."""
+    """(concept, term) -> a dictionary with a family for each concept; families of one form are left out."""
     rows: list[tuple[str, str, str, str]] = []
     grammar = language_rules(language).inflection
     for concept, written in terms:
         term = _uncapitalised(written)
-        inflected = _untold(term, affixes) if grammar is None else _declined(term, affixes, grammar)
+        inflected = _without_grammar(term, affixes) if grammar is None else _declined(term, affixes, grammar)
         rows += [(concept, form, term, tag) for form, tag in inflected]
     forms: dict[str, set[str]] = {}
     for concept, form, _, _ in rows:
         forms.setdefault(concept, set()).add(form.lower())
-    return gathered(row for row in rows if len(forms[row[0]]) > 1)
+    return dictionary_of(row for row in rows if len(forms[row[0]]) > 1)
 
 
 def _uncapitalised(term: str) -> str:
-    """Term lists begin a term with a capital; one followed by more capitals or digits is the word's own."""
+    """The term without the capital that term lists begin with; acronyms and names with digits stay."""
     first = term.split(maxsplit=1)[0]
     return term[0].lower() + term[1:] if first[1:].islower() and len(first) > 1 else term
 
 
-def _untold(term: str, affixes: Affixes) -> list[tuple[str, str]]:
-    """The term, and for one word what hunspell makes of it."""
+def _without_grammar(term: str, affixes: Affixes) -> list[tuple[str, str]]:
+    """The term, and for a single word hunspell's forms."""
     forms = {f for f in affixes.forms(term) if f.isalpha()} if term.isalpha() else set()
     return [(form, "") for form in sorted(forms | {term})]
 
 
 def _declined(term: str, affixes: Affixes, grammar: Inflection) -> list[tuple[str, str]]:
-    """(form, `gender.number.case`) of adjectives + noun + a tail that stays, as a genitive; else the nominative alone.
+    """(form, `gender.number.case`) of adjectives + noun + an uninflected tail such as a genitive; else the nominative.
 
-    The noun is the first word that is one in the nominative and that the adjectives before it agree with.
+    The noun is the first word that is a noun in the nominative and agrees with the adjectives before it.
     """
     words = term.split(" ")
     for position, word in enumerate(words):
@@ -121,7 +125,7 @@ def _declined(term: str, affixes: Affixes, grammar: Inflection) -> list[tuple[st
             if not all(before) or (
                 len(tail) > 1 and any(_adjective(w, gender, number, affixes, grammar) for w in tail)
             ):
-                continue  # whether an adjective within the tail belongs to our noun cannot be told
+                continue  # an adjective in the tail may belong to this noun or to another
             changing = [*filter(None, before), noun, *filter(None, [behind])]
             fixed = [] if behind else tail
             return [
@@ -133,35 +137,35 @@ def _declined(term: str, affixes: Affixes, grammar: Inflection) -> list[tuple[st
 
 
 def _nouns(word: str, affixes: Affixes, grammar: Inflection) -> Iterator[tuple[str, str, dict[Slot, str]]]:
-    """(gender, number, forms) for each way that a word is a noun in the nominative; a plural has plural forms only."""
-    plain, telling = grammar.cases[:2]
+    """(gender, number, forms) for each noun class of a nominative; for a plural the plural forms only."""
+    nominative, genitive = grammar.cases[:2]
     for noun_class in grammar.nouns:
         slots = noun_class.slots(grammar.cases)
         for number in ("sg", "pl"):
-            ending = slots.get((number, plain))
+            ending = slots.get((number, nominative))
             if ending is None or not word.endswith(ending):
                 continue
             stem = word[: len(word) - len(ending)]
-            confirmed = affixes.forms(stem + slots["sg", plain])
+            confirmed = affixes.forms(stem + slots["sg", nominative])
             if stem + grammar.adjective_only in confirmed:
                 continue
             forms = {slot: stem + e for slot, e in slots.items() if stem + e in confirmed}
-            needed = {("sg", plain), ("sg", telling), ("sg", grammar.cases[-1]), (number, plain)}
+            needed = {("sg", nominative), ("sg", genitive), ("sg", grammar.cases[-1]), (number, nominative)}
             if needed <= forms.keys():
                 yield noun_class.gender, number, {s: f for s, f in forms.items() if number == "sg" or s[0] == "pl"}
 
 
 def _adjective(word: str, gender: str, number: str, affixes: Affixes, grammar: Inflection) -> dict[Slot, str] | None:
-    """The forms of an adjective that agrees with a nominative; None when it is none or does not."""
-    plain, telling = grammar.cases[:2]
+    """The forms of an adjective that agrees with a nominative; None if the word is no such adjective."""
+    nominative, genitive = grammar.cases[:2]
     for adjective in grammar.adjectives:
         endings = adjective.genders[gender].slots(grammar.cases)
-        nominative = endings[number, plain]
-        if not word.endswith(nominative):
+        ending = endings[number, nominative]
+        if not word.endswith(ending):
             continue
-        stem = word[: len(word) - len(nominative)]
+        stem = word[: len(word) - len(ending)]
         lemma = adjective.genders[adjective.dictionary].slots(grammar.cases)
-        confirmed = affixes.forms(stem + lemma["sg", plain])
-        if stem + lemma["sg", telling] in confirmed:
+        confirmed = affixes.forms(stem + lemma["sg", nominative])
+        if stem + lemma["sg", genitive] in confirmed:
             return {slot: stem + e for slot, e in endings.items() if stem + e in confirmed}
     return None

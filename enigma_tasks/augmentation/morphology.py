@@ -1,4 +1,4 @@
-"""Documents + a dictionary -> copies in which rare terms are other members of their family (paper, section 3.2)."""
+"""Copies of documents in which rare terms are replaced by others of their family (paper, section 3.2)."""
 
 from __future__ import annotations
 
@@ -18,65 +18,67 @@ if TYPE_CHECKING:
     from enigma_tasks.params.augment import MorphologyParams
 
 DRAWS = 20
-"""Tries for a copy unlike those before, before there are taken to be no more."""
+"""Draws for a copy that differs from the earlier ones."""
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
-    """A place in a document where a rare mention holds a form of the dictionary."""
+class ReplaceableForm:
+    """A form of the dictionary in a rare mention of a document."""
 
     char_start: int
     char_end: int
     options: tuple[DictionaryEntry, ...]
-    """Members that may stand there, the form itself left out."""
+    """Possible replacements."""
     texts: tuple[str, ...] = field(repr=False)
-    """What each would be written as there."""
+    """Each replacement in the letter case of the original."""
 
 
 def augment_by_morphology(
     documents: Sequence[Document], dictionary: Dictionary, rule: MorphologyParams, seed: int
 ) -> Iterator[Augmented]:
-    """Up to `rule.copies` documents, each unlike the others, for each one that has a rare mention in the dictionary.
+    """Up to `rule.copies` different copies of each document with a rare mention in the dictionary.
 
-    A surface form is rare when it is a mention of `documents`, whatever its case, `rule.rare` times or less. The same
-    arguments give the same documents.
+    A surface form is rare if it is a mention in `documents`, in any letter case, at most `rule.rare` times.
+    Deterministic.
     """
     counts = surface_counts(documents)
     for document in documents:
-        sites = sites_of(document, dictionary, counts, rule)
+        replaceable = replaceable_forms(document, dictionary, counts, rule)
         rng = random.Random(f"enigma morphology {seed} {document.language} {document.id}")
-        for number, edits in enumerate(_choices(sites, rule, rng), start=1):
+        for number, edits in enumerate(_choices(replaceable, rule, rng), start=1):
             new_id = augmented_id(document.id, "morphology", number)
             yield Augmented(edited(document, new_id, edits), (document.id,), "morphology", len(edits))
 
 
 def surface_counts(documents: Sequence[Document]) -> Counter[str]:
-    """Surface in lower case -> mentions."""
+    """Surface in lower case -> number of mentions."""
     return Counter(e.text.lower() for d in documents for e in d.entities)
 
 
-def sites_of(document: Document, dictionary: Dictionary, counts: Counter[str], rule: MorphologyParams) -> list[Site]:
-    """Where a rare mention can be changed, in order, none overlapping, none cutting another mention."""
-    sites: list[Site] = []
+def replaceable_forms(
+    document: Document, dictionary: Dictionary, counts: Counter[str], rule: MorphologyParams
+) -> list[ReplaceableForm]:
+    """The replaceable forms of rare mentions, in order; none overlaps another or the boundary of a mention."""
+    found: list[ReplaceableForm] = []
     for e in document.entities:
         if counts[e.text.lower()] > rule.rare:
             continue
-        for start, end in dictionary.occurrences(e.text):
+        for start, end in dictionary.find_forms(e.text):
             char_start, char_end = e.char_start + start, e.char_start + end
-            if (sites and char_start < sites[-1].char_end) or cuts_a_mention(document, char_start, char_end):
+            if (found and char_start < found[-1].char_end) or cuts_a_mention(document, char_start, char_end):
                 continue
-            found = members(dictionary, e.text[start:end], keep_case=rule.keep_case)
-            if found:
-                options, texts = zip(*found, strict=True)
-                sites.append(Site(char_start, char_end, options, texts))
-    return sites
+            pairs = replacements(dictionary, e.text[start:end], keep_case=rule.keep_case)
+            if pairs:
+                options, texts = zip(*pairs, strict=True)
+                found.append(ReplaceableForm(char_start, char_end, options, texts))
+    return found
 
 
-def members(dictionary: Dictionary, form: str, *, keep_case: bool) -> list[tuple[DictionaryEntry, str]]:
-    """What may stand for `form`, each with how it is written there; sorted, no writing twice.
+def replacements(dictionary: Dictionary, form: str, *, keep_case: bool) -> list[tuple[DictionaryEntry, str]]:
+    """The forms that may replace `form`, each with its text in the letter case of `form`; sorted, each text once.
 
-    With `keep_case`, a member must be able to be every case and number that `form` can be; failing such, one of them;
-    of the same gender where there are any. Where the dictionary does not tell of either, it may be anything.
+    With `keep_case`, a replacement must have every case and number of `form`, or else one of them, and the same gender
+    if there are such. Where the grammar of either is unknown, any form of the family may replace it.
     """
     found: dict[str, tuple[DictionaryEntry, DictionaryEntry]] = {}
     for known in dictionary.of_form(form):
@@ -90,16 +92,16 @@ def members(dictionary: Dictionary, form: str, *, keep_case: bool) -> list[tuple
 
 
 def _agreeing(known: DictionaryEntry, family: Sequence[DictionaryEntry]) -> list[DictionaryEntry]:
-    """The members of a family that agree with one of them, the best kind of agreement that there is."""
+    """The entries of a family that agree best with `known`."""
     others = [e for e in family if e.form != known.form]
     if not known.grammar:
         return others
-    wanted = {_case(tag) for tag in known.grammar}
-    able = [e for e in others if wanted <= {_case(tag) for tag in e.grammar}]
-    able = able or [e for e in others if wanted & {_case(tag) for tag in e.grammar}]
+    cases = {_case(tag) for tag in known.grammar}
+    same_case = [e for e in others if cases <= {_case(tag) for tag in e.grammar}]
+    same_case = same_case or [e for e in others if cases & {_case(tag) for tag in e.grammar}]
     genders = {tag.partition(".")[0] for tag in known.grammar}
-    alike = [e for e in able if genders & {tag.partition(".")[0] for tag in e.grammar}]
-    return alike or able or [e for e in others if not e.grammar]
+    same_gender = [e for e in same_case if genders & {tag.partition(".")[0] for tag in e.grammar}]
+    return same_gender or same_case or [e for e in others if not e.grammar]
 
 
 def _case(tag: str) -> str:
@@ -107,21 +109,23 @@ def _case(tag: str) -> str:
     return tag.partition(".")[2]
 
 
-def _choices(sites: Sequence[Site], rule: MorphologyParams, rng: random.Random) -> Iterator[list[Edit]]:
-    """Up to `rule.copies` sets of edits, none twice, none empty."""
-    made: set[tuple[int, ...]] = set()
-    for _ in range(rule.copies if sites else 0):
+def _choices(
+    replaceable: Sequence[ReplaceableForm], rule: MorphologyParams, rng: random.Random
+) -> Iterator[list[Edit]]:
+    """Up to `rule.copies` different sets of edits, none empty."""
+    earlier: set[tuple[int, ...]] = set()
+    for _ in range(rule.copies if replaceable else 0):
         for _ in range(DRAWS):
             chosen = tuple(
-                -1 if rng.random() < rule.kept_share else int(rng.random() * len(site.options)) for site in sites
+                -1 if rng.random() < rule.kept_share else int(rng.random() * len(form.options)) for form in replaceable
             )
-            if max(chosen) >= 0 and chosen not in made:
+            if max(chosen) >= 0 and chosen not in earlier:
                 break
         else:
             return
-        made.add(chosen)
+        earlier.add(chosen)
         yield [
-            Edit(site.char_start, site.char_end, site.texts[index])
-            for site, index in zip(sites, chosen, strict=True)
+            Edit(form.char_start, form.char_end, form.texts[index])
+            for form, index in zip(replaceable, chosen, strict=True)
             if index >= 0
         ]

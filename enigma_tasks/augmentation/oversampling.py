@@ -1,4 +1,4 @@
-"""Documents -> new documents made of their sentences with entities: OS x N (paper, section 3.2)."""
+"""Oversampling: new documents of the sentences with entities, OS x N (paper, section 3.2)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def oversample(documents: Iterable[Document], rule: OversampleParams) -> Iterator[Augmented]:
-    """`rule.times` new documents for each that has mentions; sentences keep their order, each on a line."""
+    """`rule.times` new documents for each with mentions; its sentences with mentions in order, a line each."""
     for document in documents:
         parts = sentences_with_mentions(document)
         if not parts:
@@ -27,14 +27,14 @@ def oversample(documents: Iterable[Document], rule: OversampleParams) -> Iterato
 
 
 def sentences_with_mentions(document: Document) -> list[tuple[int, int]]:
-    """Spans of the text, in order: sentences that hold a mention, those that one mention runs through made one."""
+    """Spans of the sentences with a mention, in order; sentences that share a mention are merged."""
     sentences = split_sentences(document.text, document.language or "")
     starts, ends = [s for s, _ in sentences], [e for _, e in sentences]
     merged: list[tuple[int, int]] = []
     for char_start, char_end in sorted(e.span for e in document.entities):
         first, after = bisect_right(ends, char_start), bisect_left(starts, char_end)
         start, end = char_start, char_end
-        if first < after:  # else the mention is white space between two sentences
+        if first < after:  # otherwise the mention is white space between two sentences
             start, end = min(start, starts[first]), max(end, ends[after - 1])
         if merged and start < merged[-1][1]:
             start, end = merged[-1][0], max(end, merged.pop()[1])

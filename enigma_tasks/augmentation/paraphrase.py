@@ -1,7 +1,7 @@
-"""Sentences with mentions -> the same, rewritten by a language model, every mention verified (paper, section 3.2).
+"""Sentences with mentions rewritten by a language model, with every mention verified (paper, section 3.2).
 
-A mention is kept by its surface: it must be in the answer as whole words, exactly as often as in the sentence, and then
-is where it is found. So a sentence in which one surface is a mention here and none there is not asked about.
+Mentions are found by their surface: it must occur in the reply as whole words, exactly as often as in the sentence. So
+a sentence in which a surface is a mention in one place only is not rewritten.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 import re
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from enigma_tasks.augmentation.oversampling import sentences_with_mentions
 from enigma_tasks.documents import Document, Entity, entity_at, sorted_entities
@@ -19,6 +19,8 @@ from enigma_tasks.gold.augmented import Augmented, augmented_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from enigma_tasks.params.llm import Complete
 
 SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -33,22 +35,13 @@ _TASK = (
 )
 
 
-class Complete(Protocol):
-    """A language model: messages in, an answer that obeys `schema` out; DataError for one that is no use."""
-
-    def __call__(
-        self, messages: Sequence[Mapping[str, str]], *, schema: Mapping[str, Any] | None = None, record: str
-    ) -> str:
-        """See `adapters.llm_endpoint.LlmEndpoint.complete`."""
-
-
 @dataclass(slots=True)
 class ParaphraseCounts:
-    """What became of the sentences with mentions."""
+    """Outcomes of the sentences with mentions."""
 
     accepted: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
-    """By rule: why an answer was not taken, or the sentence not asked about."""
+    """By the rule that the reply or the sentence broke."""
 
 
 def paraphrase(
@@ -58,23 +51,23 @@ def paraphrase(
     longest: float,
     run: Callable[..., Iterable[Any]] = map,
 ) -> Iterator[Augmented]:
-    """A new document for each of which at least one sentence was rewritten; the rest of it stays as it is.
+    """A new document for each document of which at least one sentence was rewritten; the rest of it is unchanged.
 
     Args:
-        documents: their text goes to `complete`.
-        complete: asked once a sentence; its DataErrors cost that sentence only.
-        counts: filled.
-        longest: of an answer, as a multiple of its sentence's length.
-        run: `map`, or one that works on threads and keeps the order.
+        documents: their text is passed to `complete`.
+        complete: called once for each sentence; its DataErrors drop that sentence only.
+        counts: is updated.
+        longest: largest length of a reply, as a multiple of its sentence's.
+        run: `map`, or an equivalent that runs on threads.
     """
-    for document, rewritten in run(lambda d: (d, _rewritten(d, complete, longest)), documents):
+    for document, results in run(lambda d: (d, _rewritten(d, complete, longest)), documents):
         parts = []
-        for span, answer in rewritten:
-            if isinstance(answer, DataError):
-                counts.dropped[answer.rule] += 1
+        for span, result in results:
+            if isinstance(result, DataError):
+                counts.dropped[result.rule] += 1
             else:
                 counts.accepted += 1
-                parts.append((span, answer))
+                parts.append((span, result))
         if parts:
             new_id = augmented_id(document.id, "paraphrase", 1)
             yield Augmented(_assembled(document, new_id, parts), (document.id,), "paraphrase", len(parts))
@@ -83,49 +76,49 @@ def paraphrase(
 def _rewritten(
     document: Document, complete: Complete, longest: float
 ) -> list[tuple[tuple[int, int], Document | DataError]]:
-    """Each sentence with mentions -> a document of the answer alone, or why there is none."""
+    """Each sentence with mentions, with a document of its paraphrase or an error."""
     found: list[tuple[tuple[int, int], Document | DataError]] = []
     for start, end in sentences_with_mentions(document):
-        own = tuple(
+        mentions = tuple(
             Entity(e.label, e.char_start - start, e.char_end - start, e.text)
             for e in document.entities
             if start <= e.char_start and e.char_end <= end
         )
-        sentence = Document(document.id, document.text[start:end], own, document.language, document.annotated)
+        sentence = Document(document.id, document.text[start:end], mentions, document.language, document.annotated)
         try:
             labels = _labels(sentence, start)
-            answer = complete(messages_for(sentence), schema=SCHEMA, record=document.id)
+            reply = complete(messages_for(sentence), schema=SCHEMA, record=document.id)
             others = {e.text for e in document.entities} - labels.keys()
-            found.append(((start, end), verified(sentence, labels, others, answer, offset=start, longest=longest)))
+            found.append(((start, end), verified(sentence, labels, others, reply, offset=start, longest=longest)))
         except DataError as error:
             found.append(((start, end), error))
     return found
 
 
 def messages_for(sentence: Document) -> list[dict[str, str]]:
-    """What is asked: the task, then the sentence and its terms as JSON."""
+    """The chat messages: the task, then the sentence and its terms as JSON."""
     terms = [e.text for e in sentence.entities]
-    question = json.dumps({"sentence": sentence.text, "terms": terms}, ensure_ascii=False)
+    request = json.dumps({"sentence": sentence.text, "terms": terms}, ensure_ascii=False)
     task = _TASK.format(language=sentence.language or "the same")
-    return [{"role": "system", "content": task}, {"role": "user", "content": question}]
+    return [{"role": "system", "content": task}, {"role": "user", "content": request}]
 
 
 def _labels(sentence: Document, offset: int) -> dict[str, tuple[str, ...]]:
-    """Surface -> the labels that it has wherever it stands. Raises DataError `mention_ambiguous`."""
+    """Surface -> its labels, the same at every occurrence. Raises DataError `mention_ambiguous`."""
     by_span: dict[tuple[int, int], list[str]] = {}
     for e in sentence.entities:
         by_span.setdefault(e.span, []).append(e.label)
     labels: dict[str, tuple[str, ...]] = {}
     for surface in {e.text for e in sentence.entities}:
-        there = {tuple(sorted(by_span.get(span, ()))) for span in occurrences(sentence.text, surface)}
-        if len(there) != 1 or () in there:
+        found = {tuple(sorted(by_span.get(span, ()))) for span in occurrences(sentence.text, surface)}
+        if len(found) != 1 or () in found:
             raise DataError(sentence.id, "mention_ambiguous", offset)
-        (labels[surface],) = there
+        (labels[surface],) = found
     return labels
 
 
 def occurrences(text: str, surface: str) -> list[tuple[int, int]]:
-    """Where a surface stands in a text as whole words; the case of letters counts."""
+    """Spans of a surface in a text, as whole words, in the same letter case."""
     before = r"(?<!\w)" if re.match(r"\w", surface) else ""
     behind = r"(?!\w)" if re.search(r"\w\Z", surface) else ""
     return [m.span() for m in re.finditer(before + re.escape(surface) + behind, text)]
@@ -135,27 +128,27 @@ def verified(
     sentence: Document,
     labels: Mapping[str, Sequence[str]],
     others: Iterable[str],
-    answer: str,
+    reply: str,
     *,
     offset: int,
     longest: float,
 ) -> Document:
-    """The answer with the sentence's mentions at their new places.
+    """The paraphrase with the sentence's mentions at their new offsets.
 
     Args:
-        sentence: what was asked about.
+        sentence: the original.
         labels: surface -> labels of its mentions.
-        others: the document's other surfaces, which the answer may not bring in.
-        answer: JSON after `SCHEMA`.
+        others: the document's other surfaces, which the paraphrase must not add.
+        reply: JSON by `SCHEMA`.
         offset: of the sentence in its document, for errors.
-        longest: of the answer, as a multiple of the sentence's length.
+        longest: largest length of the paraphrase, as a multiple of the sentence's.
 
     Raises:
         DataError: `answer_malformed`, `answer_empty`, `answer_unchanged`, `answer_too_long`, `mention_lost`,
             `mention_added`.
     """
     try:
-        text = json.loads(answer)["paraphrase"].strip()
+        text = json.loads(reply)["paraphrase"].strip()
     except (ValueError, KeyError, TypeError, AttributeError):
         raise DataError(sentence.id, "answer_malformed", offset) from None
     if not text:
@@ -165,24 +158,23 @@ def verified(
     if len(text) > longest * len(sentence.text):
         raise DataError(sentence.id, "answer_too_long", offset)
     entities = []
-    for surface, own in labels.items():
-        there, due = occurrences(text, surface), len(occurrences(sentence.text, surface))
-        if len(there) != due:
-            raise DataError(sentence.id, "mention_lost" if len(there) < due else "mention_added", offset)
-        entities += [entity_at(sentence.id, text, label, *span) for span in there for label in own]
-    held = sentence.text
-    if any(occurrences(text, other) and not occurrences(held, other) for other in others):
+    for surface, surface_labels in labels.items():
+        spans, expected = occurrences(text, surface), len(occurrences(sentence.text, surface))
+        if len(spans) != expected:
+            raise DataError(sentence.id, "mention_lost" if len(spans) < expected else "mention_added", offset)
+        entities += [entity_at(sentence.id, text, label, *span) for span in spans for label in surface_labels]
+    if any(occurrences(text, other) and not occurrences(sentence.text, other) for other in others):
         raise DataError(sentence.id, "mention_added", offset)
     return Document(sentence.id, text, sorted_entities(entities), sentence.language, sentence.annotated)
 
 
 def _assembled(document: Document, new_id: str, parts: Sequence[tuple[tuple[int, int], Document]]) -> Document:
-    """The document with some sentences replaced; no mention runs through the ends of one."""
+    """The document with some sentences replaced; no mention crosses the boundary of one."""
     pieces: list[str] = []
     entities: list[Entity] = []
     begin = position = 0
-    stay = [*parts, ((len(document.text), len(document.text)), Document("", ""))]
-    for (start, end), rewritten in stay:
+    end_of_text = (len(document.text), len(document.text))
+    for (start, end), rewritten in [*parts, (end_of_text, Document("", ""))]:
         shift = begin - position
         between = [e for e in document.entities if position <= e.char_start and e.char_end <= start]
         entities += [Entity(e.label, e.char_start + shift, e.char_end + shift, e.text) for e in between]

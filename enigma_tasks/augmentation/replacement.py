@@ -1,4 +1,4 @@
-"""A document + edits of its text -> the edited document, every mention at its new offsets."""
+"""Edits of a document's text, with its mentions at their new offsets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """`text[char_start:char_end]` becomes `text`; code points of the old text, half-open, not empty."""
+    """Replace `[char_start, char_end)`, not empty, of the old text by `text`; offsets in code points."""
 
     char_start: int
     char_end: int
@@ -22,7 +22,7 @@ class Edit:
 
 
 def cuts_a_mention(document: Document, char_start: int, char_end: int) -> bool:
-    """Whether a mention begins or ends inside the span, so that nobody could say where in a new text."""
+    """Whether a mention begins or ends inside the span, so that its new boundary would be undefined."""
     return any(
         char_start < offset < char_end
         for e in document.entities
@@ -32,7 +32,7 @@ def cuts_a_mention(document: Document, char_start: int, char_end: int) -> bool:
 
 
 def edited(document: Document, new_id: str, edits: Sequence[Edit]) -> Document:
-    """A new document: mentions that hold an edit grow or shrink with it, those behind it move.
+    """A new document with the edits; mentions that contain an edit grow or shrink with it, later ones move.
 
     Raises:
         DataError: `edit_outside_text`, `edits_overlap`, `edit_cuts_mention` or `edit_empties_mention`, with the offset
@@ -64,7 +64,7 @@ def edited(document: Document, new_id: str, edits: Sequence[Edit]) -> Document:
 
 
 def _moved(offset: int, shifts: Sequence[tuple[int, int]]) -> int:
-    """Where an offset lies after the edits that end at or before it."""
+    """An offset after the edits that end at or before it."""
     moved = offset
     for edit_end, shift in shifts:
         if edit_end > offset:
@@ -74,9 +74,9 @@ def _moved(offset: int, shifts: Sequence[tuple[int, int]]) -> int:
 
 
 def styled(new: str, old: str, known: str) -> str:
-    """`new` in the upper/lower case that `old` has where the dictionary writes `known`.
+    """`new` in the letter case of `old`, whose form in the dictionary is `known`.
 
-    `HYPERTENZE` for hypertenze -> `HYPERTENZNÍ NEMOC`; `Hypertenze` -> `Hypertenzní nemoc`; `AH` for AH -> as it is.
+    `HYPERTENZE` for hypertenze -> `HYPERTENZNÍ NEMOC`; `Hypertenze` -> `Hypertenzní nemoc`; `AH` for AH -> unchanged.
     """
     if old == known:
         return new

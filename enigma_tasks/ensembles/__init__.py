@@ -1,1 +1,1 @@
-"""Several members' spans -> one answer: voting rules, their fitting, the ensemble's folder, its runner."""
+"""Ensembles of members: voting rules, their fitting, the ensemble's folder, its runner."""

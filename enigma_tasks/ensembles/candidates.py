@@ -1,6 +1,6 @@
-"""What fitting chooses from: each strategy as a rule, or as a function of dev documents to a rule; and their scores.
+"""The candidates among which fitting chooses a voting rule, and their scores on dev.
 
-A candidate is judged by cross-validation: what it has to learn, it learns on the other folds.
+A candidate is scored by cross-validation: it is fitted on the other folds.
 """
 
 from __future__ import annotations
@@ -27,43 +27,43 @@ if TYPE_CHECKING:
     from enigma_tasks.params.ensembles import FittingParams
 
 _GRID = [round(0.05 * i, 2) for i in range(2, 19)]
-"""Thresholds that are tried: probabilities, and shares of all weight."""
-_ANY = 1e-9
+"""Candidate thresholds: probabilities, or shares of the total weight."""
+_LOWEST_THRESHOLD = 1e-9
 
 
 class DevEvaluation:
-    """A dev set with what is worked out once: what a rule scores in a document, and each document's evidence."""
+    """A dev set with cached results: each rule's counts and the evidence, by document."""
 
     def __init__(self, dev: DevSet, params: FittingParams, seed: int) -> None:
         self.dev, self.params, self.seed = dev, params, seed
-        self.alone = [{d: _judged(dev, d, spans.get(d, ())) for d in dev.documents} for spans in dev.members]
+        self.member_counts = [{d: _counts(dev, d, spans.get(d, ())) for d in dev.documents} for spans in dev.members]
         self.voters = {d: _voters(dev.spans(d)) for d in dev.documents}
         self.ballots = {bits for voters in self.voters.values() for bits in voters.values()}
         self._counts: dict[tuple[VotingRule, str], Counts] = {}
         self._evidence: dict[str, tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]] = {}
 
     def folds(self, documents: Sequence[str]) -> list[tuple[list[str], list[str]]]:
-        """(rest, fold) for each fold: the documents in an order of the seed's, dealt out."""
+        """(rest, fold) for each fold; the seed shuffles the documents."""
         order = np.random.default_rng(self.seed).permutation(len(documents))
-        folds = self.params.folds
-        dealt = [{documents[j] for j in order[i::folds]} for i in range(folds)]
-        return [([d for d in documents if d not in fold], sorted(fold)) for fold in dealt]
+        number = self.params.folds
+        folds = [{documents[j] for j in order[i::number]} for i in range(number)]
+        return [([d for d in documents if d not in fold], sorted(fold)) for fold in folds]
 
     def counts(self, rule: VotingRule, document: str) -> Counts:
-        """What the rule scores in one document."""
+        """The rule's counts in one document."""
         key = (rule, document)
         if key not in self._counts:
-            self._counts[key] = _judged(self.dev, document, self.answer(rule, document))
+            self._counts[key] = _counts(self.dev, document, self.predicted(rule, document))
         return self._counts[key]
 
-    def answer(self, rule: VotingRule, document: str) -> Sequence[Entity]:
-        """What the rule says about one document."""
+    def predicted(self, rule: VotingRule, document: str) -> Sequence[Entity]:
+        """The entities that the rule gives for one document."""
         if rule.kind.needs_probabilities:
             return (self.dev.mean or {}).get(document, ())
         return vote(self.dev.spans(document), rule)
 
     def cross_validated(self, candidate: RuleCandidate, documents: Sequence[str]) -> tuple[Counts, ...]:
-        """What the candidate scores in each document when it was fitted on the other folds."""
+        """The candidate's counts in each document, fitted on the other folds."""
         found: dict[str, Counts] = {}
         for train, test in self.folds(documents):
             rule = candidate.fit(self, train)
@@ -71,7 +71,7 @@ class DevEvaluation:
         return tuple(found[d] for d in documents)
 
     def evidence(self, document: str) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-        """Rows of `learned_voting.evidence`, and which of them are gold."""
+        """Rows of `learned_voting.evidence`, and which of their spans are gold."""
         if document not in self._evidence:
             voters = self.voters[document]
             spans = sorted(voters)
@@ -92,13 +92,13 @@ def _voters(members: Sequence[Sequence[Entity]]) -> dict[tuple[int, int], int]:
     return voters
 
 
-def _judged(dev: DevSet, document: str, predicted: Sequence[Entity]) -> Counts:
+def _counts(dev: DevSet, document: str, predicted: Sequence[Entity]) -> Counts:
     return count(dev.gold.get(document, ()), predicted).get(dev.label, Counts())
 
 
 @dataclass(frozen=True)
 class RuleCandidate:
-    """A way to get a rule from documents; for those without anything to fit, always the same rule."""
+    """A function from dev documents to a rule; constant for strategies without anything to fit."""
 
     name: str
     fit: Callable[[DevEvaluation, Sequence[str]], VotingRule]
@@ -106,7 +106,7 @@ class RuleCandidate:
 
 
 def rule_candidates(dev: DevSet, strategy: str | None, k: int | None) -> list[RuleCandidate]:
-    """From the plainest to the most learned; the majority of more than half is first."""
+    """The candidates for a dev set, simple strategies first; the first is the majority of more than half."""
     size = len(dev.members)
     kinds = [s for s in STRATEGIES.values() if strategy in (None, s.name)]
     candidates = [
@@ -117,78 +117,80 @@ def rule_candidates(dev: DevSet, strategy: str | None, k: int | None) -> list[Ru
         if k is None or candidate.k == k
     ]
     if not candidates:
-        asked = strategy if k is None else f"{strategy} with k {k}"
-        sharing = names(lambda s: s.needs_probabilities)
-        raise UsageError(f"{asked} does not fit these {size} members ({sharing} needs models that share words)")
+        requested = strategy if k is None else f"{strategy} with k {k}"
+        averaging = names(lambda s: s.needs_probabilities)
+        raise UsageError(f"{requested} does not fit these {size} members ({averaging} needs models that share words)")
     return candidates
 
 
 def _of_strategy(kind: Strategy, members: int) -> list[RuleCandidate]:
-    """One candidate, or one for each k, the usual one first."""
+    """One candidate, or one for each k, the default k first."""
     if kind.fitted:
         return [RuleCandidate(kind.name, FITS[kind.name])]
     if not kind.takes_k:
-        return [RuleCandidate(kind.name, partial(_as_it_is, VotingRule(kind.name)))]
-    usual = VotingRule(kind.name).quorum(members)
-    ks = [usual, *(k for k in range(members, 0, -1) if k != usual)]
+        return [RuleCandidate(kind.name, partial(_constant, VotingRule(kind.name)))]
+    default = VotingRule(kind.name).quorum(members)
+    ks = [default, *(k for k in range(members, 0, -1) if k != default)]
     return [
-        RuleCandidate(f"{kind.name} k={k}", partial(_as_it_is, VotingRule(kind.name, k)), k)
+        RuleCandidate(f"{kind.name} k={k}", partial(_constant, VotingRule(kind.name, k)), k)
         for k in ks
         if k >= kind.least_k
     ]
 
 
-def _as_it_is(rule: VotingRule, _bench: DevEvaluation, _documents: Sequence[str]) -> VotingRule:
+def _constant(rule: VotingRule, _evaluation: DevEvaluation, _documents: Sequence[str]) -> VotingRule:
     return rule
 
 
-def _weighted(bench: DevEvaluation, documents: Sequence[str]) -> VotingRule:
-    """Weights are the members' strict F1 (paper, section 3.3); the threshold is the best share of them."""
-    weights = tuple(round(sum((c[d] for d in documents), Counts()).strict.f1, 4) for c in bench.alone)
+def _weighted(evaluation: DevEvaluation, documents: Sequence[str]) -> VotingRule:
+    """Weights are the members' strict F1 (paper, section 3.3); the threshold is the best share of their sum."""
+    weights = tuple(round(sum((c[d] for d in documents), Counts()).strict.f1, 4) for c in evaluation.member_counts)
     if not any(weights):
-        return weighted_or_majority(weights, bench.dev.label)
-    lowest = VotingRule("weighted", None, weights, _ANY)
-    weigh = {bits: math.fsum(w for i, w in enumerate(weights) if bits >> i & 1) for bits in bench.ballots}
-    answers = {d: [(e, weigh[bench.voters[d][e.span]]) for e in bench.answer(lowest, d)] for d in documents}
+        return weighted_or_majority(weights, evaluation.dev.label)
+    lowest = VotingRule("weighted", None, weights, _LOWEST_THRESHOLD)
+    weight_of = {bits: math.fsum(w for i, w in enumerate(weights) if bits >> i & 1) for bits in evaluation.ballots}
+    winners = {
+        d: [(e, weight_of[evaluation.voters[d][e.span]]) for e in evaluation.predicted(lowest, d)] for d in documents
+    }
     total = math.fsum(weights)
-    best = _best_threshold(bench.dev, answers, [round(share * total, 6) for share in _GRID])
+    best = _best_threshold(evaluation.dev, winners, [round(share * total, 6) for share in _GRID])
     return VotingRule("weighted", None, weights, best)
 
 
-def _learned(bench: DevEvaluation, documents: Sequence[str]) -> VotingRule:
-    """Weights from all the documents; the threshold from scores of documents that the weights had not seen."""
-    answers = {}
-    for train, test in bench.folds(documents):
-        rule = _learned_on(bench, train, _ANY)
-        answers.update({d: [(e, e.score or 0.0) for e in bench.answer(rule, d)] for d in test})
-    return _learned_on(bench, documents, _best_threshold(bench.dev, answers, _GRID))
+def _learned(evaluation: DevEvaluation, documents: Sequence[str]) -> VotingRule:
+    """Weights are fitted on all the documents; the threshold on cross-validated probabilities."""
+    winners = {}
+    for train, test in evaluation.folds(documents):
+        rule = _learned_on(evaluation, train, _LOWEST_THRESHOLD)
+        winners.update({d: [(e, e.score or 0.0) for e in evaluation.predicted(rule, d)] for d in test})
+    return _learned_on(evaluation, documents, _best_threshold(evaluation.dev, winners, _GRID))
 
 
-def _learned_on(bench: DevEvaluation, documents: Sequence[str], threshold: float) -> VotingRule:
-    seen = [bench.evidence(d) for d in documents]
-    rows, right = (np.concatenate(parts) for parts in zip(*seen, strict=True))
-    weights = fit(rows, right, bench.params.learned_strength)
+def _learned_on(evaluation: DevEvaluation, documents: Sequence[str], threshold: float) -> VotingRule:
+    pairs = [evaluation.evidence(d) for d in documents]
+    rows, right = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
+    weights = fit(rows, right, evaluation.params.learned_strength)
     return VotingRule("learned", threshold=threshold, learned=weights)
 
 
 FITS: dict[str, Callable[[DevEvaluation, Sequence[str]], VotingRule]] = {"weighted": _weighted, "learned": _learned}
-"""Strategy -> its rule, fitted on so many dev documents."""
+"""Strategy -> a function that fits its rule on dev documents."""
 
 
 def _best_threshold(
-    dev: DevSet, answers: Mapping[str, Sequence[tuple[Entity, float]]], thresholds: Sequence[float]
+    dev: DevSet, winners: Mapping[str, Sequence[tuple[Entity, float]]], thresholds: Sequence[float]
 ) -> float:
-    """The one with the best strict F1, smoothed with its neighbours': a lone peak is luck.
+    """The threshold with the best strict F1, averaged with its neighbours' to avoid a peak by luck.
 
-    `answers`: winners with the number they ranked by, at a threshold of nothing. Winners are settled in that order, so
-    a higher threshold takes the last of them away and changes nothing else.
+    `winners`: entities by document with their rank, at the lowest threshold. Overlaps are resolved in the order of
+    ranks, so a higher threshold only removes entities.
     """
-    gold = {d: {e.span for e in dev.gold.get(d, ())} for d in answers}
-    judged = [(rank * (1 + _ANY), e.span in gold[d]) for d, found in answers.items() for e, rank in found]
-    wanted = sum(len(spans) for spans in gold.values())
+    gold = {d: {e.span for e in dev.gold.get(d, ())} for d in winners}
+    ranked = [(rank * (1 + _LOWEST_THRESHOLD), e.span in gold[d]) for d, found in winners.items() for e, rank in found]
+    gold_spans = sum(len(spans) for spans in gold.values())
     scores = []
     for threshold in thresholds:
-        kept = [right for rank, right in judged if rank >= threshold]
-        scores.append(2 * sum(kept) / max(1, len(kept) + wanted))
+        above = [right for rank, right in ranked if rank >= threshold]
+        scores.append(2 * sum(above) / max(1, len(above) + gold_spans))
     padded = np.pad(np.array(scores), 1, mode="edge")
     return thresholds[int(np.argmax(np.round(padded[:-2] + padded[1:-1] + padded[2:], 9)))]

@@ -1,4 +1,4 @@
-"""Members' predictions of dev documents and their gold -> what a voting rule of one entity type is fitted on."""
+"""The gold and the members' predictions of dev documents, on which a voting rule is fitted."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DevSet:
-    """One entity type's gold and predictions of the same documents."""
+    """Gold and predictions of one entity type in the same documents."""
 
     label: str
     documents: tuple[str, ...]
-    """Sorted; all that were annotated for the type, those without a mention too."""
+    """Sorted; all that were annotated for the type, also those without a mention."""
     gold: Mapping[str, Sequence[Entity]] = field(repr=False)
     members: tuple[Mapping[str, Sequence[Entity]], ...] = field(repr=False)
-    """Per member: document -> its spans of the type; a document that is not there has none."""
+    """Per member: document -> its spans of the type; a missing document has none."""
     mean: Mapping[str, Sequence[Entity]] | None = field(default=None, repr=False)
-    """What the averaged probabilities give, where the members share words."""
+    """Entities of the averaged probabilities, if the members share words."""
 
     def spans(self, document: str) -> list[Sequence[Entity]]:
         """Each member's spans of one document."""
@@ -38,25 +38,26 @@ def dev_set(
     members: Mapping[str, Mapping[str, Sequence[Entity]]],
     mean: Mapping[str, Sequence[Entity]] | None = None,
 ) -> DevSet:
-    """Check and keep what is of the label.
+    """The dev set of one label.
 
-    `members`: by the name that an error calls them.
+    `members`: by the name used in errors.
 
     Raises:
-        UsageError: no members, no gold of the label, or a member that speaks of none of the documents.
+        UsageError: no members, no gold of the label, or a member without predictions for any of the documents.
     """
     if not members:
         raise UsageError("an ensemble needs at least one member")
 
-    def own(spans: Mapping[str, Sequence[Entity]]) -> dict[str, list[Entity]]:
+    def of_label(spans: Mapping[str, Sequence[Entity]]) -> dict[str, list[Entity]]:
         return {d: found for d in documents if (found := [e for e in spans.get(d, ()) if e.label == label])}
 
-    kept = {name: own(spans) for name, spans in members.items()}
     for name, spans in members.items():
         if not set(spans) & set(documents):
             raise UsageError(f"member {name} has no prediction for any of the {len(documents)} dev documents")
-    golden = own(gold)
-    if not golden:
+    gold_spans = of_label(gold)
+    if not gold_spans:
         raise UsageError(f"gold has no {label} span in the {len(documents)} dev documents")
-    average = None if mean is None else own(mean)
-    return DevSet(label, tuple(sorted(documents)), golden, tuple(kept.values()), average)
+    average = None if mean is None else of_label(mean)
+    return DevSet(
+        label, tuple(sorted(documents)), gold_spans, tuple(of_label(spans) for spans in members.values()), average
+    )

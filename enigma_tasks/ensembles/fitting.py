@@ -1,7 +1,7 @@
-"""Members' predictions of dev documents + gold -> the voting rule for one entity type, with what each rule scores.
+"""Choose and fit the voting rule of one entity type on dev, with the scores of every candidate.
 
-Every figure is cross-validated over documents: what a rule has to learn, it learns on the other folds. The plain
-majority stays unless another rule is significantly better, so that a small dev set does not select noise.
+All scores are cross-validated over documents: a rule is fitted on the other folds. The plain majority is chosen unless
+another rule is significantly better, so that a small dev set does not select noise.
 """
 
 from __future__ import annotations
@@ -38,23 +38,23 @@ class Scored:
 
 @dataclass(frozen=True)
 class Fitted:
-    """The rule that was chosen, and why."""
+    """The chosen rule, and the scores behind the choice."""
 
     rule: VotingRule
     name: str
     scored: tuple[Scored, ...] = field(repr=False)
-    """Every rule that was tried, the chosen one among them."""
+    """Every candidate, the chosen one among them."""
     singles: tuple[Scored, ...] = field(repr=False)
     """Each member alone, in order."""
-    whole: Scored = field(repr=False)
-    """The choosing itself, cross-validated: what to expect of the rule on new documents."""
+    expected: Scored = field(repr=False)
+    """Choice and fit together, cross-validated: the score to expect on new documents."""
 
     def to_json(self, seed: int, samples: int) -> dict[str, Any]:
-        """Scores of the rules, the members and the choosing, rounded; for cards and reports. `samples`: resamples."""
+        """Rounded scores of the rules, the members and the choice; for cards and reports. `samples`: resamples."""
         return {
             "chosen": self.name,
-            "documents": len(self.whole.counts),
-            "expected": row(self.whole, seed, samples),
+            "documents": len(self.expected.counts),
+            "expected": row(self.expected, seed, samples),
             "rules": [row(s, seed, samples) for s in self.scored],
             "members": [row(s, seed, samples) for s in self.singles],
         }
@@ -69,58 +69,60 @@ def row(scored: Scored, seed: int, samples: int) -> dict[str, Any]:
 
 
 def interval_of(scored: Scored, seed: int, samples: int) -> Interval:
-    """Of strict F1, by bootstrap over documents."""
+    """The interval of strict F1, by bootstrap over documents."""
     return bootstrap(scored.counts, seed, samples=samples)
 
 
 def fit_rule(
     dev: DevSet, params: FittingParams, seed: int, strategy: str | None = None, k: int | None = None
 ) -> Fitted:
-    """Choose a rule on dev and fit it on all of dev; `strategy` and `k` leave only theirs to choose from.
+    """Choose a rule on dev and fit it on all of dev; `strategy` and `k` restrict the candidates.
 
     Raises:
-        UsageError: no such rule for these members (`mean`, and they share no words; `k` above their number), or fewer
+        UsageError: no such rule for these members (`mean` without shared words; `k` above their number), or fewer
             documents than folds.
     """
     if len(dev.documents) < params.folds:
-        raise UsageError(f"{len(dev.documents)} dev documents cannot be cut into {params.folds} folds")
-    bench = DevEvaluation(dev, params, seed)
+        raise UsageError(f"{len(dev.documents)} dev documents cannot be divided into {params.folds} folds")
+    evaluation = DevEvaluation(dev, params, seed)
     candidates = rule_candidates(dev, strategy, k)
-    chosen, scored = _choose(bench, candidates, dev.documents)
+    chosen, scored = _choose(evaluation, candidates, dev.documents)
     held_out: dict[str, Counts] = {}
-    for train, test in bench.folds(dev.documents):
-        rule = _rule_from(bench, candidates, train)
-        held_out.update({d: bench.counts(rule, d) for d in test})
-    whole = Scored("chosen in each fold", tuple(held_out[d] for d in dev.documents))
-    singles = [Scored(f"member {i + 1}", tuple(c[d] for d in dev.documents)) for i, c in enumerate(bench.alone)]
-    return Fitted(chosen.fit(bench, dev.documents), chosen.name, scored, tuple(singles), whole)
+    for train, test in evaluation.folds(dev.documents):
+        rule = _rule_from(evaluation, candidates, train)
+        held_out.update({d: evaluation.counts(rule, d) for d in test})
+    expected = Scored("chosen in each fold", tuple(held_out[d] for d in dev.documents))
+    singles = [
+        Scored(f"member {i + 1}", tuple(c[d] for d in dev.documents)) for i, c in enumerate(evaluation.member_counts)
+    ]
+    return Fitted(chosen.fit(evaluation, dev.documents), chosen.name, scored, tuple(singles), expected)
 
 
 def rules_from(dev: DevSet, parts: Sequence[Sequence[str]], params: FittingParams, seed: int) -> list[VotingRule]:
-    """What `fit_rule` would give for each part of the dev documents by itself, without the figures beside it."""
-    bench, candidates = DevEvaluation(dev, params, seed), rule_candidates(dev, None, None)
-    return [_rule_from(bench, candidates, part) for part in parts]
+    """The rule that `fit_rule` chooses and fits on each part of the dev documents, without scores."""
+    evaluation, candidates = DevEvaluation(dev, params, seed), rule_candidates(dev, None, None)
+    return [_rule_from(evaluation, candidates, part) for part in parts]
 
 
-def _rule_from(bench: DevEvaluation, candidates: Sequence[RuleCandidate], documents: Sequence[str]) -> VotingRule:
-    best, _ = _choose(bench, candidates, documents)
-    return best.fit(bench, documents)
+def _rule_from(evaluation: DevEvaluation, candidates: Sequence[RuleCandidate], documents: Sequence[str]) -> VotingRule:
+    best, _ = _choose(evaluation, candidates, documents)
+    return best.fit(evaluation, documents)
 
 
 def _choose(
-    bench: DevEvaluation, candidates: Sequence[RuleCandidate], documents: Sequence[str]
+    evaluation: DevEvaluation, candidates: Sequence[RuleCandidate], documents: Sequence[str]
 ) -> tuple[RuleCandidate, tuple[Scored, ...]]:
-    """Keep the first rule unless a later one beats it, then that one unless ...
+    """The first candidate, replaced by each later one that is significantly better; and all candidates' scores.
 
-    To beat is a one-sided paired bootstrap over documents, at the level of params.yaml shared among all rivals
-    (Bonferroni): with many rules on few documents some rule is always ahead by luck.
+    The test is a one-sided paired bootstrap over documents at the level of params.yaml, divided by the number of
+    alternatives (Bonferroni): with many rules and few documents the best score is often luck.
     """
-    params = bench.params
-    scored = tuple(Scored(r.name, bench.cross_validated(r, documents)) for r in candidates)
+    params = evaluation.params
+    scored = tuple(Scored(r.name, evaluation.cross_validated(r, documents)) for r in candidates)
     best = 0
     for i in range(1, len(candidates)):
         if scored[i].score.f1 > scored[best].score.f1:
-            test = paired_bootstrap(scored[best].counts, scored[i].counts, bench.seed, samples=params.samples)
+            test = paired_bootstrap(scored[best].counts, scored[i].counts, evaluation.seed, samples=params.samples)
             if test.not_better < params.level / (len(candidates) - 1):
                 best = i
     return candidates[best], scored

@@ -1,7 +1,7 @@
-"""An ensemble folder <-> members and a voting rule; `ensembles.runner` runs it.
+"""Read and write ensemble folders: members and a voting rule; `ensembles.runner` runs them.
 
-One ensemble answers for one language and one entity type. Members are named by digest: ensembles that share a
-multi-head model share its folder's content, and it is loaded and run once. Members are model folders of any kind.
+An ensemble is for one language and one entity type. Members are model folders of any kind, addressed by digest, so that
+a multi-head model in several ensembles is loaded and run once.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class MemberRef:
-    """A model by digest, and where it lies on this machine."""
+    """A model by digest, and its folder on this machine."""
 
     digest: str
     folder: Path
@@ -36,7 +36,7 @@ class MemberRef:
 
 @dataclass(frozen=True, slots=True)
 class Ensemble:
-    """The models that answer together for one language and one entity type."""
+    """Members and their voting rule for one language and one entity type."""
 
     language: Language
     entity_type: EntityType
@@ -45,7 +45,7 @@ class Ensemble:
     digest: str
     """sha256 of the card, which names every member by digest."""
     fitted: Mapping[str, object] | None = None
-    """The card's."""
+    """As in the card."""
 
 
 def write_ensemble(
@@ -60,7 +60,7 @@ def write_ensemble(
     """Write an ensemble folder with a copy of each member; returns its digest. The same input gives the same bytes.
 
     Raises:
-        ModelError: a member is damaged, or has no head for `entity_type`, or does not know `language`.
+        ModelError: a member is damaged, has no head for `entity_type`, or was not trained for `language`.
         UsageError: the rule does not fit the number of members, or a member is named twice.
     """
     rule.quorum(len(model_folders))
@@ -91,9 +91,9 @@ def write_ensemble(
 
 
 def named_rule(strategy: str, cards: Sequence[Card[Any]], entity_type: EntityType) -> VotingRule:
-    """A rule that nobody fitted; weights, where it takes some, are the members' strict F1 on their own dev documents.
+    """An unfitted rule; its weights, if it takes any, are the members' strict F1 on their own dev documents.
 
-    Where none of them scores there, nothing tells their weights: that vote is the majority's, and a warning says so.
+    Where all of these are 0, the rule is the majority, with a warning.
 
     Raises:
         UsageError: a member has no such score.

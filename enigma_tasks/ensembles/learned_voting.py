@@ -1,6 +1,6 @@
-"""Members' distinct spans of one document and label -> how likely each is right: logistic regression on what one sees.
+"""Members' distinct spans of one document and label -> the probability that each is right, by logistic regression.
 
-Eight kinds of evidence, each a number that a person can recompute with pencil and paper; the weights are plain JSON.
+The features are the members' votes and the five of `EVIDENCE`; the weights are stored as plain JSON.
 """
 
 from __future__ import annotations
@@ -29,21 +29,23 @@ class LearnedWeights:
     intercept: float
     votes: tuple[float, ...]
     same_start: float
-    """Times the members with a span that starts here, the span's own voters included; so for the next two."""
+    """For the number of members with a span of the same start, the span's own voters included."""
     same_end: float
+    """For the number of members with a span of the same end, counted likewise."""
     overlapping: float
+    """For the number of members with an overlapping span, counted likewise."""
     rival: float
-    """Times the votes of the other span with most votes among those that overlap this one."""
+    """For the largest number of votes of another span that overlaps this one."""
     length: float
-    """Times the natural logarithm of the span's visible code points."""
+    """For the natural logarithm of the span's visible code points."""
 
     def to_json(self) -> dict[str, Any]:
-        """Every weight by its name."""
+        """Every weight by name."""
         return {**asdict(self), "votes": list(self.votes)}
 
     @classmethod
     def from_json(cls, value: object) -> LearnedWeights:
-        """What `to_json` wrote. Raises UsageError for a missing, unknown or unfit key."""
+        """The inverse of `to_json`. Raises UsageError for a missing or unknown key or an invalid value."""
         names = {f.name for f in fields(cls)}
         if not isinstance(value, dict) or set(value) != names or not isinstance(value["votes"], list):
             raise UsageError(f"voting rule: learned needs exactly {', '.join(sorted(names))}")
@@ -56,10 +58,10 @@ class LearnedWeights:
 def evidence(
     spans: Sequence[tuple[int, int]], voters: Sequence[int], members: int, lengths: Sequence[int] | None = None
 ) -> NDArray[np.float64]:
-    """What speaks for each span: [S, members + 5], a vote of 0 or 1 for each member, then `EVIDENCE` in order.
+    """Features of each span: [S, members + 5], a vote of 0 or 1 for each member, then `EVIDENCE` in order.
 
     `spans`: distinct, half-open; `voters`: per span a bit for each member that predicts exactly it; `lengths`: visible
-    characters, where a span holds invisible ones. Time grows as S log S, times the number of members.
+    characters, where some are invisible. Time is S log S, times the number of members.
     """
     bounds = np.array(spans, dtype=np.int64).reshape(-1, 2)
     starts, ends = bounds[:, 0], bounds[:, 1]
@@ -78,7 +80,7 @@ def evidence(
 
 
 def correct_probabilities(weights: LearnedWeights, rows: NDArray[np.float64]) -> list[float]:
-    """The probability of each row of `evidence`; fsum rounds once, so the members' order changes nothing."""
+    """The probability of each row of `evidence`; fsum rounds once, so the result does not depend on members' order."""
     factors = (*weights.votes, *(getattr(weights, name) for name in EVIDENCE))
     odds = (
         math.fsum((weights.intercept, *(f * x for f, x in zip(factors, row, strict=True)))) for row in rows.tolist()
@@ -87,16 +89,15 @@ def correct_probabilities(weights: LearnedWeights, rows: NDArray[np.float64]) ->
 
 
 def fit(rows: NDArray[np.float64], right: NDArray[np.bool_], strength: float) -> LearnedWeights:
-    """Weights from rows of `evidence` and whether each span is gold; rounded, so that machines agree.
+    """Weights fitted on rows of `evidence` and on whether each span is gold; rounded, so that machines agree.
 
-    `strength`: inverse of the L2 penalty on them.
-
-    Where all spans are right, or all wrong, there is nothing to tell apart: every weight is 0 but the intercept.
+    `strength`: inverse of the L2 penalty on them. Where all spans are right, or all wrong, every weight but the
+    intercept is 0.
     """
     if right.all() or not right.any():
         odds = math.log((right.sum() + 0.5) / ((~right).sum() + 0.5))
-        none = dict.fromkeys(EVIDENCE, 0.0)
-        return LearnedWeights(round(odds, _DECIMALS), (0.0,) * (rows.shape[1] - len(EVIDENCE)), **none)
+        zeros = dict.fromkeys(EVIDENCE, 0.0)
+        return LearnedWeights(round(odds, _DECIMALS), (0.0,) * (rows.shape[1] - len(EVIDENCE)), **zeros)
     from sklearn.linear_model import LogisticRegression
 
     model = LogisticRegression(C=strength, max_iter=2000).fit(rows, right)
@@ -107,7 +108,7 @@ def fit(rows: NDArray[np.float64], right: NDArray[np.bool_], strength: float) ->
 
 
 def _overlapping(starts: NDArray[np.int64], ends: NDArray[np.int64], chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """How many of the chosen spans overlap each span, itself included: those begun before its end, less those ended."""
+    """How many of the chosen spans overlap each span, itself included."""
     begun = np.searchsorted(np.sort(starts[chosen]), ends, side="left")
     ended = np.searchsorted(np.sort(ends[chosen]), starts, side="right")
     return begun - ended

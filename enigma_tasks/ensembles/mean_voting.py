@@ -1,7 +1,6 @@
-"""What members hold likely at each word -> the entities of their average (paper, section 3.3).
+"""Members' tag probabilities -> the entities of their mean (paper, section 3.3).
 
-Only members whose tokenizers cut a text into the same words can be averaged; others are refused, never aligned by
-guess.
+Only members whose tokenizers divide a text into the same words can be averaged; others are refused.
 """
 
 from __future__ import annotations
@@ -23,12 +22,12 @@ if TYPE_CHECKING:
 def mean_entities(
     documents: Sequence[Document], probabilities: Sequence[Sequence[WordProbabilities]], entity_type: EntityType
 ) -> list[tuple[Entity, ...]]:
-    """The likeliest legal tags of the averaged probabilities, per document; an entity's score is its words' mean.
+    """Per document, the entities of the most probable valid tags; an entity's score is the mean over its words.
 
-    `probabilities`: per document, one for each member; their order changes nothing.
+    `probabilities`: per document, one for each member, in any order.
 
     Raises:
-        UsageError: no members, one without the type, or members that cut a text into other words.
+        UsageError: no members, one without the type, or members with different words.
     """
     words, values = [], []
     for document, members in zip(documents, probabilities, strict=True):
@@ -38,9 +37,9 @@ def mean_entities(
             if entity_type not in member.entity_types:
                 raise UsageError(f"mean: a member has no head for {entity_type.value}")
             if not np.array_equal(member.words, members[0].words):
-                raise UsageError(f"mean: members cut {document.id} into different words; use another rule for them")
-        own = np.stack([m.values[:, m.entity_types.index(entity_type)] for m in members])
-        ordered = np.sort(own.astype(np.float64), axis=0)  # sums in one order, whatever the members' is
+                raise UsageError(f"mean: members divide {document.id} into different words; use another rule")
+        stacked = np.stack([m.values[:, m.entity_types.index(entity_type)] for m in members])
+        ordered = np.sort(stacked.astype(np.float64), axis=0)  # so that the sum does not depend on members' order
         words.append(members[0].words)
         values.append(ordered.mean(0).astype(np.float32)[:, None])
     return decode_probabilities([entity_type], documents, words, values)

@@ -1,7 +1,7 @@
-"""Ensembles of members of any kind + documents -> the voted entities of every type.
+"""Run ensembles of members of any kind on documents.
 
-Encoders run side by side through one engine (one tokenisation a tokenizer, windows cut once); members of other kinds
-run beside them. Each distinct member is loaded and run once, however many ensembles it answers in.
+All encoders run in one engine, which tokenises and makes windows once; members of other kinds run after it. Each
+distinct member is loaded and run once, in however many ensembles it is.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
     from enigma_tasks.documents import Document, Entity, EntityType
     from enigma_tasks.ensembles.folder import Ensemble
-    from enigma_tasks.members.llm import Complete
     from enigma_tasks.ner.engine import Precision, WordProbabilities
     from enigma_tasks.ner.model_folder import Model
     from enigma_tasks.params.annotators import LlmMemberParams
+    from enigma_tasks.params.llm import Complete
 
     OpenEndpoint = Callable[[LlmMemberParams], Complete]
 
@@ -34,7 +34,7 @@ _MIB = 2**20
 
 
 class Annotator(Protocol):
-    """A member that is no token classifier."""
+    """A member of another kind than token classifier."""
 
     def predict(self, documents: Sequence[Document]) -> list[tuple[Entity, ...]]:
         """Entities of each document, sorted."""
@@ -42,24 +42,24 @@ class Annotator(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AnnotatedDocument:
-    """What the ensembles found in one document."""
+    """The ensembles' entities in one document."""
 
     entities: tuple[Entity, ...]
     """Of all types, sorted by start, end, label."""
     characters_read: int
-    """Code points before the first word that some member did not see; the text's length when nothing was cut."""
+    """Code points before the first word that some member did not read; the text's length if all was read."""
 
 
 @dataclass
 class MemberPredictions:
-    """What members, by digest, say about documents."""
+    """Members' predictions for documents, by member digest."""
 
     characters_read: list[int]
     entities: dict[str, list[tuple[Entity, ...]]]
     probabilities: dict[str, list[WordProbabilities]]
-    """Of the members whose probabilities are averaged."""
+    """For the members whose probabilities are averaged."""
     models: dict[str, Model]
-    """Those members: they know the rules that clean an average."""
+    """Those members; their recipes have the post-processing rules."""
 
 
 class Members:
@@ -75,14 +75,14 @@ class Members:
         resident_mib: int | None = None,
         open_endpoint: OpenEndpoint | None = None,
     ) -> None:
-        """Load them, or, when their weights exceed `resident_mib` together, as many in turn as that holds.
+        """Load all members, or prepare to load them in groups where their weights exceed `resident_mib`.
 
-        `folders`: by digest. `averaged`: digests of the members whose word probabilities are wanted as well.
+        `folders`: by digest. `averaged`: digests of the members whose word probabilities are returned too.
         `open_endpoint`: opens the endpoint of a language model.
 
         Raises:
-            ModelError: a member is missing, damaged, not what its digest says, or has no probabilities to average.
-            UsageError: a member is a language model that may not, or cannot, be asked.
+            ModelError: a member is missing, damaged, of another digest, or has no probabilities to average.
+            UsageError: a member is a language model without an endpoint or without permission to use it.
         """
         self._open_endpoint = open_endpoint
         self._folders, self._batch_tokens, self._precision = dict(folders), batch_tokens, precision
@@ -92,12 +92,12 @@ class Members:
             if self._kinds[digest] != "encoder":
                 raise ModelError(f"member {digest[:12]} is no token classifier: it has no probabilities to average")
         self._groups = list(_groups(folders, resident_mib))
-        self._held = [self._load(group) for group in self._groups[:1]] if len(self._groups) < 2 else []
+        self._loaded = [self._load(group) for group in self._groups] if len(self._groups) < 2 else []
 
     def read(self, documents: Sequence[Document]) -> MemberPredictions:
-        """What every member says. Where members take turns, one group's weights are let go before the next is read."""
+        """Every member's predictions. Where members are in groups, one group is released before the next is loaded."""
         predictions = MemberPredictions([len(d.text) for d in documents], {}, {}, {})
-        for group in self._held or self._groups:
+        for group in self._loaded or self._groups:
             loaded = group if isinstance(group, _Loaded) else self._load(group)
             loaded.read_into(predictions, documents)
             del loaded
@@ -124,11 +124,11 @@ class _Loaded:
     """Of the encoders."""
     encoders: list[str]
     averaged: dict[int, str]
-    """Place in the engine -> digest, of the encoders whose probabilities are wanted."""
+    """Index in the engine -> digest, for the encoders whose probabilities are returned."""
     others: dict[str, Annotator]
 
     def read_into(self, predictions: MemberPredictions, documents: Sequence[Document]) -> None:
-        """Add what these members say; each is run once."""
+        """Add these members' predictions; each is run once."""
         if self.engine is not None:
             results = self.engine.read(documents, self.averaged)
             pairs = zip(predictions.characters_read, (r.characters_read for r in results), strict=True)
@@ -143,7 +143,7 @@ class _Loaded:
 
 
 class EnsembleAnnotator:
-    """Ensembles of several types (and languages)."""
+    """Runs ensembles of several types (and languages)."""
 
     def __init__(
         self,
@@ -154,7 +154,7 @@ class EnsembleAnnotator:
         resident_mib: int | None = None,
         open_endpoint: OpenEndpoint | None = None,
     ) -> None:
-        """Load every distinct member, as `Members` does, with its errors."""
+        """Load every distinct member; raises as `Members` does."""
         self.ensembles = tuple(ensembles)
         folders = {m.digest: m.folder for e in sorted(ensembles, key=lambda e: e.digest) for m in e.members}
         averaged = {m.digest for e in ensembles if e.rule.kind.needs_probabilities for m in e.members}
@@ -168,12 +168,12 @@ class EnsembleAnnotator:
         )
 
     def annotate(self, documents: Sequence[Document]) -> list[AnnotatedDocument]:
-        """The voted entities of every ensemble, merged, per document. The caller groups documents by language."""
+        """Per document, the voted entities of all ensembles. The caller groups documents by language."""
         predictions = self._members.read(documents)
-        answers = [_answer(ensemble, predictions, documents) for ensemble in self.ensembles]
+        voted = [_voted(ensemble, predictions, documents) for ensemble in self.ensembles]
         return [
             AnnotatedDocument(
-                sorted_entities(e for answer in answers for e in answer[i]), predictions.characters_read[i]
+                sorted_entities(e for of_ensemble in voted for e in of_ensemble[i]), predictions.characters_read[i]
             )
             for i in range(len(documents))
         ]
@@ -182,11 +182,11 @@ class EnsembleAnnotator:
 def averaged_entities(
     predictions: MemberPredictions, digests: Sequence[str], documents: Sequence[Document], entity_type: EntityType
 ) -> list[tuple[Entity, ...]]:
-    """The members' mean, after the post-processing rules that they share.
+    """The entities of the members' mean, after their post-processing rules.
 
     Raises:
         UsageError: as `mean_entities` does.
-        ModelError: the members clean their answers by different rules.
+        ModelError: the members have different post-processing rules.
     """
     models = [predictions.models[d] for d in sorted(digests)]
     if any(m.card.recipe.postprocess != models[0].card.recipe.postprocess for m in models):
@@ -197,7 +197,7 @@ def averaged_entities(
 
 
 def load_annotator(folder: Path, digest: str, open_endpoint: OpenEndpoint | None) -> Annotator:
-    """A member that is no token classifier. Raises ModelError, UsageError as `Members` does."""
+    """Load a member of another kind than token classifier. Raises ModelError, UsageError as `Members` does."""
     kind = _kind(folder)
     if kind == "gliner":
         from enigma_tasks.members.gliner import GlinerAnnotator
@@ -207,12 +207,12 @@ def load_annotator(folder: Path, digest: str, open_endpoint: OpenEndpoint | None
         from enigma_tasks.members.llm import LlmAnnotator, LlmCard
 
         if open_endpoint is None:
-            raise UsageError(f"member {digest[:12]} is a language model, and no endpoint is at hand to ask it")
+            raise UsageError(f"member {digest[:12]} is a language model, and there is no endpoint for it")
         return LlmAnnotator.load(folder, digest, open_endpoint(read_card_as(LlmCard, folder, ()).recipe))
-    raise ModelError(f"member {digest[:12]}: there is no member of the kind {kind!r}")
+    raise ModelError(f"member {digest[:12]}: unknown kind {kind!r}")
 
 
-def _answer(
+def _voted(
     ensemble: Ensemble, predictions: MemberPredictions, documents: Sequence[Document]
 ) -> list[tuple[Entity, ...]]:
     digests = [m.digest for m in ensemble.members]
@@ -231,16 +231,16 @@ def _kind(folder: Path) -> str:
 
 
 def _groups(folders: Mapping[str, Path], resident_mib: int | None) -> Iterator[list[str]]:
-    """Digests, in order, as many together as the limit holds; a member above it goes alone."""
+    """Groups of digests, in order, each within the limit; a member above it is a group of its own."""
     group: list[str] = []
-    held = 0.0
+    group_mib = 0.0
     for digest, folder in folders.items():
         weights = folder / artifacts.MODEL_WEIGHTS
         size = weights.stat().st_size / _MIB if weights.is_file() else 0.0
-        if group and resident_mib is not None and held + size > resident_mib:
+        if group and resident_mib is not None and group_mib + size > resident_mib:
             yield group
-            group, held = [], 0.0
+            group, group_mib = [], 0.0
         group.append(digest)
-        held += size
+        group_mib += size
     if group:
         yield group

@@ -1,4 +1,4 @@
-"""Folders of models and ensembles -> the token classifiers that teach a student."""
+"""Load the teachers of a distillation from folders of models and ensembles."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 def load_teachers(folders: Sequence[Path]) -> tuple[list[Model], int]:
-    """The token classifiers among the models and the ensembles' members, and how many members of other kinds there are.
+    """The token classifiers among the models and the ensembles' members, and the number of members of other kinds.
 
-    A folder is a model's, an ensemble's, or one that holds an ensemble for each type. A model that several ensembles
-    share teaches once.
+    A folder is a model's, an ensemble's, or one with an ensemble for each type. A model in several ensembles is loaded
+    once.
 
     Raises:
         ModelError: a folder is missing or damaged; UsageError: none is a token classifier.
@@ -32,7 +32,7 @@ def load_teachers(folders: Sequence[Path]) -> tuple[list[Model], int]:
         found |= {member.digest: member.folder for ensemble in ensembles for member in ensemble.members}
         if not ensembles:
             found[model_digest(folder)] = folder
-    able = {d: f for d, f in found.items() if read_any_card(f).recipe.get("kind", "encoder") == "encoder"}
-    if not able:
+    encoders = {d: f for d, f in found.items() if read_any_card(f).recipe.get("kind", "encoder") == "encoder"}
+    if not encoders:
         raise UsageError("none of the teachers is a token classifier")
-    return [load_model(folder, digest) for digest, folder in able.items()], len(found) - len(able)
+    return [load_model(folder, digest) for digest, folder in encoders.items()], len(found) - len(encoders)

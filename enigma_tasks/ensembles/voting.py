@@ -1,11 +1,11 @@
-"""Many members' spans of one document -> one answer (paper, section 3.3).
+"""Vote on the members' spans of one document (paper, section 3.3).
 
-Spans are compared by (label, start, end); labels never meet. Every strategy is deterministic and knows no order among
-members: permuting them (with their weights) changes nothing.
+Spans are compared by (label, start, end), each label separately. Every strategy is deterministic and independent of the
+members' order (if weights are permuted with them).
 
-Where winners overlap: more votes (or weight) stay, then the longer, then the earlier. `majority` and `weighted` let two
-overlapping winners both stand where some member predicted both: that is a nested mention, not two boundaries of one.
-With K above half of the members every span of K votes is therefore kept, since any two share a member.
+Of overlapping winners the one with more votes (or weight) is kept, then the longer, then the earlier. `majority` and
+`weighted` keep both if some member predicted both: that is a nested mention. With K above half of the members, every
+span with K votes is therefore kept, since any two have a voter in common.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ log = logging.getLogger(__name__)
 
 _TOLERANCE = 1e-9
 _CELL = 64
-"""Characters of a cell of the index that finds overlapping spans."""
+"""Characters per cell of the index for finding overlapping spans."""
 
 
 @dataclass(frozen=True, slots=True)
 class VotingRule:
-    """How members become one answer; what `ensemble.json` holds.
+    """A voting strategy with its numbers, as in `ensemble.json`.
 
     majority: at least `k` members predict exactly this span (default: more than half of them).
-    agreement: at least `k` members' spans mutually overlap, whatever their boundaries; see `vote`.
+    agreement: at least `k` members' spans overlap, with any boundaries; see `vote`.
     weighted: the weights of the members that predict exactly this span reach `threshold` (default: more than half).
-    union: every span; of two that overlap the longer stays.
+    union: every span; of two that overlap the longer is kept.
     mean: words are tagged by the members' averaged probabilities; see `mean_voting`. It needs more than spans.
-    learned: `learned` gives a span a probability of at least `threshold`; of two that overlap the likelier stays.
+    learned: the span's probability by `learned` is at least `threshold`; of two that overlap the more probable is kept.
     """
 
     strategy: str
@@ -52,13 +52,13 @@ class VotingRule:
 
     def __post_init__(self) -> None:
         if self.strategy not in STRATEGIES:
-            raise UsageError(f"no voting strategy {self.strategy!r}; there are: {', '.join(STRATEGIES)}")
+            raise UsageError(f"unknown voting strategy {self.strategy!r}; there are: {', '.join(STRATEGIES)}")
         kind = self.kind
         if self.k is not None and not (kind.takes_k and self.k >= 1):
-            raise UsageError(f"k goes with {names(lambda s: s.takes_k, ' or ')}, and is at least 1")
+            raise UsageError(f"k is only for {names(lambda s: s.takes_k, ' or ')}, and is at least 1")
         if (self.weights is not None) != kind.takes_weights:
             having = names(lambda s: s.takes_weights, " or ")
-            raise UsageError(f"weights go with the strategy {having}, one for each member, and only with it")
+            raise UsageError(f"weights are for the strategy {having} only, one for each member")
         if self.weights is not None and not (
             all(math.isfinite(w) and w >= 0 for w in self.weights) and any(self.weights)
         ):
@@ -66,15 +66,13 @@ class VotingRule:
         if self.threshold is not None and not (
             kind.takes_threshold and math.isfinite(self.threshold) and self.threshold > 0
         ):
-            raise UsageError(f"threshold goes with {names(lambda s: s.takes_threshold, ' or ')}, and is above 0")
-        reached = 1.0 if self.weights is None else math.fsum(self.weights)
-        if self.threshold is not None and self.threshold > reached * (1 + _TOLERANCE):
-            raise UsageError(f"threshold is {self.threshold:g}, but no span can reach more than {reached:g}")
+            raise UsageError(f"threshold is only for {names(lambda s: s.takes_threshold, ' or ')}, and is above 0")
+        highest = 1.0 if self.weights is None else math.fsum(self.weights)
+        if self.threshold is not None and self.threshold > highest * (1 + _TOLERANCE):
+            raise UsageError(f"threshold is {self.threshold:g}, but no span can reach more than {highest:g}")
         if kind.needs_fitting != (self.learned is not None and self.threshold is not None):
             having = names(lambda s: s.needs_fitting, " or ")
-            raise UsageError(
-                f"the strategy {having} needs its weights and a threshold, as `enigma ensemble` writes them"
-            )
+            raise UsageError(f"the strategy {having} needs its weights and threshold, see `enigma ensemble`")
 
     @property
     def kind(self) -> Strategy:
@@ -82,7 +80,7 @@ class VotingRule:
         return STRATEGIES[self.strategy]
 
     def quorum(self, members: int) -> int:
-        """Votes that a span needs among so many members. Raises UsageError when there are none, or fewer than `k`."""
+        """Votes that a span needs among `members` members. Raises UsageError if these are none, or fewer than `k`."""
         if members < 1:
             raise UsageError("voting needs at least one member")
         if self.k is not None and self.k > members:
@@ -105,7 +103,7 @@ class VotingRule:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> VotingRule:
-        """What `to_json` wrote. Raises UsageError for an unknown key or a value of the wrong type."""
+        """The inverse of `to_json`. Raises UsageError for an unknown key or a value of the wrong type."""
         number = (int, float)
         known: dict[str, Any] = {"strategy": str, "k": int, "weights": list, "threshold": number, "learned": dict}
         for key, item in value.items():
@@ -125,7 +123,7 @@ class VotingRule:
 
 @dataclass(slots=True)
 class _Candidate:
-    """One distinct span with the members behind it."""
+    """One distinct span with the members that predict it."""
 
     label: str
     start: int
@@ -135,12 +133,12 @@ class _Candidate:
     """Bit i: member i predicts exactly this span."""
     scores: dict[int, float] = field(default_factory=dict)
     weight: float = 0.0
-    """Votes, or their weights together, or the learned probability: winners rank by it."""
+    """Number of votes, sum of their weights, or learned probability; winners are ranked by it."""
     probability: float | None = None
 
     @property
     def length(self) -> int:
-        """Visible characters: a soft hyphen makes no span the longer one."""
+        """In visible characters, so that a soft hyphen does not make a span longer."""
         return visible_length(self.start, self.end, self.text)
 
     def entity(self) -> Entity:
@@ -150,20 +148,20 @@ class _Candidate:
 
 
 def weighted_or_majority(weights: tuple[float, ...], what: str, threshold: float | None = None) -> VotingRule:
-    """`weighted`, or where no member has any weight the majority, with a warning; `what` is voted on."""
+    """`weighted`, or `majority` with a warning if all weights are 0; `what`: the label, for the warning."""
     if any(weights):
         return VotingRule("weighted", weights=weights, threshold=threshold)
-    log.warning("%s: no member scores, so that none can be weighted: the majority decides", what)
+    log.warning("%s: all members' weights are 0: majority is used instead", what)
     return VotingRule("majority")
 
 
 def vote(members: Sequence[Sequence[Entity]], rule: VotingRule) -> tuple[Entity, ...]:
-    """One document's answer from its members' spans, sorted.
+    """The voted entities of one document, sorted.
 
-    A winner's score is the mean of its voters' scores; by `learned` it is the learned probability.
+    An entity's score is the mean of its voters' scores; for `learned` it is the learned probability.
 
-    agreement: a place where at least K members have a span is agreed; every span that covers part of such a place is
-    eligible, and of those that overlap the boundaries with most exact votes stay, then the longer, then the earlier.
+    agreement: a region where at least K members have a span is agreed. Every span that covers part of an agreed region
+    is eligible; of overlapping ones the span with most exact votes is kept, then the longer, then the earlier.
 
     Args:
         members: each member's spans of the same document; a span repeated within one member counts once.
@@ -173,7 +171,7 @@ def vote(members: Sequence[Sequence[Entity]], rule: VotingRule) -> tuple[Entity,
         UsageError: no members, K above their number, weights of another number, or a strategy that needs probabilities.
     """
     if rule.kind.needs_probabilities:
-        raise UsageError(f"{rule.strategy} averages probabilities: it takes members that are models, not their spans")
+        raise UsageError(f"{rule.strategy} averages probabilities, so it needs models, not spans")
     rule.quorum(len(members))
     candidates = _candidates(members, rule)
     winners: list[_Candidate] = []
@@ -182,43 +180,43 @@ def vote(members: Sequence[Sequence[Entity]], rule: VotingRule) -> tuple[Entity,
     return sorted_entities(c.entity() for c in winners)
 
 
-def _every_longest(ballot: Sequence[_Candidate], _rule: VotingRule, _members: int) -> list[_Candidate]:
-    return _settled(ballot, lambda c: (-c.length, -c.weight, c.start), nested=False)
+def _union(candidates: Sequence[_Candidate], _rule: VotingRule, _members: int) -> list[_Candidate]:
+    return _without_overlaps(candidates, lambda c: (-c.length, -c.weight, c.start), nested=False)
 
 
-def _where_enough_overlap(ballot: Sequence[_Candidate], rule: VotingRule, members: int) -> list[_Candidate]:
-    agreed = _agreed(ballot, members, rule.quorum(members))
-    return _settled([c for c in ballot if _meets(c, agreed)], _by_votes, nested=False)
+def _agreement(candidates: Sequence[_Candidate], rule: VotingRule, members: int) -> list[_Candidate]:
+    regions = _agreed_regions(candidates, members, rule.quorum(members))
+    return _without_overlaps([c for c in candidates if _overlaps_any(c, regions)], _by_votes, nested=False)
 
 
-def _likely_enough(ballot: Sequence[_Candidate], rule: VotingRule, _members: int) -> list[_Candidate]:
+def _learned(candidates: Sequence[_Candidate], rule: VotingRule, _members: int) -> list[_Candidate]:
     if rule.learned is None or rule.threshold is None:
         raise UsageError(f"{rule.strategy} has not been fitted")
-    _judge(ballot, rule.learned)
+    _set_probabilities(candidates, rule.learned)
     needed = rule.threshold
-    return _settled([c for c in ballot if c.weight >= needed], _by_votes, nested=False)
+    return _without_overlaps([c for c in candidates if c.weight >= needed], _by_votes, nested=False)
 
 
-def _with_enough_weight(ballot: Sequence[_Candidate], rule: VotingRule, members: int) -> list[_Candidate]:
+def _majority_or_weighted(candidates: Sequence[_Candidate], rule: VotingRule, members: int) -> list[_Candidate]:
     enough = _enough(rule, rule.quorum(members))
-    return _settled([c for c in ballot if enough(c.weight)], _by_votes, nested=True)
+    return _without_overlaps([c for c in candidates if enough(c.weight)], _by_votes, nested=True)
 
 
 WINNERS: dict[str, Callable[[Sequence[_Candidate], VotingRule, int], list[_Candidate]]] = {
-    "majority": _with_enough_weight,
-    "agreement": _where_enough_overlap,
-    "union": _every_longest,
-    "weighted": _with_enough_weight,
-    "learned": _likely_enough,
+    "majority": _majority_or_weighted,
+    "agreement": _agreement,
+    "union": _union,
+    "weighted": _majority_or_weighted,
+    "learned": _learned,
 }
-"""Strategy -> the winners among the candidates of one label, by a rule, of so many members."""
+"""Strategy -> a function from the candidates of one label, the rule and the number of members to the winners."""
 
 
 def _candidates(members: Sequence[Sequence[Entity]], rule: VotingRule) -> list[_Candidate]:
     found: dict[tuple[str, int, int], _Candidate] = {}
     for index, spans in enumerate(members):
         if rule.weights is not None and not rule.weights[index]:
-            continue  # without weight it has no say on overlaps and scores either
+            continue  # so that it affects neither overlaps nor scores
         for e in spans:
             key = (e.label, e.char_start, e.char_end)
             candidate = found.setdefault(key, _Candidate(*key, e.text))
@@ -228,15 +226,15 @@ def _candidates(members: Sequence[Sequence[Entity]], rule: VotingRule) -> list[_
                 candidate.scores[index] = max(e.score, candidate.scores.get(index, e.score))
     for candidate in found.values():
         voters = [i for i in range(len(members)) if candidate.voters >> i & 1]
-        # fsum rounds once, so that the sum does not depend on the members' order
+        # fsum rounds once, so the sum does not depend on the members' order
         candidate.weight = math.fsum(1.0 if rule.weights is None else rule.weights[i] for i in voters)
     return list(found.values())
 
 
-def _judge(ballot: Sequence[_Candidate], weights: LearnedWeights) -> None:
-    spans, lengths = [(c.start, c.end) for c in ballot], [c.length for c in ballot]
-    rows = evidence(spans, [c.voters for c in ballot], len(weights.votes), lengths)
-    for candidate, probability in zip(ballot, correct_probabilities(weights, rows), strict=True):
+def _set_probabilities(candidates: Sequence[_Candidate], weights: LearnedWeights) -> None:
+    spans, lengths = [(c.start, c.end) for c in candidates], [c.length for c in candidates]
+    rows = evidence(spans, [c.voters for c in candidates], len(weights.votes), lengths)
+    for candidate, probability in zip(candidates, correct_probabilities(weights, rows), strict=True):
         candidate.weight = probability
         candidate.probability = round(probability, 6)
 
@@ -255,10 +253,10 @@ def _by_votes(c: _Candidate) -> tuple[float, int, int]:
     return -c.weight, -c.length, c.start
 
 
-def _settled(
+def _without_overlaps(
     candidates: Iterable[_Candidate], rank: Callable[[_Candidate], tuple[float, float, int]], *, nested: bool
 ) -> list[_Candidate]:
-    """The best-ranked first, each kept unless it conflicts with one kept before; near linear by cells."""
+    """Keep candidates in the order of `rank`, unless one overlaps a kept one (`nested`: without a voter in common)."""
     kept: list[_Candidate] = []
     cells: dict[int, list[_Candidate]] = {}
     for candidate in sorted(candidates, key=rank):
@@ -275,8 +273,8 @@ def _settled(
     return kept
 
 
-def _agreed(candidates: Sequence[_Candidate], members: int, quorum: int) -> list[tuple[int, int]]:
-    """The places, disjoint and in order, where at least `quorum` members have a span."""
+def _agreed_regions(candidates: Sequence[_Candidate], members: int, quorum: int) -> list[tuple[int, int]]:
+    """The regions, disjoint and in order, where at least `quorum` members have a span."""
     changes: list[tuple[int, int]] = []
     for index in range(members):
         reach = -1
@@ -284,17 +282,17 @@ def _agreed(candidates: Sequence[_Candidate], members: int, quorum: int) -> list
             if c.end > reach:  # a member's own overlapping spans count once
                 changes += [(max(c.start, reach), 1), (c.end, -1)]
                 reach = c.end
-    places: list[tuple[int, int]] = []
+    regions: list[tuple[int, int]] = []
     covering, opened = 0, 0
     for position, change in sorted(changes):  # at one position ends come first: touching spans do not overlap
         covering += change
         if change == 1 and covering == quorum:
             opened = position
         elif change == -1 and covering == quorum - 1 and position > opened:
-            places.append((opened, position))
-    return places
+            regions.append((opened, position))
+    return regions
 
 
-def _meets(candidate: _Candidate, places: Sequence[tuple[int, int]]) -> bool:
-    last = bisect_left(places, (candidate.end, -1)) - 1
-    return last >= 0 and places[last][1] > candidate.start
+def _overlaps_any(candidate: _Candidate, regions: Sequence[tuple[int, int]]) -> bool:
+    last = bisect_left(regions, (candidate.end, -1)) - 1
+    return last >= 0 and regions[last][1] > candidate.start

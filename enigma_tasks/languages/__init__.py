@@ -1,1 +1,1 @@
-"""What is known of each language, as data found by its code: common.yaml, {code}.yaml."""
+"""Rules and word lists of each language, as data: common.yaml, {code}.yaml."""

@@ -1,4 +1,4 @@
-"""{code}.yaml -> LanguageRules; common.yaml says what each key means. A language is looked up by its code, always."""
+"""{code}.yaml -> LanguageRules; common.yaml explains each key."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Endings = Annotated[tuple[str, ...], BeforeValidator(_split)]
 
 
 class SentenceRules(Frozen):
-    """What the sentence splitter knows of a language."""
+    """Word lists and rules of the sentence splitter."""
 
     never_end: Words = frozenset()
     before_digit: Words = frozenset()
@@ -36,7 +36,7 @@ class SentenceRules(Frozen):
 
 
 class Declension(Frozen):
-    """Endings in the order of the cases; `_` is none at all, `-` one that is not known."""
+    """Endings in the order of the cases; `_` is an empty ending, `-` an unknown one."""
 
     singular: Endings
     plural: Endings
@@ -63,18 +63,18 @@ class AdjectiveClass(Frozen):
 
 
 class Inflection(Frozen):
-    """How a language's nouns, and the adjectives that agree with them, are inflected."""
+    """Inflection of a language's nouns, and of the adjectives that agree with them."""
 
     cases: Endings = Field(min_length=2)
-    """The first is the dictionary form's. A word is taken for a noun when its first, second and last are confirmed, for
-    an adjective when its first and second are."""
+    """The first is the dictionary form's. A word is a noun if its forms of the first, second and last case exist, an
+    adjective if those of the first and second do."""
     nouns: tuple[NounClass, ...]
     adjective_only: str
-    """A word that has this ending in some form is no noun."""
+    """A word with this ending in some form is not a noun."""
     adjectives: tuple[AdjectiveClass, ...]
 
     @model_validator(mode="after")
-    def _an_ending_for_each_case(self) -> Inflection:
+    def _check_endings(self) -> Inflection:
         declensions = [*self.nouns, *(d for a in self.adjectives for d in a.genders.values())]
         if any({len(d.singular), len(d.plural)} != {len(self.cases)} for d in declensions):
             raise ValueError("inflection: one ending for each case")
@@ -85,7 +85,7 @@ class Inflection(Frozen):
 
 
 class LanguageRules(Frozen):
-    """What is known of a language beside its name."""
+    """The rules of one language."""
 
     aliases: tuple[str, ...] = ()
     neighbours: tuple[str, ...] = ()
@@ -96,7 +96,7 @@ class LanguageRules(Frozen):
 
 @cache
 def language_rules(code: str) -> LanguageRules:
-    """The language's rules with the common ones; those alone for a language without a file, or for no language."""
+    """The language's rules combined with the common ones; the common ones for a language without a file."""
     common, own = _tree(COMMON), _tree(code) if code in _codes() else {}
     sentences = {**common["sentences"], **own.get("sentences", {})}
     for key, words in common["sentences"].items():

@@ -1,1 +1,1 @@
-"""Members that are no token classifiers: GLiNER, a language model behind an endpoint."""
+"""Members of other kinds than token classifiers: GLiNER, a language model behind an endpoint."""

@@ -1,7 +1,7 @@
-"""A GLiNER model folder or checkpoint <-> a span model ready to run; documents -> entities (paper, appendix B).
+"""GLiNER span models: read and write their folders, and annotate documents with them (paper, appendix B).
 
-GLiNER cuts a long text without a word and asks a hub for its backbone's config: here texts come in windows that hold
-every word, and everything is read from folders.
+GLiNER silently truncates long texts and requests its backbone's config from a hub: here every word of a text is in a
+window, and everything is read from folders.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from gliner.model import UniEncoderSpanGLiNER
 
 _BACKBONE = "backbone"
-"""What the config calls the encoder: its own name would be asked of a hub, or be a path of this machine."""
+"""The encoder's name in the config: its real name would be requested from a hub, or be a path of this machine."""
 
 
 class GlinerCard(Card[GlinerMemberParams]):
@@ -45,11 +45,11 @@ class GlinerModel:
     card: GlinerCard
     network: UniEncoderSpanGLiNER
     digest: str = ""
-    """`model_digest` of the folder it came from; empty while it is being trained."""
+    """`model_digest` of its folder; empty while it is being trained."""
 
     @property
-    def asked(self) -> dict[str, EntityType]:
-        """The labels that it is asked for, and the types they count as, in the order of the types."""
+    def type_by_label(self) -> dict[str, EntityType]:
+        """The labels of the model's prompt and their types, in the order of the types; of a trained model, one each."""
         labels = {t: self.card.recipe.labels[t] for t in self.card.entity_types}
         return {label: t for t, all_ in labels.items() for label in (all_[:1] if self.card.recipe.epochs else all_)}
 
@@ -60,7 +60,7 @@ def load_checkpoint(folder: Path, backbone: Path | None) -> UniEncoderSpanGLiNER
     Only files of the two folders are read.
 
     Raises:
-        ModelError: a file is missing, or the weights do not fit the config; or it is no span model.
+        ModelError: a file is missing, the weights do not fit the config, or it is no span model.
     """
     from gliner.config import UniEncoderSpanConfig
     from gliner.model import UniEncoderSpanGLiNER
@@ -71,12 +71,12 @@ def load_checkpoint(folder: Path, backbone: Path | None) -> UniEncoderSpanGLiNER
     tree = read_gliner_config(folder)
     if not tree.get("encoder_config"):
         if backbone is None:
-            raise ModelError(f"model {folder.name} has no encoder_config: name its encoder as the member's `backbone`")
+            raise ModelError(f"model {folder.name} has no encoder_config: set the member's `backbone` to its encoder")
         tree["encoder_config"] = AutoConfig.from_pretrained(backbone, local_files_only=True).to_dict()
         if tree.get("vocab_size", -1) != -1:
             tree["encoder_config"]["vocab_size"] = tree["vocab_size"]
-    own = (folder / artifacts.TOKENIZER_CONFIG).is_file() or backbone is None
-    tree["model_name"] = str(folder if own else backbone)
+    has_tokenizer = (folder / artifacts.TOKENIZER_CONFIG).is_file() or backbone is None
+    tree["model_name"] = str(folder if has_tokenizer else backbone)
     try:
         network: UniEncoderSpanGLiNER = UniEncoderSpanGLiNER.load_from_config(
             UniEncoderSpanConfig(**tree), backbone_from_pretrained=False, local_files_only=True
@@ -114,7 +114,7 @@ def save_gliner(model: GlinerModel, folder: Path) -> GlinerModel:
     config = model.network.config.to_dict()
     config["encoder_config"] = {k: v for k, v in config["encoder_config"].items() if k != "_name_or_path"}
     write_json(folder / artifacts.GLINER_CONFIG, {k: v for k, v in config.items() if k != "_name_or_path"})
-    # Cloned: some weights share their memory, which the file format refuses.
+    # cloned, as some weights share memory, which safetensors refuses
     weights = {k: v.detach().cpu().clone().contiguous() for k, v in model.network.model.state_dict().items()}
     save_file(weights, folder / artifacts.MODEL_WEIGHTS, metadata={"format": "pt"})
     pretrained = model.network.data_processor.transformer_tokenizer
@@ -126,10 +126,10 @@ def save_gliner(model: GlinerModel, folder: Path) -> GlinerModel:
 
 
 def load_gliner(folder: Path, digest: str | None = None) -> GlinerModel:
-    """Read a model folder, on the CPU, after checking every digest.
+    """Check every digest of a model folder and load the model on the CPU.
 
     Raises:
-        ModelError: names the file that is missing, damaged or does not fit the others; or the folder is not `digest`.
+        ModelError: a file is missing, damaged or does not fit the others, which it names; or the digest is another.
     """
     card = read_card_as(GlinerCard, folder, artifacts.GLINER_FILES)
     found = verify_files(card, folder, digest)
@@ -137,36 +137,36 @@ def load_gliner(folder: Path, digest: str | None = None) -> GlinerModel:
 
 
 class GlinerAnnotator:
-    """A GLiNER model that reads documents of any length."""
+    """A GLiNER model for documents of any length."""
 
     def __init__(self, model: GlinerModel) -> None:
-        """Raises ModelError, UsageError: the windows with the labels are longer than the model reads."""
+        """Raises ModelError, UsageError: the windows with the labels are longer than the model's input."""
         self.card, self.digest = model.card, model.digest
         self.entity_types = model.card.entity_types
-        self._asked, self._network = model.asked, model.network
+        self._type_by_label, self._network = model.type_by_label, model.network
         self._recipe = model.card.recipe
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._network.to(self._device)
-        check_window(self._network, self._recipe, list(self._asked))
+        check_window(self._network, self._recipe, list(self._type_by_label))
 
     @classmethod
     def load(cls, folder: Path, digest: str | None = None) -> GlinerAnnotator:
-        """From a model folder. Raises ModelError as `load_gliner` does."""
+        """Load a model folder. Raises ModelError as `load_gliner` does."""
         return cls(load_gliner(folder, digest))
 
     def predict(self, documents: Sequence[Document]) -> list[tuple[Entity, ...]]:
-        """Entities of each document, sorted, post-processed as the recipe says; every character is read."""
+        """Entities of each document, sorted and post-processed by the recipe's rules; every character is read."""
         visible = [visible_document(d) for d in documents]
         found = self._predict([v.document for v in visible])
         return [v.as_stored(entities) for v, entities in zip(visible, found, strict=True)]
 
     def _predict(self, documents: Sequence[Document]) -> list[tuple[Entity, ...]]:
-        """The same for texts without invisible characters."""
+        """`predict` for texts without invisible characters."""
         windows = [cut_words(self._network, d.text, self._recipe) for d in documents]
         order = sorted(
             ((i, j) for i, pieces in enumerate(windows) for j in range(len(pieces))),
             key=lambda at: (len(windows[at[0]][at[1]].words), at),
-        )  # alike lengths go together: less padding
+        )  # windows of similar length in a batch save padding
         found: list[list[Entity]] = [[] for _ in documents]
         size = self._recipe.batch_size
         for first in range(0, len(order), size):
@@ -177,27 +177,28 @@ class GlinerAnnotator:
                     for t, a, b, score in spans
                     if windows[i][j].owns(a, b)
                 ]
-        return [self._answer(d, entities) for d, entities in zip(documents, found, strict=True)]
+        return [self._cleaned(d, entities) for d, entities in zip(documents, found, strict=True)]
 
     @torch.inference_mode()
     def _spans(self, windows: Sequence[WordWindow]) -> list[list[tuple[EntityType, int, int, float]]]:
         """Spans above the threshold in each window: type, characters, score."""
-        labels = list(self._asked)
+        labels = list(self._type_by_label)
         examples = self._network.prepare_base_input([list(w.words) for w in windows])
         output = self._network.run_batch(self._network.collate_batch(examples, labels))
         probabilities = output.logits.float().sigmoid().cpu()  # [windows, first word, words - 1, label]
-        answer: list[list[tuple[EntityType, int, int, float]]] = []
+        found: list[list[tuple[EntityType, int, int, float]]] = []
         for row, window in enumerate(windows):
             spans = []
             for start, width, label in (probabilities[row] > self._recipe.threshold).nonzero().tolist():
                 if start + width < len(window.words) and label < len(labels):
-                    at = window.spans[start][0], window.spans[start + width][1]
-                    spans.append((self._asked[labels[label]], *at, float(probabilities[row, start, width, label])))
-            answer.append(spans)
-        return answer
+                    span = window.spans[start][0], window.spans[start + width][1]
+                    score = float(probabilities[row, start, width, label])
+                    spans.append((self._type_by_label[labels[label]], *span, score))
+            found.append(spans)
+        return found
 
-    def _answer(self, document: Document, entities: list[Entity]) -> tuple[Entity, ...]:
-        """Of overlapping spans of one type the surest stays; then the recipe's rules."""
+    def _cleaned(self, document: Document, entities: list[Entity]) -> tuple[Entity, ...]:
+        """Of overlapping spans of one type the most probable is kept; then the recipe's post-processing rules run."""
         kept: list[Entity] = []
         for entity in sorted(entities, key=lambda e: (-(e.score or 0.0), e.span)):
             same = (k for k in kept if k.label == entity.label)
@@ -209,10 +210,10 @@ class GlinerAnnotator:
 
 
 def check_window(network: UniEncoderSpanGLiNER, recipe: GlinerMemberParams, labels: list[str]) -> None:
-    """Refuse windows of which GLiNER would silently drop the end.
+    """Refuse windows that GLiNER would silently truncate.
 
     Raises:
-        UsageError: they are longer than its `max_len`, or, with the labels, than its tokenizer or encoder takes.
+        UsageError: they are longer than its `max_len`, or, with the labels, than the limit of tokenizer or encoder.
     """
     if recipe.window_tokens > network.config.max_len:
         raise UsageError(f"window_tokens {recipe.window_tokens} is more than the checkpoint's {network.config.max_len}")

@@ -1,4 +1,4 @@
-"""Documents and a recipe -> a GLiNER model, fine-tuned or as it is, scored on dev (paper, appendices B and C)."""
+"""Fine-tune a GLiNER model by a recipe, or only score it on dev (paper, appendices B and C)."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ Example = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class GlinerTask:
-    """What is to be learnt."""
+    """What to train."""
 
     language: str
     """A language code, or `all`."""
@@ -53,13 +53,13 @@ class GlinerTask:
     seed: int
     model_store: str = ""
     backbone_store: str = ""
-    """Where `recipe.backbone` is looked for."""
+    """The model store with `recipe.backbone`."""
 
 
 def train_gliner(
-    task: GlinerTask, training: Sequence[Document], dev: Sequence[Document], *, watch: TrainingCallback | None = None
+    task: GlinerTask, training: Sequence[Document], dev: Sequence[Document], *, callback: TrainingCallback | None = None
 ) -> tuple[GlinerModel, Progress]:
-    """Fine-tune, the best epoch by dev strict F1; with `epochs: 0` only measure. The same arguments, the same weights.
+    """Fine-tune and return the best epoch by strict F1 on dev; with `epochs: 0` only score. Deterministic.
 
     Raises:
         DataError: `no_entities` in the training documents, or `dev_in_train`.
@@ -72,7 +72,7 @@ def train_gliner(
         torch.manual_seed(task.seed)
         random.seed(task.seed)  # the collator draws from it
         try:
-            return _fit(_base(task, training, dev), training, dev, watch or LoggingCallback())
+            return _fit(_base(task, training, dev), training, dev, callback or LoggingCallback())
         finally:
             random.setstate(state)
 
@@ -82,9 +82,9 @@ def _base(task: GlinerTask, training: Sequence[Document], dev: Sequence[Document
     folder = find_base(recipe.base, task.model_store, artifacts.GLINER_CONFIG)
     backbone = find_base(recipe.backbone, task.backbone_store) if recipe.backbone else None
     network = load_checkpoint(folder, backbone)
-    # A path says where a machine keeps a folder: its name is enough beside the digest.
-    places = {"base": folder} | ({"backbone": backbone} if backbone else {})
-    recipe = recipe.model_copy(update={k: v.name for k, v in places.items() if Path(getattr(recipe, k)).exists()})
+    # the names of local folders only: paths are the machine's, and the digest identifies the base
+    folders = {"base": folder} | ({"backbone": backbone} if backbone else {})
+    recipe = recipe.model_copy(update={k: v.name for k, v in folders.items() if Path(getattr(recipe, k)).exists()})
     card = GlinerCard(
         languages=tuple(sorted({d.language for d in training if d.language}) or [task.language]),
         entity_types=task.entity_types,
@@ -103,39 +103,40 @@ def _base(task: GlinerTask, training: Sequence[Document], dev: Sequence[Document
         },
     )
     model = GlinerModel(card, network)
-    check_window(network, recipe, list(model.asked))
+    check_window(network, recipe, list(model.type_by_label))
     return model
 
 
 def _fit(
-    model: GlinerModel, training: Sequence[Document], dev: Sequence[Document], watch: TrainingCallback
+    model: GlinerModel, training: Sequence[Document], dev: Sequence[Document], callback: TrainingCallback
 ) -> tuple[GlinerModel, Progress]:
     recipe, progress, began = model.card.recipe, Progress(), time.perf_counter()
-    learnt = examples(model, training, progress)
-    total = round(recipe.epochs * math.ceil(len(learnt) / recipe.batch_size))
+    windows = examples(model, training, progress)
+    total = round(recipe.epochs * math.ceil(len(windows) / recipe.batch_size))
     total = min(total, recipe.max_steps or total)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model.network.to(device)
     optimiser, schedule = _optimiser(model, total)
     best: tuple[float, int, dict[str, torch.Tensor], dict[EntityType, DevScore]] | None = None
     epoch = 0
-    watch.began([])
+    callback.on_start([])
     while best is None or progress.steps < total:
-        epoch += bool(total)
+        if total:
+            epoch += 1
         losses, epoch_began = [], time.perf_counter()
-        for batch in _batches(learnt, recipe.batch_size, model.card.seed, epoch):
+        for batch in _batches(windows, recipe.batch_size, model.card.seed, epoch):
             if progress.steps == total:
                 break
             losses.append(_step(model, batch, optimiser, device, progress))
             schedule.step()
             progress.steps += 1
-            watch.stepped(progress.steps, total, losses[-1])
+            callback.on_step(progress.steps, total, losses[-1])
         loss = float(torch.stack(losses).mean()) if losses else 0.0
         progress.training_seconds += time.perf_counter() - epoch_began
         model.network.eval()
         scores = strict_scores(model.card.entity_types, dev, GlinerAnnotator(model).predict(dev))
         progress.epochs.append(epoch_row(epoch, progress.steps, loss, scores))
-        watch.scored(progress.epochs[-1])
+        callback.on_epoch(progress.epochs[-1])
         f1 = progress.epochs[-1]["dev_strict_f1"]
         if best is None or f1 >= best[0]:
             weights = {k: v.detach().cpu().clone() for k, v in model.network.model.state_dict().items()}
@@ -147,12 +148,12 @@ def _fit(
 
 
 def examples(model: GlinerModel, training: Sequence[Document], progress: Progress) -> list[Example]:
-    """Windows as GLiNER's collator takes them; counts them, and the mentions that no window or span can hold.
+    """Windows for GLiNER's collator; counts them, and the mentions that do not fit into a window or span.
 
-    A document teaches only the labels that it was annotated for: for the others, no mention means nothing.
+    A document's examples have only the labels of the types that it was annotated for.
     """
-    made: list[Example] = []
-    names = {t: label for label, t in model.asked.items()}
+    found: list[Example] = []
+    names = {t: label for label, t in model.type_by_label.items()}
     for stored in training:
         document = visible_document(stored).document
         known = {t.label: label for t, label in names.items() if t in document.annotated}
@@ -164,22 +165,22 @@ def examples(model: GlinerModel, training: Sequence[Document], progress: Progres
             for a, b, label in spans
             if b - a < model.network.config.max_width
         }
-        wanted = {(*e.span, known[e.label]) for e in document.entities if e.label in known}
-        progress.lost += max(0, len(wanted) - len(reached))
-        progress.misaligned += len(reached - wanted)
-        made += [
+        mentions = {(*e.span, known[e.label]) for e in document.entities if e.label in known}
+        progress.lost += max(0, len(mentions) - len(reached))
+        progress.misaligned += len(reached - mentions)
+        found += [
             {"tokenized_text": list(w.words), "ner": spans, "ner_labels": list(known.values())}
             for w, spans in zip(windows, gold, strict=True)
         ]
-    progress.windows = len(made)
-    return made
+    progress.windows = len(found)
+    return found
 
 
-def _batches(learnt: Sequence[Example], size: int, seed: int, epoch: int) -> Iterator[list[Example]]:
-    order = list(range(len(learnt)))
+def _batches(windows: Sequence[Example], size: int, seed: int, epoch: int) -> Iterator[list[Example]]:
+    order = list(range(len(windows)))
     random.Random(f"{seed}-{epoch}").shuffle(order)
     for first in range(0, len(order), size):
-        yield [learnt[i] for i in order[first : first + size]]
+        yield [windows[i] for i in order[first : first + size]]
 
 
 def _optimiser(model: GlinerModel, total: int) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
@@ -202,7 +203,7 @@ def _step(
     device: torch.device,
     progress: Progress,
 ) -> torch.Tensor:
-    """One optimiser step; returns the loss, on the device: to look at it would wait for the step."""
+    """Run one optimiser step; returns the loss on the device, as reading it would wait for the step."""
     network = model.network
     network.train()
     collator = network.data_collator_class(network.config, data_processor=network.data_processor, prepare_labels=True)

@@ -1,4 +1,4 @@
-"""A text -> windows of GLiNER's words that together hold every one, each span owned by one window."""
+"""Windows of GLiNER's words that together cover a text; each span belongs to one window."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from enigma_tasks.ner.text.alignment import Span
     from enigma_tasks.params.annotators import GlinerMemberParams
 
-_BYTES = 4  # sub-words that one character can take, at worst
+_BYTES = 4  # the most sub-words of one character
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,19 +29,19 @@ class WordWindow:
 
     words: tuple[str, ...]
     spans: tuple[Span, ...]
-    """Of each word, in the whole text."""
+    """Character range of each word in the text."""
     core: Span
-    """Characters: the spans whose middle lies here are this window's to find. Cores do not overlap."""
+    """Character range: spans with their middle in it belong to this window. Cores do not overlap."""
 
     def owns(self, start: int, end: int) -> bool:
-        """Whether this window, of all that hold the span, answers for it: the one that sees most around it."""
+        """Whether the span belongs to this window, the one with most context around it."""
         return self.core[0] <= (start + end) // 2 < self.core[1]
 
 
 def cut_words(network: UniEncoderSpanGLiNER, text: str, recipe: GlinerMemberParams) -> list[WordWindow]:
     """Windows of at most `recipe.window_tokens` sub-words over the whole text, cut between words.
 
-    A word is never cut by the model: one so long that it might not fit a window is cut here, as if it were several.
+    A word that might not fit into a window is divided into several.
     """
     words = list(_words(network, text, max(1, recipe.window_tokens // _BYTES)))
     if not words:
@@ -58,7 +58,7 @@ def cut_words(network: UniEncoderSpanGLiNER, text: str, recipe: GlinerMemberPara
         (int(np.searchsorted(first, a)), int(np.searchsorted(first, b)))
         for a, b in sliding_ranges(starts_word, recipe.window_tokens, recipe.overlap_tokens)
     ]
-    # Neighbours share words; the middle of what they share divides what they answer for.
+    # neighbours overlap; their cores meet in the middle of the overlap
     middles = [words[(left[1] + right[0]) // 2][0] for left, right in pairwise(ranges)]
     bounds = [0, *middles, len(text) + 1]
     return [
@@ -76,10 +76,10 @@ def _words(network: UniEncoderSpanGLiNER, text: str, longest: int) -> Iterator[S
 def labelled(
     windows: Sequence[WordWindow], document: Document, names: dict[str, str]
 ) -> list[list[tuple[int, int, str]]]:
-    """Gold of a document per window, as GLiNER learns it: first word, last word, label.
+    """Gold of a document per window, in GLiNER's format: first word, last word, label.
 
-    `names`: the entity label (`DISEASE`) -> what GLiNER is asked for. A mention that begins or ends inside a word gets
-    the whole word; one that a window holds in part only is left to the window that holds it whole.
+    `names`: the entity label (`DISEASE`) -> GLiNER's label. A mention that begins or ends inside a word gets the whole
+    word; a mention that is only partly in a window is left out there.
     """
     found: list[list[tuple[int, int, str]]] = []
     for window in windows:

@@ -1,7 +1,7 @@
-"""Notes -> mentions, by asking a language model without examples (paper, section 3.3: GPT-4.1-mini for Czech).
+"""A language model as a member, prompted without examples (paper, section 3.3: GPT-4.1-mini for Czech).
 
-The model names mentions; where they are is looked up in the note. This module knows no network: it is given a function
-that asks, such as `adapters.llm_endpoint.LlmEndpoint.complete`.
+The model lists mentions, and their offsets are looked up in the note. This module has no network access: it is passed a
+function such as `adapters.llm_endpoint.LlmEndpoint.complete`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import unicodedata
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -26,19 +26,11 @@ from enigma_tasks.ner.text.sentences import pack_sentences, split_sentences
 from enigma_tasks.params.annotators import LlmMemberParams
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from enigma_tasks.ner.text.alignment import Span
-
-
-class Complete(Protocol):
-    """A function that asks a language model."""
-
-    def __call__(
-        self, messages: Sequence[Mapping[str, str]], *, schema: Mapping[str, Any] | None = None, record: str
-    ) -> str:
-        """The answer to chat messages, JSON by the schema; `record` names the note in errors."""
+    from enigma_tasks.params.llm import Complete
 
 
 class _Mention(Frozen):
@@ -46,70 +38,70 @@ class _Mention(Frozen):
     type: EntityType
 
 
-class _Answer(Frozen):
+class _Reply(Frozen):
     mentions: tuple[_Mention, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class LlmResult:
-    """What the model says about one document."""
+    """The model's entities in one document, or an error."""
 
     entities: tuple[Entity, ...]
     error: DataError | None = None
-    """Why there is no answer: it was refused, cut or malformed. Then no entity is given, not even half of them."""
+    """If some reply was refused, cut off or malformed; there are no entities then."""
 
 
 class LlmCard(Card[LlmMemberParams]):
-    """The card of a language model's folder, which holds nothing else: the model stays behind its endpoint."""
+    """The card of a language model's folder, its only file: the model is behind its endpoint."""
 
 
 class LlmAnnotator:
-    """A language model as a member: asked window by window, several at once; the same answers, the same entities."""
+    """A language model as a member, with a request for each window, several at once."""
 
     def __init__(self, recipe: LlmMemberParams, complete: Complete, threads: int = 4) -> None:
-        """`complete` is called from so many threads."""
+        """`complete` is called from `threads` threads."""
         self.entity_types = recipe.entity_types
         self.counts: Counter[str] = Counter()
-        """`windows` asked about, `named` mentions in answers, `located` places, `not_in_text` mentions dropped."""
+        """`windows` requested, mentions `named` in replies, occurrences `located`, mentions `not_in_text`."""
         self._recipe, self._complete, self._threads = recipe, complete, threads
         self._system = _instructions(recipe.language_name, self.entity_types)
         self._schema = answer_schema(self.entity_types)
 
     @classmethod
     def load(cls, folder: Path, digest: str | None, complete: Complete, threads: int = 4) -> LlmAnnotator:
-        """From a member's folder. Raises ModelError: its card is missing or damaged, or the folder is not `digest`."""
+        """Load a member's folder. Raises ModelError: its card is missing or damaged, or the digest is another."""
         card = read_card_as(LlmCard, folder, ())
         verify_files(card, folder, digest)
         return cls(card.recipe, complete, threads)
 
     def predict(self, documents: Sequence[Document]) -> list[tuple[Entity, ...]]:
-        """Entities of each document, sorted and post-processed; all documents are asked about, whatever goes wrong.
+        """Entities of each document, sorted and post-processed; all documents are processed before an error is raised.
 
         Raises:
-            DataError: that of the first document without an answer. The others' answers are in the endpoint's cache.
+            DataError: that of the first document with an error. Replies for the others are in the endpoint's cache.
             ServiceError: the endpoint cannot be reached.
         """
-        readings = self.read(documents)
-        for reading in readings:
-            if reading.error is not None:
-                raise reading.error
-        return [reading.entities for reading in readings]
+        results = self.read(documents)
+        for result in results:
+            if result.error is not None:
+                raise result.error
+        return [result.entities for result in results]
 
     def read(self, documents: Sequence[Document]) -> list[LlmResult]:
-        """The same, with each document's error beside it. Raises ServiceError: the endpoint cannot be reached."""
+        """Each document's entities or error. Raises ServiceError: the endpoint cannot be reached."""
         visible = [visible_document(d) for d in documents]
-        readings = self._read([v.document for v in visible])
-        return [LlmResult(v.as_stored(r.entities), r.error) for v, r in zip(visible, readings, strict=True)]
+        results = self._read([v.document for v in visible])
+        return [LlmResult(v.as_stored(r.entities), r.error) for v, r in zip(visible, results, strict=True)]
 
     def _read(self, documents: Sequence[Document]) -> list[LlmResult]:
-        """The same for texts without invisible characters."""
-        questions = [(d, span) for d in documents for span in windows(d.text, self._recipe)]
+        """`read` for texts without invisible characters."""
+        requests = [(d, span) for d in documents for span in windows(d.text, self._recipe)]
         found: dict[int, list[Entity]] = {id(d): [] for d in documents}
         errors: dict[int, DataError] = {}
         with ThreadPoolExecutor(self._threads, thread_name_prefix="llm") as pool:
-            waiting = [pool.submit(self._ask, document, span) for document, span in questions]
+            waiting = [pool.submit(self._request, document, span) for document, span in requests]
             try:
-                for (document, span), future in zip(questions, waiting, strict=True):
+                for (document, span), future in zip(requests, waiting, strict=True):
                     try:
                         found[id(document)] += self._located(document, span, future.result())
                     except DataError as error:
@@ -117,37 +109,35 @@ class LlmAnnotator:
             finally:
                 for future in waiting:
                     future.cancel()
-        self.counts["windows"] += len(questions)
+        self.counts["windows"] += len(requests)
         return [
             LlmResult((), errors[id(d)]) if id(d) in errors else LlmResult(self._cleaned(d, found[id(d)]))
             for d in documents
         ]
 
-    def _ask(self, document: Document, span: Span) -> str:
+    def _request(self, document: Document, span: Span) -> str:
         note = document.text[span[0] : span[1]]
         messages = [{"role": "system", "content": self._system}, {"role": "user", "content": note}]
         return self._complete(messages, schema=self._schema, record=document.id)
 
-    def _located(self, document: Document, span: Span, answer: str) -> list[Entity]:
-        """Every place in the window of every mention named, whole words only."""
+    def _located(self, document: Document, span: Span, reply: str) -> list[Entity]:
+        """Every occurrence in the window of every mention in the reply, as whole words."""
         try:
-            mentions = dict.fromkeys(_Answer.model_validate_json(answer).mentions)
+            mentions = dict.fromkeys(_Reply.model_validate_json(reply).mentions)
         except ValidationError:
             raise DataError(document.id, "llm_answer_malformed") from None
         window = document.text[span[0] : span[1]]
         entities: list[Entity] = []
         for mention in mentions:
-            places = (
-                list(occurrences(without_invisible(mention.text), window)) if mention.type in self.entity_types else []
-            )
-            self.counts.update(named=1, located=len(places), not_in_text=int(not places))
+            spans = list(locate(without_invisible(mention.text), window)) if mention.type in self.entity_types else []
+            self.counts.update(named=1, located=len(spans), not_in_text=0 if spans else 1)
             entities += [
-                entity_at(document.id, document.text, mention.type.label, span[0] + a, span[0] + b) for a, b in places
+                entity_at(document.id, document.text, mention.type.label, span[0] + a, span[0] + b) for a, b in spans
             ]
         return entities
 
     def _cleaned(self, document: Document, entities: list[Entity]) -> tuple[Entity, ...]:
-        """Of overlapping places of one type the longest stays (`diabetes` in `diabetes mellitus`); then the rules."""
+        """Of overlapping spans of one type the longest is kept; then the recipe's post-processing rules run."""
         kept: list[Entity] = []
         for entity in sorted(set(entities), key=lambda e: (e.char_start - e.char_end, e.char_start, e.label)):
             same = (k for k in kept if k.label == entity.label)
@@ -158,7 +148,7 @@ class LlmAnnotator:
         return sorted_entities(cleaned)
 
 
-def measured(card: LlmCard, annotator: LlmAnnotator, dev: Sequence[Document]) -> LlmCard:
+def with_dev_scores(card: LlmCard, annotator: LlmAnnotator, dev: Sequence[Document]) -> LlmCard:
     """The card with strict scores on dev. Raises DataError, ServiceError as `LlmAnnotator.predict` does."""
     scores = strict_scores(annotator.entity_types, dev, annotator.predict(dev))
     return card.model_copy(update={"dev": scores})
@@ -171,17 +161,17 @@ def save_llm(card: LlmCard, folder: Path) -> str:
 
 
 def windows(text: str, recipe: LlmMemberParams) -> list[Span]:
-    """Character ranges that hold every character but white space, each of at most `window_characters`.
+    """Character ranges of at most `window_characters` that cover every character but white space.
 
-    They are whole sentences, but for a sentence longer than that: its pieces end at white space where there is some,
-    and share `overlap_characters`.
+    They are complete sentences; a longer sentence is divided, at white space if possible, into pieces that overlap by
+    `overlap_characters`.
     """
     size = recipe.window_characters
     sentences = split_sentences(text, recipe.language)
     ranges: list[Span] = []
-    # A sentence costs what it adds to its window: itself and the white space before it.
-    costs = [end - (sentences[i - 1][1] if i else start) for i, (start, end) in enumerate(sentences)]
-    for start, end in pack_sentences(sentences, costs, size):
+    # a sentence adds itself and the white space before it to a window
+    lengths = [end - (sentences[i - 1][1] if i else start) for i, (start, end) in enumerate(sentences)]
+    for start, end in pack_sentences(sentences, lengths, size):
         at = start
         while end - at > size:
             space = max(text.rfind(" ", at + size // 2, at + size), text.rfind("\n", at + size // 2, at + size))
@@ -192,8 +182,8 @@ def windows(text: str, recipe: LlmMemberParams) -> list[Span]:
     return ranges
 
 
-def occurrences(mention: str, text: str) -> Iterator[Span]:
-    """Where a mention stands in a text as whole words: as written, or else whatever its case.
+def locate(mention: str, text: str) -> Iterator[Span]:
+    """Spans of a mention in a text, as whole words: exact matches, or if there are none, matches in any letter case.
 
     White space matches any white space, and a letter its composed or decomposed form.
     """
@@ -205,14 +195,14 @@ def occurrences(mention: str, text: str) -> Iterator[Span]:
     before = r"(?<!\w)" if re.match(r"\w", words[0]) else ""
     after = r"(?!\w)" if re.search(r"\w\Z", words[-1]) else ""
     for flags in (0, re.IGNORECASE):
-        places = [m.span() for m in re.finditer(f"{before}(?:{either}){after}", text, flags)]
-        if places:
-            yield from places
+        spans = [m.span() for m in re.finditer(f"{before}(?:{either}){after}", text, flags)]
+        if spans:
+            yield from spans
             return
 
 
 def answer_schema(types: Sequence[EntityType]) -> dict[str, Any]:
-    """The JSON schema of an answer."""
+    """The JSON schema of a reply."""
     mention = {
         "type": "object",
         "properties": {"text": {"type": "string"}, "type": {"type": "string", "enum": [t.value for t in types]}},

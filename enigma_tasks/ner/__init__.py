@@ -1,1 +1,1 @@
-"""The core: records and tensors in and out; no network, no MLflow, no Airflow."""
+"""Token classifiers: records and tensors in and out; no network, no MLflow, no Airflow."""

@@ -28,7 +28,7 @@ def find_base(base: str, model_store: str, holding: str = "config.json") -> Path
     """The folder of a base model: `base` itself, or `base` under the model store, slashes as folders or as `--`.
 
     Raises:
-        ModelError: it is in neither place; no hub is asked.
+        ModelError: it is in neither place; no hub is contacted.
     """
     places = [Path(base)]
     if model_store:
@@ -44,8 +44,8 @@ def load_base(folder: Path, member: MemberParams) -> tuple[nn.Module, Any]:
     """Encoder in float32 and fast tokenizer of a pretrained checkpoint folder, or of a model that Enigma trained.
 
     Raises:
-        ModelError: no safetensors weights, or weights or a tokenizer that do not match the config; or a file of a
-            trained model is not as its card says.
+        ModelError: no safetensors weights, weights or a tokenizer that do not match the config, or a file of a trained
+            model that does not match its card.
         UsageError: the member's windows are longer than the encoder's positions.
     """
     if (folder / artifacts.MODEL_CARD).is_file():
@@ -67,12 +67,12 @@ def _load_pretrained(folder: Path, member: MemberParams) -> tuple[nn.Module, Any
     from transformers.utils import logging as hf_logging
 
     hf_logging.disable_progress_bar()
-    hf_logging.set_verbosity_error()  # what does not fit is said below, as an error
+    hf_logging.set_verbosity_error()  # mismatches raise an error below
     config = AutoConfig.from_pretrained(folder, local_files_only=True)
     _check_window(config, folder, member)
     unpooled = "add_pooling_layer" in inspect.signature(MODEL_MAPPING[type(config)].__init__).parameters
     try:
-        # float32 said aloud: the default takes the file's dtype, and half-precision weights do not train well.
+        # explicit float32: the default is the file's dtype, and half-precision weights do not train well
         encoder, report = AutoModel.from_pretrained(
             folder,
             dtype=torch.float32,
@@ -86,7 +86,7 @@ def _load_pretrained(folder: Path, member: MemberParams) -> tuple[nn.Module, Any
     missing = sorted(report["missing_keys"]) + sorted(str(k[0]) for k in report["mismatched_keys"])
     if missing:
         raise ModelError(f"base model {folder.name}: {len(missing)} weights do not match its config, e.g. {missing[0]}")
-    # AutoTokenizer may rebuild the pre-tokenizer; the file as it is comes first.
+    # AutoTokenizer may rebuild the pre-tokenizer, so the file is preferred
     loader = PreTrainedTokenizerFast if (folder / "tokenizer.json").is_file() else AutoTokenizer
     try:
         tokenizer = loader.from_pretrained(folder, local_files_only=True)
@@ -98,7 +98,7 @@ def _load_pretrained(folder: Path, member: MemberParams) -> tuple[nn.Module, Any
 
 
 def position_limit(config: Any) -> int | None:
-    """The longest input in sub-words, special tokens included; None when positions are relative."""
+    """The longest input in sub-words, special tokens included; None where positions are relative."""
     limit = getattr(config, "max_position_embeddings", None)
     if limit is None or limit <= 0:
         return None
@@ -106,31 +106,31 @@ def position_limit(config: Any) -> int | None:
 
 
 def convert_pickle(pickle: Path, target: Path) -> None:
-    """Write the tensors of a `pytorch_model.bin` as safetensors, their types kept; the same file gives the same bytes.
+    """Write the tensors of a `pytorch_model.bin` as safetensors with their types; the same file gives the same bytes.
 
-    torch's restricted unpickler builds tensors and plain containers and runs nothing that the file names.
+    torch's restricted unpickler builds tensors and plain containers only and executes nothing from the file.
 
     Raises:
-        ModelError: the file holds, or asks for, anything else.
+        ModelError: the file contains anything else.
     """
     try:
         state = torch.load(pickle, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise ModelError(f"{pickle.name} cannot be read as tensors alone; nothing in it was run") from error
+        raise ModelError(f"{pickle.name} contains more than tensors; nothing in it was executed") from error
     if not isinstance(state, dict) or not all(isinstance(v, torch.Tensor) for v in state.values()):
-        raise ModelError(f"{pickle.name} holds more than a name for each tensor")
-    # Tied weights are one tensor under several names, which safetensors refuses: the embedding's name is the one kept.
-    kept: dict[tuple[int, torch.Size, tuple[int, ...], torch.dtype], str] = {}
+        raise ModelError(f"{pickle.name} is not a dictionary of tensors")
+    # Tied weights are one tensor under several names, which safetensors refuses: only the embedding's name is written.
+    unique: dict[tuple[int, torch.Size, tuple[int, ...], torch.dtype], str] = {}
     for name in sorted(state, key=lambda name: ("embeddings" not in name, name)):
         value = state[name]
-        kept.setdefault((value.data_ptr(), value.shape, value.stride(), value.dtype), name)
-    save_file({n: state[n].clone().contiguous() for n in sorted(kept.values())}, target, metadata={"format": "pt"})
+        unique.setdefault((value.data_ptr(), value.shape, value.stride(), value.dtype), name)
+    save_file({n: state[n].clone().contiguous() for n in sorted(unique.values())}, target, metadata={"format": "pt"})
 
 
 def check_safetensors(path: Path) -> None:
-    """Read the header, and that the file is as long as it says. Raises ModelError."""
+    """Check the header and the file's length. Raises ModelError."""
     try:
         with safe_open(path, framework="pt") as file:
             file.keys()
     except (SafetensorError, OSError):
-        raise ModelError(f"{path.name} is no whole safetensors file") from None
+        raise ModelError(f"{path.name} is no complete safetensors file") from None

@@ -1,4 +1,4 @@
-"""Documents -> windows as a model's recipe cuts them -> batches of tensors, with gold tags for training.
+"""Documents -> windows by a model's recipe -> batches of tensors, with gold tags for training.
 
 Letters in shapes: B windows, T sub-words, w words of a window, K entity types.
 """
@@ -27,18 +27,18 @@ if TYPE_CHECKING:
     from enigma_tasks.ner.text.windows import Window
 
 _BUCKET_BATCHES = 16
-"""Windows are sorted by length within this many batches: little padding, and still a random order."""
+"""Windows are sorted by length within this many batches, which saves padding and keeps the order random."""
 
 
 def windows_of(model: Model, text: TokenisedText, document: Document) -> list[Window]:
-    """The windows of one text as the model's recipe cuts them; they hold all of it."""
+    """The windows of one text by the model's recipe; together they cover all of it."""
     recipe = model.card.recipe
-    room = recipe.window_tokens - len(model.tokenizer.prefix) - len(model.tokenizer.suffix)
+    length = recipe.window_tokens - len(model.tokenizer.prefix) - len(model.tokenizer.suffix)
     language = document.language or model.card.languages[0]
     sentences = split_sentences(document.text, language) if recipe.chunker == "sentence" else None
     return cut_windows(
         text,
-        room,
+        length,
         recipe.overlap_tokens,
         sentences=sentences,
         first_only=recipe.word_label == "first",
@@ -75,25 +75,25 @@ class Example:
 
     window: Window
     tags: NDArray[np.int8]
-    """[w, K]; IGNORED in the columns of types the document is not annotated for."""
+    """[w, K]; IGNORED in the columns of types that the document is not annotated for."""
     soft: NDArray[np.float32] | None = None
-    """[w, K, 3] probabilities to learn in place of the tags, which then only say where: distillation."""
+    """[w, K, 3] target probabilities that replace the tags in distillation; IGNORED tags still mask words."""
 
 
 @dataclass(frozen=True, slots=True)
 class Examples:
-    """Training windows, and what the gold tags could not say."""
+    """Training windows, and counts of the gold spans that tags cannot represent."""
 
     windows: list[Example]
     misaligned: int
-    """Gold spans with a boundary inside a word: training sees the whole word."""
+    """Gold spans with a boundary inside a word: the whole word is tagged."""
     lost: int
     """Gold spans nested in a longer one of their type, or on no word."""
 
 
 def examples(model: Model, documents: Sequence[Document]) -> Examples:
-    """Every window of every document with its gold tags; documents without entities stay in."""
-    made: list[Example] = []
+    """Every window of every document with its gold tags; documents without entities are included."""
+    found: list[Example] = []
     misaligned = lost = 0
     types = model.card.entity_types
     for document, text in zip(documents, model.tokenizer.encode([d.text for d in documents]), strict=True):
@@ -104,8 +104,8 @@ def examples(model: Model, documents: Sequence[Document]) -> Examples:
                 tags[:, k] = tagging.tags
                 misaligned += tagging.misaligned
                 lost += tagging.lost
-        made += [Example(w, tags[w.words]) for w in windows_of(model, text, document) if len(w.words)]
-    return Examples(made, misaligned, lost)
+        found += [Example(w, tags[w.words]) for w in windows_of(model, text, document) if len(w.words)]
+    return Examples(found, misaligned, lost)
 
 
 def targets(batch: Sequence[Example], words: int) -> tuple[torch.Tensor, torch.Tensor | None]:
@@ -143,10 +143,10 @@ def batches(windows: Sequence[Example], size: int, seed: int, epoch: int) -> Ite
     generator = random.Random(f"{seed}-{epoch}")
     order = list(range(len(windows)))
     generator.shuffle(order)
-    made: list[list[int]] = []
+    epoch_batches: list[list[int]] = []
     for first in range(0, len(order), size * _BUCKET_BATCHES):
         bucket = sorted(order[first : first + size * _BUCKET_BATCHES], key=lambda i: len(windows[i].window.ids))
-        made += [bucket[i : i + size] for i in range(0, len(bucket), size)]
-    generator.shuffle(made)
-    for batch in made:
+        epoch_batches += [bucket[i : i + size] for i in range(0, len(bucket), size)]
+    generator.shuffle(epoch_batches)
+    for batch in epoch_batches:
         yield [windows[i] for i in batch]

@@ -1,8 +1,8 @@
-"""Two sets of spans -> for each span the best overlap F1 that any of the others reaches; n log n for n spans.
+"""Two sets of spans -> for each span of one the best overlap F1 with any of the other; n log n for n spans.
 
 Spans are points (start, end) in a k-d tree. The overlap F1 with a given span never falls when a point's start moves
-towards the span's start, nor when its end moves towards the span's end: so the best that a box of points can reach is
-its value at the corner nearest to the span, and boxes that cannot beat what is already found are skipped.
+towards the span's start, nor when its end moves towards the span's end. The upper bound of a box of points is therefore
+the value at the corner nearest to the span, and boxes whose bound is not above the best value so far are skipped.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 Span = tuple[int, int]
 _LEAF = 8
-"""Spans that are compared one by one."""
+"""Largest number of spans in a leaf, which are compared one by one."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Box:
-    """Spans whose starts and ends lie within bounds, both ends included; `halves` is empty in a leaf."""
+    """Spans with starts and ends within bounds, which are inclusive; `halves` is empty in a leaf."""
 
     first_start: int
     last_start: int
@@ -30,7 +30,7 @@ class _Box:
     halves: tuple[_Box, ...]
 
     def bound(self, span: Span) -> float:
-        """No span in the box overlaps `span` better than this."""
+        """Upper bound of the overlap F1 of `span` with any span in the box."""
         start = min(max(span[0], self.first_start), self.last_start)
         end = min(max(span[1], self.first_end), self.last_end)
         return overlap_f1(span, (start, end))
@@ -52,7 +52,7 @@ def best_overlaps(spans: Iterable[Span], others: Iterable[Span]) -> list[float]:
 
 
 def _boxed(spans: list[Span], side: int) -> _Box:
-    """`side`: whether `spans` are halved by their starts (0) or by their ends (1)."""
+    """The tree of `spans`, which are halved by their starts (`side` 0) or by their ends (1)."""
     starts, ends = [s for s, _ in spans], [e for _, e in spans]
     halves: tuple[_Box, ...] = ()
     if len(spans) > _LEAF:

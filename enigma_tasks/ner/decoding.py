@@ -1,4 +1,4 @@
-"""Pooled word scores of whole texts -> probabilities of tags, and entities with legal boundaries."""
+"""Pooled word scores of whole texts -> tag probabilities, and entities with valid boundaries."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def decode(
     """Entities of each document, sorted; an entity's score is the mean probability of its words' tags.
 
     `words`: [W, 2] character ranges per document; `scores`: [W, K, L] per document, K as in `entity_types`. Tags are
-    decided over the whole text at once, so no window's edge can cut an entity.
+    decoded over the whole text, so window edges do not cut entities.
     """
     found: list[tuple[Entity, ...]] = [()] * len(documents)
     for batch, padded, mask in _batches(scores, next(network.parameters()).device):
@@ -68,7 +68,7 @@ def decode_probabilities(
     words: Sequence[IntArray],
     tag_probabilities: Sequence[FloatArray],
 ) -> list[tuple[Entity, ...]]:
-    """`decode` for probabilities [W, K, L], such as the mean of several networks': the most probable legal tags."""
+    """`decode` for probabilities [W, K, L], such as the mean of several networks': the most probable valid tags."""
     found: list[tuple[Entity, ...]] = [()] * len(documents)
     for batch, padded, mask in _batches(tag_probabilities, torch.device("cpu")):
         logs = padded.clamp_min(1e-30).log()
@@ -85,7 +85,7 @@ def decode_probabilities(
 def _batches(
     scores: Sequence[FloatArray], device: torch.device
 ) -> Iterator[tuple[list[int], torch.Tensor, torch.Tensor]]:
-    """Indexes of the texts that have words, by falling size; their scores [B, W, K, L], padded; which are words."""
+    """Batches of texts with words, by falling size: indexes, padded scores [B, W, K, L], mask of words."""
     order = [i for i in sorted(range(len(scores)), key=lambda i: (-len(scores[i]), i)) if len(scores[i])]
     while order:
         longest = len(scores[order[0]])

@@ -1,4 +1,4 @@
-"""Mentions found in the dev documents -> strict scores by entity type, as a model's card holds them."""
+"""Predicted entities of the dev documents -> strict scores by entity type, for a model's card."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class DevScore(Frozen):
-    """Strict scores of one entity type on the dev documents annotated for it; the sample is said with them."""
+    """Strict scores of one entity type on the dev documents annotated for it, with the size of the sample."""
 
     precision: float
     recall: float
@@ -27,7 +27,7 @@ class DevScore(Frozen):
 def strict_scores(
     entity_types: Sequence[EntityType], dev: Sequence[Document], found: Sequence[Sequence[Entity]]
 ) -> dict[EntityType, DevScore]:
-    """Strict scores per entity type of the mentions `found` in each dev document; a type annotated in none has none."""
+    """Strict scores of the entities `found` in each dev document, for every type that is annotated in some document."""
     scores: dict[EntityType, DevScore] = {}
     for entity_type in entity_types:
         annotated = [i for i, d in enumerate(dev) if entity_type in d.annotated]

@@ -1,4 +1,4 @@
-"""What a model was made of, by sha256: its code, recipe, base and data."""
+"""sha256 digests of what a model was made from: code, recipe, base and data."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _read_digest(path: Path) -> str:
 
 @cache
 def code_digest() -> str:
-    """sha256 over every source and data file of the packages that make a model what it is (`CODE`)."""
+    """sha256 over every source and data file of the packages that determine a model (`CODE`)."""
     package = Path(__file__).parents[1]
     files = [p for name in CODE for p in (package / name).rglob("*") if p.suffix in CODE_SUFFIXES]
     content = {path.relative_to(package).as_posix(): file_digest(path) for path in files}
@@ -64,7 +64,7 @@ def base_digest(folder: Path) -> str:
 
 
 def data_digest(documents: Sequence[Document]) -> str:
-    """sha256 over ids, languages, texts, spans and annotated types, whatever the documents' order."""
+    """sha256 over ids, languages, texts, spans and annotated types, independent of the documents' order."""
     rows = sorted(
         json.dumps([d.id, d.language, d.text, sorted(d.annotated), [[e.label, *e.span] for e in d.entities]])
         for d in documents

@@ -1,6 +1,6 @@
-"""Many documents x many models -> entities: tokenise once, run every distinct window once, batch by token budget.
+"""Runs many models on many documents: each text is tokenised once, each distinct window run once, batched by tokens.
 
-Models that read the same windows and share their encoders' lower layers have those run once (`network.shared_layers`).
+Lower encoder layers that models with the same windows share are also run once (`network.shared_layers`).
 """
 
 from __future__ import annotations
@@ -37,72 +37,72 @@ Precision = Literal["auto", "fp32", "bf16"]
 Scores = NDArray[np.float32]
 
 _CHUNK_CHARACTERS = 2_000_000
-"""Documents worked on together: about 500 discharge summaries. Memory does not grow beyond that."""
+"""Size of a chunk of documents, about 500 discharge summaries, which bounds memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentPredictions:
-    """What the models say about one document."""
+    """The models' predictions for one document."""
 
     entities: tuple[tuple[Entity, ...], ...]
     """Per model, sorted by offset."""
     characters_read: int
-    """Code points before the first word that some model did not see; the text's length when all was read."""
+    """Code points before the first word that some model did not read; the text's length if all was read."""
     word_probabilities: Mapping[int, WordProbabilities] = field(default_factory=dict, repr=False, compare=False)
-    """Of the models, by their place, whose probabilities were asked for."""
+    """By the model's index, for the models in `averaged`."""
 
 
 @dataclass(frozen=True, slots=True)
 class WordProbabilities:
-    """What one model holds likely at each word of one document."""
+    """One model's tag probabilities at each word of one document."""
 
     entity_types: tuple[EntityType, ...]
     words: IntArray
-    """[W, 2] character ranges of the words; models with different tokenizers may join words differently."""
+    """[W, 2] character ranges of the words, which depend on the tokenizer."""
     values: Scores
     """[W, K, 3] probabilities of O, B and I; K as in `entity_types`."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Scored:
-    """What one model makes of the documents of a chunk."""
+    """One model's word scores for the documents of a chunk."""
 
-    place: int
+    index: int
     """The model's, in the engine."""
     network: TokenClassifier
     texts: list[TokenisedText]
     scores: list[Scores]
     """Per document, word scores [W, K, L]."""
     characters_read: list[int]
-    """Per document, the code points that the model read."""
+    """Per document, code points."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """Models that read the same windows through the same lower layers; mostly one model by itself."""
+    """Models with the same windows and the same lower layers; usually a single model."""
 
-    places: list[int]
+    indexes: list[int]
     shared_encoder: nn.Module | None
-    """The layers that they share, None when there are none."""
+    """The layers that they share, None if there are none."""
     networks: list[TokenClassifier]
-    """What each has above the shared layers, in the order of `places`."""
+    """Each model's layers above the shared ones, in the order of `indexes`."""
 
 
 class Engine:
-    """Runs models of any architecture and tokenizer side by side.
+    """Runs models of any architecture and tokenizer on the same documents.
 
-    Given the same documents in the same order it gives the same scores: batches depend on the windows' content alone.
+    The same documents in the same order give the same scores: batches depend on the windows' content only.
     """
 
     def __init__(self, models: Sequence[Model], batch_tokens: int, precision: Precision = "auto") -> None:
-        """`batch_tokens`: sub-words per forward pass, padding included; a longer window goes alone."""
+        """`batch_tokens`: sub-words per forward pass, padding included; a longer window is a batch of its own."""
         self.models = models
         self.batch_tokens = batch_tokens
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         if self.device.type == "cpu":
             keep_freed_memory()
         half = precision == "bf16" or (precision == "auto" and has_bf16(self.device))
-        self._groups = [_group(models, found, self.device, half) for found in _sharing(models)]
+        self._groups = [_group(models, layers, self.device, half) for layers in _layers_in_common(models)]
 
     def predict(self, documents: Sequence[Document]) -> list[list[tuple[Entity, ...]]]:
         """Entities per model and document."""
@@ -110,16 +110,16 @@ class Engine:
         return [[result.entities[m] for result in results] for m in range(len(self.models))]
 
     def read(self, documents: Sequence[Document], averaged: Collection[int] = ()) -> list[DocumentPredictions]:
-        """Entities of every model, and how far it read, per document.
+        """Per document, the entities of every model and how far the models read.
 
-        `averaged`: places of the models whose probabilities are wanted as well; each model is run once all the same.
+        `averaged`: indexes of the models whose word probabilities are returned too; each model is run once.
         """
         return [result for chunk in _chunks(documents) for result in self._read_chunk(chunk, averaged)]
 
     def probabilities(self, documents: Sequence[Document]) -> Iterator[list[WordProbabilities]]:
-        """Per document, in order, one per model; worked out in chunks, so memory does not grow with the documents."""
+        """Per document, in order, one per model; computed in chunks, so memory does not grow with the documents."""
         for chunk in _chunks(documents):
-            of_models = {s.place: self._word_probabilities(s) for s in self._score_chunk(chunk)}
+            of_models = {s.index: self._word_probabilities(s) for s in self._score_chunk(chunk)}
             yield from ([of_models[m][i] for m in range(len(self.models))] for i in range(len(chunk)))
 
     def _read_chunk(self, documents: Sequence[Document], averaged: Collection[int]) -> list[DocumentPredictions]:
@@ -127,33 +127,33 @@ class Engine:
         word_probabilities: dict[int, list[WordProbabilities]] = {}
         read = [len(d.text) for d in documents]
         for scored in self._score_chunk(documents):
-            model = self.models[scored.place]
-            if scored.place in averaged:
-                word_probabilities[scored.place] = self._word_probabilities(scored)
+            model = self.models[scored.index]
+            if scored.index in averaged:
+                word_probabilities[scored.index] = self._word_probabilities(scored)
             words = [text.alignment.words for text in scored.texts]
             decoded = decode(scored.network, model.card.entity_types, documents, words, scored.scores)
-            found[scored.place] = [cleaned(model, d, entities) for d, entities in zip(documents, decoded, strict=True)]
+            found[scored.index] = [cleaned(model, d, entities) for d, entities in zip(documents, decoded, strict=True)]
             read = [min(pair) for pair in zip(read, scored.characters_read, strict=True)]
         return [
             DocumentPredictions(
                 tuple(found[m][i] for m in range(len(self.models))),
                 read[i],
-                {place: of_one[i] for place, of_one in word_probabilities.items()},
+                {index: of_one[i] for index, of_one in word_probabilities.items()},
             )
             for i in range(len(documents))
         ]
 
     def _word_probabilities(self, scored: _Scored) -> list[WordProbabilities]:
-        types = self.models[scored.place].card.entity_types
+        types = self.models[scored.index].card.entity_types
         values = probabilities(scored.network, scored.scores)
         return [WordProbabilities(types, t.alignment.words, v) for t, v in zip(scored.texts, values, strict=True)]
 
     def _score_chunk(self, documents: Sequence[Document]) -> Iterator[_Scored]:
-        """What each model makes of the documents, group by group."""
+        """Each model's scores of the documents, group by group."""
         texts: dict[str, list[TokenisedText]] = {}
         windows: dict[tuple[object, ...], list[list[Window]]] = {}
         for group in self._groups:
-            model = self.models[group.places[0]]
+            model = self.models[group.indexes[0]]
             fingerprint = model.tokenizer.fingerprint
             if fingerprint not in texts:
                 texts[fingerprint] = list(model.tokenizer.encode([d.text for d in documents]))
@@ -164,26 +164,26 @@ class Engine:
                     for text, document in zip(texts[fingerprint], documents, strict=True)
                 ]
             of_models = self._scores(group, [w for of_one in windows[key] for w in of_one])
-            for place, network, scores in zip(group.places, group.networks, of_models, strict=True):
-                types = len(self.models[place].card.entity_types)
+            for index, network, scores in zip(group.indexes, group.networks, of_models, strict=True):
+                types = len(self.models[index].card.entity_types)
                 pooled: list[Scores] = []
                 read: list[int] = []
                 position = 0
                 for of_one, text in zip(windows[key], texts[fingerprint], strict=True):
                     values, seen = pool(of_one, scores[position : position + len(of_one)], len(text.alignment.words))
                     position += len(of_one)
-                    # A text without words has no window to take the shape from.
+                    # a text without words has no window, so its shape is set here
                     pooled.append(values.reshape(len(seen), types, len(TAGS)))
                     read.append(characters_read(text, seen))
-                yield _Scored(place, network, texts[fingerprint], pooled, read)
+                yield _Scored(index, network, texts[fingerprint], pooled, read)
 
     def _scores(self, group: _Group, windows: Sequence[Window]) -> list[list[Scores]]:
-        """Per model of the group, word scores [w, K, L] of each window; windows that look alike are run once."""
+        """Per model of the group, word scores [w, K, L] of each window; equal windows are run once."""
         keys = [w.key for w in windows]
         distinct = dict(zip(keys, windows, strict=True))
         order = sorted(distinct, key=lambda key: (len(distinct[key].ids), key))
-        results: list[dict[bytes, Scores]] = [{} for _ in group.places]
-        tokenizer = self.models[group.places[0]].tokenizer
+        results: list[dict[bytes, Scores]] = [{} for _ in group.indexes]
+        tokenizer = self.models[group.indexes[0]].tokenizer
         special = len(tokenizer.prefix) + len(tokenizer.suffix)
         with torch.inference_mode():
             for batch in _by_tokens(order, [len(distinct[k].ids) + special for k in order], self.batch_tokens):
@@ -199,35 +199,34 @@ class Engine:
         return [[result[key] for key in keys] for result in results]
 
 
-def _sharing(models: Sequence[Model]) -> list[dict[int, int]]:
-    """Models, by place, that read the same windows and share lower layers; each with how many it has of the first."""
+def _layers_in_common(models: Sequence[Model]) -> list[dict[int, int]]:
+    """Groups of models with the same windows and lower layers: model index -> layers shared with the group's first."""
     groups: list[dict[int, int]] = []
-    for place, model in enumerate(models):
+    for index, model in enumerate(models):
         for group in groups:
             first = models[next(iter(group))]
             layers = window_key(first) == window_key(model) and shared_layers(
                 first.network.encoder, model.network.encoder
             )
             if layers:
-                group[place] = layers
+                group[index] = layers
                 break
         else:
-            groups.append({place: sys.maxsize})
+            groups.append({index: sys.maxsize})
     return groups
 
 
-def _group(models: Sequence[Model], found: dict[int, int], device: torch.device, half: bool) -> _Group:
-    places = list(found)
-    networks = [models[place].network for place in places]
+def _group(models: Sequence[Model], layers: dict[int, int], device: torch.device, half: bool) -> _Group:
+    networks = [models[index].network for index in layers]
     shared_encoder = None
     if len(networks) > 1:
-        below, networks = split_at_layer(networks, min(found.values()))
-        shared_encoder = _ready(below, device, half)
-    return _Group(places, shared_encoder, [_placed(network, device, half) for network in networks])
+        below, networks = split_at_layer(networks, min(layers.values()))
+        shared_encoder = _encoder_on(below, device, half)
+    return _Group(list(layers), shared_encoder, [_network_on(network, device, half) for network in networks])
 
 
 def window_key(model: Model) -> tuple[object, ...]:
-    """The tokenizer, and all of a recipe that `windows_of` looks at."""
+    """The tokenizer and every setting that `windows_of` depends on; models with the same key have the same windows."""
     recipe = model.card.recipe
     splitter = recipe.chunker == "sentence" and model.card.languages[0]
     return (
@@ -241,27 +240,27 @@ def window_key(model: Model) -> tuple[object, ...]:
 
 
 def has_bf16(device: torch.device) -> bool:
-    """Whether bfloat16 products are native there: elsewhere they are emulated, and slower than float32."""
+    """Whether the device has native bfloat16 products; emulated ones are slower than float32."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    able = torch.cpu.get_capabilities()
-    return bool(able.get("avx512_bf16") or able.get("amx_bf16") or able.get("bf16"))
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
 
 def cleaned(model: Model, document: Document, entities: Sequence[Entity]) -> tuple[Entity, ...]:
-    """The entities of one document after the rules that the model's recipe switches on."""
+    """The entities of one document after the post-processing rules of the model's recipe."""
     language = document.language or model.card.languages[0]
     return postprocess(document.id, document.text, entities, language, model.card.recipe.postprocess)[0]
 
 
-def _placed(network: TokenClassifier, device: torch.device, half: bool) -> TokenClassifier:
+def _network_on(network: TokenClassifier, device: torch.device, half: bool) -> TokenClassifier:
     """The network on the device; with `half` its encoder is a copy with bfloat16 products, the heads stay float32."""
-    placed = shallow_copy(network)
-    placed.encoder = _ready(network.encoder, device, half)
-    return placed.to(device).eval()
+    copy = shallow_copy(network)
+    copy.encoder = _encoder_on(network.encoder, device, half)
+    return copy.to(device).eval()
 
 
-def _ready(encoder: nn.Module, device: torch.device, half: bool) -> nn.Module:
+def _encoder_on(encoder: nn.Module, device: torch.device, half: bool) -> nn.Module:
     """The encoder on the device; with `half` a copy with bfloat16 products."""
     return (half_precision(encoder, device) if half else encoder.to(device)).eval()
 
@@ -278,9 +277,9 @@ def _chunks(documents: Sequence[Document]) -> Iterator[Sequence[Document]]:
 
 
 def _by_tokens(keys: Sequence[bytes], lengths: Sequence[int], budget: int) -> Iterator[list[bytes]]:
-    """Cut keys, sorted by length, into batches of at most `budget` sub-words, padding included, and little of that.
+    """Batches of keys, which are sorted by length: at most `budget` sub-words each, padding included.
 
-    A batch ends early where the next window would make padding of more than a 32nd of it, once it is a quarter full.
+    To save padding, a batch that is a quarter full ends where the next window would make more than 1/32 of it padding.
     """
     batch: list[bytes] = []
     real = 0

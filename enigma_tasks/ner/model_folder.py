@@ -1,4 +1,4 @@
-"""A model folder <-> a model ready to run; every file has its digest in the folder's card, `enigma.json`."""
+"""Read and write model folders; the card, `enigma.json`, has the digest of every file."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ SomeCard = TypeVar("SomeCard", bound="Card[Any]")
 
 
 class Card(Frozen, Generic[Recipe]):
-    """`enigma.json`: all that it takes to run a model, of any kind, and to know where it is from; no times or paths."""
+    """`enigma.json`: what is needed to run a model of any kind and to trace its origin; no times or paths."""
 
     schema_version: Literal[1] = 1
     languages: tuple[str, ...]
     entity_types: tuple[EntityType, ...]
     member: str
     recipe: Recipe
-    """Its `kind` says which kind of model lies in the folder."""
+    """Its `kind` is the kind of model in the folder."""
     seed: int
     steps: int
     best_epoch: int
@@ -57,13 +57,13 @@ class ModelCard(Card[MemberParams]):
 
 @dataclass(frozen=True)
 class Model:
-    """A token classifier with all that it takes to run it."""
+    """A token classifier, ready to run."""
 
     card: ModelCard
     network: TokenClassifier
     tokenizer: TextTokenizer
     digest: str = ""
-    """`model_digest` of the folder it came from; empty while it is being trained."""
+    """`model_digest` of its folder; empty while it is being trained."""
 
 
 def save_model(model: Model, folder: Path) -> Model:
@@ -86,10 +86,10 @@ def save_model(model: Model, folder: Path) -> Model:
 
 
 def load_model(folder: Path, digest: str | None = None) -> Model:
-    """Read a model folder, on the CPU, after checking every digest.
+    """Check every digest of a model folder and load the model on the CPU.
 
     Raises:
-        ModelError: names the file that is missing, damaged or does not fit the others; or the folder is not `digest`.
+        ModelError: a file is missing, damaged or does not fit the others, which it names; or the digest is another.
     """
     card = read_card(folder)
     found = verify_files(card, folder, digest)
@@ -106,7 +106,7 @@ def verify_files(card: Card[Any], folder: Path, digest: str | None) -> str:
     """Check every file against the card; returns the folder's digest.
 
     Raises:
-        ModelError: a file is missing or damaged, or the folder is not `digest`.
+        ModelError: a file is missing or damaged, or the folder's digest is not `digest`.
     """
     for name, expected in card.files.items():
         if not (folder / name).is_file():
@@ -155,7 +155,7 @@ def read_card_as(card_type: type[SomeCard], folder: Path, names: Sequence[str]) 
     """The card of a model folder of one kind, which must have digests of `names`.
 
     Raises:
-        ModelError: it is missing, or not one that this version understands.
+        ModelError: it is missing, or this version does not understand it.
     """
     path = folder / artifacts.MODEL_CARD
     try:
@@ -217,12 +217,12 @@ def _load_network(folder: Path, card: ModelCard) -> TokenClassifier:
 
 
 def tokenizer_config(pretrained: Any) -> dict[str, Any]:
-    """What `PreTrainedTokenizerFast` needs beside tokenizer.json; its own file would name versions and folders."""
+    """The settings that `PreTrainedTokenizerFast` needs beside tokenizer.json, without versions and folders."""
     names = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token", "bos_token", "eos_token")
     special = {name: str(value) for name in names if (value := getattr(pretrained, name, None)) is not None}
     return {"tokenizer_class": "PreTrainedTokenizerFast", **special}
 
 
 def write_json(path: Path, tree: Mapping[str, Any]) -> None:
-    """The same tree gives the same bytes."""
+    """Write JSON with sorted keys: the same tree gives the same bytes."""
     path.write_text(json.dumps(tree, sort_keys=True, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 Metric = Literal["strict", "character"]
 DECIMALS = 4
 _CELLS = 4_000_000
-"""Resampled document counts held at once."""
+"""Limit of resampled document counts in memory at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class CharacterScore:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What any score is made of; counts of several documents or labels add up."""
+    """The counts behind every score; those of several documents or labels can be added."""
 
     gold: int = 0
     predicted: int = 0
@@ -86,7 +86,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """95 % of the resampled values lie between."""
+    """Bounds of a 95 % bootstrap interval."""
 
     low: float
     high: float
@@ -103,7 +103,7 @@ class PairedDifference:
 
 
 DocumentCounts = dict[str, dict[str, Counts]]
-"""Document -> label -> counts; every document of the sample is there, a label where it has spans."""
+"""Document -> label -> counts; for every document of the sample, and every label with spans in it."""
 
 
 def count(gold: Iterable[Entity], predicted: Iterable[Entity]) -> dict[str, Counts]:
@@ -131,15 +131,15 @@ def count_documents(
     annotated: Mapping[str, Iterable[str]] | None = None,
     labels: Iterable[str] = LABELS,
 ) -> DocumentCounts:
-    """Counts of every document and label that can be judged.
+    """Counts of every document and label that can be scored.
 
     Args:
         gold: document -> its gold spans.
         predicted: document -> the predicted spans.
         annotated: document -> the labels that it was annotated for. Predictions of other labels, and of documents that
-            are not named, are left out: their absence from gold means nothing. None: all documents, of either side, are
+            are not named, are left out: whether they are right is unknown. None: all documents, of either side, are
             annotated for all labels.
-        labels: judge these only.
+        labels: score these only.
     """
     wanted = set(labels)
     known = dict.fromkeys([*gold, *predicted], wanted) if annotated is None else annotated
@@ -183,9 +183,9 @@ def bootstrap(documents: Sequence[Counts], seed: int, *, metric: Metric = "stric
 def paired_bootstrap(
     first: Sequence[Counts], second: Sequence[Counts], seed: int, *, metric: Metric = "strict", samples: int = 10_000
 ) -> PairedDifference:
-    """Is the second better than the first? Both are counted on the same documents, in the same order.
+    """Test whether the second is better than the first; both are counted on the same documents, in the same order.
 
-    Each resample draws the same documents for both, so that hard documents do not count as a difference.
+    Each resample draws the same documents for both, so that hard documents do not add to the variance.
 
     Raises:
         UsageError: no documents, or not the same ones: their numbers or gold spans differ.
@@ -200,7 +200,7 @@ def paired_bootstrap(
 def _resampled(
     systems: Sequence[Sequence[Counts]], seed: int, metric: Metric, samples: int
 ) -> list[NDArray[np.float64]]:
-    """F1 of each system in each resample, `samples` long; all systems see the same resamples."""
+    """F1 of each system in each resample, `samples` long; the resamples are the same for all systems."""
     generator = np.random.default_rng(seed)
     size = len(systems[0])
     matrices = [_matrix(s) for s in systems]

@@ -1,1 +1,1 @@
-"""The sections of params.yaml, typed: what a person may tune."""
+"""The sections of params.yaml, typed."""

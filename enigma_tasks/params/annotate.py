@@ -1,4 +1,4 @@
-"""The section `annotate` of params.yaml: how a shard is worked through."""
+"""The section `annotate` of params.yaml: how a shard is annotated."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from enigma_tasks.frozen import Frozen
 
 
 class AnnotateParams(Frozen):
-    """How a shard is worked through."""
+    """How a shard is annotated."""
 
     batch_tokens: int = Field(gt=0)
     """Sub-words per forward pass, padding included."""
     read_threads: int = Field(gt=0)
     chunk_notes: int = Field(gt=0)
-    """Notes handed to the engine at once; as many again are read ahead meanwhile."""
+    """Notes passed to the engine at once; as many again are read ahead."""
     chunk_characters: int = Field(gt=0)
-    """The chunk ends earlier when its texts are longer together than this: it bounds memory."""
+    """A chunk ends earlier when its texts exceed this: it bounds memory."""
     resident_mib: int | None = Field(None, gt=0)
-    """Weights held at once; members beyond it take turns, loaded anew for each chunk. None: all are held."""
+    """Weights in memory at once; above it, members are loaded in turn for each chunk. None: no limit."""

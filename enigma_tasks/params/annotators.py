@@ -16,23 +16,23 @@ def _gliner_labels() -> dict[EntityType, tuple[str, ...]]:
 
 
 class GlinerMemberParams(Frozen):
-    """A GLiNER span model, as it is or fine-tuned."""
+    """A GLiNER span model, zero-shot or fine-tuned."""
 
     kind: Literal["gliner"]
     base: str
-    """A hub id that the model store holds, or a local folder; a GLiNER checkpoint, safetensors."""
+    """A GLiNER checkpoint with safetensors: a hub id in the model store, or a local folder."""
     backbone: str | None = None
-    """The same of its encoder, of which it needs the config and the tokenizer where the checkpoint brings none."""
+    """Its encoder, likewise, for config and tokenizer where the checkpoint has none."""
     labels: dict[EntityType, tuple[str, ...]] = Field(default_factory=_gliner_labels)
-    """What the model is asked for, by the type it counts as. Fine-tuning teaches, and asks for, each type's first."""
+    """GLiNER's labels of each type; a fine-tuned model uses each type's first."""
     threshold: float = Field(0.65, gt=0, lt=1)
     window_tokens: int = Field(320, ge=16)
-    """Sub-words of a window, without the labels; at most the checkpoint's `max_len`, which counts words."""
+    """Sub-words of a window, without the labels; at most the checkpoint's `max_len`."""
     overlap_tokens: int = Field(64, ge=0)
     learning_rate: float = Field(5e-5, gt=0)
     batch_size: int = Field(8, gt=0)
     epochs: float = Field(3, ge=0)
-    """0: zero-shot; `enigma train` then only measures it on dev."""
+    """0: zero-shot; `enigma train` then only scores it on dev."""
     max_steps: int | None = Field(None, gt=0)
     weight_decay: float = 0.1
     warmup_ratio: float = 0.01
@@ -42,7 +42,7 @@ class GlinerMemberParams(Frozen):
     postprocess: PostprocessRules = PostprocessRules()
 
     @model_validator(mode="after")
-    def _windows_move_on(self) -> GlinerMemberParams:
+    def _check_options(self) -> GlinerMemberParams:
         if self.overlap_tokens > self.window_tokens // 2:
             raise ValueError("overlap_tokens must be at most half of window_tokens")
         labels = [label for of_type in self.labels.values() for label in of_type]
@@ -52,20 +52,20 @@ class GlinerMemberParams(Frozen):
 
 
 class LlmMemberParams(Frozen):
-    """A language model behind an endpoint, asked without examples."""
+    """A language model behind an endpoint, prompted without examples."""
 
     kind: Literal["llm"]
     model: str
-    """As the endpoint calls it."""
+    """The endpoint's name for it."""
     language: str
-    """Of the notes: a key of `languages` ..."""
+    """Language of the notes: a key of `languages`."""
     language_name: str = ""
-    """... and what the prompt calls it; empty: by its name there, which `enigma train` writes into the card."""
+    """Its name in the prompt; empty: its `name` in `languages`, which `enigma train` writes into the card."""
     entity_types: tuple[EntityType, ...] = Field(tuple(EntityType), min_length=1)
     window_characters: int = Field(6000, ge=200)
-    """A longer note is asked about in pieces of whole sentences."""
+    """A longer note is divided into windows of complete sentences, a request each."""
     overlap_characters: int = Field(300, ge=0)
-    """What the pieces of a sentence too long for one window share, a quarter of a window at most."""
+    """Overlap of the pieces of a sentence that is longer than a window; at most a quarter of a window."""
     prompt_price: float = Field(0.0, ge=0)
     """Per million tokens, as is the next; in one currency."""
     completion_price: float = Field(0.0, ge=0)

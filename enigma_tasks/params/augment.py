@@ -1,4 +1,4 @@
-"""The section `augment` of params.yaml: how training documents are multiplied (paper, section 3.2)."""
+"""The section `augment` of params.yaml: how training documents are augmented (paper, section 3.2)."""
 
 from __future__ import annotations
 
@@ -8,36 +8,36 @@ from enigma_tasks.frozen import Frozen
 
 
 class OversampleParams(Frozen):
-    """Sentences with entities, again."""
+    """Copies of sentences with entities."""
 
     times: int = Field(gt=0)
-    """How often: OS x 1 and so on."""
+    """Number of copies: N of the paper's OS x N."""
 
 
 class MorphologyParams(Frozen):
-    """Rare terms in other words or another form of the same family."""
+    """Replacement of rare terms by other terms or forms of the same family."""
 
     rare: int = Field(gt=0)
-    """A surface form is rare when the corpus has it as a mention so often or less."""
+    """A surface form is rare if it is a mention at most so many times in the corpus."""
     copies: int = Field(gt=0)
-    """New documents from one, at most: as many as differ."""
+    """Largest number of new documents from one; there are fewer if fewer different ones are possible."""
     keep_case: bool
-    """Only members of the same case and number, where the dictionary tells; the paper takes any."""
+    """Use only forms of the same case and number, where the dictionary has them; the paper uses any."""
     kept_share: float = Field(0.15, ge=0, lt=1)
-    """Of the places in a copy, so many stay as they are: copies of a document with few choices still differ."""
+    """Share of mentions that stay as they are in a copy, so that copies differ also where there are few forms."""
 
 
 class ParaphraseParams(Frozen):
     """Sentences rewritten by a language model."""
 
     model: str
-    """The endpoint's name for it; `ENIGMA_LLM_MODEL` goes before."""
+    """The endpoint's name for it; overridden by `ENIGMA_LLM_MODEL`."""
     longest: float = Field(3.0, ge=1)
-    """An answer may be so many times as long as its sentence; a longer one tells what the sentence does not."""
+    """Largest length of a reply, as a multiple of its sentence; a longer one adds content."""
 
 
 class AugmentParams(Frozen):
-    """One section a method."""
+    """A section for each method."""
 
     oversample: OversampleParams
     morphology: MorphologyParams

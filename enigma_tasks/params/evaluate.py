@@ -1,4 +1,4 @@
-"""The sections `training` and `evaluate` of params.yaml: what `dvc repro` trains, and how it is measured."""
+"""The sections `training` and `evaluate` of params.yaml: the models of `dvc repro`, and their evaluation."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from enigma_tasks.frozen import Frozen
 
 
 class TrainingParams(Frozen):
-    """One model that the training path trains; the models of a language are its ensemble's members."""
+    """A model of the training path; the models of a language are the members of its ensemble."""
 
     language: str
     member: str
 
 
 class EvaluateParams(Frozen):
-    """What `enigma evaluate` says beside the overall scores."""
+    """Settings of `enigma evaluate`."""
 
     lengths: tuple[Annotated[int, Field(gt=0)], ...]
-    """Where one slice of documents ends and the next, longer one begins, in characters."""
+    """Upper bounds of the ranges of document length, in characters."""
     samples: int = Field(ge=100)
     """Bootstrap resamples of the documents for each interval, of `enigma score` too."""
 
     @field_validator("lengths")
     @classmethod
-    def _longer_and_longer(cls, lengths: tuple[int, ...]) -> tuple[int, ...]:
+    def _check_increasing(cls, lengths: tuple[int, ...]) -> tuple[int, ...]:
         if any(b <= a for a, b in pairwise(lengths)):
             raise ValueError("each length must be greater than the one before")
         return lengths

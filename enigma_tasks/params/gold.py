@@ -1,4 +1,4 @@
-"""The sections `validate` and `split` of params.yaml: what gold must be like, and how it is cut into folds."""
+"""The sections `validate` and `split` of params.yaml: rules for gold, and its division into folds."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from enigma_tasks.frozen import Frozen
 
 
 class RuleParams(Frozen):
-    """How a rule is judged: how severe a breach is, and how many are tolerated."""
+    """Severity and tolerance of a rule."""
 
     severity: Literal["error", "warn", "off"]
-    """`error`: the corpus does not pass; `warn`: it is named and counted; `off`: not looked at."""
+    """`error`: the corpus does not pass; `warn`: defects are listed and counted; `off`: not checked."""
     tolerance: float = Field(0.0, ge=0, lt=1)
-    """Share of the rows (documents, or spans of one type) that may break the rule before the corpus does."""
+    """Share of the rows (documents, or spans of one type) that may break the rule."""
 
 
 class DropRuleParams(RuleParams):
-    """A rule whose breaches `enigma validate --filtered` can take out."""
+    """A rule whose defects `enigma validate --filtered` can remove."""
 
     drop: bool = False
 
@@ -39,19 +39,19 @@ class DocumentLengthParams(DropRuleParams):
 
 
 class LanguageRuleParams(DropRuleParams):
-    """A document in another language than its place says."""
+    """A document in another language than that of its folder."""
 
     characters: int = Field(gt=0)
-    """A shorter document is not judged: there is too little to tell by."""
+    """Shorter documents are not checked, as detection is unreliable."""
 
 
 class DensityRuleParams(DropRuleParams):
-    """A document with far more or far fewer spans than its length would have elsewhere in the corpus."""
+    """A document with far more or far fewer spans per character than others in the corpus."""
 
     deviations: float = Field(gt=0)
-    """How far is far, in robust standard deviations."""
+    """Threshold, in robust standard deviations."""
     documents: int = Field(gt=1)
-    """In a smaller corpus there is no usual density to compare with."""
+    """Smaller corpora are not checked."""
 
 
 class RulesParams(Frozen):
@@ -75,28 +75,28 @@ class RulesParams(Frozen):
         return found
 
     def drops(self, name: str) -> bool:
-        """Whether what breaks this rule is taken out."""
+        """Whether what breaks this rule is removed."""
         rule = self.rule(name)
         return rule.severity != "off" and isinstance(rule, DropRuleParams) and rule.drop
 
 
 class ValidationParams(Frozen):
-    """The rules, and what differs from them in a language."""
+    """The rules, and overrides for languages."""
 
     rules: RulesParams
     languages: dict[str, RulesParams] = Field(default_factory=dict)
-    """In params.yaml only what differs from `rules`; here the whole."""
+    """Complete rules; params.yaml has only what differs from `rules`."""
 
     @model_validator(mode="before")
     @classmethod
-    def _languages_are_whole(cls, tree: Any) -> Any:
+    def _complete_languages(cls, tree: Any) -> Any:
         if not isinstance(tree, dict) or not isinstance(tree.get("languages"), dict):
             return tree
         rules = tree.get("rules")
         return {**tree, "languages": {code: _merged(rules, own) for code, own in tree["languages"].items()}}
 
     def of(self, language: str | None) -> RulesParams:
-        """The rules for texts in this language; the common ones where the language is not known."""
+        """The rules for texts in this language; the common ones if the language is unknown."""
         return self.languages.get(language or "", self.rules)
 
 
@@ -108,18 +108,18 @@ def _merged(base: Any, own: Any) -> Any:
 
 
 class SplitParams(Frozen):
-    """How a corpus becomes train, dev and, where asked for, test."""
+    """How a corpus is split into train, dev and optionally test."""
 
     dev_share: float = Field(ge=0, lt=1)
-    """Of the documents."""
+    """Share of the documents."""
     test_share: float = Field(0.0, ge=0, lt=1)
     density_bins: int = Field(gt=0)
-    """Cases of one stratum are sorted by spans per character and cut into so many parts, each shared out alike."""
+    """Number of bins of spans per character by which the split is stratified."""
     similarity: float = Field(gt=0, le=1)
     """Share of three-word sequences in common (Jaccard) from which two texts are versions of one case."""
 
     @model_validator(mode="after")
-    def _something_is_left_to_train_on(self) -> SplitParams:
+    def _check_shares(self) -> SplitParams:
         if self.dev_share + self.test_share >= 1:
             raise ValueError("dev_share and test_share leave nothing to train on")
         return self

@@ -8,11 +8,11 @@ from enigma_tasks.frozen import Frozen
 
 
 class IngestParams(Frozen):
-    """What a drop may look like, and how hard a version is pushed."""
+    """Limits of gold drops and of pushing a version."""
 
     max_bytes: int = Field(gt=0)
     """A larger object goes to quarantine unread."""
     attempts: int = Field(gt=0)
-    """To push a version; one is lost whenever another ingestion was faster."""
+    """Attempts to push a version; one fails whenever another ingestion was faster."""
     command_seconds: float = Field(gt=0)
-    """What one git or DVC command may take, e.g. to upload a version."""
+    """Time limit of one git or DVC command, e.g. to upload a version."""

@@ -8,8 +8,8 @@ from enigma_tasks.frozen import Frozen
 
 
 class LanguageParams(Frozen):
-    """One language that Enigma annotates; what is known of it beside is in enigma_tasks/languages/."""
+    """A language that Enigma annotates; its rules and word lists are in enigma_tasks/languages/."""
 
     name: str
     augmentation: Literal["oversample", "morphology", "paraphrase"] = "oversample"
-    """How the training path multiplies its training documents."""
+    """How the training path augments its training documents."""

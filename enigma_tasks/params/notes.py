@@ -1,4 +1,4 @@
-"""The section `notes` of params.yaml: what a note may look like."""
+"""The section `notes` of params.yaml: limits of notes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ from enigma_tasks.frozen import Frozen
 
 
 class NoteParams(Frozen):
-    """What a note may look like before it is annotated."""
+    """Limits of notes."""
 
     max_bytes: int = Field(gt=0)

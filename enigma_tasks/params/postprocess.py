@@ -1,4 +1,4 @@
-"""Post-processing rules of a member (params.yaml, `members.NAME.postprocess`); `text.postprocess` runs them."""
+"""Post-processing rules of a member (params.yaml, `members.NAME.postprocess`), for `ner.text.postprocess`."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from enigma_tasks.frozen import Frozen
 
 
 class PostprocessRules(Frozen):
-    """Which rules run. Each is counted under its own name."""
+    """Which rules run; their changes are counted by name."""
 
     clip: bool = True
-    """Cut a span to the text and trim white space; drop it when nothing is left. Off: a span outside is an error."""
+    """Clip a span to the text and trim white space; drop an empty one. Off: a span outside the text is an error."""
     trim_punctuation: bool = True
-    """Trim trailing punctuation, but for the last stop of a dotted abbreviation (`T.A.C.`)."""
+    """Trim trailing punctuation, except the last full stop of a dotted abbreviation (`T.A.C.`)."""
     trim_brackets: bool = True
-    """Trim a bracket, or double quotation mark, at either end that has no partner inside the span."""
+    """Trim an unbalanced bracket or double quotation mark at either end."""
     drop_duplicates: bool = True
-    """Of equal spans keep one, the surest."""
+    """Of equal spans keep the one with the highest score."""
     merge_overlapping: bool = True
     """Overlapping spans of one label become their union."""
     merge_adjacent: bool = False
-    """So do those with nothing between but white space (no line break) and at most one hyphen, dash or slash. Off: it
-    loses on dev (`benchmarks/postprocess_on_dev.py`), and 6 % of the English gold spans are such neighbours."""
+    """Likewise spans with only white space (no line break) and at most one hyphen, dash or slash between. Off, as it
+    lowers scores on dev (`benchmarks/postprocess_on_dev.py`): 6 % of the English gold spans are such neighbours."""
     drop_punctuation_only: bool = True
     """Drop a span without a letter or digit."""
     stop_words: bool = True
-    """Drop a span that holds nothing but stop-words and numbers, in a language that has stop-words (languages/)."""
+    """Drop a span of stop-words and numbers only, in languages with a list of stop-words (languages/)."""
     min_characters: int = Field(2, ge=1)
     """Drop a span of fewer characters."""
     short_upper_case: bool = True

@@ -1,4 +1,4 @@
-"""The section `publish` of params.yaml: what a night leaves behind."""
+"""The section `publish` of params.yaml: how results are published."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from enigma_tasks.frozen import Frozen
 
 
 class PublishParams(Frozen):
-    """What a night leaves behind."""
+    """How results are published."""
 
     brat: bool
     """Write one `.ann` file per note under annotations/."""
     download_threads: int = Field(gt=0)
-    """Shards' results fetched at once."""
+    """Results of shards that are downloaded at once."""

@@ -1,7 +1,7 @@
-"""The voting strategies that there are: one entry each, which everything that names a strategy reads.
+"""The table of voting strategies, from which all other code reads their names and properties.
 
-To add one: an entry here, and its function in `ensembles/voting.py` (for one that is fitted, in `ensembles/fitting.py`
-too). Imports the standard library only, as the command line reads it.
+To add one: an entry here, and its function in `ensembles/voting.py` (and in `ensembles/candidates.py` if it is fitted).
+This module imports the standard library only, as the command line imports it.
 """
 
 from __future__ import annotations
@@ -15,31 +15,31 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Strategy:
-    """What a strategy needs to be told, and where its numbers come from."""
+    """A strategy's name, its options and what it needs."""
 
     name: str
     takes_k: bool = False
-    """The votes that a span needs may be named; without it, more than half of the members'."""
+    """`k`, the votes that a span needs, may be given; the default is more than half of the members'."""
     least_k: int = 1
-    """The smallest k that fitting tries."""
+    """The smallest k that fitting considers."""
     one_vote: bool = False
-    """A span needs no more than one vote."""
+    """A span needs one vote only."""
     takes_weights: bool = False
-    """Each member has a weight; of models it may be their strict F1 on dev."""
+    """Each member has a weight, for example its strict F1 on dev."""
     takes_threshold: bool = False
     needs_fitting: bool = False
-    """Only `enigma ensemble` can make its numbers."""
+    """Its numbers are fitted by `enigma ensemble`."""
     needs_probabilities: bool = False
-    """Of models: predicted spans do not hold what it averages."""
+    """It needs models that give word probabilities, not predicted spans."""
 
     @property
     def fitted(self) -> bool:
-        """Whether its numbers depend on dev documents."""
+        """Whether its numbers are fitted on dev documents."""
         return self.needs_fitting or self.takes_weights
 
     @property
     def by_name(self) -> bool:
-        """Whether predicted spans and its name are enough."""
+        """Whether it can be used by its name, with predicted spans only."""
         return not self.needs_fitting and not self.needs_probabilities
 
 
@@ -54,9 +54,9 @@ STRATEGIES: dict[str, Strategy] = {
         Strategy("learned", takes_threshold=True, needs_fitting=True),
     )
 }
-"""From the plainest to the most learned: the order in which fitting tries them."""
+"""Simple strategies first, in the order in which fitting considers them."""
 AUTO = "auto"
-"""Instead of a strategy: chosen on dev."""
+"""In place of a strategy: the strategy is chosen on dev."""
 
 
 def names(chosen: Callable[[Strategy], bool], separator: str = ", ") -> str:

@@ -1,4 +1,4 @@
-"""annotate: one shard of a plan -> rows of outcomes and spans, committed by one create-only object."""
+"""`enigma annotate`: one shard of a plan -> rows of outcomes and spans, committed by one create-only object."""
 
 from __future__ import annotations
 
@@ -40,19 +40,19 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PROBE = Document("probe", "Fever and cough. A chest X-ray was taken.")
-"""When the engine fails on a note and on this too, it is the engine that is broken."""
+"""If the engine fails on a note and on this too, the engine is broken, not the note."""
 
 
 def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> dict[str, Any]:
-    """Annotate the shard, once: when it is committed, that commit is reported and nothing is written.
+    """Annotate the shard, once: if it is committed already, that commit is reported and nothing is written.
 
     Returns:
-        The commit: shard, attempt, digests of its files, counts, seconds by phase, digests of the models, and
-        what a language model cost, where one was asked.
+        The commit: shard, attempt, digests of its files, counts, seconds by phase, digests of the models, and the
+        cost of language models, if any were used.
 
     Raises:
         UsageError: the shard is in no plan.
-        ModelError: a pinned model is damaged, or the engine fails whatever it is given.
+        ModelError: a pinned model is damaged, or the engine fails on every text.
         ServiceError: store, registry, or the endpoint of a language model.
     """
     places, shard_id = RunPlaces.of_shard(arguments.shard)
@@ -89,7 +89,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     )
     if records.create_commit(commit):
         return commit.report()
-    log.warning("shard %s: another attempt was first; this one is taken away", shard_id)
+    log.warning("shard %s: another attempt committed first; the files of this one are deleted", shard_id)
     store.delete_many(places.attempt(shard.id, attempt, table) for table in files.by_table())
     first = records.find_commit(shard)
     return (first or commit).report()
@@ -151,11 +151,11 @@ def _annotate(
 
 
 def _annotated(engine: Annotate, read: Sequence[tuple[NoteRef, str]], names: Names) -> list[AnnotatedDocument | None]:
-    """One result a note, None for a note on which the engine fails though it works on others."""
+    """One result for each note; None if the engine fails on the note but works on the probe."""
     documents = [Document(note.note_id, text, language=note.language) for note, text in read]
     try:
         return [*_checked(engine, documents)]
-    except (ModelError, ServiceError):  # neither is any note's fault
+    except (ModelError, ServiceError):  # not caused by a note
         raise
     except Exception as error:  # noqa: BLE001 - one note must not stop the shard; the message may quote it
         log.warning("a chunk of %d notes failed (%s): one by one", len(documents), type(error).__name__)
@@ -174,7 +174,7 @@ def _annotated(engine: Annotate, read: Sequence[tuple[NoteRef, str]], names: Nam
 
 
 def _checked(engine: Annotate, documents: list[Document]) -> list[AnnotatedDocument]:
-    """The engine's results, each of whose spans gives its surface."""
+    """The engine's results, after a check that each span's text is that of the document."""
     results = engine(documents) if documents else []
     for document, result in zip(documents, results, strict=True):
         for e in result.entities:
@@ -184,7 +184,7 @@ def _checked(engine: Annotate, documents: list[Document]) -> list[AnnotatedDocum
 
 
 def _prove(engine: Annotate, kind: str) -> None:
-    """Raises ModelError when the engine cannot annotate the probe either."""
+    """Raise ModelError if the engine cannot annotate the probe either."""
     try:
         _checked(engine, [PROBE])
     except ServiceError:

@@ -1,4 +1,4 @@
-"""`enigma doctor`: settings and params -> what is reachable, which versions, which device; nothing is changed."""
+"""`enigma doctor`: reachable services, versions and device; nothing is changed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ BROKEN = EnigmaError.exit_code
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One line of the doctor's report. `detail` never holds a key, a password or a note."""
+    """One line of the report. `detail` never contains a key, a password or a note."""
 
     name: str
     status: Literal["ok", "warn", "fail"]
@@ -38,9 +38,9 @@ class Check:
 
 
 def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> dict[str, Any]:  # noqa: ARG001
-    """Every check, whatever the others say.
+    """Run every check, also after a failed one.
 
-    `exit_code` is 3 when a configured service is unreachable, 1 when one answers but cannot be worked with, else 0.
+    `exit_code` is 3 if a configured service is unreachable, 1 if one is reachable but unusable, else 0.
     """
     groups: list[tuple[str, Callable[[Params, Settings], Iterator[Check]]]] = [
         ("versions", _versions),
@@ -68,7 +68,7 @@ def _versions(_: Params, __: Settings) -> Iterator[Check]:
         try:
             yield Check(library, "ok", metadata.version(library))
         except metadata.PackageNotFoundError:
-            yield Check(library, "warn", "not installed; this is no environment for the tasks")
+            yield Check(library, "warn", "not installed; tasks cannot run in this environment")
 
 
 def _device(_: Params, __: Settings) -> Iterator[Check]:
@@ -89,7 +89,7 @@ def _device(_: Params, __: Settings) -> Iterator[Check]:
 
 
 def _object_store(_: Params, settings: Settings) -> Iterator[Check]:
-    """Each place can be listed, and of two writers who create the same object one is refused."""
+    """Each place can be listed, and a second writer that creates the same object is refused."""
     if not settings.runs:
         yield Check("s3", "warn", "not configured: set ENIGMA_S3_ROOT")
         return
@@ -100,7 +100,9 @@ def _object_store(_: Params, settings: Settings) -> Iterator[Check]:
         uri = getattr(settings, place)
         if uri:
             next(store.list(f"{uri}/"), None)
-    yield Check("s3", "ok", f"{_host(load_s3_settings().endpoint or 'https://s3.amazonaws.com')}, every place lists")
+    yield Check(
+        "s3", "ok", f"{_host(load_s3_settings().endpoint or 'https://s3.amazonaws.com')}, every place can be listed"
+    )
     probe = doctor_probe(settings, uuid.uuid4().hex)
     try:
         created, again = store.put_if_absent(probe, b"first"), store.put_if_absent(probe, b"second")
@@ -109,7 +111,7 @@ def _object_store(_: Params, settings: Settings) -> Iterator[Check]:
     if created and not again:
         yield Check("s3 conditional writes", "ok", "a second writer is refused")
     else:
-        yield Check("s3 conditional writes", "fail", "not honoured: two writers would both win", BROKEN)
+        yield Check("s3 conditional writes", "fail", "not supported: two writers would both succeed", BROKEN)
 
 
 def _tables(_: Params, settings: Settings) -> Iterator[Check]:
@@ -119,8 +121,8 @@ def _tables(_: Params, settings: Settings) -> Iterator[Check]:
     from enigma_tasks.adapters.night_table import is_committed
 
     for table in (NOTES, SPANS):
-        is_committed(settings.tables, table, "doctor")  # opens it; a table that is not there yet is none the worse
-    yield Check("tables", "ok", "notes and spans can be opened, or are not there yet")
+        is_committed(settings.tables, table, "doctor")  # opens the table; a missing one is no error
+    yield Check("tables", "ok", "notes and spans can be opened, or do not exist yet")
 
 
 def _registry(params: Params, settings: Settings) -> Iterator[Check]:
@@ -169,7 +171,7 @@ def _gold_repository(params: Params, settings: Settings) -> Iterator[Check]:
 
 
 def _host(uri: str) -> str:
-    """Scheme, host and port of a URI, without the user and password it may carry."""
+    """Scheme, host and port of a URI, without user and password."""
     parts = urlsplit(uri)
     host = parts.hostname or parts.path
     return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port else "")

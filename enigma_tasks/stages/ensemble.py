@@ -1,4 +1,4 @@
-"""Members' predictions of dev + gold -> the voting rule of each entity type, fitted, as an ensemble folder."""
+"""`enigma ensemble`: members' predictions on dev + gold -> an ensemble folder with a fitted rule for each type."""
 
 from __future__ import annotations
 
@@ -45,16 +45,16 @@ _DIGEST = re.compile("[0-9a-f]{64}")
 def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> dict[str, Any]:
     """Fit and write one folder for each entity type under `--out`.
 
-    Members are model folders, run here on the gold's texts, or TSV files of what members predicted there; without
-    models the folder holds the rule alone, for `enigma vote --rule`.
+    Members are model folders, which are run on the gold's texts, or TSV files of their predictions there; without
+    models the folder has the rule only, for `enigma vote --rule`.
 
     Raises:
-        UsageError: members and gold do not go together, or not with `--name`; see also `dev_set` and `fit_rule`.
+        UsageError: members do not match gold or `--name`; see also `dev_set` and `fit_rule`.
         DataError: a file that breaks a rule of its format, or a span outside its text.
-        ModelError: a model is missing or damaged, or does not fit the language or the type.
+        ModelError: a model is missing or damaged, or not for the language or the type.
     """
-    recipe = None if arguments.name is None else params.ensemble_of(arguments.name)
-    language = params.language(arguments.language or (recipe.language if recipe else ""))
+    named = None if arguments.name is None else params.ensemble_of(arguments.name)
+    language = params.language(arguments.language or (named.language if named else ""))
     if language is None:
         raise UsageError("--language: name a language of params.yaml, or an ensemble by --name")
     types = list(EntityType) if arguments.entity == "all" else [EntityType(arguments.entity)]
@@ -62,15 +62,15 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
         _check_out(Path(arguments.out) / entity_type.value)
     endpoints = LlmEndpoints(settings)
     members = _Sources(arguments, language, types, params, open_endpoint=endpoints)
-    if recipe is not None:
-        _check_names(recipe, language, members)
-    strategy = arguments.strategy or (recipe.strategy if recipe else AUTO)
+    if named is not None:
+        _check_names(named, language, members)
+    strategy = arguments.strategy or (named.strategy if named else AUTO)
     only = None if strategy == AUTO else strategy
     if arguments.k is not None and (only is None or not STRATEGIES[only].takes_k):
-        raise UsageError(f"--k goes with --strategy {names(lambda s: s.takes_k, ' or ')}")
+        raise UsageError(f"--k is only for --strategy {names(lambda s: s.takes_k, ' or ')}")
     k = arguments.k
-    if k is None and recipe and strategy == recipe.strategy:
-        k = recipe.k
+    if k is None and named and strategy == named.strategy:
+        k = named.k
     rows = []
     for entity_type in types:
         dev = members.dev_set(entity_type)
@@ -94,7 +94,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
         log.info("%s: %s", entity_type.value, fitted.name)
         if rows[-1]["expected_gain"] <= 0:
             log.warning(
-                "%s: member %s alone does as well on dev, at a share of the cost",
+                "%s: member %s alone scores as high on dev, at a lower cost",
                 entity_type.value,
                 rows[-1]["best_member"],
             )
@@ -102,7 +102,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
 
 
 class _Sources:
-    """Where members' predictions come from, read once for all types."""
+    """The members' predictions, read once for all types."""
 
     def __init__(
         self,
@@ -118,7 +118,7 @@ class _Sources:
         if not self.folders and not files:
             raise UsageError("an ensemble needs members: --model or --predictions")
         if self.folders and files and len(self.folders) != len(files):
-            raise UsageError(f"{len(files)} prediction files for {len(self.folders)} models: one each, in their order")
+            raise UsageError(f"{len(files)} prediction files for {len(self.folders)} models: give one for each")
         gold = Path(arguments.gold)
         self._documents: list[Document] | None = None if gold.is_file() else read_corpus(gold, language)
         self._gold = read_member(gold) if self._documents is None else {d.id: d.entities for d in self._documents}
@@ -127,7 +127,7 @@ class _Sources:
         self.names = [read_any_card(f).member for f in self.folders] if self.folders else distinct_names(files)
         self.labels = [f"{i + 1} ({name})" for i, name in enumerate(self.names)]
         self._mean: dict[EntityType, Mapping[str, Sequence[Entity]]] = {}
-        self._mine = not files
+        self._from_files = bool(files)
         if files:
             self._spans = [read_member(file) for file in files]
             self.digests = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
@@ -140,7 +140,7 @@ class _Sources:
 
     def _check_models(self, types: Sequence[EntityType], language: str) -> None:
         if self._documents is None:
-            raise UsageError("--gold: models are run on texts, so gold must be a corpus folder")
+            raise UsageError("--gold: models need texts, so gold must be a corpus folder")
         self.digests = [model_digest(folder) for folder in self.folders]
         if len(set(self.digests)) < len(self.digests):
             raise UsageError("the same model is named twice: it would vote twice")
@@ -186,20 +186,20 @@ class _Sources:
         ]
 
     def dev_set(self, entity_type: EntityType) -> DevSet:
-        """What the rule of one type is fitted on."""
+        """The dev set on which the rule of one type is fitted."""
         if self._documents is None:
             documents = sorted({*self._gold, *(d for member in self._spans for d in member)})
         else:
             documents = [d.id for d in self._documents if entity_type in d.annotated]
         named = dict(zip(self.labels, self._spans, strict=True))
-        for name, spans in named.items() if not self._mine else ():
+        for name, spans in named.items() if self._from_files else ():
             found = {e.label for d in documents for e in spans.get(d, ())}
             if found and entity_type.label not in found:
                 raise UsageError(f"member {name} has no {entity_type.label} span, only {', '.join(sorted(found))}")
         return dev_set(entity_type.label, documents, self._gold, named, self._mean.get(entity_type))
 
     def provenance(self) -> dict[str, Any]:
-        """Digests of what went in."""
+        """Digest of the gold, and the members' names."""
         content = json.dumps(
             [[d, [[e.label, *e.span] for e in spans]] for d, spans in sorted(self._gold.items())]
         ).encode()
@@ -215,19 +215,19 @@ def _checked(member: Mapping[str, Sequence[Entity]], texts: Mapping[str, str]) -
 
 
 def _check_out(folder: Path) -> None:
-    """Refuse a folder that holds anything else; an ensemble that was cut short has members, by digest, and no card."""
+    """Refuse a folder with other content; an interrupted run leaves members, by digest, without a card."""
     inside = {p.name for p in folder.iterdir()} if folder.exists() else set()
     if not inside or inside & {ENSEMBLE_CARD, RULE_CARD}:
         return
     if inside == {ENSEMBLE_MEMBERS} and all(_DIGEST.fullmatch(p.name) for p in (folder / ENSEMBLE_MEMBERS).iterdir()):
         return
-    raise UsageError(f"--out: {folder} is there and is no ensemble")
+    raise UsageError(f"--out: {folder} exists and is not an ensemble")
 
 
-def _check_names(recipe: EnsembleParams, language: str, members: _Sources) -> None:
-    if language != recipe.language:
-        raise UsageError(f"--language: the ensemble is for {recipe.language}")
-    given, wanted = sorted(members.names), sorted(recipe.members)
+def _check_names(named: EnsembleParams, language: str, members: _Sources) -> None:
+    if language != named.language:
+        raise UsageError(f"--language: the ensemble is for {named.language}")
+    given, wanted = sorted(members.names), sorted(named.members)
     if members.folders and given != wanted:
         raise UsageError(f"the ensemble's members are {', '.join(wanted)}; given: {', '.join(given)}")
     if not members.folders and len(given) != len(wanted):
@@ -243,7 +243,7 @@ def _write(
     fitted: Fitted,
     provenance: dict[str, Any],
 ) -> None:
-    """The ensemble's folder, anew."""
+    """Write the ensemble's folder, replacing an earlier one."""
     if folder.exists():
         shutil.rmtree(folder)
     if members.folders:
@@ -265,12 +265,12 @@ def _row(entity_type: EntityType, folder: Path, fitted: Fitted, labels: Sequence
     return {
         "entity": entity_type.value,
         "rule": fitted.name,
-        "expected_f1": round(fitted.whole.score.f1, 4),
+        "expected_f1": round(fitted.expected.score.f1, 4),
         "first_rule": fitted.scored[0].name,
         "first_rule_f1": round(fitted.scored[0].score.f1, 4),
         "best_member": label,
         "best_member_f1": round(best.score.f1, 4),
-        "expected_gain": round(fitted.whole.score.f1 - best.score.f1, 4),
-        "documents": len(fitted.whole.counts),
+        "expected_gain": round(fitted.expected.score.f1 - best.score.f1, 4),
+        "documents": len(fitted.expected.counts),
         "out": str(folder),
     }

@@ -1,4 +1,4 @@
-"""`enigma evaluate`: a model or ensembles + gold that they never saw -> metrics and plots as `dvc` reads them."""
+"""`enigma evaluate`: a model or ensembles + held-out gold -> metrics and plots for `dvc`."""
 
 from __future__ import annotations
 
@@ -30,32 +30,32 @@ if TYPE_CHECKING:
     from enigma_tasks.ensembles.folder import Ensemble
     from enigma_tasks.ner.model_folder import Card
 
-Judged = list[tuple["Document", dict[EntityType, Counts]]]
+CountedDocuments = list[tuple["Document", dict[EntityType, Counts]]]
 """Each document with the counts of the types that it was annotated for and that were predicted."""
 
 
 def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> dict[str, Any]:
     """Predict `--gold`, write `metrics.json` and `slices.csv` into `--out`, return the same figures.
 
-    Where a language model was asked, its cost is returned too; the files leave it out, as a second run asks nothing.
+    The cost of language models is returned too; it is not in the files, as a second run uses the cache.
 
     Raises:
-        UsageError: no ensemble, nothing to judge, two ensembles for one type, gold that was trained on, or a language
-            model that may not, or cannot, be asked.
+        UsageError: no ensemble, nothing to score, two ensembles for one type, gold that was trained on, or a language
+            model without an endpoint or without permission to use it.
         ModelError: a model or ensemble is missing or damaged.
         ServiceError: the endpoint of a language model.
-        DataError: gold breaks a rule of the formats, or holds augmented documents (`augmented_document`).
+        DataError: gold breaks a rule of the formats, or has augmented documents (`augmented_document`).
     """
     gold = Path(arguments.gold)
     if gold.absolute().name == FOLDS[0] and (gold.absolute().parent / SPLIT_CARD).is_file():
-        raise UsageError(f"--gold: {gold} is what models are trained on; measure on {' or '.join(FOLDS[1:])}")
+        raise UsageError(f"--gold: {gold} is for training; measure on {' or '.join(FOLDS[1:])}")
     endpoints = LlmEndpoints(settings)
     if arguments.model:
-        judged, members = _by_model(Path(arguments.model), gold, params, endpoints)
+        counted, members = _by_model(Path(arguments.model), gold, params, endpoints)
     else:
-        judged, members = _by_ensembles(_ensembles([Path(p) for p in arguments.ensemble]), gold, params, endpoints)
-    metrics = measured(judged, params.seed, params.evaluate.samples)
-    slices = sliced(judged, params.evaluate.lengths)
+        counted, members = _by_ensembles(_ensembles([Path(p) for p in arguments.ensemble]), gold, params, endpoints)
+    metrics = metrics_of(counted, params.seed, params.evaluate.samples)
+    slices = by_length(counted, params.evaluate.lengths)
     out = Path(arguments.out)
     out.mkdir(parents=True, exist_ok=True)
     (out / METRICS).write_text(json.dumps(metrics, indent=1) + "\n")
@@ -63,27 +63,26 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     return {"out": arguments.out, "members": members, **metrics, "slices": slices, **endpoints.report()}
 
 
-def measured(judged: Judged, seed: int, samples: int) -> dict[str, Any]:
-    """Numbers only, nested: overall, then by entity type.
+def metrics_of(counted: CountedDocuments, seed: int, samples: int) -> dict[str, Any]:
+    """Nested numbers, overall and by entity type.
 
-    A type that was neither annotated nor predicted anywhere has no figures: 0 would be no measurement.
     Strict and character precision, recall and F1 (with the bounds of a 95 % bootstrap interval over documents), and the
-    counts that they rest on.
+    counts behind them. A type that was neither annotated nor predicted anywhere has no figures, rather than 0.
     """
-    types = [t for t in EntityType if any(c.gold or c.predicted for _, counts in judged if (c := counts.get(t)))]
+    types = [t for t in EntityType if any(c.gold or c.predicted for _, counts in counted if (c := counts.get(t)))]
     return {
-        **_scores([sum(counts.values(), Counts()) for _, counts in judged], seed, samples),
-        "characters": sum(len(d.text) for d, _ in judged),
+        **_scores([sum(counts.values(), Counts()) for _, counts in counted], seed, samples),
+        "characters": sum(len(d.text) for d, _ in counted),
         "by_entity": {
-            t.value: _scores([counts[t] for _, counts in judged if t in counts], seed, samples) for t in types
+            t.value: _scores([counts[t] for _, counts in counted if t in counts], seed, samples) for t in types
         },
     }
 
 
-def sliced(judged: Judged, lengths: Sequence[int]) -> list[dict[str, Any]]:
-    """A row for each entity type and slice of document length that holds documents: its scores and counts."""
+def by_length(counted: CountedDocuments, lengths: Sequence[int]) -> list[dict[str, Any]]:
+    """Scores and counts for each entity type and range of document length with documents."""
     by_slice: dict[tuple[EntityType, int], list[Counts]] = {}
-    for document, counts in judged:
+    for document, counts in counted:
         for entity_type, own in counts.items():
             by_slice.setdefault((entity_type, bisect_left(lengths, len(document.text))), []).append(own)
     rows = []
@@ -107,17 +106,17 @@ def sliced(judged: Judged, lengths: Sequence[int]) -> list[dict[str, Any]]:
     return rows
 
 
-def _by_model(folder: Path, gold: Path, params: Params, endpoints: LlmEndpoints) -> tuple[Judged, list[str]]:
+def _by_model(folder: Path, gold: Path, params: Params, endpoints: LlmEndpoints) -> tuple[CountedDocuments, list[str]]:
     card, digest = read_any_card(folder), model_digest(folder)
     documents = _gold(gold, card.languages, card.entity_types, [card])
     members = Members({digest: folder}, params.annotate.batch_tokens, open_endpoint=endpoints)
     found = members.read(documents).entities[digest]
-    return _judged(documents, found, card.entity_types), [digest]
+    return _counted(documents, found, card.entity_types), [digest]
 
 
 def _by_ensembles(
     ensembles: Sequence[Ensemble], gold: Path, params: Params, endpoints: LlmEndpoints
-) -> tuple[Judged, list[str]]:
+) -> tuple[CountedDocuments, list[str]]:
     members = {m.digest: m.folder for e in ensembles for m in e.members}
     types = [e.entity_type for e in ensembles]
     cards = [read_any_card(folder) for folder in members.values()]
@@ -127,22 +126,22 @@ def _by_ensembles(
         ensembles, limits.batch_tokens, resident_mib=limits.resident_mib, open_endpoint=endpoints
     )
     found = [a.entities for a in annotator.annotate(documents)]
-    return _judged(documents, found, types), sorted(members)
+    return _counted(documents, found, types), sorted(members)
 
 
 def _ensembles(folders: Iterable[Path]) -> list[Ensemble]:
-    """The ensembles in `folders`, each an ensemble or a folder of such; of one language, one for a type."""
+    """The ensembles in `folders`, each an ensemble or a folder of ensembles; of one language, one for each type."""
     found = []
     for folder in folders:
         cards = [folder / ENSEMBLE_CARD, *sorted(folder.glob(f"*/{ENSEMBLE_CARD}"))]
-        there = [card.parent for card in cards if card.is_file()]
-        if not there:
-            raise UsageError(f"--ensemble: {folder} holds no {ENSEMBLE_CARD}")
-        found += [read_ensemble(place) for place in there]
+        ensemble_folders = [card.parent for card in cards if card.is_file()]
+        if not ensemble_folders:
+            raise UsageError(f"--ensemble: {folder} has no {ENSEMBLE_CARD}")
+        found += [read_ensemble(path) for path in ensemble_folders]
     if len({e.language for e in found}) > 1:
         raise UsageError("--ensemble: one language at a time")
     if len({e.entity_type for e in found}) < len(found):
-        raise UsageError("--ensemble: two ensembles answer for one entity type")
+        raise UsageError("--ensemble: two ensembles for one entity type")
     return found
 
 
@@ -156,16 +155,18 @@ def _gold(
         raise UsageError(f"--gold: no document of {path} is annotated for what was predicted")
     digest = data_digest(documents)
     if any(card.digests.get("train") == digest for card in cards):
-        raise UsageError(f"--gold: {path} is what a member was trained on")
+        raise UsageError(f"--gold: a member was trained on {path}")
     return documents
 
 
-def _judged(documents: Sequence[Document], found: Sequence[Sequence[Entity]], types: Iterable[EntityType]) -> Judged:
-    judged: Judged = []
+def _counted(
+    documents: Sequence[Document], found: Sequence[Sequence[Entity]], types: Iterable[EntityType]
+) -> CountedDocuments:
+    counted: CountedDocuments = []
     for document, entities in zip(documents, found, strict=True):
         counts = count(document.entities, entities)
-        judged.append((document, {t: counts.get(t.label, Counts()) for t in types if t in document.annotated}))
-    return judged
+        counted.append((document, {t: counts.get(t.label, Counts()) for t in types if t in document.annotated}))
+    return counted
 
 
 def _scores(per_document: Sequence[Counts], seed: int, samples: int) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Members' base models: hub or carried-in folder -> model store and models.lock; store and lock -> what differs."""
+"""`enigma models`: base models from a hub or folder -> the model store and models.lock; differences between the two."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     """`enigma models pull|list|verify`: a row for each base model.
 
     Raises:
-        UsageError: no store, a name that is neither member nor hub id, or options that do not go together.
-        ModelError: what is stored is not what the lock says; or (one model asked for) it cannot be had.
+        UsageError: no store, a name that is neither member nor hub id, or options that exclude each other.
+        ModelError: the store differs from the lock; or (for a single model) it cannot be pulled.
         ServiceError: the hub or the store's S3 cannot be reached.
     """
     only_pull = {"--from": arguments.source, "--revision": arguments.revision} | {
@@ -46,21 +46,21 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     }
     given = [name for name, value in only_pull.items() if value]
     if given and arguments.action != "pull":
-        raise UsageError(f"{given[0]} goes with pull")
-    asked = wanted(arguments.names, params)
+        raise UsageError(f"{given[0]} is only for pull")
+    bases = requested(arguments.names, params)
     lock = Path(arguments.params).with_name(artifacts.MODELS_LOCK)
     store = open_store(settings)
     if arguments.action == "list":
-        return {"models": _listed(asked, read_lock(lock), store)}
+        return {"models": _listed(bases, read_lock(lock), store)}
     if arguments.action == "verify":
-        return {"models": _verified(asked if arguments.names else None, read_lock(lock), store)}
-    if arguments.revision and len(asked) != 1:
-        raise UsageError("--revision goes with one model")
-    return _pulled(list(asked), arguments, lock, store)
+        return {"models": _verified(bases if arguments.names else None, read_lock(lock), store)}
+    if arguments.revision and len(bases) != 1:
+        raise UsageError("--revision is only for one model")
+    return _pulled(list(bases), arguments, lock, store)
 
 
-def wanted(names: Sequence[str], params: Params) -> dict[str, list[str]]:
-    """Hub id -> the members on it; of every member when nothing is named. Local folders and `scratch` have none.
+def requested(names: Sequence[str], params: Params) -> dict[str, list[str]]:
+    """Hub id -> the members with this base; those of all members without `names`. Local folders are left out.
 
     Raises:
         UsageError: a name that is neither a member with a hub id nor a hub id.
@@ -81,33 +81,33 @@ def wanted(names: Sequence[str], params: Params) -> dict[str, list[str]]:
     return chosen
 
 
-def _listed(asked: dict[str, list[str]], lock: dict[str, LockedModel], store: Store) -> list[dict[str, Any]]:
+def _listed(bases: dict[str, list[str]], lock: dict[str, LockedModel], store: Store) -> list[dict[str, Any]]:
     stored = set(store.bases())
     return [
         {
             "model": base,
-            "members": " ".join(asked.get(base, [])),
+            "members": " ".join(bases.get(base, [])),
             "stored": "yes" if base in stored else "no",
             "revision": (lock[base].revision or "not known")[:12] if base in lock else "not locked",
         }
-        for base in sorted(set(asked) | stored | set(lock))
+        for base in sorted(set(bases) | stored | set(lock))
     ]
 
 
 def _verified(named: dict[str, list[str]] | None, lock: dict[str, LockedModel], store: Store) -> list[dict[str, Any]]:
-    """Without names, what is stored is checked: a site need not keep every model of the lock."""
+    """Check the named models, or all that are stored: a store need not have every model of the lock."""
     bases = sorted(named) if named is not None else store.bases()
-    rows, said = [], []
+    rows, differences = [], []
     for base in bases:
         found = store.digests(base)
         if not found:
-            said.append(f"model {base} is not in the model store")
+            differences.append(f"model {base} is not in the model store")
         elif base not in lock:
-            said.append(f"model {base} is not in {artifacts.MODELS_LOCK}")
+            differences.append(f"model {base} is not in {artifacts.MODELS_LOCK}")
         else:
-            said += defects(base, lock[base], found)
+            differences += defects(base, lock[base], found)
         rows.append({"model": base, "files": len(found), "revision": base in lock and lock[base].revision})
-    refuse(said)
+    refuse(differences)
     return rows
 
 
@@ -120,7 +120,7 @@ def _pulled(bases: list[str], arguments: argparse.Namespace, lock_file: Path, st
         except ModelError as error:
             if len(bases) == 1:
                 raise
-            log.warning("%s", error)  # the others are pulled all the same
+            log.warning("%s", error)  # go on with the other models
             outcome, failed = f"failed: {error}", True
         locked = read_lock(lock_file).get(base)
         rows.append({"model": base, "outcome": outcome, "revision": locked.revision if locked else None})
@@ -137,10 +137,10 @@ def _pull(base: str, arguments: argparse.Namespace, lock_file: Path, store: Stor
         folder.mkdir()
         revision = arguments.revision or (locked.revision if locked and not arguments.update else None)
         if arguments.source:
-            _carry(_carried(Path(arguments.source), base), folder)
+            _copy_files(_source_folder(Path(arguments.source), base), folder)
         else:
             revision = _fetch(base, revision, folder, convert=arguments.convert)
-        _settle(base, folder, convert=arguments.convert)
+        _complete(base, folder, convert=arguments.convert)
         found = LockedModel(revision=revision, files=folder_digests(folder))
         if locked is not None and not changes:
             refuse([f"{d}; --update accepts it" for d in defects(base, locked, found.files)])
@@ -150,7 +150,7 @@ def _pull(base: str, arguments: argparse.Namespace, lock_file: Path, store: Stor
 
 
 def _fetch(base: str, revision: str | None, folder: Path, *, convert: bool) -> str:
-    """From the hub; the pickle only when it is needed and allowed."""
+    """Download from the hub; the pickle only if it is needed and allowed."""
     from enigma_tasks.adapters.model_hub import download
 
     commit = download(base, revision, artifacts.BASE_MODEL_FILES, folder)
@@ -159,23 +159,23 @@ def _fetch(base: str, revision: str | None, folder: Path, *, convert: bool) -> s
     return commit
 
 
-def _carried(source: Path, base: str) -> Path:
-    """The model's folder in what somebody carried in: a store's layout, or the model itself."""
+def _source_folder(source: Path, base: str) -> Path:
+    """The model's folder in `--from`, which has a store's layout or is the model itself."""
     for place in (source / artifacts.base_model_folder(base), source / base, source):
         if any((place / name).is_file() for name in (artifacts.ENCODER_CONFIG, artifacts.GLINER_CONFIG)):
             return place
     raise ModelError(f"model {base}: no {artifacts.ENCODER_CONFIG} in the folder given")
 
 
-def _carry(source: Path, folder: Path) -> None:
+def _copy_files(source: Path, folder: Path) -> None:
     for path in sorted(source.iterdir()):
         names = (*artifacts.BASE_MODEL_FILES, artifacts.WEIGHTS_PICKLE)
         if path.is_file() and any(fnmatchcase(path.name, pattern) for pattern in names):
             shutil.copyfile(path, folder / path.name)
 
 
-def _settle(base: str, folder: Path, *, convert: bool) -> None:
-    """Safetensors, a config and a tokenizer, and nothing else. Raises ModelError: one of them is missing."""
+def _complete(base: str, folder: Path, *, convert: bool) -> None:
+    """Check weights, config and tokenizer; convert and remove the pickle. Raises ModelError if one is missing."""
     from enigma_tasks.ner.base_models import check_safetensors, convert_pickle
 
     pickle = folder / artifacts.WEIGHTS_PICKLE
@@ -191,8 +191,8 @@ def _settle(base: str, folder: Path, *, convert: bool) -> None:
     pickle.unlink(missing_ok=True)
     if not weights:
         raise ModelError(
-            f"model {base} has no safetensors; where it has a {artifacts.WEIGHTS_PICKLE}, --convert reads the pickle's "
-            "tensors, running nothing in it, and stores them as safetensors"
+            f"model {base} has no safetensors; if it has a {artifacts.WEIGHTS_PICKLE}, --convert reads its tensors, "
+            "executing nothing in it, and stores them as safetensors"
         )
     if not (folder / artifacts.GLINER_CONFIG).is_file():
         if not (folder / artifacts.ENCODER_CONFIG).is_file():

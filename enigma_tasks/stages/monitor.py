@@ -1,4 +1,4 @@
-"""monitor: a night's plan, results and tables -> the page to look at in the morning, and the list of all nights."""
+"""`enigma monitor`: a night's plan, results and tables -> the morning page, and the list of all nights."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ HTML = "text/html; charset=utf-8"
 
 
 def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> dict[str, Any]:
-    """Write the pages; running it again writes the same bytes while the night and those before it stay as they are.
+    """Write the pages; a second run writes the same bytes unless this night or an earlier one has changed.
 
     Returns:
-        The pages' URIs, counts, the verdict's word, and `alerts`; exit code 0 also for a night to worry about.
+        The pages' URIs, counts, the verdict's word, and `alerts`; the exit code is 0 also for a night with alerts.
 
     Raises:
         UsageError: the batch has no plan. ServiceError: store or tables.
@@ -140,7 +140,7 @@ def _figures(
 
 
 def _published_counts(batch_id: str, settings: Settings, garbled_share: float) -> dict[str, Any]:
-    """What the tables say of the night: grouped inside Arrow, so that a night of millions of spans stays columns."""
+    """The night's counts from the tables, grouped inside Arrow to bound memory for millions of spans."""
     tables = settings.require("tables")
     columns = ["language", "outcome", "rule", "characters", "characters_read", "characters_garbled"]
     notes = night_table.read_notes(tables, batch_id, columns)
@@ -174,13 +174,13 @@ def _published_counts(batch_id: str, settings: Settings, garbled_share: float) -
 
 
 def _grouped(table: Any, *columns: str) -> list[list[Any]]:
-    """The values of the columns, and how often they occur together."""
+    """Distinct values of the columns, and their counts."""
     counted = table.group_by(list(columns)).aggregate([([], "count_all")])
     return [counted.column(name).to_pylist() for name in (*columns, "count_all")]
 
 
 def _score_bins(spans: Any) -> dict[str, tuple[int, ...]]:
-    """Label -> mentions in each bin of the score; a mention without a score is in none."""
+    """Label -> number of mentions in each bin of the score; mentions without a score are left out."""
     scored = spans.filter(pc.field("score").is_valid())
     bins = pc.min_element_wise(pc.floor(pc.multiply(scored.column("score"), float(SCORE_BINS))), SCORE_BINS - 1)
     found: dict[str, list[int]] = {}
@@ -201,7 +201,7 @@ def _quarantined(plan: Plan, settings: Settings) -> tuple[QuarantinedNote, ...]:
 
 
 def _other_nights(store: ObjectStore, reports: ReportPlaces, night: NightFigures) -> list[NightRecord]:
-    """Every other night's figures, in the order of their planning."""
+    """Every other night's figures, in the order in which they were planned."""
     own = reports.summary(night.batch_id)
     uris = [i.uri for i in store.list(f"{reports.root}/") if i.uri.endswith("/summary.json") and i.uri != own]
     records = []

@@ -1,4 +1,4 @@
-"""plan: drops and tables -> what is new, sorted into shards of one language each; champions pinned for the night."""
+"""`enigma plan`: drops and tables -> shards of new notes, each of one language; champions pinned for the night."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 
 def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> dict[str, Any]:
-    """Plan the batch, once: when it has a plan, that one is reported and nothing is written.
+    """Plan the batch, once: if it has a plan already, that one is reported and nothing is written.
 
     Returns:
         batch_id, plan (URI), counts, waiting by language, and `shards`, the URIs to annotate.
@@ -64,13 +64,13 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     _open_unread(store, night, done, params, again=backfill is not None)
     plan = _write(records, night, params, arguments, began)
     if not records.create_plan(plan):
-        log.warning("another process planned this night first: its plan counts")
+        log.warning("another process planned this night first: its plan is used")
         plan = records.plan()
     return _report(plan, places)
 
 
 def _open_unread(store: ObjectStore, night: Night, done: Done, params: Params, *, again: bool) -> None:
-    """Move what had to be opened from `unread` to `ready` or `refused`."""
+    """Open the notes in `unread` and move them to `ready` or `refused`."""
     detect = _detector(params)
     texts = [n for n in night.unread if not holds_records(n.key)]
     for item in _detected(store, texts, params, detect):
@@ -95,7 +95,7 @@ def _open_unread(store: ObjectStore, night: Night, done: Done, params: Params, *
 
 
 def _detector(params: Params) -> Callable[[str], str | None]:
-    """Text -> configured language or None; the detector is loaded by the first text."""
+    """A function from a text to a configured language or None; the detector is loaded on first use."""
 
     @functools.cache
     def loaded() -> Any:
@@ -109,7 +109,7 @@ def _detector(params: Params) -> Callable[[str], str | None]:
 def _detected(
     store: ObjectStore, notes: list[NoteRef], params: Params, detect: Callable[[str], str | None]
 ) -> Iterator[NoteRef | Refused]:
-    """Texts of unknown language -> the same with their language, or refused; one by one in memory."""
+    """Notes of unknown language with the detected one, or refused; one text in memory at a time."""
     for item in read_notes(store, notes, params.notes.max_bytes, params.annotate.read_threads):
         if isinstance(item, Refused):
             yield item
@@ -128,7 +128,7 @@ def _records(store: ObjectStore, file: NoteRef, judgement: Judgement) -> Iterato
 
 
 def _write(records: NightRecords, night: Night, params: Params, arguments: argparse.Namespace, began: float) -> Plan:
-    """Pin the champions and write the shards; the plan itself is returned, to be written last."""
+    """Pin the champions and write the shards; returns the plan, which is written last."""
     champions = mlflow_registry.resolve_champions(sorted({n.language for n in night.ready})) if night.ready else {}
     served = frozenset(language for language, pins in champions.items() if pins)
     refused = mark_torn(night.refused, night.ready, served)

@@ -1,4 +1,4 @@
-"""Model folders + texts -> entities as BRAT or TSV files."""
+"""`enigma predict`: model folders + texts -> entities as BRAT or TSV files."""
 
 from __future__ import annotations
 
@@ -29,30 +29,30 @@ if TYPE_CHECKING:
 
 
 def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> dict[str, Any]:
-    """`enigma predict`: every type that some model knows is predicted by the models that know it.
+    """Predict every entity type that some model has a head for, by the vote of those models.
 
     Returns counts of documents, characters given and read, entities by label, and the models' digests.
 
     Raises:
         ModelError: a model is missing or damaged.
         DataError: a text cannot be read.
-        UsageError: no texts, bad vote, the same model twice.
+        UsageError: no texts, a vote that does not fit, the same model twice.
     """
     folders = {model_digest(path): path for path in map(Path, arguments.model)}
     if len(folders) < len(arguments.model):
         raise UsageError("the same model is named twice: it would vote twice")
     cards = {digest: read_any_card(path) for digest, path in folders.items()}
-    kept_out = CorpusReport()
-    documents = read_corpus(Path(arguments.source), report=kept_out)
-    for defect in kept_out.defects:
-        raise defect
+    corpus_report = CorpusReport()
+    documents = read_corpus(Path(arguments.source), report=corpus_report)
+    if corpus_report.defects:
+        raise corpus_report.defects[0]
     began = time.perf_counter()
     limits = params.annotate
     endpoints = LlmEndpoints(settings)
     running = Members(folders, limits.batch_tokens, resident_mib=limits.resident_mib, open_endpoint=endpoints)
     predictions = running.read(documents)
     types = sorted({t for card in cards.values() for t in card.entity_types}, key=list(EntityType).index)
-    rules = {t: named_rule(arguments.vote, able, t) for t in types if len(able := _able(cards, t)) > 1}
+    rules = {t: named_rule(arguments.vote, able, t) for t in types if len(able := _cards_for(cards, t)) > 1}
     predicted = [
         replace(d, entities=merged(cards, types, predictions, i, rules), annotated=frozenset(types))
         for i, d in enumerate(documents)
@@ -71,7 +71,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
         "characters": sum(len(d.text) for d in documents),
         "characters_read": sum(predictions.characters_read),
         "entities": {t.label: found[t.label] for t in types},
-        "ignored_files": kept_out.ignored.total(),
+        "ignored_files": corpus_report.ignored.total(),
         "seconds": round(seconds, 3),
         **endpoints.report(),
     }
@@ -84,22 +84,22 @@ def merged(
     index: int,
     rules: Mapping[EntityType, VotingRule],
 ) -> tuple[Entity, ...]:
-    """One document's answer: per type, the vote of the models that know it; a model alone is taken as it is."""
-    answer: list[Entity] = []
+    """One document's entities: per type, the vote of the models with a head for it, or those of a single model."""
+    entities: list[Entity] = []
     for entity_type in types:
         able = [digest for digest, card in cards.items() if entity_type in card.entity_types]
         members = [[e for e in predictions.entities[d][index] if e.label == entity_type.label] for d in able]
         rule = rules.get(entity_type)
-        answer += members[0] if rule is None else vote(members, rule)
-    return sorted_entities(answer)
+        entities += members[0] if rule is None else vote(members, rule)
+    return sorted_entities(entities)
 
 
-def _able(cards: Mapping[str, Card[Any]], entity_type: EntityType) -> list[Card[Any]]:
+def _cards_for(cards: Mapping[str, Card[Any]], entity_type: EntityType) -> list[Card[Any]]:
     return [card for card in cards.values() if entity_type in card.entity_types]
 
 
 def _write(path: Path, content: str) -> None:
-    """Whole or not at all."""
+    """Write the file atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     part.write_bytes(content.encode("utf-8"))

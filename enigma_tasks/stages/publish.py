@@ -1,4 +1,4 @@
-"""publish: a night's results -> one commit to each table, BRAT files, the quarantine list, _SUCCESS."""
+"""`enigma publish`: a night's results -> one commit to each table, BRAT files, the quarantine list, _SUCCESS."""
 
 from __future__ import annotations
 
@@ -63,9 +63,9 @@ class Results:
     plan: Plan
     folder: Path
     refused: list[Refused]
-    """By planning."""
+    """By `plan`."""
     left_out: set[Identity] = field(default_factory=set)
-    """Notes that another night published meanwhile."""
+    """Notes that another night has published since the plan."""
 
     def file(self, shard: Shard, table: str) -> Path:
         """The shard's rows of a table."""
@@ -89,17 +89,17 @@ class Results:
 
 
 def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> dict[str, Any]:
-    """Publish the night, once. Killed anywhere and run again, it ends with what an undisturbed run leaves.
+    """Publish the night, once. If it is killed and run again, the result is that of an uninterrupted run.
 
     Order: spans, notes (that commit is the publication), annotations, quarantine, report, _SUCCESS.
 
     Returns:
-        batch_id, counts, rules, and whether something was committed.
+        batch_id, counts, rules and languages.
 
     Raises:
         UsageError: the batch has no plan.
         IncompleteError: a planned note has no outcome, or more than one.
-        DataError: a result is not what its attempt wrote (`digest`).
+        DataError: a result's digest is not that of its commit (`digest`).
         ServiceError: store or tables.
     """
     began = time.perf_counter()
@@ -142,7 +142,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
 def _fetch(
     store: ObjectStore, records: NightRecords, places: RunPlaces, plan: Plan, folder: Path, *, threads: int
 ) -> Results:
-    """Download what the committed attempts wrote. Raises IncompleteError naming the shards without one."""
+    """Download the results of the committed attempts. Raises IncompleteError naming the shards without one."""
 
     def fetch(shard: Shard) -> str | None:
         commit = records.find_commit(shard)
@@ -165,10 +165,10 @@ def _fetch(
 
 
 def _check(records: NightRecords, results: Results, elsewhere: Done | None) -> None:
-    """Every planned note has exactly one outcome; those that `elsewhere` has are left out.
+    """Check that every planned note has exactly one outcome; leave out those that are done by `elsewhere`.
 
     Raises:
-        IncompleteError: with the shard and how many notes are missing, doubled or unplanned.
+        IncompleteError: with the shard and the number of notes without outcome, with several, or unplanned.
     """
     for shard in results.plan.shards:
         planned = {note.identity for note in records.notes(shard)}
@@ -187,10 +187,7 @@ def _check(records: NightRecords, results: Results, elsewhere: Done | None) -> N
 
 
 def _summary(results: Results) -> tuple[PublishedCounts, dict[str, int], dict[str, PublishedLanguage]]:
-    """Counts, rules and languages of what is about to be published.
-
-    From the results alone, so that a second run says the same.
-    """
+    """Counts, rules and languages of the notes to publish, from the results only: a second run gives the same."""
     outcomes: Counter[str] = Counter()
     rules: Counter[str] = Counter()
     languages: dict[str, Counter[str]] = {}
@@ -221,14 +218,14 @@ def _commit(results: Results, tables: str, table: str) -> None:
 
 
 def _annotations(results: Results, newer: FingerprintSet, settings: Settings) -> Iterator[tuple[str, bytes]]:
-    """One BRAT file a note, empty where nothing was found; not where a newer version of the note is published."""
+    """One BRAT file for each note, empty without entities; none if a newer version of the note is published."""
     drops, annotations = split_uri(f"{settings.require('drops')}/")[1], settings.require("annotations")
     for shard in results.plan.shards:
         spans = itertools.groupby(_rows(results, shard, SPANS), key=_identity)
         identity, group = next(spans, _NOTHING)
         for row in _rows(results, shard, NOTES):
             entities: list[Entity] = []
-            if _identity(row) == identity:  # spans lie in the order of the notes
+            if _identity(row) == identity:  # spans are in the order of the notes
                 entities = [Entity(s["label"], s["char_start"], s["char_end"], s["text"]) for s in group]
                 identity, group = next(spans, _NOTHING)
             if row["outcome"] != "annotated" or fingerprint(_identity(row)[:3]) in newer:

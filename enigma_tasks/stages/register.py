@@ -1,4 +1,4 @@
-"""`enigma register`: models, or fitted ensembles -> per entity type a version in the registry, and the alias on it."""
+"""`enigma register`: models or fitted ensembles -> a version in the registry for each entity type, with the alias."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> dict[str, Any]:
-    """Register the same models, or each type's own ensemble; nothing is registered when one of them does not fit.
+    """Register the models for each type, or each type's ensemble; nothing is registered if one does not fit.
 
     Raises:
         UsageError: no registry configured, an unknown language, the same model twice.
@@ -43,10 +43,10 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     versions = []
     with tempfile.TemporaryDirectory() as scratch:
         if arguments.ensemble:
-            ready = {t: _ensemble_folder(Path(arguments.ensemble), language, t) for t in types}
+            folders = {t: _ensemble_folder(Path(arguments.ensemble), language, t) for t in types}
         else:
-            ready = _written(arguments, language, types, Path(scratch))
-        for entity_type, folder in ready.items():
+            folders = _written(arguments, language, types, Path(scratch))
+        for entity_type, folder in folders.items():
             ensemble = read_ensemble(folder)
             cards = [read_any_card(member.folder) for member in ensemble.members]
             pin = register_ensemble(
@@ -71,7 +71,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
 def _written(
     arguments: argparse.Namespace, language: str, types: Sequence[EntityType], scratch: Path
 ) -> dict[EntityType, Path]:
-    """An ensemble folder of the models for each type, by the rule that `--vote` names."""
+    """An ensemble folder of the models for each type, with the rule of `--vote`."""
     folders = [Path(folder) for folder in arguments.model]
     cards = [_fitting_card(folder, language, types) for folder in folders]
     if len({model_digest(folder) for folder in folders}) < len(folders):
@@ -86,12 +86,12 @@ def _written(
 
 
 def _ensemble_folder(root: Path, language: str, entity_type: EntityType) -> Path:
-    """The sound ensemble of one type under `root`, or `root` itself."""
+    """The verified ensemble of one type under `root`, or `root` itself."""
     folder = root if (root / ENSEMBLE_CARD).is_file() else root / entity_type.value
     ensemble = read_ensemble(folder)
     if (ensemble.language, ensemble.entity_type) != (language, entity_type):
         found = f"{ensemble.language} {ensemble.entity_type.value}"
-        raise ModelError(f"ensemble {folder.name}: it is for {found}, not for {language} {entity_type.value}")
+        raise ModelError(f"ensemble {folder.name} is for {found}, not for {language} {entity_type.value}")
     for member in ensemble.members:
         verify_files(read_any_card(member.folder), member.folder, member.digest)
     return folder
@@ -121,7 +121,7 @@ def _dev_scores(cards: Sequence[Card[Any]], entity_type: EntityType) -> dict[str
 
 
 def _expected(ensemble: Ensemble) -> dict[str, float]:
-    """What a fitted ensemble expects of itself on new documents."""
+    """A fitted ensemble's expected scores on new documents."""
     expected = (ensemble.fitted or {}).get("expected")
     if not isinstance(expected, dict):
         return {}
@@ -129,7 +129,7 @@ def _expected(ensemble: Ensemble) -> dict[str, float]:
 
 
 def _provenance() -> dict[str, str]:
-    """Git commit (`-dirty` when files differ from it) and sha256 of dvc.lock, where the working directory has them."""
+    """Git commit (`-dirty` if files differ from it) and sha256 of dvc.lock, if the working directory has them."""
     tags: dict[str, str] = {}
     try:
         described = subprocess.run(

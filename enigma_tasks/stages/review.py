@@ -1,4 +1,4 @@
-"""review: one published note -> a page with its entities highlighted, for a reviewer who asked for it."""
+"""`enigma review`: one published note -> a page with its entities highlighted."""
 
 from __future__ import annotations
 
@@ -52,14 +52,14 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
 
 
 def _write_private(path: Path, html: str) -> None:
-    """For the reader's own eyes: the file holds patient text."""
+    """Readable by this user only: the file contains patient text."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch(0o600)
     path.write_text(html, encoding="utf-8", newline="")
 
 
 def _names(uri: str) -> Iterator[tuple[str, str, str | None]]:
-    """What a URI may name: an object, or a record `file.jsonl#id`; keys and ids may both hold a `#`."""
+    """The objects and records `file.jsonl#id` that a URI may mean; keys and ids may both contain a `#`."""
     bucket, key = split_uri(uri)
     yield bucket, key, None
     for at in (i for i, c in enumerate(key) if c == "#" and holds_records(key[:i])):
@@ -73,11 +73,11 @@ def _latest(tables: str, uri: str) -> dict[str, Any]:
         if rows := [r for r in history if r["record_id"] == record_id]:
             latest: dict[str, Any] = max(rows, key=lambda r: (r["planned_at"], r["batch_id"]))
             return latest
-    raise UsageError("the tables hold no such note; name it as s3://bucket/drops/.../note.txt or ...jsonl#id")
+    raise UsageError("the note is not in the tables; name it as s3://bucket/drops/.../note.txt or ...jsonl#id")
 
 
 def _text(record: str, row: dict[str, Any], params: Params) -> str:
-    """The text of exactly the version that was annotated."""
+    """The text of the version that was annotated."""
     note = NoteRef(
         bucket=row["bucket"],
         key=row["key"],

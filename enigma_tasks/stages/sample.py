@@ -30,7 +30,7 @@ LOG_EVERY = 10_000
 
 
 class SampleCounts:
-    """Counts and a digest of the documents that pass through: equal digests are equal notes with equal gold."""
+    """Counts and a digest of documents; equal digests mean equal notes with equal gold."""
 
     def __init__(self) -> None:
         self.notes: Counter[str] = Counter()
@@ -50,7 +50,7 @@ class SampleCounts:
             yield document
 
     def report(self) -> dict[str, Any]:
-        """Notes, spans by type, one row a language, and the digest."""
+        """Notes, spans by type, one row for each language, and the digest."""
         return {
             "notes": self.notes.total(),
             "spans": {t.value: sum(n for (_, label), n in self.spans.items() if label == t.label) for t in EntityType},
@@ -65,24 +65,24 @@ class SampleCounts:
 def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> dict[str, Any]:  # noqa: ARG001
     """Write `--notes` documents under `--out`.
 
-    With `--drop-date` only their texts, as drops of that day; otherwise text and gold, a corpus folder a language, or
-    with `--packed` a packed file for each language and entity type.
+    With `--drop-date` only their texts, as drops of that day; otherwise text and gold, in a corpus folder for each
+    language, or with `--packed` in a packed file for each language and entity type.
 
     Raises:
-        UsageError: no notes asked for, a language without lexicon, gold of a type that the lexicon has no terms for, a
-            date that is none, `--packed` for another place.
-        ServiceError: the object store refused.
+        UsageError: fewer than one note, a language without lexicon, gold of a type without terms in the lexicon, an
+            invalid date, `--packed` outside a local folder.
+        ServiceError: the object store.
     """
     if arguments.notes < 1:
         raise UsageError("--notes takes a positive number")
     codes = _codes(arguments.language, params)
     seed = params.seed if arguments.seed is None else arguments.seed
-    tally = SampleCounts()
+    counts = SampleCounts()
     if arguments.packed and (arguments.drop_date or arguments.out.startswith("s3://")):
-        raise UsageError("--packed writes gold into a folder of this machine")
+        raise UsageError("--packed writes gold into a local folder")
     if not arguments.drop_date:
         _check_types(codes)
-    documents = tally.over(notes(arguments.notes, codes, seed))
+    documents = counts.over(notes(arguments.notes, codes, seed))
     if arguments.drop_date:
         day = _iso_date(arguments.drop_date)
         drops = ((drop_name(str(d.language), day, _ward(d), d.id), d.text.encode()) for d in documents)
@@ -91,28 +91,28 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
         written = _pack(arguments.out, documents)
     else:
         written = _write(arguments.out, _corpus_files(documents))
-    return {"out": arguments.out, "seed": seed, "files": written, **tally.report()}
+    return {"out": arguments.out, "seed": seed, "files": written, **counts.report()}
 
 
-def _codes(asked: list[str], params: Params) -> list[str]:
-    there = languages()
-    if asked == ["all"]:
-        return [code for code in there if code in params.languages]
-    codes = [params.language(code) or code for code in asked]
+def _codes(requested: list[str], params: Params) -> list[str]:
+    available = languages()
+    if requested == ["all"]:
+        return [code for code in available if code in params.languages]
+    codes = [params.language(code) or code for code in requested]
     for code in codes:
-        if code not in there:
-            raise UsageError(f"no synthetic notes in {code!r}; there are: {', '.join(there)}")
+        if code not in available:
+            raise UsageError(f"no synthetic notes in {code!r}; there are: {', '.join(available)}")
     return list(dict.fromkeys(codes))
 
 
 def _check_types(codes: list[str]) -> None:
-    """Gold says of each type where it is: what a lexicon cannot mark would be counted as absent."""
+    """Refuse gold of languages whose lexicon lacks a type, which would count as absent. Raises UsageError."""
     for code in codes:
         lacking = [t.value for t in EntityType if t not in types_of(code)]
         if lacking:
             raise UsageError(
                 f"the lexicon of {code} has no terms for {', '.join(lacking)}, so its notes cannot be gold; "
-                "texts alone can be had with --drop-date"
+                "--drop-date writes the texts only"
             )
 
 
@@ -145,7 +145,7 @@ def _pack(out: str, documents: Iterable[Document]) -> int:
 
 
 def _write(out: str, files: Iterable[tuple[str, bytes]]) -> int:
-    """Put relative names and their bytes under a folder or an s3:// prefix; returns how many."""
+    """Write files under a folder or an s3:// prefix; returns their number."""
     if out.startswith("s3://"):
         from enigma_tasks.adapters.object_store import ObjectStore
 

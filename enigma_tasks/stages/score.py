@@ -1,4 +1,4 @@
-"""Gold and predictions, each a corpus or a TSV -> strict and character scores with intervals over documents."""
+"""`enigma score`: gold and predictions, each a corpus or a TSV -> strict and character scores with intervals."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ log = logging.getLogger(__name__)
 def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> dict[str, Any]:  # noqa: ARG001
     """Score `--pred` against `--gold`.
 
-    A gold corpus says which types each document was annotated for: predictions of other types and other documents are
-    left out and counted as `outside_gold`. A gold TSV says nothing of the kind: there every prediction counts.
+    In a gold corpus each document is annotated for certain types: predictions of other types and other documents are
+    left out and counted as `outside_gold`. A gold TSV does not have this information: every prediction is scored.
 
     Raises:
-        UsageError: no such file or folder, an unknown label, nothing to judge, or predictions of other documents only.
+        UsageError: no such file or folder, an unknown label, nothing to score, or predictions of other documents only.
         DataError: a file that breaks a rule of the formats.
     """
     labels = LABELS if arguments.label is None else (canonical_label(arguments.label),)
     if not set(labels) <= set(LABELS):
-        raise UsageError(f"no label {arguments.label!r}; there are: {', '.join(LABELS)}")
+        raise UsageError(f"unknown label {arguments.label!r}; there are: {', '.join(LABELS)}")
     gold, annotated = _gold(Path(arguments.gold))
     found = _spans(Path(arguments.pred))
     _check_names({file_id(d) for d in gold} | set(gold), found)
     predicted = found if annotated is None else {d: found.get(d, found.get(file_id(d), ())) for d in annotated}
     documents = count_documents(gold, predicted, annotated, labels)
     if not documents:
-        raise UsageError("gold names no document to judge")
+        raise UsageError("gold has no document to score")
     report = {
         **_figures(documents, params.seed, params.evaluate.samples),
         "outside_gold": _distinct(found, labels) - total(documents).predicted,
@@ -57,10 +57,10 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
 
 
 def _check_names(gold: set[str], predicted: Iterable[str]) -> None:
-    """Refuse files that speak of different documents: a score of 0 would be no measurement."""
+    """Refuse predictions of other documents only, whose score of 0 would be meaningless. Raises UsageError."""
     names = set(predicted)
     if not names:
-        log.warning("the predictions name no document: every gold span counts as missed")
+        log.warning("the predictions are empty: every gold span counts as missed")
     elif gold and not gold & names:
         raise UsageError(
             f"gold and predictions have no document in common: gold's {len(gold)} names look like {shapes(gold)}; the "
@@ -88,7 +88,7 @@ def _distinct(spans: Mapping[str, tuple[Entity, ...]], labels: tuple[str, ...]) 
 
 
 def _figures(documents: DocumentCounts, seed: int, samples: int) -> dict[str, Any]:
-    """Overall scores and the sample that they rest on."""
+    """Overall scores and the size of the sample."""
     counts = total(documents)
     per_document = list(by_document(documents).values())
     return {

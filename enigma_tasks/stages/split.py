@@ -1,4 +1,4 @@
-"""`enigma split`: a corpus -> train/, dev/ (and test/) with every version of a case in one of them, and split.json."""
+"""`enigma split`: a corpus -> train/, dev/ (and test/), all versions of a case in the same one, and split.json."""
 
 from __future__ import annotations
 
@@ -27,25 +27,25 @@ if TYPE_CHECKING:
 
 
 def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> dict[str, Any]:  # noqa: ARG001
-    """Split CORPUS into `--out`, anew or around the frozen sets of an earlier split.
+    """Split CORPUS into `--out`, with new folds or with the frozen dev and test of an earlier split.
 
     Raises:
-        UsageError: no corpus, too few cases in it, `--out` holds something that is no split, or `--frozen` is no split.
-        DataError: the corpus breaks a rule of the formats (`enigma validate` names all of them), or holds an augmented
+        UsageError: no corpus, too few cases in it, `--out` has other content, or `--frozen` is no split.
+        DataError: the corpus breaks a rule of the formats (`enigma validate` lists all defects), or has an augmented
             document.
     """
     corpus, out = Path(arguments.corpus), Path(arguments.out)
     frozen = _frozen(Path(arguments.frozen)) if arguments.frozen else {}
     if out.exists() and any(out.iterdir()) and not (out / SPLIT_CARD).is_file():
-        raise UsageError(f"--out: {out} holds something that is no earlier split")
+        raise UsageError(f"--out: {out} is not empty and no earlier split")
     documents = read_corpus(corpus)
     if not documents:
-        raise UsageError(f"{corpus} holds no document")
+        raise UsageError(f"{corpus} has no document")
     refuse_augmented(documents, "a corpus to be split: augment its train afterwards")
-    held = [d for own in frozen.values() for d in own]
-    everything = [*held, *documents]
-    cases = [[everything[i] for i in case] for case in cases_under(everything, params)]
-    folds, left_out = _around(frozen, cases) if frozen else (_anew(cases, params), [])
+    frozen_documents = [d for fold in frozen.values() for d in fold]
+    all_documents = [*frozen_documents, *documents]
+    cases = [[all_documents[i] for i in case] for case in cases_under(all_documents, params)]
+    folds, left_out = _with_frozen(frozen, cases) if frozen else (_new_folds(cases, params), [])
     card = _card(folds, cases, left_out, params)
     card["frozen"] = sorted(frozen)
     _write(folds, card, out, shape_of(corpus))
@@ -60,30 +60,30 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     }
 
 
-def _anew(cases: Sequence[Sequence[Document]], params: Params) -> dict[str, list[Document]]:
-    """Every case to the fold that it is due to."""
+def _new_folds(cases: Sequence[Sequence[Document]], params: Params) -> dict[str, list[Document]]:
+    """The documents of each fold; raises UsageError if one would be empty."""
     dev, test = params.split.dev_share, params.split.test_share
     shares = {name: share for name, share in zip(FOLDS, (1 - dev - test, dev, test), strict=True) if share > 0}
-    by_key = {case_of(own).key: own for own in cases}
-    assigned = assign([case_of(own) for own in cases], shares, params.split.density_bins, params.seed)
+    by_key = {case_of(case).key: case for case in cases}
+    assigned = assign([case_of(case) for case in cases], shares, params.split.density_bins, params.seed)
     folds: dict[str, list[Document]] = {name: [] for name in shares}
     for key, fold in assigned.items():
         folds[fold] += by_key[key]
-    if empty := [name for name, own in folds.items() if not own]:
-        raise UsageError(f"{len(cases)} cases are too few to be split: nothing is left for {', '.join(empty)}")
+    if empty := [name for name, documents in folds.items() if not documents]:
+        raise UsageError(f"{len(cases)} cases are too few to be split: none is left for {', '.join(empty)}")
     return folds
 
 
-def _around(
+def _with_frozen(
     frozen: Mapping[str, Sequence[Document]], cases: Sequence[Sequence[Document]]
 ) -> tuple[dict[str, list[Document]], list[str]]:
-    """The frozen sets as they are; every case that has no part in them to train; keys of what is left out.
+    """The frozen sets unchanged, every other case in train, and the keys of the documents that are left out.
 
-    A document is left out when it is a version of a frozen case and not itself frozen: it may neither be trained on nor
-    change what is measured against.
+    A document is left out if it is a version of a frozen case but not frozen itself: it must be neither in train nor
+    in dev or test.
     """
-    held = {id(d) for own in frozen.values() for d in own}
-    same = {(document_key(d), d.text) for own in frozen.values() for d in own}
+    held = {id(d) for fold in frozen.values() for d in fold}
+    same = {(document_key(d), d.text) for fold in frozen.values() for d in fold}
     train: list[Document] = []
     left_out: list[str] = []
     for case in cases:
@@ -91,17 +91,17 @@ def _around(
             left_out += [document_key(d) for d in case if id(d) not in held and (document_key(d), d.text) not in same]
         else:
             train += case
-    return {"train": train, **{name: list(own) for name, own in frozen.items()}}, sorted(left_out)
+    return {"train": train, **{name: list(fold) for name, fold in frozen.items()}}, sorted(left_out)
 
 
 def _frozen(folder: Path) -> dict[str, list[Document]]:
     """The dev and test sets of an earlier split."""
     if not (folder / SPLIT_CARD).is_file():
-        raise UsageError(f"--frozen: {folder} is no folder that `enigma split` wrote")
-    held = {name: read_corpus(folder / name) for name in FOLDS[1:] if (folder / name).is_dir()}
-    for name, documents in held.items():
+        raise UsageError(f"--frozen: {folder} was not written by `enigma split`")
+    frozen = {name: read_corpus(folder / name) for name in ("dev", "test") if (folder / name).is_dir()}
+    for name, documents in frozen.items():
         refuse_augmented(documents, name)
-    return held
+    return frozen
 
 
 def _card(
@@ -141,7 +141,7 @@ def _figures(
 
 
 def _write(folds: Mapping[str, Sequence[Document]], card: dict[str, Any], out: Path, shape: Any) -> None:
-    """Whole or not at all: built beside `out`, then put in the place of an earlier split."""
+    """Write the split atomically: beside `out` first, then in place of an earlier split."""
     part = out.with_name(out.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     for name, documents in folds.items():

@@ -1,4 +1,4 @@
-"""Corpora + a member's recipe -> a model folder, with strict F1 on dev."""
+"""`enigma train`: corpora + a member's recipe -> a model folder, with strict F1 on dev."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 
 def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> dict[str, Any]:
-    """`enigma train`: returns steps, tokens, seconds, the model's digest, and per type strict F1 with its sample.
+    """Train a member; returns steps, tokens, seconds, the model's digest, and strict F1 on dev by type.
 
     Raises:
         UsageError: unknown language or member; DataError: see `ner.training.train`; ModelError: no such base model.
@@ -49,24 +49,24 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     member = params.member(arguments.member)
     lock = Path(arguments.params).with_name(artifacts.MODELS_LOCK)
     _check_distillation(arguments, member)
-    store = ready(getattr(member, "base", "scratch"), settings, lock)  # a missing base model is said before all else
+    store = ready(getattr(member, "base", "scratch"), settings, lock)  # first: a missing base model fails early
     if member.kind == "llm":
         if language != member.language:
-            raise UsageError(f"member {arguments.member} is asked in {member.language}, not in {language}")
+            raise UsageError(f"member {arguments.member} is for {member.language}, not for {language}")
         name = member.language_name or params.languages[language].name
         member = member.model_copy(update={"entity_types": types, "language_name": name})
         return _measure_llm(arguments, member, params, settings)
     training = read_documents(arguments.train, language, types, params)
     dev = read_documents(arguments.dev, language, types, params)
     check_cases(training, dev, params)
-    distillation_data, taught = _distillation_data(arguments, dev, params)
+    distillation_data, distillation_counts = _distillation_data(arguments, dev, params)
     model: Model | GlinerModel
     if member.kind == "gliner":
-        from enigma_tasks.members.gliner_training import GlinerTask  # imported here: it takes seconds
+        from enigma_tasks.members.gliner_training import GlinerTask  # slow to import
 
         backbone = ready(member.backbone or "scratch", settings, lock)
-        asked = GlinerTask(language, types, arguments.member, member, params.seed, store, backbone)
-        model, progress = _train_gliner(asked, training, dev, Path(arguments.out), settings)
+        gliner_task = GlinerTask(language, types, arguments.member, member, params.seed, store, backbone)
+        model, progress = _train_gliner(gliner_task, training, dev, Path(arguments.out), settings)
     else:
         task = Task(language, types, arguments.member, member, params.seed, store)
         out = Path(arguments.out)
@@ -80,7 +80,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
         "language": language,
         "entity": arguments.entity,
         "documents": {"train": len(training), "dev": len(dev)},
-        **taught,
+        **distillation_counts,
         **{k: v for k, v in asdict(progress).items() if k != "epochs"},
         "tokens_per_second": _speed(progress),
         "best_epoch": model.card.best_epoch,
@@ -92,9 +92,9 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
 def _measure_llm(
     arguments: argparse.Namespace, member: LlmMemberParams, params: Params, settings: Settings
 ) -> dict[str, Any]:
-    """A language model is not trained: it is asked about dev, and its folder says how well it answered."""
+    """Score a language model, which is not trained, on dev and write its folder."""
     from enigma_tasks.adapters.llm_endpoint import LlmEndpoint
-    from enigma_tasks.members.llm import LlmAnnotator, LlmCard, measured, save_llm
+    from enigma_tasks.members.llm import LlmAnnotator, LlmCard, save_llm, with_dev_scores
 
     prices = {"prompt_price": member.prompt_price, "completion_price": member.completion_price}
     endpoint = LlmEndpoint(settings, member.model, **prices)
@@ -111,7 +111,7 @@ def _measure_llm(
         dev={},
         digests={"dev": data_digest(dev), "recipe": recipe_digest(member), "code": code_digest()},
     )
-    card = measured(card, annotator, dev)
+    card = with_dev_scores(card, annotator, dev)
     return {
         "model": arguments.out,
         "digest": save_llm(card, Path(arguments.out)),
@@ -133,8 +133,8 @@ def _train_encoder(
     out: Path,
     settings: Settings,
 ) -> tuple[Model, Progress]:
-    with _watching(task, out, settings) as (watch, tracked):
-        trained, progress = train(task, training, dev, distillation_data=distillation_data, out=out, watch=watch)
+    with _callbacks(task, out, settings) as (callback, tracked):
+        trained, progress = train(task, training, dev, distillation_data=distillation_data, out=out, callback=callback)
         model = save_model(trained, out)
         _finish(model, progress, out, tracked, {"seqeval_f1": progress.seqeval_f1})
     return model, progress
@@ -146,8 +146,8 @@ def _train_gliner(
     from enigma_tasks.members.gliner import save_gliner
     from enigma_tasks.members.gliner_training import train_gliner
 
-    with _watching(task, out, settings) as (watch, tracked):
-        trained, progress = train_gliner(task, training, dev, watch=watch)
+    with _callbacks(task, out, settings) as (callback, tracked):
+        trained, progress = train_gliner(task, training, dev, callback=callback)
         model = save_gliner(trained, out)
         _finish(model, progress, out, tracked, {})
     return model, progress
@@ -156,7 +156,7 @@ def _train_gliner(
 def _finish(
     model: Model | GlinerModel, progress: Progress, out: Path, tracked: TrainingRun | None, figures: dict[str, float]
 ) -> None:
-    """The model is on disk: no checkpoint is needed any more, and its run gets digests, speed and `figures`."""
+    """Delete the checkpoint of a saved model, and log digests, speed and `figures` to its run."""
     discard(out)
     if tracked is not None:
         digests = {f"digest.{name}": value for name, value in model.card.digests.items()}
@@ -170,12 +170,12 @@ def _speed(progress: Progress) -> int:
 
 
 @contextmanager
-def _watching(
+def _callbacks(
     task: Task | GlinerTask, out: Path, settings: Settings
 ) -> Iterator[tuple[TrainingCallback, TrainingRun | None]]:
-    """Who is told how the training goes: a bar on a terminal, else the log; and MLflow where it is configured."""
+    """A progress bar on a terminal, else log lines; and the MLflow run, if MLflow is configured."""
     with ExitStack() as stack:
-        told: list[TrainingCallback] = (
+        callbacks: list[TrainingCallback] = (
             [stack.enter_context(ProgressBar(sys.stderr))] if sys.stderr.isatty() else [LoggingCallback()]
         )
         tracked = None
@@ -184,29 +184,29 @@ def _watching(
             tags = {"language": task.language, "entity": types, "member": task.member, **hardware()}
             parameters = {"seed": task.seed, **task.recipe.model_dump(mode="json")}
             name = f"{task.language}-{types}-{task.member}"
-            kept = out / artifacts.TRAINING_STATE / artifacts.TRACKED_RUN
-            tracked = stack.enter_context(training_run(name, parameters, tags, kept))
-            told.append(tracked)
-        yield CallbackList(told), tracked
+            id_file = out / artifacts.TRAINING_STATE / artifacts.TRACKED_RUN
+            tracked = stack.enter_context(training_run(name, parameters, tags, id_file))
+            callbacks.append(tracked)
+        yield CallbackList(callbacks), tracked
 
 
 def _check_distillation(arguments: argparse.Namespace, member: AnyMember) -> None:
-    """Say what cannot be taught before anything is read. Raises UsageError."""
+    """Refuse distillation that is not possible, before anything is read. Raises UsageError."""
     if not (arguments.teacher or arguments.unlabelled):
         return
     if not (arguments.teacher and arguments.unlabelled):
-        raise UsageError("--teacher and --unlabelled go together: who teaches, and on which texts")
+        raise UsageError("--teacher and --unlabelled need each other")
     if member.kind != "encoder":
-        raise UsageError(f"member {arguments.member} cannot be taught: it is no token classifier")
+        raise UsageError(f"member {arguments.member} cannot be a student: it is no token classifier")
 
 
 def _distillation_data(
     arguments: argparse.Namespace, dev: Sequence[Document], params: Params
 ) -> tuple[DistillationData | None, dict[str, Any]]:
-    """The unlabelled texts, none of them twice and none of a case in dev, with the teachers; and their counts.
+    """The teachers and the distinct unlabelled texts of no case in dev; and their counts.
 
     Raises:
-        UsageError: a path holds no texts, or texts of no known language; ModelError: a teacher is damaged.
+        UsageError: a path has no texts, or texts of an unknown language; ModelError: a teacher is damaged.
     """
     if not arguments.teacher:
         return None, {}
@@ -215,7 +215,7 @@ def _distillation_data(
     of_dev = {i for group in cases_under([*dev, *once], params) if min(group) < len(dev) for i in group}
     documents = [d for i, d in enumerate(once, len(dev)) if i not in of_dev]
     if not documents:
-        raise UsageError("no unlabelled texts are left to learn from")
+        raise UsageError("no unlabelled texts are left to distil on")
     teachers, others = load_teachers([Path(folder) for folder in arguments.teacher])
     counts = {
         "documents": len(documents),

@@ -1,4 +1,4 @@
-"""`enigma validate`: a corpus -> which rules it keeps, which documents break them, Great Expectations' Data Docs."""
+"""`enigma validate`: a corpus -> results by rule, the documents with defects, and Great Expectations' Data Docs."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ if TYPE_CHECKING:
     from enigma_tasks.config import Params, Settings
 
 NAMED = 50
-"""Breaches that the command names; `--report` has them all."""
+"""Defects in the command's output; `--report` has all of them."""
 
 
 def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> dict[str, Any]:
-    """Check CORPUS; with `--filtered` write what is left of it without the dropped, and check that.
+    """Check CORPUS; with `--filtered` write it without what the rules drop, and check the result.
 
     Raises:
-        UsageError: no corpus, an unknown language, `--filtered` for a split corpus or on a folder that holds something.
-        BrokenCheckError: a check itself failed; nothing is said of the data.
+        UsageError: no corpus, an unknown language, `--filtered` for a split corpus or on a folder that is not empty.
+        BrokenCheckError: a check itself failed, so there is no result.
     """
     from enigma_tasks.adapters.expectations import examine
 
     corpus = Path(arguments.corpus)
     language = None if arguments.language is None else params.require_language(arguments.language)
     entity = None if arguments.entity == "all" else EntityType(arguments.entity)
-    kept_out = CorpusReport()
-    folds = read_folds(corpus, language, entity, kept_out)
+    corpus_report = CorpusReport()
+    folds = read_folds(corpus, language, entity, corpus_report)
     read = folds
     dropped: dict[str, Any] = {}
     if arguments.filtered:
@@ -58,10 +58,10 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
             "passed": examination.passed,
             "documents": sum(len(f.documents) for f in read.values()),
             "spans": {t.value: sum(len(d.of_type(t)) for f in read.values() for d in f.documents) for t in EntityType},
-            "discontinuous": kept_out.discontinuous,
-            "other_lines": kept_out.other_lines.total(),
-            "converted_offsets": dict(sorted(kept_out.converted.items())),
-            "ignored_files": dict(sorted(kept_out.ignored.items())),
+            "discontinuous": corpus_report.discontinuous,
+            "other_lines": corpus_report.other_lines.total(),
+            "converted_offsets": dict(sorted(corpus_report.converted.items())),
+            "ignored_files": dict(sorted(corpus_report.ignored.items())),
             **dropped,
             "rules": [vars(v) for v in examination.results if v.failed],
         }
@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
         defects = [row | {"document": names.shown(row["document"])} for row in examination.defects()]
         if arguments.report:
             _write_report(pages, report, defects)
-            _deliver(pages, arguments.report)
+            _copy_report(pages, arguments.report)
             report["report"] = arguments.report
     named = {"named": f"{NAMED} of {len(defects)}"} if len(defects) > NAMED else {}
     return {**report, **named, "defects": defects[:NAMED], "exit_code": 0 if examination.passed else 1}
@@ -78,11 +78,11 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
 def _filtered(
     corpus: Path, out: Path, folds: Mapping[str | None, Fold], params: Params
 ) -> tuple[dict[str | None, Fold], dict[str, Any]]:
-    """Write what the rules leave; returns it, and how much was dropped by which rule."""
+    """Write the filtered corpus; returns it, and counts of what each rule dropped."""
     if is_split(corpus):
-        raise UsageError(f"--filtered takes a whole corpus, not its {', '.join(FOLDS)}: filter first, then split")
+        raise UsageError(f"--filtered takes a corpus without {', '.join(FOLDS)}: filter first, then split")
     if out.exists() and any(out.iterdir()):
-        raise UsageError(f"--filtered: {out} holds something already")
+        raise UsageError(f"--filtered: {out} is not empty")
     fold = folds[None]
     found = checked_tables(folds, params, LanguageDetector(params.languages).detect)
     kept, dropped = without_dropped(fold.documents, found, params.validation)
@@ -104,8 +104,8 @@ def _write_report(folder: Path, report: dict[str, Any], defects: Sequence[dict[s
     (folder / VALIDATION_DEFECTS).write_text("".join(json.dumps(d, sort_keys=True) + "\n" for d in defects))
 
 
-def _deliver(folder: Path, target: str) -> None:
-    """Copy a folder's files to a folder, where an earlier report's pages are replaced, or under an s3:// prefix."""
+def _copy_report(folder: Path, target: str) -> None:
+    """Copy the report to an s3:// prefix, or to a folder, replacing the pages of an earlier report."""
     files = sorted(p for p in folder.rglob("*") if p.is_file())
     if target.startswith("s3://"):
         from enigma_tasks.adapters.object_store import ObjectStore

@@ -1,4 +1,4 @@
-"""Members' TSV files of the same documents + a voting rule -> one TSV."""
+"""`enigma vote`: members' TSV files of the same documents + a voting rule -> one TSV."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ log = logging.getLogger(__name__)
 def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> dict[str, Any]:  # noqa: ARG001
     """Vote over the files in `predictions`, document by document, and write `--out`.
 
-    A document that a member does not name is one in which it found nothing; a row that it repeats counts once. A member
-    that names none of the others' documents read something else, and is refused. With `--texts` every span is checked.
+    A member has no entities in documents that are not in its file; a repeated row counts once. A member without any of
+    the others' documents is refused. With `--texts` every span is checked against its text.
 
     Raises:
         UsageError: a file that does not exist, a rule that does not fit the members, or a member of other documents.
-        DataError: a file that breaks a rule of the format, or (`--texts`) a span that is not its text's.
+        DataError: a file that breaks a rule of the format, or (`--texts`) a span that does not match its text.
     """
     paths = [Path(file) for file in arguments.predictions]
     rule, label = _rule(arguments, distinct_names(paths))
@@ -50,10 +50,10 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
         members = [{d: tuple(e for e in spans if e.label == label) for d, spans in m.items()} for m in members]
     _check_documents(paths, members)
     names = sorted({name for member in members for name in member})
-    answer = {name: vote([member.get(name, ()) for member in members], rule) for name in names}
+    voted = {name: vote([member.get(name, ()) for member in members], rule) for name in names}
     out = Path(arguments.out)
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_bytes(format_rows(answer.items()).encode())
+    out.write_bytes(format_rows(voted.items()).encode())
     return {
         "rule": rule.to_json() | ({"k": quorum} if rule.kind.takes_k else {}),
         "members": [
@@ -66,13 +66,13 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
             for path, member in zip(paths, members, strict=True)
         ],
         "documents": len(names),
-        "spans": sum(map(len, answer.values())),
+        "spans": sum(map(len, voted.values())),
         "out": str(out),
     }
 
 
 def _rule(arguments: argparse.Namespace, names: Sequence[str]) -> tuple[VotingRule, str | None]:
-    """The rule, and the label it was fitted for; None for one that is named on the command line."""
+    """The rule, and the label it was fitted for, None for a rule from the command line."""
     named = (arguments.k, arguments.weights, arguments.threshold)
     if arguments.rule is None:
         weights = None if arguments.weights is None else tuple(arguments.weights)
@@ -84,7 +84,7 @@ def _rule(arguments: argparse.Namespace, names: Sequence[str]) -> tuple[VotingRu
             return weighted_or_majority(weights, "--weights"), None
         return VotingRule(arguments.strategy, arguments.k, weights, arguments.threshold), None
     if named != (None, None, None):
-        raise UsageError("--rule holds all of the rule: leave out --k, --weights and --threshold")
+        raise UsageError("--rule contains the numbers: leave out --k, --weights and --threshold")
     path = Path(arguments.rule)
     places = [path / RULE_CARD, path / ENSEMBLE_CARD] if path.is_dir() else [path]
     found = next((p for p in places if p.is_file()), None)
@@ -102,7 +102,7 @@ def _rule(arguments: argparse.Namespace, names: Sequence[str]) -> tuple[VotingRu
 
 
 def _text(document: str, texts: dict[str, str], path: Path) -> str:
-    """A row's text; a name that is none of the texts' may be text itself, and is not repeated."""
+    """A document's text. The error shows the shape of an unknown name only, which may be note text itself."""
     if document not in texts:
         raise DataError(path.name, "document_unknown", hint=f"a name like {shape(document)}; texts: {shapes(texts)}")
     return texts[document]
@@ -112,12 +112,12 @@ def _check_documents(paths: Sequence[Path], members: Sequence[dict[str, tuple[En
     for i, path in enumerate(paths):
         others = {d for j, member in enumerate(members) if j != i for d in member}
         if members[i] and others and not others & set(members[i]):
-            raise UsageError(f"{path} names none of the other members' {len(others)} documents")
+            raise UsageError(f"{path} has none of the other members' {len(others)} documents")
     if not any(members):
-        log.warning("no member predicts anything: neither does the vote")
+        log.warning("no member predicts any entity, so the output is empty")
 
 
 def _lacking(member: dict[str, tuple[Entity, ...]], members: Sequence[dict[str, tuple[Entity, ...]]]) -> list[str]:
-    """Labels that others predict and this member never: it votes against each of their spans."""
+    """Labels that other members predict and this one never does, so that it votes against all of their spans."""
     labels = [{e.label for spans in m.values() for e in spans} for m in (member, *members)]
     return [label for label in LABELS if label not in labels[0] and any(label in found for found in labels[1:])]

@@ -1,1 +1,1 @@
-"""Invented discharge summaries with exact gold: lexicons/{language}.yaml -> documents, seeded."""
+"""Synthetic discharge summaries with exact gold, generated from lexicons/{language}.yaml and a seed."""

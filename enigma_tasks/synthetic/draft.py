@@ -1,4 +1,4 @@
-"""A note in the making: its facts, its own few terms, and what is written of it so far."""
+"""The state of a note that is being generated: its facts, its recurring terms and its pieces so far."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 CASE_TERMS = 5
 CASE_SHARE = 0.4
-"""A note comes back to a few terms of its own for this share of its mentions."""
+"""Share of a note's mentions that are drawn from its `CASE_TERMS` recurring terms."""
 SKEW = 1.5
-"""1 draws all terms of a lexicon alike; the greater, the rarer its last."""
+"""1 draws all terms of a lexicon with equal probability; greater values prefer the first."""
 
 
 @dataclass(slots=True)
 class Draft:
-    """A note while it is written: its facts, and (text, label or "") pieces."""
+    """A note that is being generated: its facts, and (text, label or "") pieces."""
 
     rng: random.Random
     lexicon: Lexicon
@@ -34,10 +34,10 @@ class Draft:
     case: dict[str, list[Term]]
     pieces: list[tuple[str, str]] = field(default_factory=list)
     used: list[Term] = field(default_factory=list)
-    """The terms of the sentence so far; a sentence does not repeat itself."""
+    """The terms of the sentence so far, which are not repeated in it."""
 
     def pick(self, pool: str) -> Term:
-        """A term, likelier one of the note's own case or of the lexicon's first."""
+        """Draw a term; the note's recurring terms and the lexicon's first terms are more probable."""
         rng = self.rng.random
         while True:
             roll = rng()
@@ -51,7 +51,7 @@ class Draft:
                 return term
 
     def day(self, ordinal: int) -> str:
-        """A date as this note writes dates."""
+        """A date in the note's format."""
         d = date.fromordinal(ordinal)
         month = self.lexicon.months[d.month - 1]
         return self.date_pattern.format(
@@ -59,10 +59,10 @@ class Draft:
         )
 
     def capitalise(self, start: int) -> None:
-        """Give the piece at `start` a capital."""
+        """Capitalise the piece at `start`."""
         text, label = self.pieces[start]
         self.pieces[start] = (text[:1].upper() + text[1:], label)
 
     def end_with(self, text: str) -> None:
-        """Write text that begins with a full stop: an abbreviation's own one is enough."""
+        """Append text that begins with a full stop, which is dropped after an abbreviation with one."""
         self.pieces.append((text[1:] if self.pieces[-1][0].endswith(".") else text, ""))

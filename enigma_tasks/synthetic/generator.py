@@ -1,8 +1,8 @@
-"""(seed, language, index) -> one invented discharge summary with gold; any note can be made again alone.
+"""(seed, language, index) -> one synthetic discharge summary with gold, independent of other notes.
 
-A share of notes has what exports have, each drawn on its own (`*_SHARE`): CRLF line ends, no-break spaces, one section
-with decomposed accents (NFD), the decimal sign of another country. Gold holds what is said of the patient, negated
-mentions included; relatives' diseases, names of clinics and leaflets are not marked.
+Shares of notes (`*_SHARE`) have peculiarities of exports, drawn independently: CRLF line ends, no-break spaces, a
+section with decomposed accents (NFD), another country's decimal sign. Gold has the patient's mentions, negated ones
+included; relatives' diseases, names of clinics and leaflets are not marked.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ NO_BREAK_SHARE = 0.04
 NFD_SHARE = 0.03
 DECIMAL_SHARE = 0.05
 COPY_SHARE = 0.4
-"""Notes whose course repeats an earlier paragraph word for word, of those that are not short."""
+"""Share of the longer notes in which the course repeats an earlier paragraph word for word."""
 CAPITALS_SHARE = 0.3
 FIRST_DAY = date(2016, 1, 1).toordinal()
 DAYS = 3650
@@ -51,7 +51,7 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
-class Book:
+class Templates:
     """All templates of a language, compiled."""
 
     sections: tuple[Section, ...]
@@ -63,7 +63,7 @@ class Book:
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """How the writer of one note lays it out, and what is odd about its file."""
+    """Layout of one note, and peculiarities of its file."""
 
     size: float
     """0 (a few lines) to 1 (pages)."""
@@ -74,13 +74,13 @@ class Style:
     crlf: bool
     no_break: bool
     decomposed: str
-    """The kind of section with NFD accents, or nothing."""
+    """The kind of section with NFD accents, or empty."""
     copied: str
-    """The kind of section that the course repeats, or nothing."""
+    """The kind of section that the course repeats, or empty."""
 
 
 def languages() -> tuple[str, ...]:
-    """The languages that notes can be made in, sorted."""
+    """The languages in which notes can be generated, sorted."""
     return lexicons.languages()
 
 
@@ -90,46 +90,46 @@ def types_of(language: str) -> tuple[EntityType, ...]:
 
 
 def notes(total: int, languages: Sequence[str], seed: int) -> Iterator[Document]:
-    """`total` documents, the languages taking turns; holds one at a time."""
+    """`total` documents, in the languages in turn, generated one at a time."""
     for number in range(total):
         index, turn = divmod(number, len(languages))
         yield generate_note(languages[turn], index, seed)
 
 
 def generate_note(language: str, index: int, seed: int) -> Document:
-    """The document `sample-{language}-{seed}-{index}`; the same for the same arguments, whatever else is generated.
+    """The document `sample-{language}-{seed}-{index}`; deterministic.
 
-    The seed is in the id because notes of two seeds are different notes: one may be the other's development set.
+    The id contains the seed, so that notes of two seeds can be train and dev.
     """
     rng = random.Random(f"enigma sample {seed} {language} {index}")
-    draft, style = _begin(rng, lexicons.load_lexicon(language)), _style(rng)
-    book = load_book(language)
-    _lines(draft, book.header, 2 + int(style.size * 3))
+    draft, style = _draft(rng, lexicons.load_lexicon(language)), _style(rng)
+    templates = load_templates(language)
+    _lines(draft, templates.header, 2 + int(style.size * 3))
     copied: list[Piece] = []
-    for section in book.sections:
+    for section in templates.sections:
         if section.kind in ALWAYS or rng.random() < 0.35 + 0.65 * style.size:
             start = len(draft.pieces)
-            _section(draft, style, section, book)
-            draft.pieces[start:] = _odd(draft.pieces[start:], style, section.kind, rng)
+            _section(draft, style, section, templates)
+            draft.pieces[start:] = _with_peculiarities(draft.pieces[start:], style, section.kind, rng)
             if section.kind == style.copied:
                 copied = draft.pieces[start + 1 :]  # without the heading, which is the first piece
             if section.kind == "course" and copied:
-                _lines(draft, book.copied, 1)
+                _lines(draft, templates.copied, 1)
                 draft.pieces += copied
     draft.pieces.append(("\n", ""))
-    _lines(draft, book.footer, 1)
+    _lines(draft, templates.footer, 1)
     return _document(f"sample-{language}-{seed}-{index:06d}", language, draft.pieces, crlf=style.crlf)
 
 
 @functools.cache
-def load_book(language: str) -> Book:
+def load_templates(language: str) -> Templates:
     """Compile a lexicon's templates. Raises ValueError for an unknown slot."""
     source = lexicons.load_lexicon(language)
 
     def compiled(lines: tuple[str, ...]) -> tuple[Line, ...]:
         return tuple(compile_line(line, language) for line in lines)
 
-    return Book(
+    return Templates(
         tuple(Section(k, s.headings, compiled(s.lines), s.itemised) for k, s in source.sections.items()),
         compiled(source.header),
         compiled(source.footer),
@@ -138,7 +138,7 @@ def load_book(language: str) -> Book:
     )
 
 
-def _begin(rng: random.Random, lexicon: lexicons.Lexicon) -> Draft:
+def _draft(rng: random.Random, lexicon: lexicons.Lexicon) -> Draft:
     other = "," if lexicon.decimal == "." else "."
     return Draft(
         rng=rng,
@@ -167,12 +167,12 @@ def _style(rng: random.Random) -> Style:
     )
 
 
-def _section(draft: Draft, style: Style, section: Section, book: Book) -> None:
-    """Heading and sentences."""
+def _section(draft: Draft, style: Style, section: Section, templates: Templates) -> None:
+    """Append a section's heading and sentences."""
     rng = draft.rng
     if section.kind == "diagnoses" and rng.random() < CAPITALS_SHARE:
         draft.pieces.append(("\n", ""))
-        _lines(draft, book.capitals, 1)
+        _lines(draft, templates.capitals, 1)
     heading = section.headings[int(rng.random() * len(section.headings))]
     layouts = (f"\n{heading.upper()}\n", f"\n{heading}:\n", f"\n{heading}: ", f"\n{heading.upper()}:\n")
     listed = section.itemised and style.heading != 2
@@ -196,8 +196,8 @@ def _lines(draft: Draft, lines: tuple[Line, ...], count: int) -> None:
         draft.pieces.append(("\n", ""))
 
 
-def _odd(pieces: list[Piece], style: Style, kind: str, rng: random.Random) -> list[Piece]:
-    """Piece by piece, so that spans stay exact whatever happens to lengths."""
+def _with_peculiarities(pieces: list[Piece], style: Style, kind: str, rng: random.Random) -> list[Piece]:
+    """Change characters piece by piece, so that spans stay exact."""
     if style.decomposed == kind:
         pieces = [(unicodedata.normalize("NFD", text), label) for text, label in pieces]
     if style.no_break:

@@ -1,12 +1,12 @@
 """lexicons/{language}.yaml -> Lexicon: the words, grammar and templates of one language.
 
-How a lexicon file is read:
-- lists are `; `-separated text, templates one a line;
-- `terms.<type>.<class>` holds terms of one grammatical class (gender, number: what the language's articles depend on);
-  a second word in the key makes them also a pool of that name (`test`, `act`: procedures that examine, that treat);
-  a term is `form | form | ...` in the order of `forms`, one form standing for all; `#name` behind it allows an ending;
-- `endings.<name>` are qualifiers that belong to the mention (`grade II`, `left`);
-- `before.<name>.<class>` are words that agree with the class and stay outside the mention (articles, adjectives);
+Format of a lexicon file:
+- lists are separated by `; `, templates by line breaks;
+- `terms.<type>.<class>` are terms of one grammatical class (the gender and number that articles agree with);
+  a second word in the key also makes them a pool of that name (`test`, `act`: procedures that examine, that treat);
+  a term is `form | form | ...` in the order of `forms`, or one form for all; a following `#name` allows an ending;
+- `endings.<name>` are qualifiers that are part of the mention (`grade II`, `left`);
+- `before.<name>.<class>` are words that agree with the class and are not part of the mention (articles, adjectives);
 - `euphony` changes the words before a term by its first letters (Spanish `y` -> `e`);
 - templates are explained in templates.py.
 """
@@ -34,7 +34,7 @@ class Term:
     kind: str
     """The grammatical class, a key of `before.<name>`."""
     pool: str
-    """A smaller set that templates may draw from, or nothing."""
+    """A subset that templates may draw from, or empty."""
     forms: tuple[str, ...]
     endings: tuple[str, ...] = ()
 
@@ -51,12 +51,12 @@ class SectionSource:
     headings: tuple[str, ...]
     lines: tuple[str, ...]
     itemised: bool
-    """A list with one template an item, not a paragraph."""
+    """A list with one template per item, instead of a paragraph."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lexicon:
-    """What lexicons/{language}.yaml says."""
+    """The content of lexicons/{language}.yaml."""
 
     language: str
     decimal: str
@@ -68,18 +68,18 @@ class Lexicon:
     pairs: dict[str, tuple[tuple[str, str], ...]]
     """Label -> (long form, abbreviation)."""
     types: tuple[EntityType, ...]
-    """Those that the lexicon has terms of; the others are not marked in its notes, whatever the templates say."""
+    """The types with terms in the lexicon; other types are not marked in its notes."""
     before: dict[str, dict[str, str]]
     euphony: tuple[tuple[str, str, tuple[str, ...], tuple[str, ...]], ...]
-    """(written, changed, before these first letters, but not before these)."""
+    """(word, replacement, first letters before which it is replaced, exceptions)."""
     lists: dict[str, tuple[str, ...]]
     sections: dict[str, SectionSource]
     header: tuple[str, ...]
     footer: tuple[str, ...]
     capitals: tuple[str, ...]
-    """Lines written in capitals that hold a mention."""
+    """Lines in capitals that contain a mention."""
     copied: tuple[str, ...]
-    """What introduces a paragraph copied forward."""
+    """Introductions of a repeated paragraph."""
 
 
 def languages() -> tuple[str, ...]:
@@ -89,7 +89,7 @@ def languages() -> tuple[str, ...]:
 
 @functools.cache
 def load_lexicon(language: str) -> Lexicon:
-    """Read one lexicon file. Raises FileNotFoundError, KeyError or ValueError when it is missing or malformed."""
+    """Read one lexicon file. Raises FileNotFoundError, KeyError or ValueError if it is missing or malformed."""
     tree: dict[str, Any] = yaml.safe_load((FOLDER / f"{language}.yaml").read_text(encoding="utf-8"))
     types = tuple(t for t in EntityType if t.value in tree["terms"])
     forms = _items(tree.get("forms", "plain"))
@@ -140,7 +140,7 @@ def _terms(
 
 
 def _pools(terms: dict[str, list[list[Term]]]) -> dict[str, tuple[Term, ...]]:
-    """Label or pool name -> terms; classes take turns, since the generator prefers the terms that come first."""
+    """Label or pool name -> terms; the classes alternate, as the generator prefers the first terms."""
     pools: dict[str, list[Term]] = {}
     for label, by_class in terms.items():
         for nth in itertools.zip_longest(*by_class):

@@ -1,12 +1,12 @@
-"""Templates -> steps that write a note piece by piece, so that offsets are never searched for.
+"""Compiles templates to steps that append pieces to a note, so that the offsets of mentions are known.
 
 Slots of a template:
 - `{disease}`, `{procedure}`, `{symptom}`: a term, marked; `{test}`, `{act}`: a procedure that examines, that treats;
-- `{disease:the}` puts the lexicon's word before it that agrees with the term; `{disease:gen}` takes another form of it;
-  both may be given: `{disease:of_the:gen}`;
-- `{disease!}`: a term that is not marked, not being said of the patient (a leaflet, a clinic's name, a relative);
+- `{disease:the}` adds the lexicon's word that agrees with the term before it; `{disease:gen}` uses another form;
+  both may be combined: `{disease:of_the:gen}`;
+- `{disease!}`: a term that is not marked, as it is not about the patient (a leaflet, a clinic's name, a relative);
 - `{disease^}`: in capitals; `{disease+}`: the long form and its abbreviation in brackets, both marked;
-- `{~a/b}`: by the patient's sex; `{n:2:9}`: a whole number; `{d:0.5:2.5}`: as many decimals as its bounds have;
+- `{~a/b}`: by the patient's sex; `{n:2:9}`: a whole number; `{d:0.5:2.5}`: with as many decimals as its bounds;
 - `{age}`, `{admitted}`, `{discharged}`, `{date}` (during the stay), `{past}` (before it), `{year}`, `{time}`;
 - `{word}`: one of the lexicon's list of that name, itself a template.
 """
@@ -23,7 +23,7 @@ from enigma_tasks.synthetic.draft import Draft
 from enigma_tasks.synthetic.lexicon import Lexicon, load_lexicon
 
 SWAP_SHARE = 1 / 60
-"""Mentions with two letters swapped, as typing has it: no lexicon knows them."""
+"""Share of mentions with two letters swapped, as typing errors."""
 
 
 POOLS = {t.value: t.label for t in EntityType} | {"test": "test", "act": "act"}
@@ -33,7 +33,7 @@ Line = tuple[Step, ...]
 
 
 def sentence(draft: Draft, line: Line) -> None:
-    """Write one template with its first letter in capitals."""
+    """Append one template with its first letter in capitals."""
     draft.used.clear()
     start = len(draft.pieces)
     for step in line:
@@ -43,7 +43,7 @@ def sentence(draft: Draft, line: Line) -> None:
 
 @functools.cache
 def compile_line(template: str, language: str) -> Line:
-    """One template -> its steps. Raises ValueError for a slot that the lexicon does not know."""
+    """The steps of one template. Raises ValueError for an unknown slot."""
     parts = re.split(r"\{([^{}]*)\}", template)
     steps: list[Step] = []
     for position, part in enumerate(parts):
@@ -56,7 +56,7 @@ def compile_line(template: str, language: str) -> Line:
 
 
 def _opening(step: Step, draft: Draft) -> None:
-    """A slot that begins a sentence inside a template."""
+    """Run a slot at the beginning of a sentence inside a template."""
     start = len(draft.pieces)
     step(draft)
     draft.capitalise(start)
@@ -179,14 +179,14 @@ def _mention(pool: str, marks: str, before: dict[str, str] | None, form: int, dr
 
 
 def _swapped(surface: str, draft: Draft) -> str:
-    """Two inner letters of a longer mention change places."""
+    """A longer mention with two inner letters swapped."""
     at = 1 + int(draft.rng.random() * (len(surface) - 3))
     pair = surface[at : at + 2]
     return surface[:at] + pair[::-1] + surface[at + 2 :] if len(surface) > 6 and pair.isalpha() else surface
 
 
 def _adapt(draft: Draft, following: str) -> None:
-    """Change the word just written where the lexicon's euphony asks for it."""
+    """Change the last word by the lexicon's rules of euphony."""
     text, label = draft.pieces[-1]
     first = following.lower()
     for written, changed, starts, exceptions in draft.lexicon.euphony:

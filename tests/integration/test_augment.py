@@ -200,7 +200,7 @@ def test_installed_rules_of_another_language_inflect_terms_of_one_word(language:
     if not list(INSTALLED.glob(f"{language}*.aff")):
         pytest.skip(f"Debian's hunspell-{language} is not installed")
     terms = read_terms(f"concept\tterm\nC1\t{term}\n", "t")
-    built = build_dictionary(terms, Affixes(INSTALLED, language), language)
+    built = build_dictionary(terms, Affixes.load(INSTALLED, language), language)
     assert form in {e.form for e in built.entries}
 
 

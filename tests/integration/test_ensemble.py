@@ -158,7 +158,7 @@ def test_members_that_do_not_fit_are_refused_by_name_and_without_their_text(
         (["--strategy", "union", "--k", "2"], "--k goes with --strategy majority or agreement"),
         (["--strategy", "mean"], "mean needs models"),
         (["--name", "nobody"], "no ensemble 'nobody' in params.yaml"),
-        (["--set", "ensemble.folds=11"], "10 dev documents cannot be cut into 11 folds"),
+        (["--set", "ensemble.folds=11"], "10 dev documents cannot be divided into 11 folds"),
     ],
 )
 def test_a_rule_that_does_not_fit_is_wrong_usage(

@@ -17,7 +17,7 @@ from enigma_tasks.ensembles.voting import VotingRule
 from enigma_tasks.errors import UsageError
 from enigma_tasks.formats.corpora import read_corpus, write_corpus
 from enigma_tasks.ner.scoring import count
-from enigma_tasks.stages.evaluate import measured, sliced
+from enigma_tasks.stages.evaluate import by_length, metrics_of
 from tests.unit.ner_builders import notes
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
@@ -139,17 +139,17 @@ def judged(length: int, predicted_end: int) -> Any:
 
 
 def test_slices_are_by_length_and_leave_out_what_holds_nothing() -> None:
-    rows = sliced([judged(10, 2), judged(11, 1), judged(300, 1)], [10, 20, 30])
+    rows = by_length([judged(10, 2), judged(11, 1), judged(300, 1)], [10, 20, 30])
     assert [(r["slice"], r["documents"], r["strict_f1"], r["character_f1"]) for r in rows] == [
         ("disease, up to 10", 1, 1.0, 1.0),
         ("disease, up to 20", 1, 0.0, 0.6667),
         ("disease, over 30", 1, 0.0, 0.6667),
     ]
-    assert [r["slice"] for r in sliced([judged(10, 2)], [])] == ["disease, all"]
+    assert [r["slice"] for r in by_length([judged(10, 2)], [])] == ["disease, all"]
 
 
 def test_overall_figures_pool_the_spans_of_all_documents() -> None:
-    metrics = measured([judged(10, 2), judged(11, 1)], 1, 500)
+    metrics = metrics_of([judged(10, 2), judged(11, 1)], 1, 500)
     assert metrics["strict"]["f1"] == 0.5
     assert (metrics["gold"], metrics["predicted"], metrics["documents"], metrics["characters"]) == (2, 2, 2, 21)
 

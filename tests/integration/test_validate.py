@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from enigma_tasks.adapters import expectations
-from enigma_tasks.adapters.expectations import BrokenCheckError, judge
+from enigma_tasks.adapters.expectations import BrokenCheckError, results_of
 from enigma_tasks.adapters.object_store import ObjectStore
 from enigma_tasks.cli import main
 from enigma_tasks.config import load_params, load_settings
@@ -283,14 +283,14 @@ def test_a_broken_check_is_told_apart_from_bad_data(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bad = Table("reading", None, [Row("a", None)], {"rule": [False]}, {"rule": RuleParams(severity="error")})
-    assert judge([bad]) == {("reading", "rule"): False}
+    assert results_of([bad]) == {("reading", "rule"): False}
     whole = expectations._expectations
     monkeypatch.setattr(
         expectations, "_expectations", lambda table: whole(replace(table, sound={"gone": [True]}, rules={
             "gone": RuleParams(severity="error")}))
     )  # fmt: skip
     with pytest.raises(BrokenCheckError, match="gone could not be evaluated"):
-        judge([bad])
+        results_of([bad])
     assert main(["validate", str(corpus(tmp_path)), "--quiet", *PARAMS]) == 3
     assert "could not be evaluated" in capsys.readouterr().err
 

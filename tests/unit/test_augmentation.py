@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from enigma_tasks.augmentation.dictionary import (
     Dictionary,
     DictionaryEntry,
+    builtin_dictionary,
+    dictionary_of,
     format_dictionary,
-    gathered,
-    own_dictionary,
     parse_dictionary,
 )
-from enigma_tasks.augmentation.morphology import augment_by_morphology, members, sites_of, surface_counts
+from enigma_tasks.augmentation.morphology import augment_by_morphology, replaceable_forms, replacements, surface_counts
 from enigma_tasks.augmentation.oversampling import oversample, sentences_with_mentions
 from enigma_tasks.augmentation.replacement import Edit, cuts_a_mention, edited, styled
 from enigma_tasks.documents import Document, Entity, entity_at, sorted_entities
@@ -178,7 +178,7 @@ def test_oversampling_keeps_every_mention_whole_whatever_the_text(
 
 # --- dictionaries
 
-SMALL = gathered(
+SMALL = dictionary_of(
     [
         ("H", "hypertenze", "hypertenze", "f.sg.nom"),
         ("H", "hypertenze", "hypertenze", "f.sg.gen"),
@@ -197,12 +197,12 @@ SMALL = gathered(
 
 def test_the_longest_form_is_found_as_whole_words_only() -> None:
     text = "HYPERTENZNÍ nemoc, hypertenzemi, Kašel"
-    assert [text[a:b] for a, b in SMALL.occurrences(text)] == ["HYPERTENZNÍ nemoc", "Kašel"]
+    assert [text[a:b] for a, b in SMALL.find_forms(text)] == ["HYPERTENZNÍ nemoc", "Kašel"]
 
 
 def test_case_and_number_are_kept_where_the_dictionary_tells_and_gender_where_it_can_be() -> None:
     def written(form: str, *, keep: bool = True) -> list[str]:
-        return [text for _, text in members(SMALL, form, keep_case=keep)]
+        return [text for _, text in replacements(SMALL, form, keep_case=keep)]
 
     assert written("hypertenzi") == ["hypertenzní nemoc"]  # accusative, and of the same gender
     assert written("vysokého tlaku") == ["hypertenze", "hypertenzní nemoci"]
@@ -232,7 +232,7 @@ def test_a_malformed_dictionary_is_refused_by_line(text: str, rule: str, line: i
 
 @pytest.mark.parametrize("language", ["cs", "nl", "en", "it", "ro", "es", "sv"])
 def test_every_language_has_a_dictionary_of_its_own_with_families_to_choose_from(language: str) -> None:
-    own = own_dictionary(language)
+    own = builtin_dictionary(language)
     several = {e.family for e in own.entries if len({m.form for m in own.family(e.family)}) > 1}
     assert len(several) >= 12
     for entry in own.entries:
@@ -241,7 +241,7 @@ def test_every_language_has_a_dictionary_of_its_own_with_families_to_choose_from
 
 
 def test_every_czech_synonym_stands_with_a_term_of_the_lexicon_in_all_its_cases() -> None:
-    own = own_dictionary("cs")
+    own = builtin_dictionary("cs")
     for family in {e.family for e in own.entries}:
         lemmas = {e.lemma for e in own.family(family)}
         cases = {
@@ -253,7 +253,7 @@ def test_every_czech_synonym_stands_with_a_term_of_the_lexicon_in_all_its_cases(
 
 def test_a_language_without_a_lexicon_is_refused() -> None:
     with pytest.raises(DataError, match="lexicon_missing"):
-        own_dictionary("fr")
+        builtin_dictionary("fr")
 
 
 # --- morphology
@@ -280,18 +280,18 @@ def test_a_frequent_surface_is_left_alone_whatever_its_case() -> None:
 
 def test_a_place_that_another_mention_begins_in_is_left_alone() -> None:
     document = note("vysoký tlak krve", ("DISEASE", "vysoký tlak"), ("SYMPTOM", "tlak krve"))
-    assert sites_of(document, SMALL, surface_counts([document]), RULE) == []
+    assert replaceable_forms(document, SMALL, surface_counts([document]), RULE) == []
 
 
 def test_copies_of_a_document_differ_from_it_and_from_each_other_and_are_the_same_every_time() -> None:
     documents = [generate_note("cs", i, 5) for i in range(6)]
     rule = RULE.model_copy(update={"copies": 4})
-    made = list(augment_by_morphology(documents, own_dictionary("cs"), rule, 7))
+    made = list(augment_by_morphology(documents, builtin_dictionary("cs"), rule, 7))
     texts = [d.text for d in documents] + [a.document.text for a in made]
     assert len(set(texts)) == len(texts)
     assert len(texts) >= 3 * len(documents)
-    assert made == list(augment_by_morphology(documents, own_dictionary("cs"), rule, 7))
-    assert made != list(augment_by_morphology(documents, own_dictionary("cs"), rule, 8))
+    assert made == list(augment_by_morphology(documents, builtin_dictionary("cs"), rule, 7))
+    assert made != list(augment_by_morphology(documents, builtin_dictionary("cs"), rule, 8))
     assert all(sound(a.document) for a in made)
 
 

@@ -58,7 +58,7 @@ def affixes(tmp_path_factory: pytest.TempPathFactory) -> Affixes:
     folder = tmp_path_factory.mktemp("hunspell")
     (folder / "cs_XX.aff").write_text(AFF, encoding="utf-8")
     (folder / "cs_XX.dic").write_text(DIC, encoding="utf-8")
-    return Affixes(folder, "cs")
+    return Affixes.load(folder, "cs")
 
 
 def forms(dictionary: Dictionary) -> dict[str, set[str]]:
@@ -105,7 +105,7 @@ def test_another_language_gets_forms_without_grammar(affixes: Affixes) -> None:
 
 def test_a_folder_without_the_language_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no hunspell dictionary cs"):
-        Affixes(tmp_path, "cs")
+        Affixes.load(tmp_path, "cs")
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,6 @@ def test_any_text_can_be_read_in_between() -> None:
     unseen = torch.tensor([[2, 50, 51, 3]])
     expected = network(unseen, None, OWNER[:1], 2)
     rows = CompactRows(network.encoder, torch.tensor([1, 2, 3]))
-    with rows.whole():
+    with rows.restored():
         assert torch.equal(network(unseen, None, OWNER[:1], 2), expected)
     assert len(network.encoder.get_input_embeddings().weight) == 3

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from enigma_tasks.ner.network.crf import (
     FORBIDDEN,
     LinearChainCRF,
-    begin_where_nothing_continues,
     constrained_viterbi,
-    legal_transitions,
+    repair_tags,
+    valid_transitions,
 )
 
 TOLERANCE = {"rtol": 1e-4, "atol": 1e-4}
@@ -85,11 +85,9 @@ def test_two_types_equal_the_enumeration_too(words: int) -> None:
 def test_same_loss_gradient_and_tags_as_pytorch_crf_with_forbidden_transitions_copied(seed: int) -> None:
     lengths, words = [9, 1, 6, 33], 33
     ours, emissions, mask = random_crf(seed), random_emissions(seed, 4, words, 3), prefix_mask(lengths, words)
-    tags = begin_where_nothing_continues(
-        torch.randint(0, 3, (4, words), generator=torch.Generator().manual_seed(seed)), mask
-    )
+    tags = repair_tags(torch.randint(0, 3, (4, words), generator=torch.Generator().manual_seed(seed)), mask)
     theirs = torchcrf.CRF(3, batch_first=True)
-    may_start, may_follow = legal_transitions()
+    may_start, may_follow = valid_transitions()
     theirs.start_transitions.data = ours.start.data.masked_fill(~may_start, -1e4)
     theirs.end_transitions.data = ours.end.data.clone()
     theirs.transitions.data = ours.transitions.data.masked_fill(~may_follow, -1e4)
@@ -112,7 +110,7 @@ def test_gradient_reaches_emissions_and_every_legal_transition_and_no_illegal_on
     crf, emissions = random_crf(1), random_emissions(2, 2, 12, 3).requires_grad_()
     tags = torch.tensor([[0, 1, 2, 2, 1, 1, 0, 0, 1, 2, 1, 0], [1, 2, 0, 1, 0, 0, 0, 1, 2, 2, 2, 1]])
     crf(emissions, tags, torch.ones(2, 12, dtype=torch.bool)).backward()
-    may_start, may_follow = legal_transitions()
+    may_start, may_follow = valid_transitions()
     assert bool((emissions.grad.abs().sum(-1) > 0).all())
     assert torch.equal(crf.transitions.grad != 0, may_follow)
     assert torch.equal(crf.start.grad != 0, may_start)

@@ -37,13 +37,13 @@ def drawn(hit_rates: list[float], false_rates: list[float], notes: int = 25, see
 def test_members_that_are_alike_keep_the_plain_majority() -> None:
     fitted = fit_rule(drawn([0.8] * 5, [0.1] * 5), PARAMS, 1)
     assert (fitted.name, fitted.rule.to_json()) == ("majority k=3", {"strategy": "majority", "k": 3})
-    assert fitted.whole.score.f1 > max(s.score.f1 for s in fitted.singles) + 0.01
+    assert fitted.expected.score.f1 > max(s.score.f1 for s in fitted.singles) + 0.01
 
 
 def test_shy_members_that_find_different_mentions_need_fewer_votes() -> None:
     fitted = fit_rule(drawn([0.3] * 5, [0.0] * 5), PARAMS, 1)
     assert fitted.rule.quorum(5) == 1
-    assert fitted.whole.score.f1 > 0.85
+    assert fitted.expected.score.f1 > 0.85
 
 
 def test_a_member_that_is_far_better_outweighs_the_others() -> None:
@@ -51,7 +51,7 @@ def test_a_member_that_is_far_better_outweighs_the_others() -> None:
     fitted = fit_rule(dev, PARAMS, 1)
     majority = fitted.scored[0].score.f1
     assert fitted.rule.strategy in {"weighted", "learned"}
-    assert fitted.whole.score.f1 > majority + 0.1
+    assert fitted.expected.score.f1 > majority + 0.1
 
 
 def test_the_same_dev_set_gives_the_same_rule_and_figures() -> None:
@@ -102,7 +102,7 @@ def test_what_cannot_be_fitted_on_is_refused(change: dict[str, Any], message: st
 
 
 def test_fewer_documents_than_folds_or_more_votes_than_members_are_refused() -> None:
-    with pytest.raises(UsageError, match="3 dev documents cannot be cut into 5 folds"):
+    with pytest.raises(UsageError, match="3 dev documents cannot be divided into 5 folds"):
         fit_rule(drawn([0.8] * 3, [0.1] * 3, notes=3), PARAMS, 1)
     with pytest.raises(UsageError, match="majority with k 4 does not fit these 3 members"):
         fit_rule(drawn([0.8] * 3, [0.1] * 3, notes=10), PARAMS, 1, "majority", 4)

@@ -83,16 +83,16 @@ def killed_after(epochs: int, out: Path) -> None:
         pass
 
     class Killer:
-        def began(self, epochs: object) -> None: ...
+        def on_start(self, epochs: object) -> None: ...
 
-        def stepped(self, step: int, total: int, loss: object) -> None: ...
+        def on_step(self, step: int, total: int, loss: object) -> None: ...
 
-        def scored(self, epoch: dict[str, float]) -> None:
+        def on_epoch(self, epoch: dict[str, float]) -> None:
             if epoch["epoch"] == epochs:
                 raise KilledError
 
     with pytest.raises(KilledError):
-        train(task(epochs=3), notes(8), notes(3, 50), out=out, watch=Killer())
+        train(task(epochs=3), notes(8), notes(3, 50), out=out, callback=Killer())
 
 
 def test_a_killed_training_goes_on_to_the_same_weights(tmp_path: Path) -> None:
@@ -107,20 +107,18 @@ def test_a_killed_training_goes_on_to_the_same_weights(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("change", ["seed", "note", "recipe"])
-def test_the_checkpoint_of_another_training_is_not_gone_on_with(
+def test_the_checkpoint_of_another_training_is_not_resumed(
     change: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     killed_after(1, tmp_path)
     other = task(epochs=3, seed=2 if change == "seed" else 1, **({"learning_rate": 1e-3} if change == "recipe" else {}))
     _, progress = train(other, notes(9 if change == "note" else 8), notes(3, 50), out=tmp_path)
     assert progress.resumed_at == 0
-    assert "another training's" in caplog.text
+    assert "of another training" in caplog.text
 
 
 @pytest.mark.parametrize("damage", ["cut", "garbage", "empty"])
-def test_a_damaged_checkpoint_is_not_gone_on_with(
-    damage: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_damaged_checkpoint_is_not_resumed(damage: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     killed_after(1, tmp_path)
     (path,) = (tmp_path / ".training").iterdir()
     content = path.read_bytes()

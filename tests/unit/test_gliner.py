@@ -91,14 +91,14 @@ def test_without_epochs_it_is_the_base_as_it_is_asked_for_all_labels(base: Path)
     model, progress = train_gliner(gliner_task(base, epochs=0, threshold=0.65), notes(6), notes(3, 50))
     assert (progress.steps, model.card.steps, model.card.best_epoch) == (0, 0, 0)
     assert set(model.card.dev) == set(EntityType)
-    assert model.asked["treatment"] is EntityType.PROCEDURE
-    assert len(model.asked) == 5
+    assert model.type_by_label["treatment"] is EntityType.PROCEDURE
+    assert len(model.type_by_label) == 5
     weights = load_checkpoint(base, None).model.state_dict()
     assert all(v.equal(weights[k]) for k, v in model.network.model.state_dict().items())
 
 
 def test_a_fine_tuned_one_is_asked_for_one_label_a_type(able: tuple[GlinerModel, Progress]) -> None:
-    assert list(able[0].asked.values()) == list(EntityType)
+    assert list(able[0].type_by_label.values()) == list(EntityType)
 
 
 def test_a_checkpoint_without_its_encoders_config_takes_it_from_the_backbones_folder(tmp_path: Path) -> None:

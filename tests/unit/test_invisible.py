@@ -87,7 +87,7 @@ def test_sub_words_are_those_of_the_clean_text_and_words_lead_back(kind: str, ca
     (found,) = tokenizer(kind).encode([text])
     assert found.ids.tolist() == expected.ids.tolist()
     assert found.alignment.word_of.tolist() == expected.alignment.word_of.tolist()
-    assert found.alignment.carries.tolist() == expected.alignment.carries.tolist()
+    assert found.alignment.scored.tolist() == expected.alignment.scored.tolist()
     words = [(stored[a], stored[b - 1] + 1) for a, b in expected.alignment.words.tolist()]
     assert [tuple(w) for w in found.alignment.words.tolist()] == words
     assert (found.length, found.unread_from) == (len(text), len(text))

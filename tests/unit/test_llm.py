@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from enigma_tasks.documents import Document, EntityType
 from enigma_tasks.errors import DataError, ServiceError
-from enigma_tasks.members.llm import LlmAnnotator, answer_schema, occurrences, windows
+from enigma_tasks.members.llm import LlmAnnotator, answer_schema, locate, windows
 from enigma_tasks.params.annotators import LlmMemberParams
 
 if TYPE_CHECKING:
@@ -175,6 +175,6 @@ def test_windows_hold_every_character_but_white_space_and_none_is_too_long(text:
 
 @given(st.text(alphabet="ab (+.č", min_size=1, max_size=6), st.text(alphabet="ab (+.č\n", max_size=30))
 def test_an_occurrence_is_the_mention_but_for_white_space_and_case(mention: str, text: str) -> None:
-    for start, end in occurrences(mention, text):
+    for start, end in locate(mention, text):
         assert "".join(text[start:end].split()).lower() == "".join(mention.split()).lower()
         assert not text[start].isspace()

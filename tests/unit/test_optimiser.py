@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from enigma_tasks.ner.batching import examples
-from enigma_tasks.ner.training.optimiser import Stepper, optimiser_of, rate_factor
+from enigma_tasks.ner.training.optimiser import TrainingStep, optimiser_of, rate_factor
 from enigma_tasks.ner.training.train import untrained
 from tests.unit.ner_builders import notes, recipe, task, trained
 
@@ -35,9 +35,9 @@ def test_a_step_in_parts_learns_what_the_whole_step_does(head: str) -> None:
         own = task(head=head, batch_tokens=budget, batch_size=8)
         model = untrained(own, notes(6), notes(1, 50))
         model.network.eval()  # no dropout: what it drops depends on the parts
-        stepper = Stepper(model, 4, torch.device("cpu"))
+        training_step = TrainingStep(model, 4, torch.device("cpu"))
         batch = examples(model, notes(6)).windows[:8]
-        losses = [float(stepper(batch, step)) for step in range(2)]
+        losses = [float(training_step(batch, step)) for step in range(2)]
         moved.append((losses, model.network.heads.state_dict()))
     np.testing.assert_allclose(moved[0][0], moved[1][0], rtol=1e-5)
     for name, values in moved[0][1].items():

@@ -63,7 +63,7 @@ def runs_of(module: torch.nn.Module) -> list[int]:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_members_that_share_layers_answer_as_each_does_alone(family: str, precision: Any) -> None:
     together, documents = Engine(members(family), 200, precision), notes(9, 30)
-    assert [group.places for group in together._groups] == [[0, 1, 2], [3], [4]]
+    assert [group.indexes for group in together._groups] == [[0, 1, 2], [3], [4]]
     found = together.read(documents, averaged=range(5))
     for place, model in enumerate(members(family)):
         alone = Engine([model], 200, precision).read(documents, averaged=[0])

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enigma_tasks.documents import LABELS, Document, EntityType
-from enigma_tasks.synthetic.generator import generate_note, languages, load_book, notes
+from enigma_tasks.synthetic.generator import generate_note, languages, load_templates, notes
 from enigma_tasks.synthetic.lexicon import load_lexicon
 from enigma_tasks.synthetic.templates import compile_line
 
@@ -67,7 +67,7 @@ def test_words_that_agree_with_a_term_are_given_for_every_class(language: str) -
 
 @pytest.mark.parametrize("language", ALL)
 def test_every_template_compiles_and_the_sections_are_varied(language: str) -> None:
-    book = load_book(language)
+    book = load_templates(language)
     source = load_lexicon(language).sections
     assert len(book.sections) >= 10
     assert len({h for s in book.sections for h in s.headings}) >= 40

@@ -96,7 +96,7 @@ def test_context_is_seen_and_carries_no_label_and_every_sub_word_carries_its_lab
     assert len(shown) == len(plain)
     spoken = [w.words[w.owner[w.owner >= 0]] for w in shown]
     assert [s.tolist() for s in spoken] == [w.words[w.owner[w.owner >= 0]].tolist() for w in plain]
-    assert sum(map(len, spoken)) == np.count_nonzero(encoded.alignment.carries)
+    assert sum(map(len, spoken)) == np.count_nonzero(encoded.alignment.scored)
     position = 0
     for window, bare in zip(shown, plain, strict=True):
         first, last = max(0, position - context), position + len(bare.ids) + context

@@ -1,1 +1,1 @@
-"""The networks: an encoder with a head for each entity type."""
+"""The network: an encoder with a head for each entity type."""

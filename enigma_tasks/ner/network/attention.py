@@ -1,4 +1,4 @@
-"""Attention on a CPU: plain batched products in float32, a few windows at a time, so that scores stay in cache.
+"""Attention on a CPU: batched products in float32, a few windows at a time, so that scores stay in cache.
 
 PyTorch's own bfloat16 kernel takes 1.2 to 1.6 times as long at windows of 128 and as long at 512, and rounds scores and
 probabilities, which these products do not (docs/experiments.md).
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 _NAME = "enigma_cached"
 _SCORES = 1 << 19
-"""Attention scores worked on together: 2 MiB of them, and as much of their softmax."""
+"""Attention scores per step: 2 MiB, and as much for their softmax."""
 
 
 def use_cached_attention(encoder: nn.Module) -> None:
-    """Have a bfloat16 encoder on the CPU attend by `cached_attention`, unless it was told to attend otherwise."""
+    """Make a bfloat16 encoder on the CPU use `cached_attention`, unless another implementation was chosen."""
     from transformers import AttentionInterface, AttentionMaskInterface
     from transformers.masking_utils import eager_mask
 
@@ -45,7 +45,7 @@ def cached_attention(  # noqa: PLR0917 - the signature is that of `transformers`
 ) -> tuple[Tensor, None]:
     """Queries, keys and values [B, N, T, D], mask to add [B, 1, T, T] -> [B, T, N, D]; `transformers` calls it.
 
-    What a plain encoder does not ask for at inference is left to PyTorch's kernel.
+    Dropout, causal attention and position biases are left to PyTorch's kernel.
     """
     others = extra.get("position_bias") is not None or extra.get("is_causal") or getattr(module, "is_causal", False)
     if dropout or others or key.shape != query.shape:
@@ -63,7 +63,7 @@ def cached_attention(  # noqa: PLR0917 - the signature is that of `transformers`
     attended = query.new_empty(windows, length, heads, size)
     for window, head in product(range(0, windows, windows_at_once), range(0, heads, heads_at_once)):
         part = slice(window, window + windows_at_once), slice(head, head + heads_at_once)
-        # One product a head and window.
+        # one product for each head and window
         queries, keys, values = (_flat(x[part]) for x in (query, key, value))
         score, probability = scores[: len(queries)], probabilities[: len(queries)]
         torch.baddbmm(score, queries, keys.transpose(1, 2), beta=0, alpha=scaling, out=score)
@@ -71,11 +71,11 @@ def cached_attention(  # noqa: PLR0917 - the signature is that of `transformers`
             mask = attention_mask[part[0]]
             score.view(len(mask), -1, length, length).add_(mask)
         torch.softmax(score, -1, out=probability)
-        made = torch.bmm(probability, values)
-        attended[part[0], :, part[1]] = made.view(-1, min(heads_at_once, heads - head), length, size).transpose(1, 2)
+        result = torch.bmm(probability, values)
+        attended[part[0], :, part[1]] = result.view(-1, min(heads_at_once, heads - head), length, size).transpose(1, 2)
     return attended, None
 
 
 def _flat(part: Tensor) -> Tensor:
-    """[B, N, T, D], however it lies -> float32 [B * N, T, D], gone over once."""
+    """[B, N, T, D], with any strides -> float32 [B * N, T, D], in one pass."""
     return part.to(torch.float32, memory_format=torch.contiguous_format).flatten(0, 1)

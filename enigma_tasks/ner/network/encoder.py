@@ -1,4 +1,4 @@
-"""Windows of sub-words -> scores of O, B and I for each word and entity type: an encoder with one head per type.
+"""The token classifier: windows of sub-words -> scores of O, B and I for each word and entity type.
 
 Letters in shapes: B windows, T sub-words, W words, H hidden units, K entity types, L = 3 tags.
 """
@@ -51,11 +51,11 @@ class TokenClassifier(nn.Module):
         return scores.view(*scores.shape[:2], self.types, len(TAGS))
 
     def loss(self, scores: Tensor, tags: Tensor, soft: Tensor | None = None, counts: Tensor | None = None) -> Tensor:
-        """Loss per labelled word, in nats: over all types alike (softmax), or the mean over types of each CRF's.
+        """Loss per labelled word, in nats: over all types together (softmax), or the mean of the types' CRF losses.
 
-        `tags` [B, W, K], IGNORED for padding and for types a document is not annotated for. `soft` [B, W, K, L]:
-        probabilities to learn in place of the tags. `counts` [K]: labelled words of each type in
-        the whole step, where the batch is a part of one; the parts' losses then add up to the step's.
+        `tags` [B, W, K], IGNORED for padding and for types that a document is not annotated for. `soft` [B, W, K, L]:
+        target probabilities that replace the tags. `counts` [K]: labelled words of each type in the whole step, if the
+        batch is a part of it; the losses of the parts then add up to the step's.
         """
         if counts is None:
             counts = label_counts(tags)
@@ -64,7 +64,7 @@ class TokenClassifier(nn.Module):
         losses = []
         for k, crf in enumerate(self.crfs):
             mask = tags[:, :, k] != IGNORED
-            # Per word, as the softmax head's: long windows count no more than short ones do there.
+            # per word, as for the softmax head, so that words count equally in long and short windows
             assert isinstance(crf, LinearChainCRF)
             own = scores[:, :, k]
             mean = crf(own, tags[:, :, k], mask) if soft is None else crf.expected(own, soft[:, :, k], mask)
@@ -73,7 +73,7 @@ class TokenClassifier(nn.Module):
 
     @torch.no_grad()
     def decode(self, scores: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Best legal tags of whole texts: scores [B, W, K, L], mask [B, W] -> tags [B, W, K], probability [B, W, K].
+        """Best valid tags of whole texts: scores [B, W, K, L], mask [B, W] -> tags [B, W, K], probability [B, W, K].
 
         The probability is the chosen tag's: softmax of the word's scores, or the CRF's marginal.
         """
@@ -102,15 +102,15 @@ def _cross_entropy(scores: Tensor, tags: Tensor, soft: Tensor | None) -> Tensor:
     """Sum over the labelled words of all types."""
     if soft is None:
         return nn.functional.cross_entropy(scores.flatten(0, 2), tags.flatten(), ignore_index=IGNORED, reduction="sum")
-    surprise = -(soft * scores.log_softmax(-1)).sum(-1)
-    return (surprise * (tags != IGNORED)).sum()
+    losses = -(soft * scores.log_softmax(-1)).sum(-1)
+    return (losses * (tags != IGNORED)).sum()
 
 
 def pool_words(hidden: Tensor, owner: Tensor, words: int) -> Tensor:
     """Mean of each word's sub-words: hidden [B, T, H], owner [B, T] in -1..words-1 -> [B, words, H]; no sub-word: 0."""
     batch, _, size = hidden.shape
     row = torch.arange(batch, device=owner.device).unsqueeze(1) * (words + 1)
-    slot = (torch.where(owner < 0, words, owner) + row).flatten()  # one spare slot per window takes the unowned
+    slot = (torch.where(owner < 0, words, owner) + row).flatten()  # a spare slot per window for sub-words of no word
     total = hidden.new_zeros(batch * (words + 1), size).index_add_(0, slot, hidden.flatten(0, 1))
     count = hidden.new_zeros(batch * (words + 1)).index_add_(0, slot, hidden.new_ones(slot.shape[0]))
     pooled = total / count.clamp_min(1).unsqueeze(1)
@@ -118,7 +118,7 @@ def pool_words(hidden: Tensor, owner: Tensor, words: int) -> Tensor:
 
 
 def build_encoder(config: Any) -> nn.Module:
-    """An encoder with random weights, float32, without the pooling layer nobody trains."""
+    """An encoder with random weights, float32, without the pooling layer, which would not be trained."""
     import_modelling()
     from transformers import MODEL_MAPPING, AutoModel
 

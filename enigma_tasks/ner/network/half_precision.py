@@ -1,9 +1,9 @@
-"""An encoder -> its copy for inference with bfloat16 products.
+"""Copies an encoder for inference with bfloat16 products.
 
-On a CPU what runs between the products of BERT and its kin stays float32: in bfloat16 it would round at every layer,
-for 4 to 8 % of the time. Weights are laid out once as oneDNN reads them, and GELU is done with the
-product before it: PyTorch's own linear layer lays its weight out anew for each batch and then goes over what it made
-once more, an eighth of the time of an encoder's linear layers (docs/experiments.md).
+On a CPU everything but the products of BERT-like encoders stays float32, which avoids rounding at every layer for 4 to
+8 % of the time. Weights are packed once for oneDNN, and GELU is fused with the product before it: PyTorch's linear
+layer packs its weight for each batch and applies GELU in a second pass, an eighth of the time of an encoder's linear
+layers (docs/experiments.md).
 """
 
 from __future__ import annotations
@@ -22,33 +22,33 @@ if TYPE_CHECKING:
 
 
 class HalfLinear(nn.Module):
-    """A trained linear layer, its product in bfloat16: [..., in] of any format -> bfloat16 [..., out]."""
+    """A trained linear layer with its product in bfloat16: [..., in] of any format -> bfloat16 [..., out]."""
 
     def __init__(self, layer: nn.Linear, *, gelu: bool = False) -> None:
-        """`gelu`: give GELU of the product. Memory of the layer is not shared."""
+        """`gelu`: apply GELU to the product. The layer's memory is not shared."""
         super().__init__()
         weight = layer.weight.detach().to(torch.bfloat16)
-        # Neither is a parameter: the packed form can be run, but not copied, moved or saved.
+        # not parameters: a packed weight cannot be copied, moved or saved
         self.packed = packs()
         self.weight = torch.ops.mkldnn._reorder_linear_weight(weight) if self.packed else weight  # noqa: SLF001
         self.bias = None if layer.bias is None else layer.bias.detach().to(torch.bfloat16)
         self.gelu = gelu
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Sums within the product are float32."""
+        """The product, accumulated in float32."""
         inputs = inputs.to(torch.bfloat16)
         if self.packed:
-            after = "gelu" if self.gelu else "none"
-            made: Tensor = torch.ops.mkldnn._linear_pointwise(  # noqa: SLF001
-                inputs, self.weight, self.bias, after, [], "none"
+            activation = "gelu" if self.gelu else "none"
+            product: Tensor = torch.ops.mkldnn._linear_pointwise(  # noqa: SLF001
+                inputs, self.weight, self.bias, activation, [], "none"
             )
-            return made
-        made = nn.functional.linear(inputs, self.weight, self.bias)
-        return nn.functional.gelu(made) if self.gelu else made
+            return product
+        product = nn.functional.linear(inputs, self.weight, self.bias)
+        return nn.functional.gelu(product) if self.gelu else product
 
 
 def half_precision(encoder: nn.Module, device: torch.device) -> nn.Module:
-    """A copy of the encoder on the device; the one given stays as it is, and may share weights with the copy."""
+    """A copy of the encoder on the device, which may share weights with the original; the original does not change."""
     if device.type != "cpu":
         return copy.deepcopy(encoder).to(device, torch.bfloat16)
     kind = encoder.config.model_type  # type: ignore[union-attr]
@@ -63,7 +63,7 @@ def half_precision(encoder: nn.Module, device: torch.device) -> nn.Module:
 
 
 def packs() -> bool:
-    """Whether this PyTorch and processor have the operators that `torch.compile` puts in place of linear layers."""
+    """Whether this PyTorch and processor have the packed linear operators of `torch.compile`."""
     operators = ("_linear_pointwise", "_reorder_linear_weight")
     return (
         bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
@@ -83,7 +83,7 @@ def _replace_linear_layers(encoder: nn.Module) -> None:
 
 
 def _followed_by_gelu(part: nn.Module) -> bool:
-    """Whether this is BERT's middle layer: a linear layer, then the exact GELU, nothing between."""
+    """Whether this is BERT's intermediate layer: a linear layer directly followed by the exact GELU."""
     from transformers.activations import GELUActivation
 
     after = getattr(part, "intermediate_act_fn", None)

@@ -1,4 +1,4 @@
-"""Word features -> scores of O, B and I: standardisation, and one head per entity type, with hidden layers if asked.
+"""Word features -> scores of O, B and I: standardisation, and one head per entity type with optional hidden layers.
 
 Letters in shapes: N words in any arrangement, H hidden units, K entity types, L = 3 tags.
 """
@@ -12,7 +12,7 @@ from enigma_tasks.ner.text.alignment import TAGS
 
 
 class Standardise(nn.Module):
-    """Features less their mean, over their spread; both are buffers, 0 and 1 until `fit` was called."""
+    """Subtracts the features' mean and divides by their standard deviation; buffers, 0 and 1 before `fit`."""
 
     mean: Tensor
     spread: Tensor
@@ -23,7 +23,7 @@ class Standardise(nn.Module):
         self.register_buffer("spread", torch.ones(size))
 
     def fit(self, features: Tensor, least: float) -> None:
-        """Take mean and spread [H] of `features` [N, H]; a spread below `least` counts as that."""
+        """Set mean and standard deviation [H] of `features` [N, H]; the latter is at least `least`."""
         self.mean.copy_(features.mean(0))
         self.spread.copy_(features.std(0, correction=0).clamp_min(least))
 
@@ -33,9 +33,9 @@ class Standardise(nn.Module):
 
 
 class Heads(nn.Module):
-    """A head per entity type: `layers` times linear, GELU, dropout of its own, then linear to O, B, I.
+    """A separate head for each entity type: `layers` times linear, GELU, dropout; then linear to O, B, I.
 
-    Hidden layers of a type's own are the Multi-Head CRF's (Jonker and others 2026).
+    Hidden layers for each type are from the Multi-Head CRF (Jonker and others 2026).
     """
 
     def __init__(self, size: int, types: int, layers: int, dropout: float) -> None:

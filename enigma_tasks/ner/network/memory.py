@@ -1,4 +1,4 @@
-"""What is done with freed memory, by glibc's allocator and by Python's garbage collector."""
+"""Freed memory: settings of glibc's allocator and of Python's garbage collector."""
 
 from __future__ import annotations
 
@@ -17,11 +17,10 @@ _MIB = 1 << 20
 
 @lru_cache
 def keep_freed_memory() -> bool:
-    """Have this process keep up to 128 MiB of freed memory for what it asks for next, for as long as it lives.
+    """Make this process keep up to 128 MiB of freed memory for reuse; False if the C library is not glibc.
 
-    An encoder frees and asks for the same tens of MiB at every layer; otherwise these pages go back to the system and
-    come anew, zeroed: 3 to 4 % of the engine's time on two cores (docs/experiments.md). False where the C library is
-    not glibc.
+    An encoder frees and allocates the same tens of MiB at every layer; otherwise pages are returned to the system and
+    zeroed at every layer: 3 to 4 % of the engine's time on two cores (docs/experiments.md).
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:

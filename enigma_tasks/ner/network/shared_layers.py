@@ -1,6 +1,6 @@
-"""Encoders that share lower layers <-> those layers, run once for all of them, and what each has above them.
+"""Shared encoder layers: lower layers that several encoders have in common are found, split off and run once.
 
-Members that keep the lower layers of one base as they were (`frozen_layers`) cost an ensemble those layers once.
+Members of the same base share layers if their recipe freezes these (`frozen_layers`).
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 AnyModule = TypeVar("AnyModule", bound=nn.Module)
 
 STACKS = ("bert", "roberta", "xlm-roberta", "camembert")
-"""Architectures that are `embeddings` and, above them, `encoder.layer`, each layer fed by the one below alone."""
+"""Architectures of `embeddings` and `encoder.layer`, where each layer's only input is the layer below."""
 
 
 def freeze(encoder: nn.Module, layers: int) -> None:
-    """Keep the embeddings and the lowest `layers` layers from learning; 0 leaves all free.
+    """Freeze the embeddings and the lowest `layers` layers; 0 freezes nothing.
 
     Raises:
-        UsageError: an architecture whose layers are not told apart here, or fewer than `layers` of them.
+        UsageError: an architecture that is not in `STACKS`, or fewer than `layers` layers.
     """
     if not layers:
         return
@@ -43,20 +43,20 @@ def freeze(encoder: nn.Module, layers: int) -> None:
 
 
 def shared_layers(one: nn.Module, other: nn.Module) -> int:
-    """Layers, from the embeddings up, that are the same in both encoders; 0 when their embeddings differ."""
+    """Number of layers, from the embeddings up, that both encoders share; 0 if their embeddings differ."""
     kinds = {encoder.config.model_type for encoder in (one, other)}  # type: ignore[union-attr]
     if len(kinds) > 1 or not kinds <= set(STACKS) or _shape(one) != _shape(other):
         return 0
-    if not _alike(one.embeddings, other.embeddings):
+    if not _equal_weights(one.embeddings, other.embeddings):
         return 0
     pairs = list(zip(_stack(one), _stack(other), strict=False))
-    return next((i for i, pair in enumerate(pairs) if not _alike(*pair)), len(pairs))
+    return next((i for i, pair in enumerate(pairs) if not _equal_weights(*pair)), len(pairs))
 
 
 def split_at_layer(networks: Sequence[TokenClassifier], layers: int) -> tuple[nn.Module, list[TokenClassifier]]:
-    """The encoder of the lowest `layers` layers, which all share, and networks that go on from what it gives.
+    """The encoder of the lowest `layers` layers, which all share, and networks that take its output.
 
-    The networks given stay as they are; weights are shared with them, not copied.
+    The original networks do not change; weights are shared with them, not copied.
     """
     shared = _with(networks[0].encoder, layers=slice(0, layers))
     above = []
@@ -69,17 +69,17 @@ def split_at_layer(networks: Sequence[TokenClassifier], layers: int) -> tuple[nn
 
 
 def shallow_copy(module: AnyModule) -> AnyModule:
-    """A module with the same children, whose children can be replaced without replacing the other's."""
+    """A module with the same children, which can be replaced without replacing those of the original."""
     other = copy.copy(module)
     other._modules = dict(module._modules)  # noqa: SLF001 - `copy` leaves the two with one dictionary
     return other
 
 
 class _PassThrough(nn.Module):
-    """Stands in for the embeddings of an encoder that is given the output of the shared layers."""
+    """Replaces the embeddings of an encoder that takes the output of the shared layers."""
 
     def forward(self, inputs_embeds: Tensor, **_others: Any) -> Tensor:
-        """[B, T, H], as it is."""
+        """[B, T, H], unchanged."""
         return inputs_embeds
 
 
@@ -99,7 +99,7 @@ def _with(encoder: nn.Module, layers: slice) -> nn.Module:
 
 
 def _shape(encoder: nn.Module) -> tuple[object, ...]:
-    """All of a configuration that the weights do not show."""
+    """The settings of an encoder that its weights do not determine."""
     config: Any = encoder.config
     return (
         config.num_attention_heads,
@@ -110,11 +110,11 @@ def _shape(encoder: nn.Module) -> tuple[object, ...]:
     )
 
 
-def _alike(one: Any, other: Any) -> bool:
-    """Whether two modules hold the same weights; the smallest are looked at first, they tell soonest."""
-    mine, theirs = one.state_dict(), other.state_dict()
-    if mine.keys() != theirs.keys():
+def _equal_weights(one: Any, other: Any) -> bool:
+    """Whether two modules have the same weights; the smallest tensors are compared first, for speed."""
+    first, second = one.state_dict(), other.state_dict()
+    if first.keys() != second.keys():
         return False
-    names = sorted(mine, key=lambda name: mine[name].numel())
-    # One of them may have been run already, and lie on a GPU.
-    return all(torch.equal(mine[name], theirs[name].to(mine[name].device)) for name in names)
+    names = sorted(first, key=lambda name: first[name].numel())
+    # one of them may have been moved to a GPU already
+    return all(torch.equal(first[name], second[name].to(first[name].device)) for name in names)

@@ -1,1 +1,1 @@
-"""Text -> sentences, words, sub-words and windows; spans cleaned afterwards."""
+"""Texts as sentences, words, sub-words and windows; post-processing of spans."""

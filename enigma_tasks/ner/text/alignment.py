@@ -1,7 +1,7 @@
-"""Text and sub-word offsets -> words that carry the labels; character spans <-> BIO tags of those words.
+"""Alignment of sub-words with words; conversion between character spans and BIO tags of words.
 
-Labels live on words, not on sub-words: a span can then neither begin with a tokenizer's leading space nor end between a
-letter and its accent, and overlapping sub-words (paper, section 3.2) cannot contradict each other.
+Words are tagged, not sub-words: a span can then neither begin with a tokenizer's leading space nor end between a letter
+and its accent, and overlapping sub-words (paper, section 3.2) cannot have contradicting tags.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 OUTSIDE, BEGIN, INSIDE = 0, 1, 2
 TAGS = ("O", "B", "I")
 IGNORED = -100
-"""The tag that no loss counts."""
+"""The tag that losses ignore."""
 
 IntArray = NDArray[np.int32]
 Span = tuple[int, int]
@@ -30,7 +30,7 @@ _WORD = regex.compile(r"[\p{L}\p{N}][\p{L}\p{M}\p{N}]*|[^\s\x1c-\x1f]\p{M}*")
 def split_words(text: str) -> IntArray:
     """Character ranges [W, 2] of the words: runs of letters, marks and digits; any other visible character alone.
 
-    A combining mark (NFD) stays with the character before it. Together the words hold every character but white space.
+    A combining mark (NFD) belongs to the character before it. The words cover every character but white space.
     """
     ranges = [match.span() for match in _WORD.finditer(text)]
     return np.array(ranges, dtype=np.int32).reshape(-1, 2)
@@ -38,20 +38,20 @@ def split_words(text: str) -> IntArray:
 
 @dataclass(frozen=True, slots=True)
 class Alignment:
-    """How T sub-words lie on W words of one text."""
+    """The words of T sub-words of one text."""
 
     words: IntArray
-    """[W, 2] character ranges, in order; words that share a sub-word have become one."""
+    """[W, 2] character ranges, in order; words that share a sub-word are merged."""
     word_of: IntArray
     """[T] index of the sub-word's word; -1 for a sub-word of white space only."""
-    carries: NDArray[np.bool_]
-    """[T] whether the sub-word speaks for its word; False for white space and for tokenizer artifacts."""
-    silent: IntArray
-    """[S, 2] character ranges of visible words that no sub-word covers: the tokenizer's normaliser dropped them."""
+    scored: NDArray[np.bool_]
+    """[T] whether the sub-word contributes to its word's scores; False for white space and tokenizer artifacts."""
+    uncovered: IntArray
+    """[S, 2] character ranges of visible words without sub-words: the tokenizer's normaliser dropped them."""
 
 
 def align(text: str, offsets: NDArray[np.int64]) -> Alignment:
-    """Lay sub-words with character `offsets` [T, 2] (start, end; code points) on the words of `text`."""
+    """Align sub-words with character `offsets` [T, 2] (start, end; code points) with the words of `text`."""
     words = split_words(text)
     count = len(offsets)
     if not len(words) or not count:
@@ -64,15 +64,15 @@ def align(text: str, offsets: NDArray[np.int64]) -> Alignment:
     np.add.at(covered, last[visible] + 1, -1)
     np.add.at(joined, first[visible], 1)
     np.add.at(joined, last[visible], -1)
-    seen = np.cumsum(covered)[:-1] > 0
-    with_next = np.cumsum(joined)[:-1] > 0  # a sub-word holds both this word and the next one: "),"
-    opens = seen & ~np.concatenate(([False], with_next[:-1]))
-    closes = seen & ~with_next
+    has_sub_word = np.cumsum(covered)[:-1] > 0
+    with_next = np.cumsum(joined)[:-1] > 0  # a sub-word covers this word and the next one: "),"
+    opens = has_sub_word & ~np.concatenate(([False], with_next[:-1]))
+    closes = has_sub_word & ~with_next
     unit = np.cumsum(opens) - 1
     units = np.stack([words[opens, 0], words[closes, 1]], axis=1)
     word_of = np.where(visible, unit[np.minimum(first, len(words) - 1)], -1).astype(np.int32)
-    carries = visible & ~_artifacts(offsets, visible)
-    return Alignment(units, word_of, carries, words[~seen])
+    scored = visible & ~_artifacts(offsets, visible)
+    return Alignment(units, word_of, scored, words[~has_sub_word])
 
 
 def _words_under(words: IntArray, offsets: NDArray[np.int64], length: int) -> tuple[IntArray, IntArray]:
@@ -83,10 +83,10 @@ def _words_under(words: IntArray, offsets: NDArray[np.int64], length: int) -> tu
 
 
 def _artifacts(offsets: NDArray[np.int64], visible: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """[T] sub-words whose characters another one holds too: the shorter of two that overlap, the later of two alike.
+    """[T] sub-words that overlap another one: the shorter of the two, the later of equally long ones.
 
-    Such are the lone "▁" over the first letter of the next token, the bytes of one character in byte-level BPE, and the
-    parts of a character that the normaliser took apart ("½").
+    Examples are a single "▁" over the first letter of the next token, the bytes of one character in byte-level BPE, and
+    the parts into which the normaliser splits a character ("½").
     """
     artifact = np.zeros(len(offsets), dtype=bool)
     positions = np.flatnonzero(visible)
@@ -110,13 +110,13 @@ class Tagging:
     tags: NDArray[np.int8]
     """[W] OUTSIDE, BEGIN or INSIDE."""
     misaligned: int
-    """Spans with a boundary inside a word: the whole word took the tag."""
+    """Spans with a boundary inside a word: the whole word is tagged."""
     lost: int
-    """Spans that no tags can express: nested in a longer one, or on no word at all."""
+    """Spans that tags cannot represent: nested in a longer one, or without a word."""
 
 
 def tag_words(words: IntArray, spans: Iterable[Span]) -> Tagging:
-    """Character spans -> BIO tags; of overlapping spans the longer one wins, a touched word counts as covered."""
+    """Character spans -> BIO tags; of overlapping spans the longer is kept, a partly covered word is tagged."""
     tags = np.zeros(len(words), dtype=np.int8)
     misaligned = lost = 0
     for start, end in sorted(set(spans), key=lambda s: (s[0] - s[1], s)):
@@ -127,7 +127,8 @@ def tag_words(words: IntArray, spans: Iterable[Span]) -> Tagging:
             continue
         tags[first] = BEGIN
         tags[first + 1 : stop] = INSIDE
-        misaligned += (int(words[first, 0]), int(words[stop - 1, 1])) != (start, end)
+        if (int(words[first, 0]), int(words[stop - 1, 1])) != (start, end):
+            misaligned += 1
     return Tagging(tags, misaligned, lost)
 
 

@@ -1,8 +1,8 @@
-"""A text as stored <-> the text that is read: without invisible characters, every offset led back.
+"""Removes invisible characters from texts, and maps offsets back to the text as stored.
 
-Soft hyphens, joiners, zero-width spaces, byte order marks and bidirectional marks (Unicode category Cf) stand inside
-words of Word and HTML exports. They belong to the word around them, and no vocabulary knows them: tokenizers,
-sentence rules and post-processing see the text without them; spans count the characters of the text as stored.
+Soft hyphens, joiners, zero-width spaces, byte order marks and bidirectional marks (Unicode category Cf) occur inside
+words of Word and HTML exports, and are in no vocabulary. Tokenizers, sentence rules and post-processing get the text
+without them; spans count the characters of the text as stored.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ Span = tuple[int, int]
 
 
 def without_invisible(text: str) -> str:
-    """The text without characters of the category Cf; the same object where there are none."""
+    """The text without characters of the category Cf; the same object if there are none."""
     if text.isascii() or _INVISIBLE.search(text) is None:
         return text
     return str(_INVISIBLE.sub("", text))
 
 
 def visible_length(start: int, end: int, surface: str) -> int:
-    """Characters of a span that can be seen; `surface` is its text as stored."""
+    """Number of visible characters of a span; `surface` is its text as stored."""
     return end - start - (len(surface) - len(without_invisible(surface)))
 
 
 @dataclass(frozen=True, slots=True)
 class VisibleText:
-    """A text without its invisible characters, and where each character that is left stands in the text as stored."""
+    """A text without its invisible characters, with the offsets of the others in the text as stored."""
 
     text: str
     stored: NDArray[np.int64] | None = None
@@ -47,64 +47,64 @@ class VisibleText:
 
     @classmethod
     def of(cls, text: str) -> VisibleText:
-        """Take the invisible characters out of a text as stored."""
+        """Remove the invisible characters of a text as stored."""
         visible = without_invisible(text)
         if visible is text:
             return cls(text)
-        kept = np.ones(len(text) + 1, dtype=bool)
+        is_visible = np.ones(len(text) + 1, dtype=bool)
         for match in _INVISIBLE.finditer(text):
-            kept[match.start() : match.end()] = False
-        return cls(visible, np.flatnonzero(kept))
+            is_visible[match.start() : match.end()] = False
+        return cls(visible, np.flatnonzero(is_visible))
 
     def stored_span(self, start: int, end: int) -> Span:
-        """A span of the visible text, not empty -> of the text as stored, from its first character to its last."""
+        """A span of the visible text, not empty -> the span of the text as stored."""
         if self.stored is None:
             return start, end
         return int(self.stored[start]), int(self.stored[end - 1]) + 1
 
     def stored_spans(self, spans: NDArray[np.int32]) -> NDArray[np.int32]:
-        """Spans [N, 2], none empty, as `stored_span` leads each back."""
+        """`stored_span` for spans [N, 2], none empty."""
         if self.stored is None:
             return spans
         ends = self.stored[spans[:, 1] - 1] + 1
         return np.stack([self.stored[spans[:, 0]], ends], axis=1).astype(np.int32)
 
     def stored_offset(self, offset: int) -> int:
-        """Where a character of the visible text stands in the text as stored; its length -> that text's length."""
+        """An offset in the visible text -> in the text as stored; its length -> that text's length."""
         return offset if self.stored is None else int(self.stored[offset])
 
     def visible_span(self, start: int, end: int) -> Span:
-        """A span of the text as stored -> of the visible text; empty where it holds invisible characters only."""
+        """A span of the text as stored -> of the visible text; empty if it has invisible characters only."""
         if self.stored is None:
             return start, end
         found = np.searchsorted(self.stored, (start, end))
         return int(found[0]), int(found[1])
 
     def with_neighbours(self, spans: Iterable[Span]) -> list[Span]:
-        """As `stored_span`, each span with the invisible characters that touch it; `spans` do not touch each other."""
+        """`stored_span` with the adjacent invisible characters; `spans` must not be adjacent to each other."""
         if self.stored is None:
             return list(spans)
-        before = np.concatenate(([0], self.stored[:-1] + 1))  # where the character before ends
+        before = np.concatenate(([0], self.stored[:-1] + 1))  # end of the previous character
         return [(int(before[start]), int(self.stored[end])) for start, end in spans]
 
 
 @dataclass(frozen=True, slots=True)
 class VisibleDocument:
-    """A document whose text and mentions are without invisible characters, and the one as stored."""
+    """A document without invisible characters in its text and mentions, and the document as stored."""
 
     document: Document
     stored: Document
     text: VisibleText
 
     def as_stored(self, entities: Iterable[Entity]) -> tuple[Entity, ...]:
-        """Mentions found in `document` -> those of the document as stored."""
+        """Entities of `document` -> those of the document as stored."""
         if self.text.stored is None:
             return tuple(entities)
         return tuple(_moved(e, self.stored.text, self.text.stored_span(*e.span)) for e in entities)
 
 
 def visible_document(document: Document) -> VisibleDocument:
-    """A document for a member that reads whole texts; mentions of invisible characters only are left out."""
+    """The document without invisible characters; mentions of only such are left out."""
     visible = VisibleText.of(document.text)
     if visible.stored is None:
         return VisibleDocument(document, document, visible)

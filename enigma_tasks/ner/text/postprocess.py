@@ -1,4 +1,4 @@
-"""Predicted mentions -> clean mentions, deterministically (paper, section 3.4 and the post-filter of section 3.2)."""
+"""Post-processing of predicted mentions (paper, section 3.4 and the post-filter of section 3.2); deterministic."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _WORD = re.compile(r"[^\W_]+")
 def postprocess(
     document_id: str, text: str, entities: Iterable[Entity], language: Language, rules: PostprocessRules
 ) -> tuple[tuple[Entity, ...], Counter[str]]:
-    """Clean one document's mentions: sorted, surfaces from `text`; and how many mentions each rule touched.
+    """One document's mentions after the rules, sorted; and the number of mentions that each rule changed.
 
-    The rules run in the order of their fields until nothing changes, so running them on their own output changes
-    nothing; the order of `entities` does not matter. A merged mention is as sure as its least sure part. The rules see
-    the text without its invisible characters (`ner.text.invisible`); a mention ends at characters that can be seen.
+    The rules run in the order of their fields until nothing changes, so the result is idempotent; it does not depend on
+    the order of `entities`. A merged mention has the lowest score of its parts. The rules see the text without
+    invisible characters (`ner.text.invisible`).
 
     Raises:
-        DataError: `span_outside_text`, when `clip` is off.
+        DataError: `span_outside_text`, if `clip` is off.
     """
     counts: Counter[str] = Counter()
     visible = VisibleText.of(text)
@@ -50,7 +50,7 @@ def postprocess(
 def _one_pass(
     text: str, entities: list[Entity], language: Language, rules: PostprocessRules, counts: Counter[str]
 ) -> list[Entity]:
-    """Every rule once. Mentions or their total length shrink, or nothing changes: the loop around it ends."""
+    """Run every rule once. The number of mentions or their total length decreases, or nothing changes."""
     trimmed = [_trimmed(text, e, rules, counts) for e in entities]
     kept = [e for e in trimmed if e.char_end > e.char_start]
     unique = _without_duplicates(kept, rules, counts)
@@ -61,7 +61,7 @@ def _one_pass(
 def _clipper(
     document_id: str, length: int, visible: VisibleText, rules: PostprocessRules, counts: Counter[str]
 ) -> Callable[[Entity], Entity | None]:
-    """A mention of the text as stored, of `length` characters -> of the visible text, None where nothing is left."""
+    """A function from a mention of the text as stored, of `length` characters, to one of the visible text, or None."""
 
     def clipped(entity: Entity) -> Entity | None:
         start, end = entity.span
@@ -113,7 +113,7 @@ def _trimmed(text: str, entity: Entity, rules: PostprocessRules, counts: Counter
 
 
 def _without_lone_bracket(text: str, start: int, end: int) -> tuple[int, int]:
-    """Take one bracket off an end where its partner is not inside the span."""
+    """Remove one unbalanced bracket from an end of the span."""
     surface = text[start:end]
     for at_end, mark in ((False, surface[0]), (True, surface[-1])):
         if mark == '"':
@@ -128,7 +128,7 @@ def _without_lone_bracket(text: str, start: int, end: int) -> tuple[int, int]:
 
 
 def _lone_positions(surface: str) -> set[int]:
-    """Where brackets without a partner stand."""
+    """Positions of unbalanced brackets."""
     opened: dict[str, list[int]] = {mark: [] for mark in _OPENING}
     lone: set[int] = set()
     for position, mark in enumerate(surface):
@@ -147,7 +147,7 @@ def _certainty(entity: Entity) -> float:
 
 
 def _without_duplicates(entities: list[Entity], rules: PostprocessRules, counts: Counter[str]) -> list[Entity]:
-    # Surest first among equals, so that the order of the input never shows.
+    # highest score first among equals, so that the result does not depend on the input's order
     ordered = list(sorted_entities(sorted(entities, key=_certainty, reverse=True)))
     if not rules.drop_duplicates:
         return ordered
@@ -176,7 +176,7 @@ def _merged(text: str, entities: list[Entity], rules: PostprocessRules, counts: 
 
 
 def _merge_rule(text: str, before: Entity, after: Entity, rules: PostprocessRules) -> str | None:
-    """The rule that joins two mentions of one label, `before` not beginning after `after`."""
+    """The rule by which two mentions of one label are merged; `before` does not begin after `after`."""
     if after.char_start < before.char_end:
         return "merge_overlapping" if rules.merge_overlapping else None
     gap = text[before.char_end : after.char_start]
@@ -190,7 +190,7 @@ def _dropped(surface: str, language: Language, rules: PostprocessRules, counts: 
     rule = None
     if rules.drop_punctuation_only and not words:
         rule = "drop_punctuation_only"
-    elif rules.stop_words and words and _all_fill(words, language_rules(language).stop_words):
+    elif rules.stop_words and words and _only_stop_words(words, language_rules(language).stop_words):
         rule = "stop_words"
     elif len(surface) < rules.min_characters:
         rule = "min_characters"
@@ -201,8 +201,8 @@ def _dropped(surface: str, language: Language, rules: PostprocessRules, counts: 
     return rule is not None
 
 
-def _all_fill(words: list[str], stop_words: frozenset[str]) -> bool:
-    """Whether nothing but stop-words and numbers is there; where a language has no stop-words, never."""
-    # In capitals they are findings, in Dutch MEN, TE, AL.
-    fill = (w.isnumeric() or (w.lower() in stop_words and not (len(w) > 1 and w.isupper())) for w in words)
-    return bool(stop_words) and all(fill)
+def _only_stop_words(words: list[str], stop_words: frozenset[str]) -> bool:
+    """Whether all words are stop-words or numbers; False for a language without stop-words."""
+    # words in capitals are abbreviations, in Dutch MEN, TE, AL
+    ignorable = (w.isnumeric() or (w.lower() in stop_words and not (len(w) > 1 and w.isupper())) for w in words)
+    return bool(stop_words) and all(ignorable)

@@ -1,7 +1,7 @@
-"""Text -> sentence spans -> chunks of whole sentences (paper, section 3.1), by rules and each language's word lists.
+"""Sentence splitting and packing of sentences (paper, section 3.1), by rules and each language's word lists.
 
-Errors are not alike: a sentence too long costs a model nothing, a cut inside an entity costs the entity. So a full stop
-ends a sentence only where nothing speaks against it. All offsets are code points of the text, half-open.
+A sentence that is too long does no harm, but an entity that is split is lost. So a full stop ends a sentence only if no
+rule is against it. All offsets are code points of the text, half-open.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _BREAKS = "\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"
 _TERMINATORS = ".!?…"
 _CLOSERS = "\"'”’»)]}"
 _OPENERS = "\"'“‘«‹„([{¿¡"
-# Each run is tried from its first character only, and never given back: linear on any input.
+# possessive quantifiers: linear time on any input
 _CANDIDATE = re.compile(
     rf"(?<![{_TERMINATORS}])[{_TERMINATORS}]++[{re.escape(_CLOSERS)}]*+(?=\s)|(?P<line>[{_BREAKS}]\s*+)"
 )
@@ -35,14 +35,14 @@ _NUMBER = re.compile(r"[-+<>≥≤~±]?\d+(?:[.,/:]\d+)*")
 _ROMAN = re.compile(r"[IVX]{1,5}")
 _DOTTED = re.compile(r"[^\W\d_]{1,4}(?:\.[^\W\d_]{1,4})+")
 _LOOK_BACK = 48  # characters read before a full stop: its token and the one before
-_WRAPPED_LINE = 60  # a line this long that ends without a stop may have been broken by a printer
+_WRAPPED_LINE = 60  # a line of this length without a full stop may have been wrapped
 
 
 def split_sentences(text: str, language: str) -> list[tuple[int, int]]:
-    """Spans that hold every visible character of `text` but white space, in order, trimmed, none empty.
+    """Spans of the sentences of `text`, in order, trimmed, none empty; they cover every character but white space.
 
-    `language` chooses the word lists; one without lists gets those that all languages share. Linear in the text.
-    Invisible characters decide nothing: a text with them is split as it is without (`ner.text.invisible`).
+    A language without word lists uses the common ones. Linear time. Invisible characters have no influence
+    (`ner.text.invisible`).
     """
     visible = VisibleText.of(text)
     return visible.with_neighbours(_split_visible(visible.text, language))
@@ -75,9 +75,9 @@ def _split_visible(text: str, language: str) -> list[tuple[int, int]]:
 
 
 def pack_sentences(sentences: Sequence[tuple[int, int]], lengths: Sequence[int], budget: int) -> list[tuple[int, int]]:
-    """Join neighbouring sentences greedily while their lengths (sub-words) fit `budget`: character spans of the chunks.
+    """Character spans of chunks: neighbouring sentences joined greedily while their lengths (sub-words) fit `budget`.
 
-    A sentence longer than the budget is a chunk by itself, for the window cutter to cut.
+    A sentence longer than the budget is a chunk by itself.
 
     Raises:
         ValueError: not one length per sentence.
@@ -123,7 +123,7 @@ def _ends_at_line_break(text: str, line_start: int, end: int, following: int, ru
 
 
 def _runs_on(line: str, first: str, rules: SentenceRules) -> bool:
-    """Whether a line without a stop goes on in the next one, which begins with `first`, no small letter."""
+    """Whether a line without a full stop continues in the next one, which begins with `first`, no small letter."""
     return (
         first in ",.;:)]}%"
         or line[-1] in ",([{/-–—+=<>"
@@ -141,7 +141,7 @@ def _ends_at_stop(text: str, start: int, stop: tuple[int, int], following: int, 
         return False
     mark, (token, before) = text[slice(*stop)], _tokens_before(text, start, stop[0])
     if mark != ".":
-        # "?", "!", "..." or a stop with closers. "(?)" only marks a doubt.
+        # "?", "!", "..." or a full stop with closers; "(?)" does not end a sentence
         return not (mark[0] in "?!" and token in _OPENERS) and not _listed(token, rules.never_end)
     word = _WORD.search(text, following, following + _LOOK_BACK)
     opens = word is not None and word.group()[0].isupper() and word.group().lower() in rules.starters
@@ -151,7 +151,7 @@ def _ends_at_stop(text: str, start: int, stop: tuple[int, int], following: int, 
 
 
 def _ends_after(token: str, before: str, opens: bool, first: str, rules: SentenceRules) -> bool:
-    """Whether "token." ends a sentence before a known sentence opener (`opens`), or what begins with `first`."""
+    """Whether "token." ends a sentence; `opens`: a known first word follows, which begins with `first`."""
     if _NUMBER.fullmatch(token):
         return _ends_after_number(token, before, opens, first, rules)
     if len(token) == 1 and token.isalpha() and token.isupper():  # an initial, "S. Aureus", or "hepatitis C."
@@ -168,17 +168,17 @@ def _ends_after_number(token: str, before: str, opens: bool, first: str, rules: 
     if whole and not before:
         return False  # the number of a list item or a heading
     if first.isdecimal():
-        return not whole and len(token) > 2  # dates and amounts written apart: "3. 5. 2021", "7. 5 cm"
+        return not whole and len(token) > 2  # dates and amounts with spaces: "3. 5. 2021", "7. 5 cm"
     return opens if whole and rules.ordinals else True
 
 
 def _listed(token: str, words: frozenset[str]) -> bool:
-    """Whether a list names the token; a token in capitals (ST, MR) is an acronym, unless listed just so."""
+    """Whether the token is in a list; a token in capitals (ST, MR) is an acronym, unless listed in capitals."""
     return token in words or (not token.isupper() and token.lower() in words)
 
 
 def _may_be_abbreviated(token: str, before: str, rules: SentenceRules) -> bool:
-    """Whether a stop after `token` may be part of it, seen that a small letter follows on the next line."""
+    """Whether a full stop after `token` may be part of it, where a small letter follows on the next line."""
     return (
         _listed(token, rules.may_end)
         or len(token) == 1
@@ -188,20 +188,20 @@ def _may_be_abbreviated(token: str, before: str, rules: SentenceRules) -> bool:
 
 
 def _tokens_before(text: str, start: int, stop: int) -> tuple[str, str]:
-    """The token that touches `stop` and the one before it, no opening brackets and quotes; "" where there is none."""
-    seen = text[max(start, stop - _LOOK_BACK) : stop]
-    if not seen or seen[-1].isspace():
+    """The token that ends at `stop` and the one before it, without opening brackets and quotes; "" if there is none."""
+    piece = text[max(start, stop - _LOOK_BACK) : stop]
+    if not piece or piece[-1].isspace():
         return "", ""
-    *rest, token = seen.rsplit(None, 2)
+    *rest, token = piece.rsplit(None, 2)
     return token.lstrip(_OPENERS) or token, rest[-1].lstrip(_OPENERS) if rest else ""
 
 
 def _first_letter(text: str, position: int) -> str:
-    """The character at `position`, looking through opening brackets and quotes."""
-    seen = text[position : position + 4].lstrip(_OPENERS)
-    return seen[0] if seen else text[position]
+    """The first character from `position` on that is no opening bracket or quote."""
+    piece = text[position : position + 4].lstrip(_OPENERS)
+    return piece[0] if piece else text[position]
 
 
 def _mixed_case(text: str, position: int) -> bool:
-    """Whether a word such as pH, mRNA or iPTH stands here: it may open a sentence."""
+    """Whether a word such as pH, mRNA or iPTH begins here, which may begin a sentence."""
     return any(c.isupper() for c in text[position + 1 : position + 3])

@@ -1,4 +1,4 @@
-"""Texts -> sub-words laid on words, with any fast tokenizer; and a tokenizer learnt from the training text itself."""
+"""Tokenisation of texts with any fast tokenizer, aligned with words; training of a tokenizer."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ PROBE = (
     "Pacienta prezintă ţesut şi țesut; la pressione è normale. De patiënt is geïnformeerd.\n"
     "Blåsljud hördes över hjärtat. e\u0301 a\u0302\u0323 \u00a0x\u202fy \ufeff\u200b 😀 x\x10y <s> </s> <pad> [SEP]"
 )
-"""Accents composed and not, spaces of several kinds, control characters, special tokens: what tokenizers differ in."""
+"""A text on which tokenizers differ: composed and decomposed accents, spaces, control characters, special tokens."""
 
 _BATCH = 256
 
 
 @dataclass(frozen=True, slots=True)
 class TokenisedText:
-    """One text as T sub-words on W words; nothing is cut and no special tokens are added.
+    """One text as T sub-words aligned with W words, without truncation and special tokens.
 
-    Offsets are those of the text as stored; the tokenizer saw it without invisible characters (`ner.text.invisible`).
+    Offsets are those of the text as stored; the tokenizer gets it without invisible characters (`ner.text.invisible`).
     """
 
     length: int
@@ -41,17 +41,17 @@ class TokenisedText:
     """[T] sub-word ids."""
     alignment: Alignment
     unread_from: int
-    """Where the tokenizer itself left a visible word out that it knows otherwise; `length` when it did not."""
+    """Offset of the first visible word that the tokenizer dropped although it tokenises it alone; else `length`."""
 
 
 class TextTokenizer:
-    """A transformers fast tokenizer, used without truncation and without reading special tokens into the text."""
+    """A transformers fast tokenizer, used without truncation; special tokens written in a text are plain text."""
 
     def __init__(self, pretrained: Any) -> None:
         """Wrap a `PreTrainedTokenizerFast`.
 
         Raises:
-            ModelError: it has no padding token, or its special tokens do not stand around the text.
+            ModelError: it has no padding token, or its special tokens are not before and after the text.
         """
         self.pretrained = pretrained
         self._backend = pretrained.backend_tokenizer
@@ -63,24 +63,24 @@ class TextTokenizer:
         self.pad_id = int(pretrained.pad_token_id)
         self.vocabulary = int(self._backend.get_vocab_size(with_added_tokens=True))
         plain = self._backend.encode("a", add_special_tokens=False).ids
-        whole = self._backend.encode("a", add_special_tokens=True).ids
-        middle = next((i for i in range(len(whole)) if whole[i : i + len(plain)] == plain), None)
+        with_special = self._backend.encode("a", add_special_tokens=True).ids
+        middle = next((i for i in range(len(with_special)) if with_special[i : i + len(plain)] == plain), None)
         if middle is None:
-            raise ModelError("the tokenizer's special tokens do not stand before and after the text")
-        self.prefix = tuple(whole[:middle])
-        self.suffix = tuple(whole[middle + len(plain) :])
+            raise ModelError("the tokenizer's special tokens are not before and after the text")
+        self.prefix = tuple(with_special[:middle])
+        self.suffix = tuple(with_special[middle + len(plain) :])
         self.unknown_id: int | None = pretrained.unk_token_id
         special = [i for i in pretrained.all_special_ids if i != self.unknown_id]
         self._special = np.array(special, dtype=np.int32)
         self._replacement = np.int32(self.pad_id if self.unknown_id is None else self.unknown_id)
 
     def encode(self, texts: Sequence[str]) -> Iterator[TokenisedText]:
-        """Tokenise each text once and whole."""
+        """Tokenise each text completely."""
         for first in range(0, len(texts), _BATCH):
             batch = [VisibleText.of(text) for text in texts[first : first + _BATCH]]
             encodings = self._backend.encode_batch([v.text for v in batch], add_special_tokens=False)
             for stored, visible, encoding in zip(texts[first : first + _BATCH], batch, encodings, strict=True):
-                # A Unigram vocabulary holds "<s>" as a piece: written in a note, it must not act as a special token.
+                # a Unigram vocabulary has "<s>" as a piece: in a note it must not act as a special token
                 ids = np.array(encoding.ids, dtype=np.int32)
                 ids[np.isin(ids, self._special)] = self._replacement
                 alignment = align(visible.text, np.array(encoding.offsets, dtype=np.int64).reshape(-1, 2))
@@ -88,8 +88,8 @@ class TextTokenizer:
                 yield TokenisedText(len(stored), ids, _as_stored(alignment, visible), unread_from)
 
     def _unread_from(self, text: str, alignment: Alignment) -> int:
-        """A silent word is fine when the tokenizer has nothing to say to it alone (a zero-width space), else unread."""
-        for start, end in alignment.silent.tolist():
+        """Offset of the first uncovered word that gets sub-words if it is tokenised alone; else the text's length."""
+        for start, end in alignment.uncovered.tolist():
             word = text[start:end]
             alone = self._backend.encode(word, add_special_tokens=False)
             if len(align(word, np.array(alone.offsets, dtype=np.int64).reshape(-1, 2)).words):
@@ -98,9 +98,9 @@ class TextTokenizer:
 
     @cached_property
     def fingerprint(self) -> str:
-        """sha256 of the ids and offsets of `PROBE`: two files that tokenise differently differ here.
+        """sha256 of the ids and offsets of `PROBE`, which identifies how the tokenizer works.
 
-        transformers has rebuilt pre-tokenizers on load before; the file alone does not tell.
+        The file's digest is not enough, as transformers may rebuild the pre-tokenizer on loading.
         """
         encoding = self._backend.encode(PROBE, add_special_tokens=True)
         content = json.dumps([encoding.ids, encoding.offsets, self.pad_id])
@@ -110,15 +110,15 @@ class TextTokenizer:
 def _as_stored(alignment: Alignment, visible: VisibleText) -> Alignment:
     if visible.stored is None:
         return alignment
-    words, silent = visible.stored_spans(alignment.words), visible.stored_spans(alignment.silent)
-    return replace(alignment, words=words, silent=silent)
+    words, uncovered = visible.stored_spans(alignment.words), visible.stored_spans(alignment.uncovered)
+    return replace(alignment, words=words, uncovered=uncovered)
 
 
 def learn_tokenizer(texts: Sequence[str], vocabulary: int) -> Any:
-    """A lower-casing BPE `PreTrainedTokenizerFast` of at most `vocabulary` pieces; the same texts give the same.
+    """Train a lower-casing BPE `PreTrainedTokenizerFast` of at most `vocabulary` pieces; deterministic.
 
-    Invisible characters are left out, as they are when it is used.
-    Not WordPiece: its trainer numbers the "##" pieces in the order of a hash table, another one in each run.
+    Invisible characters are removed, as in `encode`. Not WordPiece: its trainer numbers the "##" pieces in the order of
+    a hash table, which differs between runs.
     """
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast

@@ -1,6 +1,6 @@
-"""Sub-words of a whole text -> windows of bounded length that together hold every one; and word scores back.
+"""Windows of bounded length that cover all sub-words of a text; pooling of the windows' word scores.
 
-The text is tokenised once, without truncation; a window begins and ends at a word unless one word is longer than it.
+The text is tokenised once, without truncation; a window begins and ends at a word, unless a word is longer than it.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """One piece of a text, as the encoder sees it (special tokens come at batching)."""
+    """One piece of a text, an input of the encoder (special tokens are added in batching)."""
 
     ids: IntArray
     """[t] sub-word ids."""
     owner: IntArray
-    """[t] which of the window's words the sub-word speaks for, from 0; -1 for none."""
+    """[t] index of the window's word that the sub-word is scored for; -1 for none."""
     words: IntArray
-    """[w] the words of the text that are here, ascending; a word is here when a sub-word that speaks for it is."""
+    """[w] indexes of the text's words in the window, ascending: those with a scored sub-word in it."""
 
     @property
     def key(self) -> bytes:
-        """Equal for windows that the encoder cannot tell apart."""
+        """Equal for windows that are equal inputs of the encoder."""
         return self.ids.tobytes() + b"|" + self.owner.tobytes()
 
 
 def sliding_ranges(starts_word: NDArray[np.bool_], size: int, overlap: int) -> list[Span]:
-    """Sub-word ranges of at most `size`, neighbours sharing at most `overlap`, cut where `starts_word` [T] is True.
+    """Sub-word ranges of at most `size`, overlapping by at most `overlap`, bounded where `starts_word` [T] is True.
 
-    Only a word of more than `size` sub-words is cut inside.
+    Only a word of more than `size` sub-words is divided.
     """
     count = len(starts_word)
     cuts = np.unique(np.concatenate(([0], np.flatnonzero(starts_word), [count])))
@@ -50,7 +50,7 @@ def sliding_ranges(starts_word: NDArray[np.bool_], size: int, overlap: int) -> l
     start = stop = 0
     while stop < count:
         reach = int(cuts[np.searchsorted(cuts, start + size, side="right") - 1])
-        if reach <= stop:  # the word after `stop` is too long to go with what comes before it, or for any window
+        if reach <= stop:  # the word after `stop` does not fit into this window, or into any
             start = stop
             reach = int(cuts[np.searchsorted(cuts, start + size, side="right") - 1])
         stop = reach if reach > stop else min(start + size, count)
@@ -62,7 +62,7 @@ def sliding_ranges(starts_word: NDArray[np.bool_], size: int, overlap: int) -> l
 def packed_ranges(
     starts_word: NDArray[np.bool_], sentence_starts: Sequence[int], size: int, overlap: int
 ) -> list[Span]:
-    """Sub-word ranges of whole sentences, as many as `size` holds; a sentence longer than that slides.
+    """Sub-word ranges of as many complete sentences as `size` allows; a longer sentence gets sliding ranges.
 
     `sentence_starts`: ascending sub-word positions at which sentences begin.
     """
@@ -85,9 +85,9 @@ def cut_windows(
 ) -> list[Window]:
     """Windows of at most `size` sub-words over the whole text.
 
-    `sentences`: character ranges; given, windows are whole sentences, else they slide with `overlap`. `first_only`: a
-    word's first sub-word alone speaks for it. `context`: of `size`, so many on each side show what stands before and
-    after the window's own sub-words and speak for no word (Jonker and others 2026).
+    `sentences`: character ranges; if given, windows are complete sentences, else they slide with `overlap`.
+    `first_only`: only a word's first sub-word is scored. `context`: number of sub-words of `size` at either end that
+    are context only and not scored (Jonker and others 2026).
     """
     size -= 2 * context
     word_of = text.alignment.word_of
@@ -97,10 +97,10 @@ def cut_windows(
         ranges = sliding_ranges(starts_word, size, overlap)
     else:
         ranges = packed_ranges(starts_word, _first_sub_words(text, sentences), size, overlap)
-    speaks = text.alignment.carries
+    scored = text.alignment.scored
     if first_only:
-        speaks = speaks & _first_of_each(word_of, speaks)
-    owner = np.where(speaks, word_of, -1)
+        scored = scored & _first_of_each(word_of, scored)
+    owner = np.where(scored, word_of, -1)
     return [_window(text.ids, owner, a, b, context) for a, b in ranges]
 
 
@@ -114,16 +114,16 @@ def _window(ids: IntArray, owner: IntArray, start: int, stop: int, context: int)
 
 
 def _first_sub_words(text: TokenisedText, sentences: Iterable[Span]) -> list[int]:
-    """The sub-word at which each sentence begins: that of its first word."""
+    """The first sub-word of each sentence's first word."""
     starts = np.array([start for start, _ in sentences], dtype=np.int64)
     words = np.searchsorted(text.alignment.words[:, 0], starts, side="left")
     running = np.maximum.accumulate(text.alignment.word_of)
     return [int(i) for i in np.searchsorted(running, words, side="left")]
 
 
-def _first_of_each(word_of: IntArray, speaks: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _first_of_each(word_of: IntArray, scored: NDArray[np.bool_]) -> NDArray[np.bool_]:
     first = np.zeros(len(word_of), dtype=bool)
-    positions = np.flatnonzero(speaks)
+    positions = np.flatnonzero(scored)
     _, index = np.unique(word_of[positions], return_index=True)
     first[positions[index]] = True
     return first
@@ -132,15 +132,15 @@ def _first_of_each(word_of: IntArray, speaks: NDArray[np.bool_]) -> NDArray[np.b
 def pool(
     windows: Sequence[Window], scores: Sequence[NDArray[np.float32]], words: int
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Mean score of each word over the windows that hold it (paper, section 3.1).
+    """Mean score of each word over its windows (paper, section 3.1).
 
-    `scores`: one [w, ...] per window -> ([words, ...], which words were seen [words]).
+    `scores`: one [w, ...] per window -> ([words, ...], which words are in a window [words]).
     """
     shape = scores[0].shape[1:] if scores else ()
     total = np.zeros((words, *shape), dtype=np.float32)
     seen = np.zeros(words, dtype=np.float32)
     for window, values in zip(windows, scores, strict=True):
-        total[window.words] += values  # a window names a word once
+        total[window.words] += values  # a word occurs once in a window
         seen[window.words] += 1
     divisor = np.maximum(seen, 1).reshape(-1, *([1] * len(shape)))
     total /= divisor
@@ -148,7 +148,7 @@ def pool(
 
 
 def characters_read(text: TokenisedText, seen: NDArray[np.bool_]) -> int:
-    """Code points of the text before the first word that no window held; the text's length when all were read."""
+    """Code points of the text before the first word that is in no window; the text's length if there is none."""
     unseen = np.flatnonzero(~seen)
     words = text.alignment.words
     return min(text.unread_from, int(words[unseen[0], 0]) if len(unseen) else text.length)

@@ -1,1 +1,1 @@
-"""Documents -> a trained token classifier."""
+"""Training of token classifiers."""

@@ -1,4 +1,4 @@
-"""What a training tells while it runs -> a bar on a terminal, else lines in the log."""
+"""Training callbacks: a progress bar, log lines."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ _LOG_STEPS = 50
 
 
 class TrainingCallback(Protocol):
-    """Is told numbers only."""
+    """Called during training, with numbers only."""
 
-    def began(self, epochs: Sequence[Mapping[str, float]]) -> None:
-        """Before the first step: the epochs that a killed training has behind it, none for one that begins."""
+    def on_start(self, epochs: Sequence[Mapping[str, float]]) -> None:
+        """Called before the first step; `epochs`: those before the checkpoint, empty unless a training is resumed."""
 
-    def stepped(self, step: int, total: int, loss: Tensor) -> None:
-        """A step is done, counted from 1."""
+    def on_step(self, step: int, total: int, loss: Tensor) -> None:
+        """Called after each step, counted from 1."""
 
-    def scored(self, epoch: Mapping[str, float]) -> None:
-        """An epoch was scored on dev: `epoch`, `steps`, `loss`, `dev_strict_f1`, and that of each type."""
+    def on_epoch(self, epoch: Mapping[str, float]) -> None:
+        """Called after each epoch, with `epoch`, `steps`, `loss`, `dev_strict_f1`, and strict F1 on dev by type."""
 
 
 class LoggingCallback:
-    """A line every so many steps and each epoch."""
+    """A log line every `_LOG_STEPS` steps and for each epoch."""
 
-    def began(self, epochs: Sequence[Mapping[str, float]]) -> None:
+    def on_start(self, epochs: Sequence[Mapping[str, float]]) -> None:
         """See `TrainingCallback`."""
         if epochs:
-            log.info("going on from the checkpoint after step %d", epochs[-1]["steps"])
+            log.info("resumed from the checkpoint after step %d", epochs[-1]["steps"])
 
-    def stepped(self, step: int, total: int, loss: Tensor) -> None:
+    def on_step(self, step: int, total: int, loss: Tensor) -> None:
         """See `TrainingCallback`."""
         if step % _LOG_STEPS == 0:
             log.info("step %d of %d: loss %.4f", step, total, float(loss))
 
-    def scored(self, epoch: Mapping[str, float]) -> None:
+    def on_epoch(self, epoch: Mapping[str, float]) -> None:
         """See `TrainingCallback`."""
         log.info(
             "epoch %d, step %d: loss %.4f, dev strict F1 %.4f",
@@ -71,37 +71,37 @@ class ProgressBar:
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
-    def began(self, epochs: Sequence[Mapping[str, float]]) -> None:
+    def on_start(self, epochs: Sequence[Mapping[str, float]]) -> None:
         """See `TrainingCallback`."""
         for epoch in epochs[-1:]:
-            self.scored(epoch)
+            self.on_epoch(epoch)
 
-    def stepped(self, step: int, total: int, loss: Tensor) -> None:
+    def on_step(self, step: int, total: int, loss: Tensor) -> None:
         """See `TrainingCallback`."""
         self._bar.update(self._task, total=total, completed=step, loss=f"{float(loss):.4f}")
 
-    def scored(self, epoch: Mapping[str, float]) -> None:
+    def on_epoch(self, epoch: Mapping[str, float]) -> None:
         """See `TrainingCallback`."""
         self._bar.update(self._task, f1=f"{epoch['dev_strict_f1']:.4f}")
 
 
 class CallbackList:
-    """Tells all of them."""
+    """Calls every callback of a list."""
 
-    def __init__(self, all_of: Sequence[TrainingCallback]) -> None:
-        self._all = all_of
+    def __init__(self, callbacks: Sequence[TrainingCallback]) -> None:
+        self._callbacks = callbacks
 
-    def began(self, epochs: Sequence[Mapping[str, float]]) -> None:
+    def on_start(self, epochs: Sequence[Mapping[str, float]]) -> None:
         """See `TrainingCallback`."""
-        for watch in self._all:
-            watch.began(epochs)
+        for callback in self._callbacks:
+            callback.on_start(epochs)
 
-    def stepped(self, step: int, total: int, loss: Tensor) -> None:
+    def on_step(self, step: int, total: int, loss: Tensor) -> None:
         """See `TrainingCallback`."""
-        for watch in self._all:
-            watch.stepped(step, total, loss)
+        for callback in self._callbacks:
+            callback.on_step(step, total, loss)
 
-    def scored(self, epoch: Mapping[str, float]) -> None:
+    def on_epoch(self, epoch: Mapping[str, float]) -> None:
         """See `TrainingCallback`."""
-        for watch in self._all:
-            watch.scored(epoch)
+        for callback in self._callbacks:
+            callback.on_epoch(epoch)

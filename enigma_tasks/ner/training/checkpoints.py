@@ -1,7 +1,6 @@
-"""The state of a training between two epochs <-> one file, so that a killed training ends as an undisturbed one does.
+"""Checkpoints after each epoch, from which a killed training is resumed with the same result.
 
-Tensors as safetensors, the rest as JSON in its header; nothing in it can run code. It replaces its predecessor in one
-step, so there is always one whole file.
+A checkpoint is a safetensors file with JSON in its header, which cannot execute code. It is replaced atomically.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from enigma_tasks.ner.training.optimiser import Stepper
+    from enigma_tasks.ner.training.optimiser import TrainingStep
 
 log = logging.getLogger(__name__)
 
@@ -35,16 +34,16 @@ _STATE = "state"
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """What `Checkpoints.read` found: `state` as it was given to `write`, and the best epoch's weights."""
+    """What `Checkpoints.read` returns: `state` as it was passed to `write`, and the best epoch's weights."""
 
     state: dict[str, Any]
     best: dict[str, Tensor]
 
 
 class Checkpoints:
-    """The checkpoint of one task in the folder of the model to be; without a folder none is kept.
+    """The checkpoint of one training in its model folder; without a folder there is none.
 
-    `digest` says what is trained on what, with which recipe, code and seed: another task's checkpoint is not read.
+    `identity`: data, recipe, code and seed; the checkpoint of a training with another identity is not read.
     """
 
     def __init__(self, out: Path | None, identity: Mapping[str, Any]) -> None:
@@ -52,22 +51,22 @@ class Checkpoints:
         self._digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
     def write(
-        self, network: torch.nn.Module, stepper: Stepper, best: Mapping[str, Tensor], state: Mapping[str, Any]
+        self, network: torch.nn.Module, step: TrainingStep, best: Mapping[str, Tensor], state: Mapping[str, Any]
     ) -> None:
-        """Keep weights, optimiser, random state and `state` (a JSON object)."""
+        """Save weights, optimiser, random state and `state` (a JSON object)."""
         if self._folder is None:
             return
         self._folder.mkdir(parents=True, exist_ok=True)
         tensors = {f"network.{k}": v for k, v in network.state_dict().items()}
         tensors |= {f"best.{k}": v for k, v in best.items()}
-        for i, moments in stepper.optimiser.state_dict()["state"].items():
+        for i, moments in step.optimiser.state_dict()["state"].items():
             tensors |= {f"optimiser.{i}.{name}": value for name, value in moments.items()}
         tensors["random.cpu"] = torch.random.get_rng_state()
         if torch.cuda.is_available():
             tensors["random.cuda"] = torch.cuda.get_rng_state()
-        # A tied tensor may stand under several names, which safetensors refuses: each gets memory of its own.
+        # Tied tensors share memory under several names, which safetensors refuses: copy each.
         tensors = {k: v.detach().cpu().clone().contiguous() for k, v in tensors.items()}
-        text = json.dumps({"digest": self._digest, "scaler": stepper.scaler.state_dict(), "state": state})
+        text = json.dumps({"digest": self._digest, "scaler": step.scaler.state_dict(), "state": state})
         target = self._folder / artifacts.CHECKPOINT
         unfinished = target.with_suffix(".unfinished")
         save_file(tensors, unfinished, metadata={_STATE: text})
@@ -75,28 +74,28 @@ class Checkpoints:
             os.fsync(file.fileno())
         unfinished.replace(target)
 
-    def read(self, network: torch.nn.Module, stepper: Stepper) -> Checkpoint | None:
-        """Put weights, optimiser and random state back; None when this task has no checkpoint."""
+    def read(self, network: torch.nn.Module, step: TrainingStep) -> Checkpoint | None:
+        """Restore weights, optimiser and random state; None if there is no checkpoint of this training."""
         if self._folder is None or not (path := self._folder / artifacts.CHECKPOINT).is_file():
             return None
         try:
             with safe_open(path, framework="pt") as file:
                 tree = json.loads((file.metadata() or {}).get(_STATE, "{}"))
                 if tree.get("digest") != self._digest:
-                    log.warning("the checkpoint is another training's: beginning anew")
+                    log.warning("the checkpoint is of another training: starting from the beginning")
                     return None
                 tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         except (SafetensorError, ValueError):
-            log.warning("the checkpoint cannot be read: beginning anew")
+            log.warning("the checkpoint cannot be read: starting from the beginning")
             return None
         network.load_state_dict(_under("network.", tensors))
         moments: dict[int, dict[str, Tensor]] = {}
         for name, value in _under("optimiser.", tensors).items():
             index, _, field = name.partition(".")
             moments.setdefault(int(index), {})[field] = value
-        groups = stepper.optimiser.state_dict()["param_groups"]
-        stepper.optimiser.load_state_dict({"state": moments, "param_groups": groups})
-        stepper.scaler.load_state_dict(tree["scaler"])
+        groups = step.optimiser.state_dict()["param_groups"]
+        step.optimiser.load_state_dict({"state": moments, "param_groups": groups})
+        step.scaler.load_state_dict(tree["scaler"])
         torch.random.set_rng_state(tensors["random.cpu"])
         if "random.cuda" in tensors and torch.cuda.is_available():
             torch.cuda.set_rng_state(tensors["random.cuda"])
@@ -104,7 +103,7 @@ class Checkpoints:
 
 
 def discard(out: Path) -> None:
-    """Take the checkpoint away: the model is on disk."""
+    """Delete the checkpoint, once the model is saved."""
     shutil.rmtree(out / artifacts.TRAINING_STATE, ignore_errors=True)
 
 

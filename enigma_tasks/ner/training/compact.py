@@ -1,7 +1,7 @@
-"""An encoder's word embedding -> the few rows that the training windows use, for as long as the training lasts.
+"""Reduces an encoder's word embedding during training to the rows that the training windows use.
 
 A multilingual vocabulary has 100,000 rows and more, of which a corpus uses a tenth: optimiser, clipping and zeroing
-over the others cost much of each step on a CPU, and weight decay would shrink rows that nothing teaches.
+of the others take much of each step on a CPU, and weight decay would shrink rows that get no gradient.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 
 
 class CompactEmbedding(nn.Module):
-    """Stands in for a word embedding; knows the sub-words `used` only, under the ids they always had."""
+    """A word embedding with the rows of the sub-words `used` only, under their original ids."""
 
     slot: Tensor
 
-    def __init__(self, whole: nn.Embedding, used: Tensor) -> None:
+    def __init__(self, full: nn.Embedding, used: Tensor) -> None:
         """`used`: LongTensor [R], ascending, each id once."""
         super().__init__()
-        self.weight = nn.Parameter(whole.weight.detach()[used].clone(), requires_grad=whole.weight.requires_grad)
-        slot = torch.full((whole.num_embeddings,), whole.num_embeddings, device=used.device)  # no row: fails if asked
+        self.weight = nn.Parameter(full.weight.detach()[used].clone(), requires_grad=full.weight.requires_grad)
+        # an id without a row maps out of range, so that a look-up fails
+        slot = torch.full((full.num_embeddings,), full.num_embeddings, device=used.device)
         slot[used] = torch.arange(len(used), device=used.device)
         self.register_buffer("slot", slot, persistent=False)
-        # As in the whole embedding, padding is never taught.
-        padding = whole.padding_idx
+        padding = full.padding_idx
         self.padding_idx = None if padding is None or padding not in used else int(slot[padding])
 
     def forward(self, ids: Tensor) -> Tensor:
@@ -38,18 +38,18 @@ class CompactEmbedding(nn.Module):
 
 
 class CompactRows:
-    """Swaps the compact embedding of `encoder` in and out; out, the whole one holds what the compact one learnt."""
+    """Replaces the embedding of `encoder` by a compact one, and restores the full one with the trained rows."""
 
     def __init__(self, encoder: nn.Module, used: Tensor) -> None:
         self._encoder = encoder
         self._used = used
-        self._whole: nn.Embedding = encoder.get_input_embeddings()  # type: ignore[operator]
-        self._compact = CompactEmbedding(self._whole, used)
+        self._full: nn.Embedding = encoder.get_input_embeddings()  # type: ignore[operator]
+        self._compact = CompactEmbedding(self._full, used)
         self._encoder.set_input_embeddings(self._compact)  # type: ignore[operator]
 
     @contextmanager
-    def whole(self) -> Iterator[None]:
-        """Within, the encoder reads any text."""
+    def restored(self) -> Iterator[None]:
+        """Within the block the encoder has its full embedding, for any text."""
         self.restore()
         try:
             yield
@@ -58,6 +58,6 @@ class CompactRows:
 
     @torch.no_grad()
     def restore(self) -> None:
-        """Write the rows back and let the encoder have its whole embedding."""
-        self._whole.weight[self._used] = self._compact.weight
-        self._encoder.set_input_embeddings(self._whole)  # type: ignore[operator]
+        """Write the trained rows to the full embedding and give it back to the encoder."""
+        self._full.weight[self._used] = self._compact.weight
+        self._encoder.set_input_embeddings(self._full)  # type: ignore[operator]

@@ -1,7 +1,7 @@
-"""Unlabelled documents and teachers -> training windows with the teachers' mean probabilities as their targets.
+"""Distillation: unlabelled documents and teachers -> training windows with the teachers' mean probabilities as targets.
 
-A student with a head per entity type learns from all members of an ensemble at once and costs as much as one of them:
-the answer to the paper's stated limit, that ensembles cost too much for a clinic (Hinton and others 2015).
+A student with a head per entity type learns from all members of an ensemble and costs as much as one of them (Hinton
+and others 2015); the paper names the cost of ensembles as a limit.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ _CHUNK_DOCUMENTS = 64
 
 @dataclass(frozen=True, slots=True)
 class DistillationData:
-    """What a student is taught beside its gold."""
+    """Texts and teachers from which a student learns, besides gold."""
 
     documents: Sequence[Document]
-    """Unlabelled; whatever mentions they have are not looked at."""
+    """Unlabelled; their mentions, if any, are ignored."""
     teachers: Sequence[Model]
     batch_tokens: int
     """Padded sub-words per forward pass of a teacher."""
@@ -43,13 +43,13 @@ class DistillationData:
 def soft_examples(
     student: Model, documents: Sequence[Document], teachers: Sequence[Model], batch_tokens: int
 ) -> list[Example]:
-    """Every window of every document as the student's recipe cuts them, with soft targets [w, K, 3].
+    """Every window of every document by the student's recipe, with soft targets [w, K, 3]; language by language.
 
-    A teacher speaks on texts of the languages that it was trained for. A word that no teacher of a type cuts as the
-    student does is IGNORED for that type. Documents come language by language.
+    A teacher is used for texts of the languages that it was trained for. A word that no teacher of a type has with the
+    same characters is IGNORED for that type.
 
     Args:
-        student: as yet untrained.
+        student: untrained.
         documents: each with its language.
         teachers: token classifiers of any architecture.
         batch_tokens: padded sub-words per forward pass of a teacher.
@@ -59,20 +59,20 @@ def soft_examples(
     """
     types = student.card.entity_types
     languages = sorted({d.language or "" for d in documents})
-    speakers = {code: [t for t in teachers if code in t.card.languages] for code in languages}
-    for code, able in speakers.items():
-        taught = {t for teacher in able for t in teacher.card.entity_types}
-        if missing := [t.value for t in types if t not in taught]:
+    by_language = {code: [t for t in teachers if code in t.card.languages] for code in languages}
+    for code, able in by_language.items():
+        covered = {t for teacher in able for t in teacher.card.entity_types}
+        if missing := [t.value for t in types if t not in covered]:
             raise UsageError(f"no teacher has a head for {', '.join(missing)} in {code or 'texts of no language'}")
-    made: list[Example] = []
-    for code, able in speakers.items():
-        engine, own = Engine(able, batch_tokens), [d for d in documents if (d.language or "") == code]
-        for first in range(0, len(own), _CHUNK_DOCUMENTS):
-            made += _taught(student, own[first : first + _CHUNK_DOCUMENTS], engine)
-    return made
+    found: list[Example] = []
+    for code, able in by_language.items():
+        engine, in_language = Engine(able, batch_tokens), [d for d in documents if (d.language or "") == code]
+        for first in range(0, len(in_language), _CHUNK_DOCUMENTS):
+            found += _soft_windows(student, in_language[first : first + _CHUNK_DOCUMENTS], engine)
+    return found
 
 
-def _taught(student: Model, documents: Sequence[Document], engine: Engine) -> Iterator[Example]:
+def _soft_windows(student: Model, documents: Sequence[Document], engine: Engine) -> Iterator[Example]:
     types = student.card.entity_types
     texts = student.tokenizer.encode([d.text for d in documents])
     for document, text, probabilities in zip(documents, texts, engine.probabilities(documents), strict=True):
@@ -89,7 +89,7 @@ def mean_targets(
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Teachers' mean probabilities [W, K, 3] at the student's `words` [W, 2], and where there are any [W, K].
 
-    Teachers with another tokenizer may join words differently: only words of the same characters speak for each other.
+    Words depend on the tokenizer: only words of exactly the same characters are matched.
     """
     total = np.zeros((len(words), len(types), len(TAGS)), dtype=np.float32)
     count = np.zeros((len(words), len(types), 1), dtype=np.float32)

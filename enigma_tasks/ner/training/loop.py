@@ -1,4 +1,4 @@
-"""An untrained model and its examples -> the best epoch by strict F1 on dev; goes on where a killed training was."""
+"""The training loop: returns the best epoch by strict F1 on dev; resumes a killed training from its checkpoint."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from enigma_tasks.ner.training.callbacks import LoggingCallback
 from enigma_tasks.ner.training.checkpoints import Checkpoints
 from enigma_tasks.ner.training.compact import CompactRows
 from enigma_tasks.ner.training.noise import Noise
-from enigma_tasks.ner.training.optimiser import Stepper, effective_precision
+from enigma_tasks.ner.training.optimiser import TrainingStep, effective_precision
 from enigma_tasks.ner.training.tag_check import seqeval_f1
 from enigma_tasks.ner.training.warm_start import warm_start
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Progress:
-    """What a training did; counts and seconds, for the report."""
+    """Counts and seconds of a training, for the report."""
 
     steps: int = 0
     tokens: int = 0
@@ -49,13 +49,13 @@ class Progress:
     """Without the scoring on dev."""
     windows: int = 0
     documents_empty: int = 0
-    """Training documents without a word: skipped."""
+    """Training documents without a word, which are skipped."""
     misaligned: int = 0
     lost: int = 0
     resumed_at: int = 0
-    """The step at which a killed training went on; 0 for one that was not."""
+    """The step at which a killed training was resumed; 0 if it was not."""
     seqeval_f1: float = 0.0
-    """Of the best epoch on dev, over word tags; see `training.tag_check`."""
+    """The best epoch's, on dev, over word tags; see `training.tag_check`."""
     epochs: list[dict[str, float]] = field(default_factory=list)
 
 
@@ -66,12 +66,12 @@ class _Best:
     f1: float = -1.0
     epoch: int = 0
     without: int = 0
-    """Epochs in a row that were not better."""
+    """Consecutive epochs without improvement."""
     weights: dict[str, torch.Tensor] = field(default_factory=dict)
     scores: dict[EntityType, DevScore] = field(default_factory=dict)
 
     def take(self, epoch: int, scores: dict[EntityType, DevScore], network: TokenClassifier) -> None:
-        """Count an epoch; of equals the later is the best."""
+        """Compare an epoch with the best; of equals the later is kept."""
         f1 = mean_f1(scores)
         self.without = 0 if f1 > self.f1 else self.without + 1
         if f1 >= self.f1:
@@ -81,20 +81,20 @@ class _Best:
 
 def fit(
     model: Model,
-    made: Examples,
+    examples: Examples,
     dev: Sequence[Document],
     *,
     out: Path | None = None,
-    watch: TrainingCallback | None = None,
+    callback: TrainingCallback | None = None,
 ) -> tuple[Model, Progress]:
-    """Train `model` on examples of any making, e.g. soft ones of a teacher; returns its best epoch on dev.
+    """Train `model` on examples with tags or soft targets; returns its best epoch on dev.
 
     Raises:
         UsageError: noise by an unknown sub-word that the tokenizer lacks, or frozen layers that the encoder lacks.
     """
     recipe, seed = model.card.recipe, model.card.seed
-    began, watch = time.perf_counter(), watch or LoggingCallback()
-    windows = made.windows
+    began, callback = time.perf_counter(), callback or LoggingCallback()
+    windows = examples.windows
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network = model.network.to(device)
     freeze(network.encoder, recipe.frozen_layers)
@@ -102,27 +102,27 @@ def fit(
         half = effective_precision(recipe.precision, device) != torch.float32
         warm_start(model, windows, recipe.warm_start_words, seed, half)
     text_ids = np.unique(np.concatenate([e.window.ids for e in windows]))
-    rows = CompactRows(network.encoder, _used(model, text_ids).to(device))
+    embedding = CompactRows(network.encoder, _used_ids(model, text_ids).to(device))
     total = _total_steps(recipe, len(windows))
-    stepper = Stepper(model, total, device)
+    step = TrainingStep(model, total, device)
     noise = Noise(model, text_ids, seed)
-    kept = Checkpoints(out, _identity(model, windows, device))
-    progress = Progress(windows=len(windows), misaligned=made.misaligned, lost=made.lost)
-    progress, best = _resumed(kept, network, stepper, progress)
-    watch.began(progress.epochs)
+    checkpoints = Checkpoints(out, _identity(model, windows, device))
+    progress = Progress(windows=len(windows), misaligned=examples.misaligned, lost=examples.lost)
+    progress, best = _resumed(checkpoints, network, step, progress)
+    callback.on_start(progress.epochs)
     while progress.steps < total and (recipe.patience is None or best.without < recipe.patience):
         epoch = len(progress.epochs) + 1
         order = noise.over(batches(windows, recipe.batch_size, seed, epoch), epoch)
-        loss = _epoch(stepper, order, progress, watch)
-        with rows.whole():
+        loss = _epoch(step, order, progress, callback)
+        with embedding.restored():
             scores = dev_scores(model, dev)
         best.take(epoch, scores, network)
         progress.epochs.append(epoch_row(epoch, progress.steps, loss, scores))
         state = {"progress": asdict(progress), "best": _as_json(best)}
-        kept.write(network, stepper, best.weights, state)
-        watch.scored(progress.epochs[-1])
+        checkpoints.write(network, step, best.weights, state)
+        callback.on_epoch(progress.epochs[-1])
     network.load_state_dict(best.weights)
-    rows.restore()
+    embedding.restore()
     network.to("cpu").eval()
     card = model.card.model_copy(update={"steps": progress.steps, "best_epoch": best.epoch, "dev": best.scores})
     model = replace(model, card=card, network=network)
@@ -131,16 +131,16 @@ def fit(
     return model, progress
 
 
-def _epoch(stepper: Stepper, order: Iterable[list[Example]], progress: Progress, watch: TrainingCallback) -> float:
-    """One epoch, or what is left of the training's steps; returns the mean loss."""
+def _epoch(step: TrainingStep, order: Iterable[list[Example]], progress: Progress, callback: TrainingCallback) -> float:
+    """Run one epoch, or the remaining steps of the training; returns the mean loss."""
     losses, began = [], time.perf_counter()
-    stepper.network.train()
+    step.network.train()
     for batch in order:
-        losses.append(stepper(batch, progress.steps))
+        losses.append(step(batch, progress.steps))
         progress.steps += 1
         progress.tokens += sum(len(e.window.ids) for e in batch)
-        watch.stepped(progress.steps, stepper.total, losses[-1])
-        if progress.steps == stepper.total:
+        callback.on_step(progress.steps, step.total, losses[-1])
+        if progress.steps == step.total:
             break
     loss = float(torch.stack(losses).mean())
     progress.training_seconds += time.perf_counter() - began
@@ -152,8 +152,8 @@ def _total_steps(recipe: MemberParams, windows: int) -> int:
     return total if recipe.max_steps is None else min(total, recipe.max_steps)
 
 
-def _used(model: Model, text_ids: NDArray[np.int32]) -> torch.Tensor:
-    """Ids [R] of every sub-word that a training step may show the encoder, ascending."""
+def _used_ids(model: Model, text_ids: NDArray[np.int32]) -> torch.Tensor:
+    """Ids [R] of every sub-word that may occur in a training step, ascending."""
     tokenizer = model.tokenizer
     unknown = tokenizer.unknown_id
     special = [*tokenizer.prefix, *tokenizer.suffix, tokenizer.pad_id, *([] if unknown is None else [unknown])]
@@ -161,7 +161,7 @@ def _used(model: Model, text_ids: NDArray[np.int32]) -> torch.Tensor:
 
 
 def _identity(model: Model, windows: Sequence[Example], device: torch.device) -> dict[str, Any]:
-    """All that a checkpoint depends on."""
+    """Everything that a checkpoint depends on."""
     data = hashlib.sha256()
     for example in windows:
         for part in (example.window.ids, example.window.owner, example.tags, example.soft):
@@ -170,10 +170,12 @@ def _identity(model: Model, windows: Sequence[Example], device: torch.device) ->
     return {"card": card, "windows": data.hexdigest(), "device": device.type, "torch": torch.__version__}
 
 
-def _resumed(kept: Checkpoints, network: TokenClassifier, stepper: Stepper, fresh: Progress) -> tuple[Progress, _Best]:
-    found = kept.read(network, stepper)
+def _resumed(
+    checkpoints: Checkpoints, network: TokenClassifier, step: TrainingStep, initial: Progress
+) -> tuple[Progress, _Best]:
+    found = checkpoints.read(network, step)
     if found is None:
-        return fresh, _Best()
+        return initial, _Best()
     progress = Progress(**found.state["progress"])
     progress.resumed_at = progress.steps
     tree = found.state["best"]
@@ -187,18 +189,18 @@ def _as_json(best: _Best) -> dict[str, Any]:
 
 
 def mean_f1(scores: dict[EntityType, DevScore]) -> float:
-    """Over the types that have gold or predictions in dev: where there is neither, 0 would be no measurement."""
+    """Mean strict F1 over the types with gold or predictions in dev; for other types it is undefined."""
     measured = [s.strict_f1 for s in scores.values() if s.gold or s.predicted]
     return sum(measured) / max(1, len(measured))
 
 
 def epoch_row(epoch: int, steps: int, loss: float, scores: dict[EntityType, DevScore]) -> dict[str, float]:
-    """What a `TrainingCallback` is told of an epoch that was scored on dev."""
+    """The argument of `TrainingCallback.on_epoch`."""
     of_types = {f"dev_strict_f1_{t.value}": s.strict_f1 for t, s in scores.items()}
     return {"epoch": epoch, "steps": steps, "loss": round(loss, 4), "dev_strict_f1": mean_f1(scores), **of_types}
 
 
 def dev_scores(model: Model, dev: Sequence[Document]) -> dict[EntityType, DevScore]:
-    """Strict scores per entity type over the dev documents annotated for it; a type with no such document has none."""
+    """Strict scores by entity type over the dev documents annotated for it, if there are any."""
     (found,) = Engine([model], model.card.recipe.dev_batch_tokens).predict(dev)
     return strict_scores(model.card.entity_types, dev, found)

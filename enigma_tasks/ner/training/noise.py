@@ -1,4 +1,4 @@
-"""Training windows -> the same with some sub-words replaced (Jonker and others 2026): the context has to tell then."""
+"""Replaces some sub-words of training windows, so that the model learns to use context (Jonker and others 2026)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class Noise:
     """Replaces `noise_tokens` of the sub-words in `noise_share` of the windows; tags stay.
 
-    What is drawn depends on the seed, the epoch and the order of the windows within it.
+    The draw depends on the seed, the epoch and the order of the windows within it.
     """
 
     def __init__(self, model: Model, drawn_from: NDArray[np.int32], seed: int) -> None:
@@ -36,7 +36,7 @@ class Noise:
             self._pool = np.array([unknown], dtype=np.int32)
 
     def over(self, batches: Iterable[list[Example]], epoch: int) -> Iterator[list[Example]]:
-        """The batches of an epoch, with windows replaced where the draw says so."""
+        """The batches of an epoch, with noise in the drawn windows."""
         generator = np.random.default_rng([self._seed, epoch])
         share = self._recipe.noise_share
         for batch in batches:

@@ -1,4 +1,4 @@
-"""A network and a recipe -> AdamW with its groups, the schedule, and the step that adds up a batch's parts."""
+"""AdamW with its parameter groups, the learning rate schedule, and the training step."""
 
 from __future__ import annotations
 
@@ -26,33 +26,33 @@ _ON_TOP = ("heads.", "crfs.")
 
 
 def optimiser_of(network: TokenClassifier, recipe: MemberParams) -> torch.optim.AdamW:
-    """AdamW (paper, appendix C); biases, norms and CRFs do not decay, heads and CRFs have a learning rate of their own.
+    """AdamW (paper, appendix C); biases, norms and CRFs do not decay, heads and CRFs have their own learning rate.
 
-    Groups in order: encoder decayed, encoder plain, heads decayed, heads and CRFs plain.
+    Groups in order: encoder with decay, encoder without, heads with decay, heads and CRFs without.
     """
-    groups: list[dict[str, Any]] = [
-        {"params": [], "lr": rate, "weight_decay": decay}
-        for rate in (recipe.learning_rate, recipe.head_learning_rate or recipe.learning_rate)
-        for decay in (recipe.weight_decay, 0.0)
-    ]
+    groups: list[dict[str, Any]] = []
+    group_of: dict[tuple[bool, bool], dict[str, Any]] = {}
+    for on_top, rate in ((False, recipe.learning_rate), (True, recipe.head_learning_rate or recipe.learning_rate)):
+        for decays, decay in ((True, recipe.weight_decay), (False, 0.0)):
+            group_of[on_top, decays] = {"params": [], "lr": rate, "weight_decay": decay}
+            groups.append(group_of[on_top, decays])
     for name, parameter in network.named_parameters():
-        if not parameter.requires_grad:
-            continue
-        plain = name.endswith(_NO_DECAY) or name.startswith("crfs.")
-        groups[2 * name.startswith(_ON_TOP) + plain]["params"].append(parameter)
+        if parameter.requires_grad:
+            decays = not (name.endswith(_NO_DECAY) or name.startswith("crfs."))
+            group_of[name.startswith(_ON_TOP), decays]["params"].append(parameter)
     for group in groups:
         group["initial_lr"] = group["lr"]
     return torch.optim.AdamW(groups, fused=True)
 
 
 def rate_factor(step: int, total: int, warmup_ratio: float) -> float:
-    """What the learning rates are multiplied by at `step`, from 0: up over the warm-up, then down to near 0."""
+    """Factor of the learning rates at `step`, from 0: rises over the warm-up, then falls linearly to near 0."""
     warm_up = math.ceil(total * warmup_ratio)
     return (step + 1) / warm_up if step < warm_up else (total - step) / max(1, total - warm_up)
 
 
-class Stepper:
-    """One optimiser step on a batch of windows."""
+class TrainingStep:
+    """An optimiser step on a batch of windows."""
 
     def __init__(self, model: Model, total: int, device: torch.device) -> None:
         """`total`: steps of the whole training."""
@@ -65,16 +65,16 @@ class Stepper:
         self.scaler = torch.amp.GradScaler(device.type, enabled=self._precision == torch.float16)
 
     def __call__(self, batch: Sequence[Example], step: int) -> torch.Tensor:
-        """Learn from the batch as step number `step`, from 0; returns the loss, detached."""
+        """Run step number `step`, from 0, on the batch; returns the loss, detached."""
         for group in self.optimiser.param_groups:
             group["lr"] = group["initial_lr"] * rate_factor(step, self.total, self._recipe.warmup_ratio)
-        cut = list(parts(batch, self._recipe.batch_tokens))
+        batch_parts = list(parts(batch, self._recipe.batch_tokens))
         counts = None
-        if len(cut) > 1:
+        if len(batch_parts) > 1:
             counts = torch.stack([label_counts(torch.from_numpy(e.tags)[None]) for e in batch]).sum(0).to(self._device)
         self.optimiser.zero_grad(set_to_none=True)
         loss = torch.zeros((), device=self._device)
-        for part in cut:
+        for part in batch_parts:
             loss += self._backward(part, counts)
         self.scaler.unscale_(self.optimiser)
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), self._recipe.max_gradient_norm)
@@ -95,18 +95,18 @@ class Stepper:
         return loss.detach()
 
 
-def effective_precision(asked: str, device: torch.device) -> torch.dtype:
-    """The number format of the products: half precision only where the hardware has it, else float32 and a warning."""
-    if asked == "fp16" and device.type == "cuda":
+def effective_precision(requested: str, device: torch.device) -> torch.dtype:
+    """The number format of products: half precision only if the hardware has it, else float32 with a warning."""
+    if requested == "fp16" and device.type == "cuda":
         return torch.float16
-    if asked != "fp32" and has_bf16(device):
+    if requested != "fp32" and has_bf16(device):
         return torch.bfloat16
-    if asked != "fp32":
-        log.warning("%s is not native on this %s: training in fp32", asked, device.type)
+    if requested != "fp32":
+        log.warning("%s is not native on this %s: training in fp32", requested, device.type)
     return torch.float32
 
 
 def hardware() -> dict[str, str]:
-    """What a training runs on here: device, threads, torch."""
+    """Device, number of threads and version of torch."""
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else torch.backends.cpu.get_cpu_capability()
     return {"device": device, "threads": str(torch.get_num_threads()), "torch": torch.__version__}

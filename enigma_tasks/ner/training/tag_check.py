@@ -1,4 +1,4 @@
-"""A model and dev documents -> strict F1 over word tags, by our count and by seqeval: the two must agree."""
+"""Strict F1 over word tags on dev, counted by Enigma and by seqeval, which must agree."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ log = logging.getLogger(__name__)
 def seqeval_f1(model: Model, dev: Sequence[Document], batch_tokens: int) -> float:
     """Micro strict F1 of all types over the decoded word tags, before post-processing, as seqeval counts it.
 
-    It differs from strict F1 over characters where gold begins or ends inside a word, or rules change spans. Our own
-    count over the same tags is compared; a difference is logged as an error.
+    It differs from strict F1 over characters where gold begins or ends inside a word, or post-processing changes spans.
+    A difference from Enigma's count over the same tags is logged as an error.
     """
     gold: list[list[str]] = []
     found: list[list[str]] = []
     counts = Counts()
-    for document, (known,) in zip(dev, Engine([model], batch_tokens).probabilities(dev), strict=True):
-        (entities,) = decode_probabilities(known.entity_types, [document], [known.words], [known.values])
-        for entity_type in known.entity_types:
-            if entity_type not in document.annotated or not len(known.words):
+    for document, (predicted,) in zip(dev, Engine([model], batch_tokens).probabilities(dev), strict=True):
+        (entities,) = decode_probabilities(predicted.entity_types, [document], [predicted.words], [predicted.values])
+        for entity_type in predicted.entity_types:
+            if entity_type not in document.annotated or not len(predicted.words):
                 continue
-            own = [e.span for e in entities if e.label == entity_type.label]
-            tags = [tag_words(known.words, (e.span for e in document.of_type(entity_type))).tags]
-            tags.append(tag_words(known.words, own).tags)
-            wanted, given = (set(tagged_words(t)) for t in tags)
-            counts += Counts(len(wanted), len(given), len(wanted & given))
-            for rows, of_one in zip((gold, found), tags, strict=True):
-                rows.append([f"{TAGS[t]}-{entity_type.label}" if t else TAGS[t] for t in of_one.tolist()])
-    theirs = _seqeval(gold, found)
-    if abs(theirs - counts.strict.f1) > 1e-6:
-        log.error("strict F1 over dev's tags: %.6f by our count, %.6f by seqeval", counts.strict.f1, theirs)
-    return theirs
+            spans = [e.span for e in entities if e.label == entity_type.label]
+            gold_tags = tag_words(predicted.words, (e.span for e in document.of_type(entity_type))).tags
+            found_tags = tag_words(predicted.words, spans).tags
+            gold_ranges, found_ranges = set(tagged_words(gold_tags)), set(tagged_words(found_tags))
+            counts += Counts(len(gold_ranges), len(found_ranges), len(gold_ranges & found_ranges))
+            for rows, tags in ((gold, gold_tags), (found, found_tags)):
+                rows.append([f"{TAGS[t]}-{entity_type.label}" if t else TAGS[t] for t in tags.tolist()])
+    by_seqeval = _seqeval(gold, found)
+    if abs(by_seqeval - counts.strict.f1) > 1e-6:
+        log.error("strict F1 over dev's tags: %.6f by Enigma, %.6f by seqeval", counts.strict.f1, by_seqeval)
+    return by_seqeval
 
 
 def _seqeval(gold: list[list[str]], found: list[list[str]]) -> float:
@@ -52,7 +52,7 @@ def _seqeval(gold: list[list[str]], found: list[list[str]]) -> float:
     from seqeval.scheme import IOB2
 
     if not any(tag != "O" for rows in (gold, found) for row in rows for tag in row):
-        return 0.0  # seqeval cannot count nothing
+        return 0.0  # seqeval fails without any entity
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what has no prediction scores 0, and is meant to
+        warnings.simplefilter("ignore")  # it warns that a type without predictions scores 0
         return float(f1_score(gold, found, mode="strict", scheme=IOB2))

@@ -1,4 +1,4 @@
-"""Documents and a recipe -> a trained model: the best epoch by strict F1 on dev, the same for the same seed."""
+"""Train a model by a recipe; deterministic for a seed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What is to be learnt."""
+    """What to train."""
 
     language: str
     """A language code, or `all`."""
@@ -49,12 +49,12 @@ def train(
     *,
     distillation_data: DistillationData | None = None,
     out: Path | None = None,
-    watch: TrainingCallback | None = None,
+    callback: TrainingCallback | None = None,
 ) -> tuple[Model, Progress]:
     """Train one model; the same arguments and number of threads give the same weights on a CPU.
 
-    `distillation_data`: windows with soft targets, to learn from beside the gold ones. `out`: the folder of the
-    model to be; a checkpoint there is resumed, and stays until `checkpoints.discard`.
+    `distillation_data`: texts and teachers for further windows with soft targets. `out`: the model's folder; a
+    checkpoint there is resumed, and stays until `checkpoints.discard`.
 
     Raises:
         DataError: `no_entities` in the training documents, `dev_in_train`, or a span that does not fit its text.
@@ -65,19 +65,19 @@ def train(
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(task.seed)
         model = untrained(task, training, dev, distillation_data)
-        made = examples(model, training)
+        windows = examples(model, training)
         if distillation_data is not None:
             soft = soft_examples(
                 model, distillation_data.documents, distillation_data.teachers, distillation_data.batch_tokens
             )
-            made = replace(made, windows=[*made.windows, *soft])
-        model, progress = fit(model, made, dev, out=out, watch=watch)
+            windows = replace(windows, windows=[*windows.windows, *soft])
+        model, progress = fit(model, windows, dev, out=out, callback=callback)
     progress.documents_empty = sum(not d.text or d.text.isspace() for d in training)
     return model, progress
 
 
 def check_documents(entity_types: Sequence[EntityType], training: Sequence[Document], dev: Sequence[Document]) -> None:
-    """Refuse what cannot be learnt from or measured on.
+    """Refuse documents that cannot be trained or measured on.
 
     Raises:
         DataError: `no_entities` of these types in training, `dev_in_train` (same id or text), or a mention that is
@@ -103,7 +103,7 @@ def check_documents(entity_types: Sequence[EntityType], training: Sequence[Docum
 def untrained(
     task: Task, training: Sequence[Document], dev: Sequence[Document], distillation_data: DistillationData | None = None
 ) -> Model:
-    """A model as `fit` takes it. Raises ModelError, UsageError: see `base_models`."""
+    """An untrained model for `fit`. Raises ModelError, UsageError: see `base_models`."""
     recipe = task.recipe
     digests = {"train": data_digest(training), "dev": data_digest(dev), "code": code_digest()}
     if distillation_data is not None:
@@ -121,12 +121,12 @@ def untrained(
         digests["base"] = base_digest(folder)
         if (folder / artifacts.MODEL_CARD).is_file() and read_card(folder).digests.get("train") == digests["dev"]:
             raise UsageError(f"model {folder.name}, the base, was trained on the dev documents")
-        # A folder's path says where a machine keeps it: its name is enough beside the digest.
+        # the name of a local folder only: its path is the machine's, and the digest identifies it
         recipe = recipe.model_copy(update={"base": recipe.base if not Path(recipe.base).exists() else folder.name})
     digests["recipe"] = recipe_digest(recipe)
     network = TokenClassifier(encoder, len(task.entity_types), recipe.head, recipe.head_layers)
-    taught = () if distillation_data is None else distillation_data.documents
-    languages = sorted({d.language for d in (*training, *taught) if d.language}) or [task.language]
+    unlabelled = () if distillation_data is None else distillation_data.documents
+    languages = sorted({d.language for d in (*training, *unlabelled) if d.language}) or [task.language]
     card = ModelCard(
         languages=tuple(languages),
         entity_types=task.entity_types,

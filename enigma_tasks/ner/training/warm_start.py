@@ -1,9 +1,8 @@
-"""Windows with gold and a pretrained encoder -> heads that begin where a linear probe of the frozen encoder ends.
+"""Warm start: initialises the heads as a linear probe of the frozen encoder.
 
-A random head sends random gradients through the encoder while it learns what a probe learns in seconds; encoders whose
-sub-words all lie close together (sentence encoders such as e5) never recover from that in few epochs. So the heads are
-fitted first, on standardised features of the frozen encoder (Kumar and others 2022, "LP-FT"), and fine-tuning starts
-from there.
+A random head sends random gradients through the encoder; encoders whose sub-words are all close together (sentence
+encoders such as e5) do not recover from that in a few epochs. So the heads are fitted first, on standardised features
+of the frozen encoder (Kumar and others 2022, "LP-FT"), before fine-tuning.
 """
 
 from __future__ import annotations
@@ -34,8 +33,8 @@ _LEAST_SPREAD = 1e-3
 def warm_start(model: Model, windows: Sequence[Example], words: int, seed: int, half: bool) -> float:
     """Standardise the features of `model` and fit its heads on about `words` words, drawn by `seed`.
 
-    `half`: the encoder runs in bfloat16. Returns the probe's last loss, in nats a word and type. The encoder and the
-    transitions of CRFs stay as they are. Memory: `words` x hidden size, float32.
+    `half`: the encoder runs in bfloat16. Returns the probe's last loss, in nats per word and type. The encoder and the
+    transitions of CRFs do not change. Memory: `words` x hidden size, float32.
     """
     network = model.network
     network.eval()
