@@ -26,7 +26,7 @@ from enigma_tasks.adapters.object_store import ObjectStore
 from enigma_tasks.artifacts import RunPlaces
 from enigma_tasks.documents import EntityType
 from enigma_tasks.ensembles.folder import write_ensemble
-from enigma_tasks.ensembles.voting import VotingRule
+from enigma_tasks.ensembles.voting_rule import VotingRule
 from enigma_tasks.notes.plans import Pin, Plan, PlanCounts
 from enigma_tasks.notes.references import NoteRef
 

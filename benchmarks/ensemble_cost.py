@@ -21,7 +21,7 @@ from enigma_tasks.config import load_params
 from enigma_tasks.documents import EntityType
 from enigma_tasks.ensembles.folder import read_ensemble, write_ensemble
 from enigma_tasks.ensembles.runner import EnsembleAnnotator
-from enigma_tasks.ensembles.voting import VotingRule
+from enigma_tasks.ensembles.voting_rule import VotingRule
 from enigma_tasks.formats.corpora import read_corpus
 from enigma_tasks.ner.model_folder import save_model
 from enigma_tasks.ner.training.train import Task, train

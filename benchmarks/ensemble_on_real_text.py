@@ -25,7 +25,7 @@ from enigma_tasks.config import load_params
 from enigma_tasks.documents import Document, Entity, EntityType
 from enigma_tasks.ensembles.folder import read_ensemble, write_ensemble
 from enigma_tasks.ensembles.runner import EnsembleAnnotator
-from enigma_tasks.ensembles.voting import VotingRule
+from enigma_tasks.ensembles.voting_rule import VotingRule
 from enigma_tasks.formats.corpora import read_corpus
 from enigma_tasks.ner.scoring import Counts, bootstrap, count, paired_bootstrap
 

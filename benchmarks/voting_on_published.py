@@ -21,7 +21,8 @@ import numpy as np
 from enigma_tasks.config import load_params
 from enigma_tasks.ensembles.dev_sets import DevSet, dev_set
 from enigma_tasks.ensembles.fitting import Scored, fit_rule, interval_of, rules_from
-from enigma_tasks.ensembles.voting import VotingRule, vote
+from enigma_tasks.ensembles.voting import vote
+from enigma_tasks.ensembles.voting_rule import VotingRule
 from enigma_tasks.formats.corpora import read_text
 from enigma_tasks.formats.standoff import parse_tsv
 from enigma_tasks.ner.scoring import Counts, count

@@ -18,6 +18,7 @@ import enigma_tasks
 from enigma_tasks.documents import EntityType
 from enigma_tasks.errors import EnigmaError
 from enigma_tasks.params.strategies import AUTO, STRATEGIES, names
+from enigma_tasks.report_table import as_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -272,29 +273,3 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     print(json.dumps(report) if arguments.json else as_table(report))  # noqa: T201
     return int(report.get("exit_code", 0))
-
-
-def as_table(report: dict[str, Any]) -> str:
-    """A report as aligned lines for people: nested keys dotted, lists of objects as rows."""
-    lines: list[str] = []
-    scalars = list(_flat(report))
-    width = max((len(k) for k, _ in scalars), default=0)
-    lines += [f"{k:<{width}}  {v}" for k, v in scalars]
-    for name, rows in report.items():
-        if isinstance(rows, list) and rows and isinstance(rows[0], dict):
-            columns = list(rows[0])
-            cells = [columns, *[[str(r.get(c, "")) for c in columns] for r in rows]]
-            widths = [max(len(row[i]) for row in cells) for i in range(len(columns))]
-            lines += ["", f"{name}:"]
-            lines += ["  " + "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in cells]
-    return "\n".join(lines)
-
-
-def _flat(value: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    pairs: list[tuple[str, str]] = []
-    for key, item in value.items():
-        if isinstance(item, dict):
-            pairs += _flat(item, f"{prefix}{key}.")
-        elif not (isinstance(item, list) and item and isinstance(item[0], dict)):
-            pairs.append((prefix + key, f"{item:.4f}" if isinstance(item, float) else str(item)))
-    return pairs

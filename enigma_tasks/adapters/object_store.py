@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import functools
 import io
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError
 
-from enigma_tasks.config import load_s3_settings, load_settings
+from enigma_tasks.adapters.s3_client import ATTEMPTS, ConflictError, s3_client, shown_names, typed
+from enigma_tasks.config import load_s3_settings
 from enigma_tasks.errors import ObjectChanged, ObjectMissing, ServiceError, UsageError
-from enigma_tasks.notes.names import Names
 from enigma_tasks.threads import in_order
 
 if TYPE_CHECKING:
@@ -23,14 +19,10 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from mypy_boto3_s3 import S3Client
 
 THREADS = 16
-POOL_CONNECTIONS = 64
 STREAM_CHUNK = 4 * 1024 * 1024
 """Bytes of one ranged read of a stream."""
-ATTEMPTS = 5
-"""Also for what botocore does not retry: an interrupted body, and a 409 of concurrent conditional writes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,35 +59,6 @@ def split_uri(uri: str) -> tuple[str, str]:
     return bucket, key
 
 
-@functools.cache
-def _client() -> S3Client:
-    """One client per process: clients are thread-safe, creating them is not."""
-    s3 = load_s3_settings()
-    config = Config(
-        region_name=s3.region,
-        request_checksum_calculation=s3.checksums,
-        response_checksum_validation=s3.checksums,
-        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
-        connect_timeout=10,
-        read_timeout=60,
-        max_pool_connections=POOL_CONNECTIONS,
-        s3={"addressing_style": s3.addressing},
-    )
-    return boto3.client("s3", endpoint_url=s3.endpoint, config=config)
-
-
-@functools.cache
-def _names() -> Names:
-    """The names of objects in messages."""
-    return Names.of(load_settings())
-
-
-def forget_client() -> None:
-    """Make the next ObjectStore read the environment again (tests that change it)."""
-    _client.cache_clear()
-    _names.cache_clear()
-
-
 class ObjectStore:
     """Objects by URI. Thread-safe.
 
@@ -105,7 +68,7 @@ class ObjectStore:
     """
 
     def __init__(self) -> None:
-        self._s3 = _client()
+        self._s3 = s3_client()
 
     def get(self, uri: str, if_match: str | None = None) -> bytes:
         """An object's bytes. Raises ObjectMissing; ObjectChanged if its ETag is not `if_match`."""
@@ -114,7 +77,7 @@ class ObjectStore:
     def put(self, uri: str, data: bytes, content_type: str = "application/octet-stream") -> None:
         """Write one object, replacing an earlier one."""
         bucket, key = split_uri(uri)
-        with _typed("PutObject", bucket, key):
+        with typed("PutObject", bucket, key):
             self._s3.put_object(Bucket=bucket, Key=key, Body=data, ContentType=content_type)
 
     def put_if_absent(self, uri: str, data: bytes, content_type: str = "application/json") -> bool:
@@ -125,14 +88,14 @@ class ObjectStore:
         bucket, key = split_uri(uri)
         for attempt in range(ATTEMPTS):
             try:
-                with _typed("PutObject", bucket, key):
+                with typed("PutObject", bucket, key):
                     self._s3.put_object(Bucket=bucket, Key=key, Body=data, ContentType=content_type, IfNoneMatch="*")
             except ObjectChanged:
                 try:
                     return self.get(uri) == data
                 except ObjectMissing:
                     pass  # deleted between the two calls: try to create it again
-            except _ConflictError:
+            except ConflictError:
                 pass
             else:
                 return True
@@ -150,7 +113,7 @@ class ObjectStore:
     def list(self, prefix_uri: str) -> Iterator[ObjectInfo]:
         """Every object whose URI starts with `prefix_uri`, in the store's order (UTF-8 bytes of the key)."""
         bucket, prefix = split_uri(prefix_uri)
-        with _typed("ListObjectsV2", bucket, prefix):
+        with typed("ListObjectsV2", bucket, prefix):
             for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
                 for item in page.get("Contents", ()):
                     yield ObjectInfo(bucket, item["Key"], item["ETag"].strip('"'), item["Size"], item["LastModified"])
@@ -163,7 +126,7 @@ class ObjectStore:
         """The listing entry of one object, or None."""
         bucket, key = split_uri(uri)
         try:
-            with _typed("HeadObject", bucket, key):
+            with typed("HeadObject", bucket, key):
                 reply = self._s3.head_object(Bucket=bucket, Key=key)
         except ObjectMissing:
             return None
@@ -174,7 +137,7 @@ class ObjectStore:
 
         def delete(uri: str) -> None:
             bucket, key = split_uri(uri)
-            with _typed("DeleteObject", bucket, key):
+            with typed("DeleteObject", bucket, key):
                 self._s3.delete_object(Bucket=bucket, Key=key)
 
         return sum(1 for _ in in_order(delete, uris, threads))
@@ -182,13 +145,13 @@ class ObjectStore:
     def upload(self, path: Path, uri: str) -> None:
         """Upload a local file, a large one in parts. Not conditional, so not for commit markers."""
         bucket, key = split_uri(uri)
-        with _typed("UploadFile", bucket, key):
+        with typed("UploadFile", bucket, key):
             self._s3.upload_file(str(path), bucket, key)
 
     def download(self, uri: str, path: Path) -> None:
         """Download to a local file, a large one in parts; the folder must exist. Raises ObjectMissing."""
         bucket, key = split_uri(uri)
-        with _typed("DownloadFile", bucket, key):
+        with typed("DownloadFile", bucket, key):
             self._s3.download_file(bucket, key, str(path))
 
     def open_stream(self, uri: str, if_match: str | None = None, start: int = 0) -> BinaryIO:
@@ -199,21 +162,21 @@ class ObjectStore:
         """
         info = self.head(uri)
         if info is None:
-            raise ObjectMissing(f"s3 object {_names().uri(uri)}: missing")
+            raise ObjectMissing(f"s3 object {shown_names().uri(uri)}: missing")
         if if_match is not None and if_match.strip('"') != info.etag:
-            raise ObjectChanged(f"s3 object {_names().uri(uri)}: changed")
+            raise ObjectChanged(f"s3 object {shown_names().uri(uri)}: changed")
         return cast("BinaryIO", io.BufferedReader(_RangedReader(self, info, start), STREAM_CHUNK))
 
     def ensure_bucket(self, uri: str) -> None:
         """Create the bucket of `uri` if it does not exist."""
         bucket, _ = split_uri(uri)
         try:
-            with _typed("HeadBucket", bucket):
+            with typed("HeadBucket", bucket):
                 self._s3.head_bucket(Bucket=bucket)
         except ObjectMissing:
             region = load_s3_settings().region
             extra: Any = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
-            with _typed("CreateBucket", bucket):
+            with typed("CreateBucket", bucket):
                 self._s3.create_bucket(Bucket=bucket, **extra)
 
     def read_range(self, info: ObjectInfo, start: int, length: int) -> bytes:
@@ -235,7 +198,7 @@ class ObjectStore:
         if byte_range is not None:
             extra["Range"] = byte_range
         for attempt in range(ATTEMPTS):
-            with _typed("GetObject", bucket, key):
+            with typed("GetObject", bucket, key):
                 body = self._s3.get_object(Bucket=bucket, Key=key, **extra)["Body"]
                 try:
                     return body.read()
@@ -267,28 +230,3 @@ class _RangedReader(io.RawIOBase):
         buffer[: len(data)] = data
         self._position += len(data)
         return len(data)
-
-
-class _ConflictError(ServiceError):
-    """409 ConditionalRequestConflict: concurrent conditional writes; to be retried."""
-
-
-@contextmanager
-def _typed(operation: str, bucket: str, key: str = "") -> Iterator[None]:
-    """Turn errors of botocore into Enigma's."""
-    shown = _names().uri(f"s3://{bucket}/{key}").removeprefix(f"s3://{bucket}/")
-    where = f"s3 bucket {bucket}: {operation}" + (f" {shown}" if shown else "")
-    try:
-        yield
-    except ClientError as error:
-        code = str(error.response.get("Error", {}).get("Code", ""))
-        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-        if code in {"NoSuchKey", "NoSuchBucket", "404", "NotFound"}:
-            raise ObjectMissing(f"{where}: missing") from error
-        if code in {"PreconditionFailed", "412"} or status == 412:
-            raise ObjectChanged(f"{where}: not the expected version") from error
-        if code in {"ConditionalRequestConflict", "409"}:
-            raise _ConflictError(f"{where}: conflict") from error
-        raise ServiceError(f"{where}: {code or status}") from error
-    except (BotoCoreError, boto3.exceptions.Boto3Error) as error:
-        raise ServiceError(f"{where}: {type(error).__name__}") from error

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from enigma_tasks.ensembles.learned_voting import evidence, fit
-from enigma_tasks.ensembles.voting import VotingRule, vote, weighted_or_majority
+from enigma_tasks.ensembles.voting import vote
+from enigma_tasks.ensembles.voting_rule import VotingRule, weighted_or_majority
 from enigma_tasks.errors import UsageError
 from enigma_tasks.ner.scoring import Counts, count
 from enigma_tasks.ner.text.invisible import visible_length

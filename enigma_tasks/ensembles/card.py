@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import TypeAdapter
 
 from enigma_tasks.documents import EntityType, Language  # noqa: TC001 - pydantic reads them
-from enigma_tasks.ensembles.voting import VotingRule
+from enigma_tasks.ensembles.voting_rule import VotingRule
 from enigma_tasks.errors import DataError, ModelError, UsageError
 from enigma_tasks.frozen import Frozen, read_record
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from enigma_tasks.ensembles.candidates import RuleCandidate
     from enigma_tasks.ensembles.dev_sets import DevSet
-    from enigma_tasks.ensembles.voting import VotingRule
+    from enigma_tasks.ensembles.voting_rule import VotingRule
     from enigma_tasks.params.ensembles import FittingParams
 
 

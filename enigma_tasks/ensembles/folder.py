@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from enigma_tasks import artifacts
 from enigma_tasks.ensembles.card import EnsembleCard, card_bytes, read_card
-from enigma_tasks.ensembles.voting import VotingRule, weighted_or_majority
+from enigma_tasks.ensembles.voting_rule import VotingRule, weighted_or_majority
 from enigma_tasks.errors import ModelError, UsageError
 from enigma_tasks.ner.model_folder import read_any_card, verify_files
 from enigma_tasks.params.strategies import STRATEGIES

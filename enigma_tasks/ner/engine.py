@@ -5,7 +5,6 @@ Lower encoder layers that models with the same windows share are also run once (
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -15,17 +14,15 @@ from numpy.typing import NDArray
 
 from enigma_tasks.ner.batching import collate, windows_of
 from enigma_tasks.ner.decoding import decode, probabilities
-from enigma_tasks.ner.network.half_precision import half_precision
+from enigma_tasks.ner.model_groups import ModelGroup, group_of, layers_in_common, window_key
+from enigma_tasks.ner.network.half_precision import has_bf16
 from enigma_tasks.ner.network.memory import keep_freed_memory
-from enigma_tasks.ner.network.shared_layers import shallow_copy, shared_layers, split_at_layer
 from enigma_tasks.ner.text.alignment import TAGS
 from enigma_tasks.ner.text.postprocess import postprocess
 from enigma_tasks.ner.text.windows import Window, characters_read, pool
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
-
-    from torch import nn
 
     from enigma_tasks.documents import Document, Entity, EntityType
     from enigma_tasks.ner.model_folder import Model
@@ -77,17 +74,6 @@ class _Scored:
     """Per document, code points."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Group:
-    """Models with the same windows and the same lower layers; usually a single model."""
-
-    indexes: list[int]
-    shared_encoder: nn.Module | None
-    """The layers that they share, None if there are none."""
-    networks: list[TokenClassifier]
-    """Each model's layers above the shared ones, in the order of `indexes`."""
-
-
 class Engine:
     """Runs models of any architecture and tokenizer on the same documents.
 
@@ -102,7 +88,7 @@ class Engine:
         if self.device.type == "cpu":
             keep_freed_memory()
         half = precision == "bf16" or (precision == "auto" and has_bf16(self.device))
-        self._groups = [_group(models, layers, self.device, half) for layers in _layers_in_common(models)]
+        self._groups = [group_of(models, layers, self.device, half) for layers in layers_in_common(models)]
 
     def predict(self, documents: Sequence[Document]) -> list[list[tuple[Entity, ...]]]:
         """Entities per model and document."""
@@ -177,7 +163,7 @@ class Engine:
                     read.append(characters_read(text, seen))
                 yield _Scored(index, network, texts[fingerprint], pooled, read)
 
-    def _scores(self, group: _Group, windows: Sequence[Window]) -> list[list[Scores]]:
+    def _scores(self, group: ModelGroup, windows: Sequence[Window]) -> list[list[Scores]]:
         """Per model of the group, word scores [w, K, L] of each window; equal windows are run once."""
         keys = [w.key for w in windows]
         distinct = dict(zip(keys, windows, strict=True))
@@ -199,70 +185,10 @@ class Engine:
         return [[result[key] for key in keys] for result in results]
 
 
-def _layers_in_common(models: Sequence[Model]) -> list[dict[int, int]]:
-    """Groups of models with the same windows and lower layers: model index -> layers shared with the group's first."""
-    groups: list[dict[int, int]] = []
-    for index, model in enumerate(models):
-        for group in groups:
-            first = models[next(iter(group))]
-            layers = window_key(first) == window_key(model) and shared_layers(
-                first.network.encoder, model.network.encoder
-            )
-            if layers:
-                group[index] = layers
-                break
-        else:
-            groups.append({index: sys.maxsize})
-    return groups
-
-
-def _group(models: Sequence[Model], layers: dict[int, int], device: torch.device, half: bool) -> _Group:
-    networks = [models[index].network for index in layers]
-    shared_encoder = None
-    if len(networks) > 1:
-        below, networks = split_at_layer(networks, min(layers.values()))
-        shared_encoder = _encoder_on(below, device, half)
-    return _Group(list(layers), shared_encoder, [_network_on(network, device, half) for network in networks])
-
-
-def window_key(model: Model) -> tuple[object, ...]:
-    """The tokenizer and every setting that `windows_of` depends on; models with the same key have the same windows."""
-    recipe = model.card.recipe
-    splitter = recipe.chunker == "sentence" and model.card.languages[0]
-    return (
-        model.tokenizer.fingerprint,
-        splitter,
-        recipe.window_tokens,
-        recipe.overlap_tokens,
-        getattr(recipe, "context_tokens", 0),
-        recipe.word_label,
-    )
-
-
-def has_bf16(device: torch.device) -> bool:
-    """Whether the device has native bfloat16 products; emulated ones are slower than float32."""
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    capabilities = torch.cpu.get_capabilities()
-    return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
-
-
 def cleaned(model: Model, document: Document, entities: Sequence[Entity]) -> tuple[Entity, ...]:
     """The entities of one document after the post-processing rules of the model's recipe."""
     language = document.language or model.card.languages[0]
     return postprocess(document.id, document.text, entities, language, model.card.recipe.postprocess)[0]
-
-
-def _network_on(network: TokenClassifier, device: torch.device, half: bool) -> TokenClassifier:
-    """The network on the device; with `half` its encoder is a copy with bfloat16 products, the heads stay float32."""
-    copy = shallow_copy(network)
-    copy.encoder = _encoder_on(network.encoder, device, half)
-    return copy.to(device).eval()
-
-
-def _encoder_on(encoder: nn.Module, device: torch.device, half: bool) -> nn.Module:
-    """The encoder on the device; with `half` a copy with bfloat16 products."""
-    return (half_precision(encoder, device) if half else encoder.to(device)).eval()
 
 
 def _chunks(documents: Sequence[Document]) -> Iterator[Sequence[Document]]:

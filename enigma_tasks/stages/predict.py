@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from enigma_tasks.config import Params, Settings
     from enigma_tasks.ensembles.runner import MemberPredictions
-    from enigma_tasks.ensembles.voting import VotingRule
+    from enigma_tasks.ensembles.voting_rule import VotingRule
     from enigma_tasks.ner.model_folder import Card
 
 

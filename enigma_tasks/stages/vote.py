@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from enigma_tasks.artifacts import ENSEMBLE_CARD, RULE_CARD
 from enigma_tasks.documents import LABELS
 from enigma_tasks.ensembles.card import read_card
-from enigma_tasks.ensembles.voting import VotingRule, vote, weighted_or_majority
+from enigma_tasks.ensembles.voting import vote
+from enigma_tasks.ensembles.voting_rule import VotingRule, weighted_or_majority
 from enigma_tasks.errors import DataError, ModelError, UsageError
 from enigma_tasks.file_names import shape, shapes
 from enigma_tasks.formats.predictions import distinct_names, read_member, read_texts

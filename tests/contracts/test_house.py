@@ -29,6 +29,7 @@ LAYERS = {
     "errors": set(),
     "frozen": {"errors"},
     "threads": set(),
+    "report_table": set(),
     "file_names": set(),
     "documents": {"errors"},
     "params": {"documents", "frozen"},
@@ -51,11 +52,11 @@ LAYERS = {
     "stages": RECORDS
     | {"threads", "formats", "notes", "gold", "members", "ensembles", "synthetic", "pages", "adapters", "augmentation"}
     | CORE,
-    "cli": {"documents", "config", "errors", "params", "adapters"},
+    "cli": {"documents", "config", "errors", "params", "adapters", "report_table"},
 }
 # library -> the only place that may import it
 HOMES = {
-    "boto3": "adapters/object_store.py",
+    "boto3": ("adapters/object_store.py", "adapters/s3_client.py"),
     "cassis": "formats/imports/inception.py",
     "botocore": "adapters/",
     "deltalake": "adapters/night_table.py",
@@ -151,7 +152,7 @@ def test_modules_and_functions_stay_small(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= 300
     for node in ast.walk(ast.parse(path.read_bytes())):
         if isinstance(node, ast.FunctionDef):
-            assert (node.end_lineno or 0) - node.lineno < 65, node.name
+            assert (node.end_lineno or 0) - node.lineno < 60, node.name
 
 
 def loaded_by(code: str) -> set[str]:

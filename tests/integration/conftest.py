@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from enigma_tasks.adapters.object_store import ObjectStore, forget_client
+from enigma_tasks.adapters.object_store import ObjectStore
+from enigma_tasks.adapters.s3_client import forget_client
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,7 +12,7 @@ import pytest
 from enigma_tasks.cli import main
 from enigma_tasks.documents import EntityType
 from enigma_tasks.ensembles.folder import write_ensemble
-from enigma_tasks.ensembles.voting import VotingRule
+from enigma_tasks.ensembles.voting_rule import VotingRule
 from enigma_tasks.errors import ModelError
 from enigma_tasks.formats.corpora import read_corpus, write_corpus
 from enigma_tasks.members.llm import LlmAnnotator

@@ -15,7 +15,7 @@ from enigma_tasks.adapters import mlflow_registry
 from enigma_tasks.documents import Document, EntityType
 from enigma_tasks.ensembles.folder import read_ensemble, write_ensemble
 from enigma_tasks.ensembles.runner import EnsembleAnnotator
-from enigma_tasks.ensembles.voting import VotingRule
+from enigma_tasks.ensembles.voting_rule import VotingRule
 from enigma_tasks.formats.standoff import parse_ann
 from enigma_tasks.notes.plans import Pin
 from enigma_tasks.stages import annotate, monitor

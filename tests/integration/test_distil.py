@@ -12,7 +12,7 @@ from enigma_tasks.cli import main
 from enigma_tasks.documents import EntityType
 from enigma_tasks.ensembles.folder import write_ensemble
 from enigma_tasks.ensembles.teachers import load_teachers
-from enigma_tasks.ensembles.voting import VotingRule
+from enigma_tasks.ensembles.voting_rule import VotingRule
 from enigma_tasks.formats.corpora import write_corpus
 from enigma_tasks.ner.digests import data_digest
 from enigma_tasks.ner.model_folder import model_digest

@@ -19,7 +19,7 @@ from enigma_tasks.documents import Document, EntityType
 from enigma_tasks.ensembles.folder import read_ensemble, write_ensemble
 from enigma_tasks.ensembles.learned_voting import LearnedWeights
 from enigma_tasks.ensembles.runner import EnsembleAnnotator
-from enigma_tasks.ensembles.voting import VotingRule
+from enigma_tasks.ensembles.voting_rule import VotingRule
 from enigma_tasks.stages import register
 from tests.integration.mlflow_server import mlflow_server
 from tests.integration.server_process import free_port, running

@@ -13,7 +13,7 @@ from enigma_tasks.cli import main
 from enigma_tasks.config import load_params
 from enigma_tasks.documents import Document, EntityType, entity_at
 from enigma_tasks.ensembles.folder import write_ensemble
-from enigma_tasks.ensembles.voting import VotingRule
+from enigma_tasks.ensembles.voting_rule import VotingRule
 from enigma_tasks.errors import UsageError
 from enigma_tasks.formats.corpora import read_corpus, write_corpus
 from enigma_tasks.ner.scoring import count

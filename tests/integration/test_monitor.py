@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from enigma_tasks.adapters.object_store import forget_client
+from enigma_tasks.adapters.s3_client import forget_client
 from enigma_tasks.config import load_settings
 from enigma_tasks.errors import DataError, ObjectMissing, UsageError
 from enigma_tasks.notes.names import Names

@@ -14,7 +14,7 @@ from enigma_tasks.adapters.llm_endpoint import LlmEndpoints
 from enigma_tasks.documents import EntityType
 from enigma_tasks.ensembles.folder import read_ensemble, write_ensemble
 from enigma_tasks.ensembles.runner import EnsembleAnnotator
-from enigma_tasks.ensembles.voting import VotingRule
+from enigma_tasks.ensembles.voting_rule import VotingRule
 from enigma_tasks.formats.standoff import format_ann
 from enigma_tasks.members.gliner import save_gliner
 from enigma_tasks.members.gliner_training import train_gliner

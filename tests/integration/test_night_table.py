@@ -11,7 +11,7 @@ from deltalake import DeltaTable
 
 from enigma_tasks.adapters import night_table
 from enigma_tasks.adapters.night_schema import NOTES, SCHEMAS, SPANS
-from enigma_tasks.adapters.object_store import forget_client
+from enigma_tasks.adapters.s3_client import forget_client
 from enigma_tasks.errors import ServiceError
 
 PLANNED = dt.datetime(2026, 6, 11, 1, tzinfo=dt.UTC)

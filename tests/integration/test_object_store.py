@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from enigma_tasks.adapters import object_store
-from enigma_tasks.adapters.object_store import ObjectStore, forget_client
+from enigma_tasks.adapters.object_store import ObjectStore
+from enigma_tasks.adapters.s3_client import forget_client
 from enigma_tasks.errors import ObjectChanged, ObjectMissing, ServiceError, UsageError
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from enigma_tasks.adapters import mlflow_registry
-from enigma_tasks.adapters.object_store import ObjectStore, forget_client
+from enigma_tasks.adapters.object_store import ObjectStore
+from enigma_tasks.adapters.s3_client import forget_client
 from enigma_tasks.config import load_params, load_settings, quiet_third_parties
 from enigma_tasks.documents import Document, EntityType
 from enigma_tasks.ensembles.folder import read_ensemble

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from enigma_tasks.adapters import night_table, object_store
-from enigma_tasks.cli import as_table
+from enigma_tasks.adapters import night_table, object_store, s3_client
 from enigma_tasks.config import load_params, load_settings
 from enigma_tasks.errors import ServiceError
+from enigma_tasks.report_table import as_table
 from enigma_tasks.stages import doctor
 
 if TYPE_CHECKING:
@@ -114,14 +114,14 @@ def test_services_that_are_down_give_exit_code_3_and_every_other_check_still_run
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAPLANTED")
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "planted-secret")
         monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-        monkeypatch.setattr(object_store, "ATTEMPTS", 1)
-        object_store.forget_client()
+        monkeypatch.setattr(s3_client, "ATTEMPTS", 1)
+        s3_client.forget_client()
         found = report(
             **ROOT,
             MLFLOW_TRACKING_URI=f"http://someone:planted-password@{address}",
             ENIGMA_MODEL_STORE=str(tmp_path),
         )
-        object_store.forget_client()
+        s3_client.forget_client()
     assert found["exit_code"] == 3
     assert {"s3", "mlflow", "tables"} <= set(found["failed"])
     assert status(found)["model store"] == "ok"

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from enigma_tasks.documents import Document, Entity, EntityType
 from enigma_tasks.ensembles.learned_voting import LearnedWeights
-from enigma_tasks.ensembles.voting import VotingRule, vote
+from enigma_tasks.ensembles.voting import vote
+from enigma_tasks.ensembles.voting_rule import VotingRule
 from enigma_tasks.ner.batching import examples
 from enigma_tasks.ner.engine import Engine
 from enigma_tasks.ner.text.invisible import VisibleText, visible_document, without_invisible

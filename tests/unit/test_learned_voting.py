@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from enigma_tasks.documents import Entity
 from enigma_tasks.ensembles.learned_voting import LearnedWeights, correct_probabilities, evidence, fit
-from enigma_tasks.ensembles.voting import VotingRule, vote
+from enigma_tasks.ensembles.voting import vote
+from enigma_tasks.ensembles.voting_rule import VotingRule
 from enigma_tasks.errors import UsageError
 from tests.unit.strategies import spans_within
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from enigma_tasks.documents import Document, EntityType
 from enigma_tasks.ensembles.mean_voting import mean_entities
-from enigma_tasks.ensembles.voting import VotingRule, vote
+from enigma_tasks.ensembles.voting import vote
+from enigma_tasks.ensembles.voting_rule import VotingRule
 from enigma_tasks.errors import UsageError
 from enigma_tasks.ner.engine import WordProbabilities
 

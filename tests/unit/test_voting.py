@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from enigma_tasks.documents import Entity, entity_at
 from enigma_tasks.ensembles.candidates import FITS
 from enigma_tasks.ensembles.learned_voting import LearnedWeights
-from enigma_tasks.ensembles.voting import WINNERS, VotingRule, vote
+from enigma_tasks.ensembles.voting import WINNERS, vote
+from enigma_tasks.ensembles.voting_rule import VotingRule
 from enigma_tasks.errors import UsageError
 from enigma_tasks.params.strategies import STRATEGIES
 from tests.unit.strategies import spans_within

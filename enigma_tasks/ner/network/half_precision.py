@@ -89,3 +89,11 @@ def _followed_by_gelu(part: nn.Module) -> bool:
     after = getattr(part, "intermediate_act_fn", None)
     exact = isinstance(after, GELUActivation) and after.act is nn.functional.gelu
     return exact and [name for name, _ in part.named_children()] == ["dense", "intermediate_act_fn"]
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Whether the device has native bfloat16 products; emulated ones are slower than float32."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from enigma_tasks.ner.batching import Example, collate, parts, targets
-from enigma_tasks.ner.engine import has_bf16
 from enigma_tasks.ner.network.encoder import label_counts
+from enigma_tasks.ner.network.half_precision import has_bf16
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
