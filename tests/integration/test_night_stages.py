@@ -329,6 +329,27 @@ def test_a_result_that_is_not_what_the_attempt_wrote_is_not_published(nights: Ni
     assert nights.notes() == []
 
 
+def test_a_damaged_plan_or_commit_is_refused_by_name_and_publishes_nothing(nights: Nights) -> None:
+    good_night(nights)
+    planned = nights.plan("night-1")
+    for shard in planned["shards"]:
+        nights.annotate(shard)
+    plan = nights.store.get(planned["plan"])
+    for damage, field in ((plan[:-20], "json_invalid"), (plan.replace(b'"digest"', b'"digset"'), r"disease\.dig")):
+        nights.store.put(planned["plan"], damage)
+        for stage in (nights.plan, nights.publish):
+            with pytest.raises(DataError, match=f"plan.json.*{field}"):
+                stage("night-1")
+        with pytest.raises(DataError, match=f"plan.json.*{field}"):
+            nights.annotate(planned["shards"][0])
+    nights.store.put(planned["plan"], plan)
+    done = next(i.uri for i in nights.store.list(f"{nights.settings.runs}/night-1/results/") if "done" in i.key)
+    nights.store.put(done, nights.store.get(done).replace(b'"rows"', b'"lines"'))
+    with pytest.raises(DataError, match=r"done.json.*files\.notes\.(rows|lines)"):
+        nights.publish("night-1")
+    assert nights.notes() == []
+
+
 def test_two_nights_that_planned_the_same_notes_publish_them_once(nights: Nights) -> None:
     good_night(nights)
     early, late = nights.plan("night-1"), nights.plan("night-2")
