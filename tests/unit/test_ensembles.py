@@ -152,7 +152,7 @@ def test_a_damaged_ensemble_is_refused(folders: list[Path], tmp_path: Path) -> N
     card = json.loads((folder / artifacts.ENSEMBLE_CARD).read_bytes())
     changes: dict[str, dict[str, object]] = {
         "at least one member": {"members": []},
-        "no voting strategy": {"rule": {"strategy": "chance"}},
+        "unknown voting strategy": {"rule": {"strategy": "chance"}},
         "entity_type": {"entity_type": "drug"},
         "schema_version": {"schema_version": 2},
         "quota": {"quota": 1},
