@@ -1,4 +1,4 @@
-"""The plan of a night and what it points at, as bytes and back; equal content gives equal bytes."""
+"""The plan of a night and its shards, with their serialisation; equal content gives equal bytes."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """Notes of one language that one task annotates; `sha256` is that of the object at `uri`."""
+    """Notes of one language for one task; `sha256` is that of the object at `uri`."""
 
     id: str
     uri: str
     language: str
     notes: int
     bytes: int
-    """The notes' own, together."""
+    """Total size of the notes."""
     sha256: str
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One night. Everything later follows from it: no stage after planning asks a clock or the registry."""
+    """The plan of one night. Later stages use neither the clock nor the registry, so they are repeatable."""
 
     batch_id: str
     planned_at: str
@@ -40,14 +40,14 @@ class Plan:
     """Language -> entity type -> pinned version."""
     shards: tuple[Shard, ...]
     quarantined: int
-    """Notes that planning refused."""
+    """Notes that `plan` refused."""
     quarantined_sha256: str
     counts: dict[str, int]
     """`listed` objects; notes `done`, `planned`, `quarantined`, `waiting` (a file done as a whole counts one)."""
     waiting: dict[str, int]
-    """Notes by language that has no champion."""
+    """Notes by language, for languages without a champion."""
     seconds: float
-    """What planning took."""
+    """Duration of planning."""
 
     def to_bytes(self) -> bytes:
         """JSON."""
@@ -55,22 +55,22 @@ class Plan:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Plan:
-        """Back from `to_bytes`."""
+        """The inverse of `to_bytes`."""
         tree = json.loads(data)
         return cls(**{**tree, "shards": tuple(Shard(**s) for s in tree["shards"])})
 
     @property
     def planned_time(self) -> dt.datetime:
-        """`planned_at`, aware."""
+        """`planned_at` as an aware datetime."""
         return dt.datetime.fromisoformat(self.planned_at)
 
     def shard(self, shard_id: str) -> Shard | None:
-        """The shard called so, or None."""
+        """The shard of this id, or None."""
         return next((s for s in self.shards if s.id == shard_id), None)
 
 
 def json_bytes(tree: Mapping[str, Any]) -> bytes:
-    """Indented JSON with sorted keys, for people to read."""
+    """Indented JSON with sorted keys."""
     return json.dumps(tree, ensure_ascii=False, indent=1, sort_keys=True).encode() + b"\n"
 
 
@@ -81,7 +81,7 @@ def lines_gz(trees: Iterable[Mapping[str, Any]]) -> bytes:
 
 
 def read_lines_gz(name: str, data: bytes, sha256: str) -> Iterator[dict[str, Any]]:
-    """Back from `lines_gz`. Raises DataError `digest` when the bytes are not those that were planned."""
+    """The inverse of `lines_gz`. Raises DataError `digest` if the bytes do not have the planned digest."""
     if digest(data) != sha256:
         raise DataError(name, "digest")
     return (json.loads(line) for line in gzip.decompress(data).splitlines())
