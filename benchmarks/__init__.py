@@ -1,1 +1,1 @@
-"""Side-by-side measurements; each module prints one table."""
+"""Benchmarks; each module prints one table."""
