@@ -48,12 +48,12 @@ def test_a_leading_space_inside_a_sub_word_is_not_part_of_its_word() -> None:
 def test_a_lone_marker_over_the_first_letter_of_the_next_sub_word_does_not_speak() -> None:
     alignment = align("un tumor", np.array([(0, 2), (3, 4), (3, 8)]))
     assert alignment.word_of.tolist() == [0, 1, 1]
-    assert alignment.carries.tolist() == [True, False, True]
+    assert alignment.scored.tolist() == [True, False, True]
 
 
 def test_of_sub_words_on_the_same_character_the_first_speaks() -> None:
     alignment = align("½ mg", np.array([(0, 1), (0, 1), (0, 1), (1, 4)]))
-    assert alignment.carries.tolist() == [True, False, False, True]
+    assert alignment.scored.tolist() == [True, False, False, True]
 
 
 def test_words_that_share_a_sub_word_become_one() -> None:
@@ -64,13 +64,13 @@ def test_words_that_share_a_sub_word_become_one() -> None:
 def test_a_sub_word_of_white_space_only_belongs_to_no_word() -> None:
     alignment = align("a  b", np.array([(0, 1), (1, 3), (3, 4)]))
     assert alignment.word_of.tolist() == [0, -1, 1]
-    assert not alignment.carries[1]
+    assert not alignment.scored[1]
 
 
 def test_a_word_without_sub_words_is_told() -> None:
     alignment = align("a \u200b b", np.array([(0, 1), (4, 5)]))
     assert alignment.words.tolist() == [[0, 1], [4, 5]]
-    assert alignment.silent.tolist() == [[2, 3]]
+    assert alignment.uncovered.tolist() == [[2, 3]]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -83,7 +83,7 @@ def test_every_tokenizer_lays_its_sub_words_on_disjoint_ordered_words(kind: str,
     assert all(a < b for a, b in ranges)
     assert all(first[1] <= second[0] for first, second in itertools.pairwise(ranges))
     assert not any(text[a].isspace() or text[b - 1].isspace() for a, b in ranges)
-    assert set(alignment.word_of[alignment.carries].tolist()) == set(range(len(ranges)))
+    assert set(alignment.word_of[alignment.scored].tolist()) == set(range(len(ranges)))
     inside = alignment.word_of[alignment.word_of >= 0]
     assert (np.diff(inside) >= 0).all()
     assert encoded.unread_from == len(text)

@@ -130,5 +130,5 @@ def test_layers_that_are_not_there_are_refused(tmp_path: Path) -> None:
     tiny = AutoConfig.for_model("albert", vocab_size=50, hidden_size=16, num_attention_heads=2, intermediate_size=16)
     with pytest.raises(UsageError, match="frozen_layers: not for albert"):
         freeze(build_encoder(tiny), 1)
-    with pytest.raises(ValueError, match="nothing to keep"):
+    with pytest.raises(ValueError, match="not for an encoder from scratch"):
         recipe(frozen_layers=1)
