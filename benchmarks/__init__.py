@@ -1,4 +1,4 @@
-"""Side-by-side measurements; each module prints one table."""
+"""Benchmarks; each module prints one table."""
 
 import os
 

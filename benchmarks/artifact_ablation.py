@@ -2,15 +2,14 @@
 
     OMP_NUM_THREADS=2 python -m benchmarks.artifact_ablation --base ../shared/models/multilingual-e5-small-latin
 
-The published XLM-R tokenizer splits at white space before it marks word beginnings, and then a lone "▁" often stands
-before a piece, over that piece's first letter: two sub-words on the same characters. `--base` may hold the other form,
-which has no such pairs, so the published form is put into a copy of it. Three models with softmax heads, as in the
-paper, all else equal:
+The published XLM-R tokenizer splits at white space before it marks word beginnings, so a single "▁" often overlaps the
+first letter of the next piece. `--base` may have the other form of tokenizer, without such overlaps, so a copy of it
+gets the published form. Three models with softmax heads, as in the paper, all else equal:
 
 without   a sub-word carries its own tag; each of two overlapping ones that begin where a mention begins is a B
-with      the same, but the shorter of two that overlap has no tag in training and none at inference; a mention of one
+with      the same, but the shorter of two that overlap has no tag in training and inference; a mention of one
           character, or of two that are not upper case, is dropped
-words     what enigma does: tags on words, never on sub-words, and the same rules for short mentions
+words     Enigma's method: tags on words, not on sub-words, and the same rules for short mentions
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ SHORT = {"min_characters": 2, "short_upper_case": True}
 
 
 class SubWordTokenizer(TextTokenizer):
-    """Every sub-word is a word to itself; `fixed`: but for artifacts, which go with the sub-word over them."""
+    """Every sub-word is a word; `fixed`: except artifacts, which belong to the sub-word that they overlap."""
 
     fixed = False
 
@@ -72,7 +71,7 @@ class FixedTokenizer(SubWordTokenizer):
 
 
 def tag_by_offset(words: IntArray, spans: Iterable[Span]) -> Tagging:
-    """B where a sub-word begins with the mention, I where it lies further inside, whatever stands beside it."""
+    """B where a sub-word begins with the mention, I further inside, independent of the neighbours."""
     given = list(spans)
     tagging = tag_words(words, given)
     for start, _ in given:
@@ -95,7 +94,7 @@ def published_form(base: Path, folder: Path) -> Path:
 
 
 def overlapping(tokenizer: TextTokenizer, documents: Sequence[Document]) -> tuple[int, int]:
-    """Artifacts in all, and those on the first character of a mention."""
+    """Number of artifacts, and of those on the first character of a mention."""
     every = beginning = 0
     for document, text in zip(documents, tokenizer.encode([d.text for d in documents]), strict=True):
         artifact = (text.alignment.word_of >= 0) & ~text.alignment.scored

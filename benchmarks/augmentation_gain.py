@@ -3,11 +3,10 @@
     python -m benchmarks.augmentation_gain --corpus ../shared/corpora/spaccc-es-train --language es \\
         --base ../shared/models/multilingual-e5-small-latin --affixes /usr/share/hunspell
 
-One training a method on the train fold, all alike in recipe, seed and steps, so that no method is better for more time;
-the dev fold holds no version of a case in train. `morphology` uses our own dictionary and, with
-`--affixes`, forms that hunspell makes of the train fold's mentions of one word; `paraphrase` the endpoint of
-`ENIGMA_LLM_BASE_URL`. The interval is a paired bootstrap over dev documents: how another dev set would turn out, not
-how another seed would. Trains on a GPU where there is one. Prints counts only, never text.
+One training per method on the train fold, with the same recipe, seed and number of steps; the dev fold has no version
+of a case in train. `morphology` uses Enigma's dictionary and, with `--affixes`, hunspell's forms of the train fold's
+mentions of one word; `paraphrase` the endpoint of `ENIGMA_LLM_BASE_URL`. The interval is a paired bootstrap over dev
+documents: it covers the choice of the dev set, not the seed. Trains on a GPU if there is one. Prints counts, no text.
 """
 
 from __future__ import annotations
@@ -59,7 +58,7 @@ def folds(documents: Sequence[Document], notes: int, params: Params) -> tuple[li
 
 
 def dictionary_for(training: Sequence[Document], language: str, affixes: Path | None) -> Dictionary:
-    """Our own, and the forms of the mentions of one word."""
+    """Enigma's dictionary with the forms of the mentions of one word."""
     own = builtin_dictionary(language)
     if affixes is None:
         return own
@@ -71,7 +70,7 @@ def dictionary_for(training: Sequence[Document], language: str, affixes: Path | 
 def augmented(
     method: str, training: Sequence[Document], params: Params, language: str, affixes: Path | None
 ) -> list[Augmented]:
-    """What one method makes of the train fold."""
+    """The train fold augmented by one method."""
     if method == "oversample":
         return list(oversample(training, params.augment.oversample))
     if method == "morphology":

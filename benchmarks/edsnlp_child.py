@@ -1,4 +1,4 @@
-"""Texts -> seconds that EDS-NLP's transformer and CRF pipe takes; run by engine_against_peers.py, in a venv of its own.
+"""Texts -> seconds of EDS-NLP's transformer and CRF pipe; run by engine_against_peers.py in a separate venv.
 
     python edsnlp_child.py TEXTS.json ENCODER_FOLDER
 

@@ -1,16 +1,16 @@
-"""Notes -> seconds of enigma's engine, of transformers' pipeline and of EDS-NLP, with the same encoder weights.
+"""Seconds of Enigma's engine, of transformers' pipeline and of EDS-NLP on notes, with the same encoder weights.
 
     OMP_NUM_THREADS=2 python -m benchmarks.engine_against_peers --base ../shared/models/multilingual-e5-small-latin
 
-All read the same notes in chunks of 128 sub-words, a new chunk every 96: what EDS-NLP does by default. `sentences` is
-the engine with the chunker that packs whole sentences, which needs no overlap. The pipeline is given `stride`, without
-which it reads the first chunk of each note only. Heads are each library's own. Each peer runs in a process of its own,
-EDS-NLP in a virtual environment made here with the same torch and transformers. The floor is the encoder's linear
-layers alone, bfloat16, on as many sub-words as the engine's overlapping chunks hold. With `--model FOLDER`, a trained
-model with softmax heads, the pipeline has its heads too (an untaught head finds something at every other word, which
-costs time that no model in use takes), and strict F1 in float32 and bfloat16 is printed.
+All read the same notes in chunks of 128 sub-words, a new chunk every 96, as EDS-NLP does by default. `sentences` is the
+engine with the chunker that packs complete sentences, which needs no overlap. The pipeline gets `stride`, without which
+it reads only the first chunk of each note. Heads are each library's own. Each peer runs in its own process, EDS-NLP in
+a virtual environment created here with the same torch and transformers. The lower bound is the time of the encoder's
+linear layers only, in bfloat16, on as many sub-words as in the engine's overlapping chunks. With `--model FOLDER`, a
+trained model with softmax heads, the pipeline has its heads too (an untrained head finds entities at every other word,
+which takes time that trained models do not need), and strict F1 in float32 and bfloat16 is printed.
 
-Runs alternate; figures are medians. Wants a machine with nothing else on it.
+Runs alternate; figures are medians. The machine should be otherwise idle.
 """
 
 from __future__ import annotations
@@ -50,14 +50,14 @@ _EDSNLP = "edsnlp[ml]==0.23.0"
 
 
 def sample(corpus: Path, count: int, seed: int) -> list[Document]:
-    """The same notes whatever order the folder is listed in."""
+    """The notes, independent of the order in which the folder is listed."""
     documents = sorted(read_corpus(corpus, language="es", report=CorpusReport()), key=lambda d: d.id)
     random.Random(seed).shuffle(documents)
     return documents[:count]
 
 
 def quick_model(base: Path, documents: Sequence[Document], **changes: Any) -> Model:
-    """One step of training on one note: how good the model is does not change how long it takes."""
+    """A model after one training step on one note; its quality does not affect the time."""
     values = {"base": str(base), "window_tokens": WINDOW, "overlap_tokens": OVERLAP, "learning_rate": 1e-5}
     recipe = MemberParams.model_validate({**values, "batch_size": 2, "epochs": 1, "max_steps": 1, **changes})
     task = Task("es", tuple(EntityType), "benchmark", recipe, 7)
@@ -65,7 +65,7 @@ def quick_model(base: Path, documents: Sequence[Document], **changes: Any) -> Mo
 
 
 def chunked(model: Model, chunker: str) -> Model:
-    """The same model, with another way of cutting texts."""
+    """The same model with another chunker."""
     shape = {"chunker": chunker, "window_tokens": WINDOW, "overlap_tokens": OVERLAP}
     recipe = model.card.recipe.model_copy(update=shape)
     return replace(model, card=model.card.model_copy(update={"recipe": recipe}))
@@ -88,7 +88,7 @@ def pipeline_folder(model: Model, folder: Path) -> Path:
 
 
 def seven_tags(model: Model) -> dict[str, torch.Tensor]:
-    """The softmax heads as one linear layer: O scores 0, B and I of a type what its head gives them above O."""
+    """The softmax heads as one linear layer: O scores 0, B and I of a type their head's scores minus that of O."""
     of_types = [head[-1] for head in model.network.heads.of_types]  # type: ignore[index]
     weight = torch.cat([h.weight[1:] - h.weight[0] for h in of_types]) / model.network.standardise.spread
     bias = torch.cat([h.bias[1:] - h.bias[0] for h in of_types]) - weight @ model.network.standardise.mean
@@ -97,13 +97,13 @@ def seven_tags(model: Model) -> dict[str, torch.Tensor]:
 
 
 def pipeline_child(scratch: Path, texts: list[str], folder: Path) -> subprocess.Popen[str]:
-    """A child that runs texts through transformers' pipeline, once for each line it is given."""
+    """A child process that runs texts through transformers' pipeline, once for each input line."""
     script = str(Path(__file__).with_name("pipeline_child.py"))
     return ready([sys.executable, script, written(scratch, texts), str(folder), str(OVERLAP)])
 
 
 def edsnlp_child(scratch: Path, texts: list[str], encoder: Path) -> subprocess.Popen[str]:
-    """A child that runs all texts through EDS-NLP, once for each line it is given."""
+    """A child process that runs all texts through EDS-NLP, once for each input line."""
     venv, uv = scratch / "edsnlp", [sys.executable, "-m", "uv"]
     links = ["--find-links", os.environ["PIP_FIND_LINKS"]] if "PIP_FIND_LINKS" in os.environ else []
     if not (venv / "bin" / "python").exists():
@@ -116,14 +116,14 @@ def edsnlp_child(scratch: Path, texts: list[str], encoder: Path) -> subprocess.P
 
 
 def written(scratch: Path, texts: list[str]) -> str:
-    """The file from which children take the texts."""
+    """The file from which child processes read the texts."""
     given = scratch / "texts.json"
     given.write_text(json.dumps(texts), encoding="utf-8")
     return str(given)
 
 
 def ready(command: list[str]) -> subprocess.Popen[str]:
-    """The child, once it has loaded all it needs."""
+    """Start the child process and wait until it is ready."""
     environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
     child = subprocess.Popen(
         command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -138,7 +138,7 @@ def ready(command: list[str]) -> subprocess.Popen[str]:
 
 
 def child_seconds(child: subprocess.Popen[str], line: str) -> float:
-    """One run; the child holds the clock."""
+    """Seconds of one run, measured by the child process."""
     assert child.stdin is not None
     assert child.stdout is not None
     child.stdin.write(f"{line}\n")
@@ -147,7 +147,7 @@ def child_seconds(child: subprocess.Popen[str], line: str) -> float:
 
 
 def floor(model: Model, tokens: int, batch_tokens: int) -> None:
-    """The linear layers of the encoder on so many sub-words, nothing else."""
+    """Seconds of the encoder's linear layers only, on so many sub-words."""
     weights = [
         p.detach().to(torch.bfloat16)
         for n, p in model.network.encoder.named_parameters()
@@ -161,21 +161,21 @@ def floor(model: Model, tokens: int, batch_tokens: int) -> None:
 
 
 def sub_words(model: Model, documents: Sequence[Document]) -> int:
-    """How many the encoder reads: all windows, special tokens included."""
+    """Number of sub-words of all windows, special tokens included."""
     special = len(model.tokenizer.prefix) + len(model.tokenizer.suffix)
     texts = model.tokenizer.encode([d.text for d in documents])
     return sum(len(w.ids) + special for t, d in zip(texts, documents, strict=True) for w in windows_of(model, t, d))
 
 
 def seconds(run: Callable[[], object]) -> float:
-    """Of one run."""
+    """Seconds of one run."""
     begun = time.perf_counter()
     run()
     return time.perf_counter() - begun
 
 
 def precision_table(model: Model, documents: Sequence[Document], batch_tokens: int) -> None:
-    """Strict F1 of one model in both number formats, and how many spans are the same."""
+    """Print strict F1 of one model in both number formats, and the number of equal spans."""
     types = model.card.entity_types
     found = {p: Engine([model], batch_tokens, p).predict(documents)[0] for p in ("fp32", "bf16")}  # type: ignore[arg-type]
     for entity_type in types:

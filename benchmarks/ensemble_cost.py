@@ -1,11 +1,11 @@
-"""Five members, three types: one pass of all members against the members one after another, with the same engine.
+"""Cost of five members with three types: one pass of all members, or the members one after another.
 
     python -m benchmarks.ensemble_cost --notes 200
 
-`one after another`: each member by an annotator of its own, once for each entity type, as ensembles that share nothing
-do, or all its heads in one pass. `one pass`: as `annotate` does. Members are tiny encoders of one tokenizer family, so
-that what is shared weighs most; `--base` names a real encoder's folder instead. Times are medians of `--repeat` rounds,
-taken in turn.
+`one after another`: each member has its own annotator, once for each entity type, as in ensembles without shared
+members, or with all its heads in one pass. `one pass`: as in `annotate`. Members are tiny encoders of one tokenizer
+family, so that shared work is the largest part; `--base` is a real encoder's folder instead. Times are medians of
+`--repeat` alternating rounds.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ MEMBERS = 5
 
 
 def members(root: Path, documents: Sequence[Document], base: str | None) -> list[Path]:
-    """Five folders of multi-head models that differ by their seed; one step of training each."""
+    """Five folders of multi-head models with different seeds, each after one training step."""
     tiny = load_params().members["tiny"].model_dump()
     changes = {"max_steps": 1} if base is None else {"max_steps": 1, "base": base, "scratch": None}
     member = MemberParams.model_validate({**tiny, **changes})

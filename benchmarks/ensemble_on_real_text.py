@@ -1,13 +1,13 @@
-"""A corpus -> five members, their ensemble, a student of it: strict F1 on notes none of them saw, and what each costs.
+"""Strict F1 on held-out notes, and cost, of five members, their ensemble, and a student distilled from it.
 
     python -m benchmarks.ensemble_on_real_text --corpus ../shared/corpora/spaccc-es-train --language es \\
         --base ../shared/models/multilingual-e5-small-latin --unlabelled ../shared/corpora/raw/e3c-es-layer3.jsonl
 
-80 % of the cases to train on, a twentieth of them kept as dev (the best epoch, the voting rule); scored once on the
-other 20 %. Members differ from `plain` (`e5-small` with softmax heads) in one thing, those with CRF heads from `crf`;
-the table says what each option gains, by a paired bootstrap over the test documents. Five of those vote; so do `crf`
-and four that were grown from it, its lower layers kept. Everything runs by the command line. With `--keep FOLDER`,
-what is there already is not made again.
+80 % of the cases are for training, a twentieth of them is dev (for the best epoch and the voting rule); scored once on
+the other 20 %. Members differ from `plain` (`e5-small` with softmax heads) in one option, those with CRF heads from
+`crf`; the table has the gain of each option, with a paired bootstrap over the test documents. Five of them are the
+first ensemble; `crf` and four members trained from it with its lower layers frozen are the second. Everything runs by
+the command line. With `--keep FOLDER`, existing models are reused.
 """
 
 from __future__ import annotations
@@ -48,21 +48,21 @@ RECIPES: dict[str, tuple[str, ...]] = {
     "grown-noise": ("head=crf", "noise_share=0.5", "noise_tokens=0.15", "frozen_layers=8"),
     "grown-softmax": ("head=softmax", "frozen_layers=8"),
 }
-"""Settings of the member by name; those that are grown have `crf` as their base."""
+"""Settings by member; the base of `grown-*` is `crf`."""
 OTHER_SEED = {"windows": 1, "crf-seed": 1, "grown-seed": 1, "grown-noise": 2, "grown-softmax": 3}
 ENSEMBLES = {
     "ensemble": ("crf", "crf-seed", "crf-context", "crf-windows", "crf-layers"),
     "trunk": ("crf", "grown-seed", "grown-layers", "grown-noise", "grown-softmax"),
 }
-"""The student learns from the first; members of the second share two thirds of their layers."""
+"""The student is distilled from the first; members of the second share two thirds of their layers."""
 TYPES = tuple(EntityType)
 ALL = "all types"
 Scored = dict[str, dict[str, list[Counts]]]
-"""Member, student or ensemble -> type, or all of them -> counts of each document."""
+"""Member, student or ensemble -> type, or all types -> counts of each document."""
 
 
 def train(place: Path, name: str, language: str, seed: int, changes: list[str], *more: str) -> None:
-    """One model folder under `place`, unless it is there."""
+    """Train one model under `place`, unless it exists."""
     out = place / name
     if (out / artifacts.MODEL_CARD).exists():
         return
@@ -149,7 +149,7 @@ def main() -> None:
 
 
 def made(arguments: argparse.Namespace, place: Path) -> None:
-    """Split, members, ensemble and student, each unless it is there."""
+    """Create split, members, ensembles and student, unless they exist."""
     language, base, seed = arguments.language, f"base={arguments.base}", arguments.seed
     if not (place / "split").exists():
         enigma("split", str(arguments.corpus), "--out", str(place / "split"), *settings([f"seed={seed}", *SHARES]))
@@ -178,7 +178,7 @@ def f1(documents: list[Counts]) -> float:
 
 
 def members_table(scored: Scored, seed: int) -> None:
-    """Each member and what it gains over the one that it differs from."""
+    """Print each member with its gain over the one that it differs from."""
     print("| member | " + " | ".join(f"{t.value} | gain" for t in TYPES) + " | over |")
     print("|---|" + "---:|---|" * len(TYPES) + "---|")
     for name in RECIPES:
@@ -203,7 +203,7 @@ def with_interval(documents: list[Counts], seed: int) -> str:
 
 
 def ensemble_table(scored: Scored, seed: int) -> None:
-    """Each ensemble against its best member, and the student against the first ensemble."""
+    """Print each ensemble against its best member, and the student against the first ensemble."""
     print("\n| ensemble | type | best member | ensemble's strict F1 | gain |\n|---|---|---|---|---|")
     for name, voters in ENSEMBLES.items():
         for t in (*(t.value for t in TYPES), ALL):
@@ -223,7 +223,7 @@ def costs(
     tokens: int,
     repetitions: int,
 ) -> None:
-    """Seconds to annotate the test notes, loading not counted: all models are in memory."""
+    """Seconds for annotating the test notes, with all models loaded."""
     ways = {
         "ensemble, a pass for each member and type": [
             annotator([f], tokens) for v in ENSEMBLES["ensemble"] for f in singles[v]

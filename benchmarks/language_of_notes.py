@@ -1,11 +1,11 @@
-"""Does a letterhead or legal notice in another language decide what language a note is in?
+"""Language detection on notes with a letterhead or legal notice in another language.
 
     python -m benchmarks.language_of_notes --notes 210
 
-Sample notes of the configured languages get text in other languages in turn planted before them, after them, or both:
-a notice that repeats with the number of its page, or another sample note, until it makes a share of the whole. Prints
-how many notes are given their own language, by the first 1,000 characters and by places all over the note, and the
-milliseconds a note takes. A note of which half and more is another note has no one language.
+Text in another language is added before or after sample notes, or both: a notice repeated with page numbers, or another
+sample note, up to a share of the whole. Prints the share of notes whose language is detected correctly, from the first
+1,000 characters and from pieces of the whole note, and the milliseconds per note. The language of a note of which half
+or more is another note is undefined.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ PLACES = ("before", "after", "both")
 
 
 def planted(text: str, foreign: str, share: float, place: str) -> str:
-    """The text with so much of the foreign one that it makes `share` of the whole."""
+    """The text with as much of the foreign one as makes `share` of the whole."""
     wanted = int(len(text) * share / (1 - share))
     more = foreign[:wanted]
     before, after = {"before": (more, ""), "after": ("", more)}.get(place, (more[: wanted // 2], more[wanted // 2 :]))
@@ -52,7 +52,7 @@ def planted(text: str, foreign: str, share: float, place: str) -> str:
 
 
 def repeated() -> dict[str, str]:
-    """Language -> its notice again and again, each with the number of its page."""
+    """Language -> its notice, repeated with page numbers."""
     return {
         code: "\n".join(f"{line} ({page})" for page in range(60) for line in notice.splitlines())
         for code, notice in NOTICES.items()
@@ -60,7 +60,7 @@ def repeated() -> dict[str, str]:
 
 
 def other_notes(languages: Sequence[str]) -> dict[str, str]:
-    """Language -> sample notes, one after the other: no line repeats."""
+    """Language -> sample notes in sequence, without repeated lines."""
     return {code: "\n".join(d.text for d in notes(8, [code], 5)) for code in languages}
 
 
@@ -71,7 +71,7 @@ def right(
     share: float,
     place: str,
 ) -> int:
-    """Notes that are given their own language."""
+    """Number of notes whose language is detected correctly."""
     found = 0
     for i, document in enumerate(documents):
         others = [text for code, text in foreign.items() if code != document.language]

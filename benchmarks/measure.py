@@ -19,12 +19,12 @@ class Measured:
     exit_code: int
     seconds: float
     peak_mb: float
-    """Peak resident memory of the child itself, its own children apart, in MiB."""
+    """Peak resident memory of the child process without its children, in MiB."""
     output: bytes
 
 
 def measure(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Measured:
-    """Run to the end, standard output kept, standard error passed on."""
+    """Run to the end; standard output is captured, standard error passed on."""
     begun = time.perf_counter()
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as child:
         assert child.stdout is not None

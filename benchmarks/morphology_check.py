@@ -1,14 +1,14 @@
-"""Random replacements of `enigma augment --method morphology`, each judged by hunspell and by simplemma.
+"""Random replacements of `enigma augment --method morphology`, checked with hunspell and simplemma.
 
     python -m benchmarks.morphology_check --affixes /usr/share/hunspell
     python -m benchmarks.morphology_check --affixes /usr/share/hunspell --terms ../shared/terms/hpo-cs-synonyms.tsv
 
-A replacement is put where another form stood. It is in order when
-- it is of that form's family, and of its case and number where the dictionary tells;
-- hunspell knows each of its words; or, where it does not know the term's own word either (it is no medical dictionary),
-  the word is inflected as the hunspell word with the longest common ending is: those are counted apart;
-- the lemma of each word, where simplemma has one, is that of a word of the term.
-Prints counts, and the forms that are not in order: they are the dictionary's, not a note's.
+A replacement is correct if
+- it is of the original form's family, and of its case and number if the dictionary has these;
+- hunspell has each of its words; or, if hunspell does not have the term's word either (it is no medical dictionary),
+  the word is inflected like the hunspell word with the longest common ending: those are counted separately;
+- the lemma of each word, if simplemma has one, is that of a word of the term.
+Prints counts, and the incorrect forms, which are the dictionary's, not a note's.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _WORD = re.compile(r"[^\W\d_]+")
 
 
 def replacements(dictionary: Dictionary, language: str, documents: int, seed: int) -> list[tuple[str, DictionaryEntry]]:
-    """(form that stood there, entry that may be put there) of every rare mention of sample gold, each pair once."""
+    """Distinct pairs (form, replacement) of the rare mentions of sample gold."""
     gold = list(notes(documents, [language], seed))
     counts = surface_counts(gold)
     found: dict[tuple[str, str, str], tuple[str, DictionaryEntry]] = {}
@@ -58,14 +58,14 @@ class Words:
         self.reversed = sorted(lemma[::-1] for lemma in affixes.lemmas)
 
     def known(self, word: str) -> bool:
-        """Abbreviations are nobody's business."""
+        """Whether hunspell accepts the word; abbreviations are not checked."""
         return word.isupper() or self.affixes.known(word) or self.affixes.known(word.capitalize())
 
     def as_another(self, word: str, lemma: str) -> bool:
-        """Whether `word` is made of `lemma` as a form of the lemma with the longest common ending is made of that."""
+        """Whether `word` is inflected like a form of the lemma with the longest common ending."""
         same = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(word, lemma, strict=False)))
         if self.known(lemma) or same < STEM:
-            return False  # it should know the word then; or the two have no stem in common
+            return False  # hunspell should have the word, or the two have no common stem
         for size in range(len(lemma), len(lemma) - same + 1, -1):
             for model in self.ending_in(lemma[-size:]):
                 if model[: len(model) - len(lemma) + same] + word[same:] in self.affixes.forms(model):
@@ -81,7 +81,7 @@ class Words:
 def defects(
     old: str, entry: DictionaryEntry, dictionary: Dictionary, words_of: Words, language: str
 ) -> tuple[list[str], bool]:
-    """What is wrong with one replacement, nothing when it is in order; whether a word was judged by another's forms."""
+    """The error of one replacement, empty if it is correct; and whether a word was checked by another word's forms."""
     wrong = []
     known = [e for e in dictionary.of_form(old) if e.family == entry.family]
     if not known:

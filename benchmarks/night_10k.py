@@ -1,7 +1,7 @@
-"""A night of many sample notes, stage by stage -> seconds, notes a second and peak memory of every step.
+"""Seconds, notes per second and peak memory of each stage of a night with many sample notes.
 
 `python -m benchmarks.night_10k --notes 10000`: a local S3 server and MLflow, tiny champions for three languages, then
-`plan`, one `annotate` per shard, `publish` and `monitor`, each a process of its own.
+`plan`, one `annotate` per shard, `publish` and `monitor`, each in its own process.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ LIMIT_MB = 1536
 
 
 def enigma(stack: Stack, *words: str) -> tuple[Measured, dict[str, Any]]:
-    """One command -> its measurements and its report; ends the benchmark when it fails."""
+    """Measurements and report of one command; exits if it fails."""
     done = measure([sys.executable, "-m", "enigma_tasks", *words, "--json", "--quiet"], stack.environment)
     if done.exit_code:
         sys.exit(f"enigma {words[0]} ended with {done.exit_code}")
@@ -42,7 +42,7 @@ def champions(stack: Stack, folder: Path, notes: int) -> None:
 
 
 def main() -> int:
-    """Print the table; exit code 1 when a step needs more than the limit."""
+    """Print the table; exit code 1 if a step exceeds the limit."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--notes", type=int, default=10_000)
     parser.add_argument("--training-notes", type=int, default=240)

@@ -1,8 +1,8 @@
-"""plan over a listing of 200,000 keys that is fed in (the store's own speed is apart): seconds and peak memory.
+"""Seconds and peak memory of planning with a given listing of 200,000 keys, without the store.
 
     python benchmarks/plan_200k.py [--done 2000000]
 
-Half of the listed notes are done; the table of done notes is made of as many fingerprints as `--done` says.
+Half of the listed notes are done; `--done` is the number of fingerprints in the table of done notes.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SEEN = dt.datetime(2026, 6, 11, tzinfo=dt.UTC)
 
 
 def listing(keys: int) -> Iterator[ObjectInfo]:
-    """Keys as a hospital's drops have them; every thousandth is bad."""
+    """Keys as in a hospital's drops; every thousandth is bad."""
     for n in range(keys):
         day = dt.date(2026, 1, 1) + dt.timedelta(days=n % 150)
         kind = "pdf" if n % 1000 == 0 else "txt"

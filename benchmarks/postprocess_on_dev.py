@@ -1,11 +1,11 @@
-"""Predictions and their gold -> strict F1 that each post-processing rule wins or loses on them, with intervals.
+"""Gain or loss of strict F1 by each post-processing rule on predictions, with intervals.
 
     python -m benchmarks.postprocess_on_dev --published ../shared/predictions/cardioccc-es --language es
     python -m benchmarks.postprocess_on_dev --model MODEL --corpus DEV --language es
 
 `--published`: a folder with `txt/` and, per entity type, `gold.tsv` beside one TSV per system. `--model`: that model's
-predictions on a corpus that it has not seen, before any rule. Each rule runs alone; the last rows are the defaults and
-all rules. Prints counts only, never text.
+predictions on a held-out corpus, before any rule. Each rule runs alone; the last rows are the defaults and all rules.
+Prints counts only, never text.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def published(folder: Path) -> list[Sample]:
 
 
 def of_model(folder: Path, corpus: Path, language: Language) -> list[Sample]:
-    """What a model finds when its own rules are off, per entity type, on the documents annotated for it."""
+    """A model's predictions without its rules, per entity type, on the documents annotated for it."""
     model = load_model(folder)
     recipe = model.card.recipe.model_copy(update={"postprocess": OFF})
     model = replace(model, card=model.card.model_copy(update={"recipe": recipe}))
@@ -69,7 +69,7 @@ def of_model(folder: Path, corpus: Path, language: Language) -> list[Sample]:
 
 
 def counts(sample: Sample, rules: PostprocessRules, language: Language) -> tuple[list[scoring.Counts], int]:
-    """Counts of each document after the rules, in the order of the texts; and how many spans the rules touched."""
+    """Counts of each document after the rules, in the order of the texts; and the number of changed spans."""
     documents, touched = [], 0
     for document, text in sample.texts.items():
         spans, applied = postprocess(document, text, sample.predicted.get(document, ()), language, rules)

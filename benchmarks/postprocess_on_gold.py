@@ -1,8 +1,8 @@
-"""A corpus -> how many gold spans each post-processing rule, alone, would change: what the rule can cost at worst.
+"""Number of gold spans that each post-processing rule alone would change: the largest loss by the rule.
 
     python benchmarks/postprocess_on_gold.py --corpus ../shared/corpora/spaccc-es-train --language es
 
-Each label's spans are cleaned apart, as a model of one type would deliver them. Prints counts only, never text.
+The spans of each label are processed separately, as for a model of one type. Prints counts only, never text.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _OFF: dict[str, bool | int] = {
 
 
 def lost(documents: list[Document], language: str, rules: PostprocessRules) -> int:
-    """How many different gold spans (document, label, offsets) are no longer there after the rules."""
+    """Number of distinct gold spans (document, label, offsets) that the rules change or remove."""
     count = 0
     for document in documents:
         gold = sorted({(e.label, e.span): e for e in document.entities}.values(), key=lambda e: e.label)

@@ -1,4 +1,4 @@
-"""A corpus -> how many gold spans a sentence boundary cuts, for our splitter and for the plainest one.
+"""Number of gold spans that cross a sentence boundary, with Enigma's splitter and with a simple one.
 
     python benchmarks/sentence_boundaries.py --corpus ../shared/corpora/spaccc-es-train --language es
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def split_plainly(text: str, language: str) -> list[tuple[int, int]]:  # noqa: ARG001 (same signature)
-    """What three lines would do: cut at line breaks, and at stops before white space and a capital or digit."""
+    """A simple splitter: splits at line breaks, and at full stops before white space and a capital or digit."""
     pieces = re.finditer(r"\S(?:[^\n]*?(?:[.!?…](?=\s+[A-ZÀ-ÖØ-ÞĀ-Ž¿¡\d])|(?=\n)|\Z))", text)
     return [piece.span() for piece in pieces]
 

@@ -1,9 +1,9 @@
-"""A corpus -> strict F1 by entity type, with intervals, of a member trained on part of it: the command line end to end.
+"""Strict F1 by entity type, with intervals, of a member trained and scored on parts of a corpus by the command line.
 
     python -m benchmarks.strict_f1_on_real_text --corpus ../shared/corpora/spaccc-es-train --language es \\
         --base ../shared/models/multilingual-e5-small-latin
 
-80 % of the cases to train on, a twentieth of them kept as dev to choose the epoch by; scored once on the other 20 %.
+80 % of the cases are for training, a twentieth of them is dev for choosing the epoch; scored once on the other 20 %.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SHARES = ("split.test_share=0.2", "split.dev_share=0.04")
 
 
 def enigma(*words: str) -> dict[str, Any]:
-    """One command's report. Raises CalledProcessError; its progress stays on standard error."""
+    """One command's report. Raises CalledProcessError; progress goes to standard error."""
     done = subprocess.run([sys.executable, "-m", "enigma_tasks", *words, "--json"], check=True, stdout=subprocess.PIPE)
     report: dict[str, Any] = json.loads(done.stdout)
     return report

@@ -1,4 +1,4 @@
-"""Tokenised windows -> seconds that transformers' Trainer takes; training_against_trainer.py runs it in a venv.
+"""Seconds of transformers' Trainer on tokenised windows; run by training_against_trainer.py in a venv.
 
     python trainer_child.py GIVEN.json CHECKPOINT_FOLDER SCRATCH
 
@@ -26,7 +26,7 @@ from transformers import (
 
 
 class Clock(TrainerCallback):
-    """Seconds from the second step's beginning to the end: the first pays for what is set up once."""
+    """Seconds without the first step, which includes the set-up."""
 
     begun = 0.0
     seconds = 0.0

@@ -1,11 +1,11 @@
-"""Notes -> sub-words a second of `enigma train`'s loop and of transformers' Trainer, from the same encoder.
+"""Sub-words per second of `enigma train`'s loop and of transformers' Trainer, with the same encoder.
 
     OMP_NUM_THREADS=2 python -m benchmarks.training_against_trainer --base ../shared/models/multilingual-e5-small-latin
 
-Trainer is used as the library's token classification example uses it: a sentence a row, padded to the maximum length,
-float32. The last line gives it the very rows of enigma's loop instead, sentences packed until they are full. It needs
-`accelerate`, and runs in a virtual environment made here, with the same torch and transformers. Sub-words are real
-ones: padding and special tokens are not counted. Wants a machine with nothing else on it.
+Trainer is used as in the library's token classification example: a sentence per row, padded to the maximum length,
+float32. In the last line it gets the rows of Enigma's loop instead, with packed sentences. It needs `accelerate`, and
+runs in a virtual environment created here, with the same torch and transformers. Padding and special tokens are not
+counted. The machine should be otherwise idle.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def rows(model: Model, documents: Sequence[Document]) -> list[tuple[list[int], l
 
 
 def trainer_environment(scratch: Path) -> str:
-    """The python of a virtual environment that has what Trainer needs."""
+    """The python of a virtual environment with the requirements of Trainer."""
     python, uv = scratch / "trainer" / "bin" / "python", [sys.executable, "-m", "uv"]
     links = ["--find-links", os.environ["PIP_FIND_LINKS"]] if "PIP_FIND_LINKS" in os.environ else []
     if not python.exists():
@@ -66,7 +66,7 @@ def trainer_environment(scratch: Path) -> str:
 
 
 def trainer_speed(model: Model, documents: Sequence[Document], scratch: Path, size: int, steps: int) -> float:
-    """Real sub-words a second."""
+    """Sub-words per second, without padding."""
     recipe = model.card.recipe
     special = len(model.tokenizer.prefix) + len(model.tokenizer.suffix)
     windows = rows(model, documents)
@@ -85,7 +85,7 @@ def trainer_speed(model: Model, documents: Sequence[Document], scratch: Path, si
 
 
 def one_by_one(documents: Sequence[Document]) -> list[Document]:
-    """Each sentence as a document of its own, which is what the library's example is given."""
+    """Each sentence as a separate document, as in the library's example."""
     made = []
     for d in documents:
         for start, end in split_sentences(d.text, "es"):

@@ -1,4 +1,4 @@
-"""How long and how much memory does `enigma validate` take for 10,000 documents?
+"""Time and memory of `enigma validate` on 10,000 documents.
 
     python benchmarks/validate_10k.py [--documents 10000] [--folder FOLDER]
 

@@ -3,11 +3,11 @@
     python -m benchmarks.voting_on_published
     python -m benchmarks.voting_on_published --halves 20
 
-Strict F1 with 95 % bootstrap intervals over documents. `chosen` is what `enigma ensemble` picks by itself, the picking
-cross-validated too. The predictions come without probabilities: `mean` is not among the rules.
+Strict F1 with 95 % bootstrap intervals over documents. `chosen` is the choice of `enigma ensemble`, cross-validated
+with the choice. The predictions have no probabilities, so `mean` is not among the rules.
 
-`--halves N` asks what the picking is worth on documents that it has not seen: on a random half of the documents the
-rule is picked and fitted, and the best model is named; both are scored on the other half, beside the plain majority.
+`--halves N` measures the choice on held-out documents: on a random half of the documents the rule is chosen and fitted,
+and the best model is determined; both are scored on the other half, with the plain majority.
 """
 
 from __future__ import annotations
@@ -67,20 +67,20 @@ def print_rules(folder: Path, seed: int) -> None:
 
 
 class Judge:
-    """What an answer scores in the documents of one dev set."""
+    """Counts of predictions in the documents of one dev set."""
 
     def __init__(self, dev: DevSet) -> None:
         self._dev = dev
         self._counts: dict[VotingRule | int, dict[str, Counts]] = {}
 
     def f1(self, who: VotingRule | int, documents: Sequence[str]) -> float:
-        """Strict F1 of a rule, or of a member by its place, over some documents."""
+        """Strict F1 of a rule, or of a member by its index, over some documents."""
         if who not in self._counts:
             self._counts[who] = {d: self._judged(d, self._answer(who, d)) for d in self._dev.documents}
         return sum((self._counts[who][d] for d in documents), Counts()).strict.f1
 
     def best_member(self, documents: Sequence[str]) -> int:
-        """The place of the member that is best there."""
+        """The index of the best member in these documents."""
         return max(range(len(self._dev.members)), key=lambda i: self.f1(i, documents))
 
     def _answer(self, who: VotingRule | int, document: str) -> Sequence[Entity]:
@@ -93,7 +93,7 @@ class Judge:
 
 
 def halved(dev: DevSet, halves: int, seed: int) -> tuple[list[VotingRule], np.ndarray]:
-    """The rule that each half gives, and [halves, 3] F1 on the other half: of it, the majority and the best model."""
+    """The rule of each half, and [halves, 3] F1 on the other half: of the rule, the majority and the best model."""
     size = len(dev.documents)
     orders = [np.random.default_rng([seed, i]).permutation(size) for i in range(halves)]
     firsts = [sorted(dev.documents[j] for j in order[: (size + 1) // 2]) for order in orders]
@@ -107,7 +107,7 @@ def halved(dev: DevSet, halves: int, seed: int) -> tuple[list[VotingRule], np.nd
 
 
 def print_halves(folder: Path, halves: int, seed: int) -> None:
-    """The table of what the picking is worth on documents that it has not seen."""
+    """Print the table of scores on held-out documents."""
     print("| type | chosen | majority | best model | picked another rule | less majority: mean, worst", end="")
     print(" | less best model: mean, worst |\n|---|---:|---:|---:|---:|---:|---:|")
     for entity in TYPES:

@@ -1,28 +1,28 @@
 """## Annotate the night's notes
 
-Every night at 01:00 UTC: lists the notes in `drops/`, takes away those that are done, annotates the rest with the
-champion models, and publishes them in one commit. Owner: **clinical-nlp**.
+Every night at 01:00 UTC: lists the notes in `drops/`, annotates those that are not done with the champion models, and
+publishes them in one commit. Owner: **clinical-nlp**.
 
-| task | runs | leaves |
+| task | runs | writes |
 |---|---|---|
 | `plan` | `enigma plan` | `runs/{batch}/plan.json` with the night's pinned models, and shards of one language each |
 | `annotate` (one per shard) | `enigma annotate` | `runs/{batch}/results/` |
 | `publish` | `enigma publish` | the tables, the `.ann` files, `quarantine/{batch}/`, `_SUCCESS` |
-| `monitor` | `enigma monitor` | `reports/{batch}/index.html`, the page to look at in the morning |
+| `monitor` | `enigma monitor` | `reports/{batch}/index.html`, the morning page |
 
 ### When a task fails
-Clear it: everything may be run again at any time, nothing is lost and nothing is done twice.
+Clear it: every task may be run again at any time; no note is lost or annotated twice.
 
-- *a service is unreachable* (exit code 3): Airflow has tried three more times already. Run `enigma doctor`, then clear.
-- *the data or model did not pass* (exit code 1): the log names the note or model and the rule, never text. One bad note
-  does not end a night, it goes to quarantine; so this is about a model, or about a shard without a result.
+- *a service is unreachable* (exit code 3): Airflow has retried three times already. Run `enigma doctor`, then clear.
+- *the data or model did not pass* (exit code 1): the log names the note or model and the rule, never text. A bad note
+  goes to quarantine and does not fail the task; so this is about a model, or about a shard without a result.
 - *wrong usage or configuration* (exit code 2): correct the settings, then clear.
-- *killed by signal 9*: most often memory. Make `annotate.batch_tokens` in `params.yaml` smaller, then clear.
+- *killed by signal 9*: most often memory. Decrease `annotate.batch_tokens` in `params.yaml`, then clear.
 
-Nothing is published while a shard has no result. With no new notes, `annotate` is skipped and the rest runs.
+Nothing is published while a shard has no result. Without new notes `annotate` is skipped; the other tasks run.
 
-### Again, with today's champions
-Trigger with `backfill` = `FROM..TO` (drop dates). Without it, notes that are done stay as they are.
+### Annotate again, with the current champions
+Trigger with `backfill` = `FROM..TO` (drop dates). Otherwise notes that are done are not annotated again.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ with DAG(
     "annotate_nightly",
     description="Notes in S3 -> annotations in S3",
     doc_md=__doc__,
-    # no start date and no run at once: the first night is the next one, whenever this is deployed
+    # no start date and no immediate run: the first night is the next one after deployment
     schedule=CronTriggerTimetable("0 1 * * *", timezone="UTC", run_immediately=timedelta()),
     catchup=False,
     max_active_runs=1,
@@ -60,7 +60,7 @@ with DAG(
 ):
     plan = container_task("plan", [*BATCH, BACKFILL], returns="shards")
     annotate = container_task_partial("annotate", ["--shard"], gpu=True, pool="gpu").expand(value=plan.output)
-    # an empty night skips annotate and still publishes; a shard that failed blocks it
+    # `none_failed`: runs when annotate was skipped (no new notes), not when a shard failed
     publish = container_task("publish", BATCH, trigger_rule="none_failed")
     monitor = container_task("monitor", BATCH)
     annotate >> publish >> monitor

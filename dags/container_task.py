@@ -1,7 +1,7 @@
-"""Stage word + arguments -> one Airflow task. The only way a DAG runs work, so policy is set here once.
+"""Builds the Airflow task of a stage. All DAGs use it, so policy is set in one place.
 
-`ENIGMA_RUNTIME` says where the command line runs: `process` (this machine) or `docker` (a container). Both run
-`enigma <stage> <arguments>`, pass on only URIs, counts and digests, and read the exit code the same way.
+`ENIGMA_RUNTIME` is where the command runs: `process` (this machine) or `docker` (a container). Both run
+`enigma <stage> <arguments>`, pass only URIs, counts and digests to XCom, and handle exit codes in the same way.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ RETRY_DELAY = timedelta(seconds=30)
 MAX_RETRY_DELAY = timedelta(minutes=15)
 TIMEOUT = timedelta(hours=2)
 GPU_TIMEOUT = timedelta(hours=4)
-"""For one shard, on a machine that turned out slower than planned."""
+"""For one shard, also on a slow machine."""
 
 
 def container_task(
@@ -39,8 +39,8 @@ def container_task(
 ) -> BaseOperator:
     """One task that runs `enigma <stage> <arguments>`.
 
-    An argument that renders to the empty string is left out. `returns` names the key of the stage's report that
-    becomes the task's return value (a list to map over); every other harmless key is its own XCom.
+    An argument that renders to the empty string is left out. `returns` is the key of the stage's report that becomes
+    the task's return value (a list to map over); every other harmless key becomes an XCom.
     """
     return _operator()(**_settings(stage, arguments, task_id, gpu, returns=returns, **policy))
 
@@ -53,23 +53,23 @@ def container_task_partial(
     gpu: bool = False,
     **policy: Any,
 ) -> OperatorPartial:
-    """The same, mapped: `.expand(value=plan.output)` makes one task per value, which is appended to the arguments."""
+    """`container_task`, mapped: `.expand(value=plan.output)` gives a task per value, appended to the arguments."""
     return _operator().partial(**_settings(stage, arguments, task_id, gpu, **policy))
 
 
 def batch_id(dag_run: Any) -> str:
-    """The night's id: a function of the run that no clearing changes and no other run shares; safe in a path.
+    """The night's id: unique for a run, unchanged when tasks are cleared, safe in a path.
 
-    A nightly run reads as its time in UTC, `2026-06-11T0100`; any other run has seconds and a mark of its run id.
+    For a scheduled run its time in UTC, `2026-06-11T0100`; for other runs with seconds and a hash of the run id.
     """
     if str(dag_run.run_type).rsplit(".", 1)[-1].lower() == "scheduled":
         return str(dag_run.run_after.strftime("%Y-%m-%dT%H%M"))
-    mark = hashlib.sha256(dag_run.run_id.encode()).hexdigest()[:8]
-    return f"{dag_run.run_after.strftime('%Y-%m-%dT%H%M%S')}-{mark}"
+    digest = hashlib.sha256(dag_run.run_id.encode()).hexdigest()[:8]
+    return f"{dag_run.run_after.strftime('%Y-%m-%dT%H%M%S')}-{digest}"
 
 
 def deadline_missed(context: dict[str, Any]) -> None:
-    """Say that a night is late: an error line in the log and, where `ENIGMA_ALERT_WEBHOOK` is set, a JSON POST."""
+    """Report a late night: an error in the log and, if `ENIGMA_ALERT_WEBHOOK` is set, a JSON POST."""
     run = context["dag_run"]
     text = f"{run['dag_id']} is late: {run['dag_run_id']} has not ended by {context['deadline']['deadline_time']}"
     logging.getLogger(__name__).error(text)

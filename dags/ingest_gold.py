@@ -1,24 +1,25 @@
-"""## Take in new gold
+"""## Ingest new gold
 
-Every hour, and whenever it is triggered: what is new under `gold/{language}/{type}/` is checked; the sound documents
-become a new version of the gold repository, the others go to quarantine. A new version is announced by the asset
-`enigma-gold`, whose event carries the data revision. Owner: **clinical-nlp**.
+Every hour, and when it is triggered: new objects under `gold/{language}/{type}/` are checked; the documents that pass
+become a new version of the gold repository, the others go to quarantine. A new version is announced by an event of the
+asset `enigma-gold`, with the data revision. Owner: **clinical-nlp**.
 
-| task | runs | leaves |
+| task | runs | writes |
 |---|---|---|
 | `ingest` | `enigma ingest` | a commit of the gold repository, its data on the DVC remote, `quarantine/gold-{batch}/` |
 
-The task is *skipped* where no document changed: there is nothing to announce.
+The task is *skipped* if no document changed.
 
 ### When a task fails
-Clear it: one batch makes one version, however often it is run.
+Clear it: a batch makes one version, also when it is run again.
 
-- *a service is unreachable* (exit code 3): the store, or the gold repository, which the log says without quoting what
-  git or DVC said (it may hold a password; `ENIGMA_DEBUG=1` shows it). Airflow has tried three more times already.
+- *a service is unreachable* (exit code 3): the store or the gold repository; the log names it without the output of git
+  or DVC, which may contain a password (`ENIGMA_DEBUG=1` shows it). Airflow has retried three times already.
 - *wrong usage or configuration* (exit code 2): `ENIGMA_GOLD_REPOSITORY` must name a bare git repository; correct it,
   then clear.
-- a bad document fails nothing: `quarantine/gold-{batch}/quarantine.jsonl` names it and its rule. Put it right and drop
-  it again. After a rule in `params.yaml` has changed, trigger with `again`: then what is in quarantine is read again.
+- a bad document does not fail the task: `quarantine/gold-{batch}/quarantine.jsonl` names it and its rule. Correct it
+  and upload it again. After a change of a rule in `params.yaml`, trigger with `again` to read the quarantined documents
+  again.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # syntax=docker/dockerfile:1
-# Airflow with the DAGs inside, so that a run's code cannot change under it. No torch, no stage code.
+# Airflow with the DAGs in the image, so that the code cannot change during a run. No torch, no stage code.
 #   docker build -f docker/airflow.Dockerfile -t enigma-airflow:$(git rev-parse --short HEAD) .
 ARG AIRFLOW_IMAGE=apache/airflow:slim-3.3.2-python3.11
 

@@ -1,7 +1,7 @@
 # syntax=docker/dockerfile:1
 # The stages: `docker run IMAGE plan --batch ...`. No Airflow. Build from the repository root, tagged by commit:
 #   docker build -f docker/tasks.Dockerfile -t enigma-tasks:$(git rev-parse --short HEAD) .
-# The registry's own torch comes with CUDA. For a smaller image without: --build-arg EXTRA_INDEX=<an index of CPU builds>
+# The default torch includes CUDA. For a smaller image without it: --build-arg EXTRA_INDEX=<an index of CPU builds>
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS build
@@ -17,7 +17,7 @@ RUN /opt/enigma/bin/uv pip install --python /opt/enigma/bin/python --no-deps /bu
  && /opt/enigma/bin/uv pip uninstall --python /opt/enigma/bin/python uv
 
 FROM ${PYTHON_IMAGE}
-# tini: as process 1, Python would ignore the SIGTERM of `docker stop`
+# tini, as Python as process 1 would ignore the SIGTERM of `docker stop`
 RUN apt-get update && apt-get install -y --no-install-recommends git tini && rm -rf /var/lib/apt/lists/* \
  && useradd --uid 10001 --user-group --create-home --home-dir /home/enigma enigma
 COPY --from=build /opt/enigma /opt/enigma

@@ -1,4 +1,4 @@
-"""What every runtime shares: the command line, what an exit code means, what may go into XCom."""
+"""Shared by the runtimes: the command line, the handling of exit codes, what may go into XCom."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ HARMLESS = re.compile(r"s3://[^\s]+|[0-9a-f]{8,64}|sha256:[0-9a-f]{64}")
 
 
 def command_line(stage: str, arguments: Sequence[str], value: str | None = None) -> list[str]:
-    """The arguments of `enigma`; those that rendered to nothing are left out, a mapped value comes last."""
+    """The arguments of `enigma`, without empty ones; a mapped value comes last."""
     given = [*arguments, value] if value is not None else arguments
     return [stage, *[a for a in given if a], "--json"]
 
 
 def harmless(report: Any) -> Any:
-    """The part of a stage's report that holds only URIs, counts and digests; None where nothing is left."""
+    """The URIs, counts and digests of a stage's report; None if there are none."""
     if isinstance(report, bool | int | float):
         return report
     if isinstance(report, str):
@@ -51,10 +51,10 @@ def push(report: dict[str, Any], returns: str | None, context: Any) -> Any:
 
 
 def announce(report: dict[str, Any], outlets: Sequence[Any], context: Any) -> None:
-    """Give the task's assets the report's `announce` as what their events carry.
+    """Set the report's `announce` as the extra of the events of the task's assets.
 
     Raises:
-        AirflowSkipException: the report announces nothing; a skipped task has no asset events. Its XCom stays.
+        AirflowSkipException: the report announces nothing; a skipped task has no asset events, but keeps its XCom.
     """
     if not outlets:
         return
@@ -67,17 +67,17 @@ def announce(report: dict[str, Any], outlets: Sequence[Any], context: Any) -> No
 
 
 def check(stage: str, code: int) -> None:
-    """Read an exit code of `enigma` (docs/architecture.md, "Exit codes").
+    """Handle an exit code of `enigma` (docs/architecture.md, "Exit codes").
 
     Raises:
-        AirflowFailException: the data or model did not pass, or wrong usage: trying again cannot help.
-        AirflowException: a service failed, or the command was killed: try again.
+        AirflowFailException: the data or model did not pass, or wrong usage: no retry.
+        AirflowException: a service failed, or the command was killed: retry.
     """
     if code == PASSED:
         return
     if code in (DATA_FAILED, WRONG_USAGE):
         reason = "the data or model did not pass" if code == DATA_FAILED else "wrong usage or configuration"
-        raise AirflowFailException(f"enigma {stage} ended with {code}: {reason}; the log says which")
+        raise AirflowFailException(f"enigma {stage} ended with {code}: {reason}; see the log")
     if code < 0 or code > 128:
         raise AirflowException(f"enigma {stage} was killed by signal {-code if code < 0 else code - 128}")
     raise AirflowException(f"enigma {stage} ended with {code}: a service is unreachable or failed")

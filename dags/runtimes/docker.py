@@ -1,4 +1,4 @@
-"""Runs a stage in a container. The report comes back through S3: Docker's log stream mixes in every warning."""
+"""Runs a stage in a container. The report is returned through S3, as Docker's log stream also has every warning."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PASSED_ON = ("AWS_", "ENIGMA_", "GIT_", "HF_", "MLFLOW_", "OMP_NUM_THREADS")
-"""Beginnings of the variables that the command gets, so that a new one of Enigma's settings is never forgotten."""
+"""Prefixes of the variables that are passed to the command, so that new settings of Enigma are included."""
 NOT_PASSED_ON = {
     "ENIGMA_ALERT_WEBHOOK",
     "ENIGMA_COMMAND",
@@ -31,7 +31,7 @@ NOT_PASSED_ON = {
     "ENIGMA_TASK_MEMORY",
     "ENIGMA_WORKDIR",
 }
-"""What only the DAGs read; a contract test compares with what `dags/` and the command's settings read."""
+"""Variables that only the DAGs read; a contract test checks them against `dags/` and the command's settings."""
 PINNED = re.compile(r"[^\s@]+(@sha256:[0-9a-f]{64}|:(?!latest$)[\w][\w.-]*)")
 MEMORY = "8g"
 GPU_MEMORY = "32g"
@@ -42,8 +42,8 @@ class DockerTask(DockerOperator):
     """`enigma <stage> <arguments>` in a container of `ENIGMA_TASKS_IMAGE` (a digest, or a tag other than latest).
 
     `ENIGMA_DOCKER_NETWORK` names the network, `ENIGMA_TASK_MEMORY` and `ENIGMA_GPU_MEMORY` the limits,
-    `ENIGMA_GPUS` how many GPUs a GPU task gets (-1: all, 0: this machine has none). The container is always removed,
-    one that an earlier try left behind included, and nothing of the host is mounted.
+    `ENIGMA_GPUS` the number of GPUs of a GPU task (-1: all, 0: this machine has none). The container is always removed,
+    also one of an earlier attempt, and no folder of the host is mounted.
     """
 
     template_fields = ("arguments", "value", "result_uri")
@@ -85,7 +85,7 @@ class DockerTask(DockerOperator):
         self.result_uri = f"{root}/{{{{ batch_id(dag_run) }}}}/xcom/{{{{ ti.task_id }}}}-{{{{ ti.map_index }}}}.json"
 
     def execute(self, context: Any) -> Any:
-        """Run the stage; the harmless part of the report that it wrote to S3 goes to XCom."""
+        """Run the stage; the harmless part of its report in S3 goes to XCom."""
         ti = context["ti"]
         self.labels = {
             "enigma.dag": ti.dag_id,
@@ -101,27 +101,27 @@ class DockerTask(DockerOperator):
         try:
             super().execute(context)
         except DockerContainerFailedException as failure:
-            # without the cause: it carries the whole log
+            # without the cause, which contains the log
             raise_for(self.stage, str(failure))
         report = _read(self.result_uri)
         announce(report, self.outlets, context)
         return push(report, self.returns, context)
 
     def on_kill(self) -> None:
-        """Remove the container at once: Docker's own grace of 10 s is longer than the 5 s that Airflow gives."""
+        """Remove the container at once: Docker's grace period of 10 s is longer than Airflow's of 5 s."""
         if self.container:
             self.cli.remove_container(self.container["Id"], force=True)
 
     def _remove_leftovers(self) -> None:
-        """A worker that was killed leaves its container running: end it before a second one writes."""
+        """Remove the container that a killed worker left running, before a second one writes."""
         filters = {"label": [f"{key}={value}" for key, value in self.labels.items()]}
         for leftover in self.cli.containers(all=True, filters=filters):
-            self.log.warning("removing container %s of an earlier try", leftover["Id"][:12])
+            self.log.warning("removing container %s of an earlier attempt", leftover["Id"][:12])
             self.cli.remove_container(leftover["Id"], force=True)
 
 
 def passed_on(environment: Mapping[str, str]) -> dict[str, str]:
-    """What the command gets of the worker's environment. Some of it is secret: it goes into the hidden environment."""
+    """The worker's variables that are passed to the command, through the hidden environment, as some are secret."""
     return {k: v for k, v in environment.items() if k.startswith(PASSED_ON) and k not in NOT_PASSED_ON}
 
 
@@ -131,7 +131,7 @@ def _gpus() -> list[DeviceRequest] | None:
 
 
 def raise_for(stage: str, message: str) -> None:
-    """Read the exit code in the provider's message, the only place that has it."""
+    """Handle the exit code, which only the provider's message contains."""
     found = re.search(r"'StatusCode': (\d+)", message)
     if found is None:
         raise AirflowException(f"the container of enigma {stage} failed without an exit code") from None
@@ -143,7 +143,7 @@ def _read(uri: str) -> dict[str, Any]:
     try:
         report: dict[str, Any] = json.loads(store.get_object(**place)["Body"].read())
     except store.exceptions.NoSuchKey:
-        raise AirflowException(f"the container ended well but wrote no {uri}") from None
+        raise AirflowException(f"the container succeeded but wrote no {uri}") from None
     except ValueError:
         raise AirflowFailException(f"{uri} is not JSON") from None
     return report

@@ -1,4 +1,4 @@
-"""Runs a stage as a process on the worker: for one machine, with the tasks' environment beside Airflow's."""
+"""Runs a stage as a process on the worker, for installations on one machine."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from runtimes import announce, check, command_line, push
 
 PROJECT = Path(__file__).resolve().parents[2]
 GRACE_SECONDS = 2.0
-"""Airflow kills its own process 5 s after asking it to stop; the command must be gone by then."""
+"""Airflow kills its own process 5 s after SIGTERM; the command must have ended by then."""
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 class ProcessTask(BaseOperator):
-    """`enigma <stage> <arguments>` in a process group of its own.
+    """`enigma <stage> <arguments>` in a separate process group.
 
     `ENIGMA_COMMAND` names the program (default: this Python's `enigma_tasks`), `ENIGMA_WORKDIR` the folder with
     params.yaml. Standard output is the report; standard error goes to the task's log line by line.
@@ -87,13 +87,13 @@ class ProcessTask(BaseOperator):
         try:
             report = json.loads(b"".join(output))
         except ValueError:
-            # without the cause: it would quote what was printed
+            # without the cause, which would quote the output
             raise AirflowFailException(f"enigma {self.stage} printed no JSON report") from None
         announce(report, self.outlets, context)
         return push(report, self.returns, context)
 
     def on_kill(self) -> None:
-        """End the whole process group: ask, wait, then kill. Does nothing once the command has ended."""
+        """End the process group: SIGTERM, wait, then SIGKILL. Does nothing once the command has ended."""
         if self.process is None or self.process.poll() is not None:
             return
         with suppress(ProcessLookupError):
@@ -105,15 +105,15 @@ class ProcessTask(BaseOperator):
 
 
 def _environment(gpu: bool) -> dict[str, str]:
-    """This process's environment without Airflow's settings and secrets; a GPU only where one was asked for."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("AIRFLOW", "_AIRFLOW"))}
-    kept["PYTHONUNBUFFERED"] = "1"
+    """This process's environment without Airflow's settings and secrets, and without GPUs unless `gpu`."""
+    variables = {key: value for key, value in os.environ.items() if not key.startswith(("AIRFLOW", "_AIRFLOW"))}
+    variables["PYTHONUNBUFFERED"] = "1"
     if not gpu:
-        kept["CUDA_VISIBLE_DEVICES"] = ""
-    return kept
+        variables["CUDA_VISIBLE_DEVICES"] = ""
+    return variables
 
 
 def _die_with_parent() -> None:
-    """In the child: be killed when the task's process dies, however it dies, so that no second writer lives on."""
+    """In the child: make the kernel kill it when the task's process ends, so that no second writer remains."""
     assert LIBC
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

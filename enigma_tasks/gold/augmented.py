@@ -1,6 +1,6 @@
-"""Augmented documents: how they are named, who their parents are, and where they may not be.
+"""Augmented documents: their ids and provenance, and checks that they are not in dev or test.
 
-`augmentation/` makes them; everything that reads gold can tell them by their ids, even where provenance.jsonl is lost.
+They are recognised by their ids, also without provenance.jsonl.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ _AUGMENTED = re.compile(rf"(?P<parent>.+)--(?:{'|'.join(METHODS)})-\d+(?:~[a-z+]
 
 @dataclass(frozen=True, slots=True)
 class Augmented:
-    """A new document, and how it came to be."""
+    """A new document with its provenance."""
 
     document: Document
     parents: tuple[str, ...]
     method: Method
     changes: int
-    """Sentences taken, terms replaced or sentences rewritten."""
+    """Number of sentences copied, terms replaced or sentences rewritten."""
 
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """One line of provenance.jsonl; holds no text."""
+    """One line of provenance.jsonl, without text."""
 
     id: str
     parents: tuple[str, ...]
@@ -45,9 +45,10 @@ class Provenance:
     language: Language | None
 
     @classmethod
-    def of(cls, made: Augmented) -> Provenance:
+    def of(cls, augmented: Augmented) -> Provenance:
         """The line of one new document."""
-        return cls(made.document.id, made.parents, made.method, made.changes, made.document.language)
+        document = augmented.document
+        return cls(document.id, augmented.parents, augmented.method, augmented.changes, document.language)
 
 
 def augmented_id(parent: str, method: Method, number: int) -> str:
@@ -56,19 +57,19 @@ def augmented_id(parent: str, method: Method, number: int) -> str:
 
 
 def is_augmented(document_id: str) -> bool:
-    """Whether an id is one that `augmented_id` makes."""
+    """Whether an id has the form of `augmented_id`."""
     return _AUGMENTED.fullmatch(document_id) is not None
 
 
 def augmented_among(documents: Iterable[Document], place: str) -> list[DataError]:
-    """A defect `augmented_document` for each; `place` says where they must not be: `dev`, `test`, ..."""
+    """A defect `augmented_document` for each augmented document; `place`, e.g. `dev`, is for the hint."""
     return [DataError(d.id, "augmented_document", hint=f"not in {place}") for d in documents if is_augmented(d.id)]
 
 
 def refuse_augmented(documents: Iterable[Document], place: str) -> None:
-    """Nothing augmented is measured against, nor shared out among folds. Raises the first of `augmented_among`."""
-    for defect in augmented_among(documents, place):
-        raise defect
+    """Raise the first defect of `augmented_among`, if there is one."""
+    if defects := augmented_among(documents, place):
+        raise defects[0]
 
 
 def format_provenance(rows: Iterable[Provenance]) -> str:

@@ -1,8 +1,8 @@
-"""Documents -> cases: groups of documents that tell of one patient's case, and so belong in one fold.
+"""Groups documents into cases: versions of one patient's case, which belong in one fold.
 
-Two documents are of one case when their ids say so (the same id in another language or for another entity type), when
-their texts are equal, or when they are near-duplicates by MinHash and locality-sensitive hashing (Broder 1997;
-Leskovec, Rajaraman and Ullman, "Mining of Massive Datasets", chapter 3). Translations are known by their ids only.
+Two documents are of one case if their ids are the same but for a language or entity type, if their texts are equal, or
+if they are near-duplicates by MinHash and locality-sensitive hashing (Broder 1997; Leskovec, Rajaraman and Ullman,
+"Mining of Massive Datasets", chapter 3). Translations are found by their ids only.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 SHINGLE_WORDS = 3
 PERMUTATIONS = 128
-_STRICTEST_INDEX = 0.95  # 128 permutations cannot tell more apart; every candidate is confirmed exactly
-_WEIGHTS = (0.02, 0.98)  # a missed copy leaks dev into train; a needless candidate only costs its exact check
+_STRICTEST_INDEX = 0.95  # the most that 128 permutations can distinguish; candidates are confirmed exactly
+_WEIGHTS = (0.02, 0.98)  # a missed copy leaks dev into train; a false candidate only costs its exact check
 _WORD = re.compile(r"\w+")
 _PARTS = re.compile(r"[-_.~+]+")
 
@@ -40,8 +40,8 @@ def case_id(document_id: str, languages: Collection[str]) -> str:
     `multiclinner-es-train-0012` and `multiclinner-cz-train-0012` are one case, and so are `7_disease` and `7_symptom`.
 
     Args:
-        document_id: as `read_corpus` gives it.
-        languages: every code and alias that an id may hold, in lower case.
+        document_id: as from `read_corpus`.
+        languages: every code and alias that an id may contain, in lower case.
     """
     parts = _PARTS.split(file_id(document_id))
     kept = [p for p in parts if p.lower() not in languages and p.lower() not in set(EntityType)]
@@ -57,7 +57,7 @@ def cases_under(documents: Sequence[Document], params: Params) -> list[list[int]
 def group_cases(documents: Sequence[Document], languages: Collection[str], similarity: float) -> list[list[int]]:
     """Indices into `documents`, a list for each case, in order of its first document.
 
-    Grouping is transitive: where the second text is like the first and the third like the second, all are one case.
+    Grouping is transitive: if the second text is like the first and the third like the second, all are one case.
 
     Args:
         documents: of any languages and types.
@@ -91,10 +91,10 @@ def group_cases(documents: Sequence[Document], languages: Collection[str], simil
 
 
 def _near_duplicates(texts: Sequence[str], similarity: float) -> Iterator[tuple[int, int]]:
-    """Pairs of texts at least so similar: candidates by hashing, each confirmed exactly."""
+    """Pairs of texts of at least this similarity: candidates by hashing, each confirmed exactly."""
     index = MinHashLSH(threshold=min(similarity, _STRICTEST_INDEX), num_perm=PERMUTATIONS, weights=_WEIGHTS)
     shingles: list[NDArray[np.uint32]] = []
-    blank = MinHash(num_perm=PERMUTATIONS, hashfunc=int)  # its permutations are drawn once, for all
+    blank = MinHash(num_perm=PERMUTATIONS, hashfunc=int)  # copied below, as drawing permutations is slow
     for i, text in enumerate(texts):
         own = _shingles(text)
         shingles.append(own)
@@ -109,7 +109,7 @@ def _near_duplicates(texts: Sequence[str], similarity: float) -> Iterator[tuple[
 
 
 def _shingles(text: str) -> NDArray[np.uint32]:
-    """Checksums of the text's word triples, sorted, each once; of all its words where they are fewer."""
+    """Distinct checksums of the text's word triples, sorted; of all its words if they are fewer than three."""
     words = [w.encode() for w in _WORD.findall(text.casefold())]
     count = max(len(words) - SHINGLE_WORDS + 1, min(len(words), 1))
     sums = {zlib.crc32(b" ".join(words[i : i + SHINGLE_WORDS])) for i in range(count)}

@@ -1,4 +1,4 @@
-"""Folds of documents -> the tables that the rules check, and what is known after the check; no text."""
+"""The result of checking a corpus by the rules for gold; no text."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RuleResult:
-    """What became of one rule in one table."""
+    """The result of one rule in one table."""
 
     table: str
     rule: str
@@ -31,18 +31,18 @@ class RuleResult:
 
 @dataclass(frozen=True)
 class Examination:
-    """Everything that is known of a corpus after it was checked; no text."""
+    """The checked tables of a corpus, and the results of the rules; no text."""
 
     tables: Sequence[Table]
     results: Sequence[RuleResult]
 
     @property
     def passed(self) -> bool:
-        """No rule of severity `error` is broken more often than its tolerance."""
+        """Whether no rule of severity `error` is broken more often than its tolerance."""
         return all(v.passed or v.severity != "error" for v in self.results)
 
     def defects(self) -> list[dict[str, Any]]:
-        """Every breach, those that decide first: fold, document, rule, offset, severity."""
+        """Every defect: fold, document, rule, offset, severity; first those of rules that failed."""
         order = sorted(self.results, key=lambda v: (v.passed, v.severity != "error"))
         by_name = {t.name: t for t in self.tables}
         rows = []
@@ -58,7 +58,7 @@ class Examination:
 def checked_tables(
     folds: Mapping[str | None, Fold], params: Params, detect: Callable[[str], str | None]
 ) -> list[Table]:
-    """Every rule's answer for every document and span. `detect`: text -> its language, or None.
+    """The results of every rule for every document and span. `detect`: text -> its language, or None.
 
     Raises:
         UsageError: params.yaml has rules for a language that it does not have.
@@ -69,7 +69,7 @@ def checked_tables(
 
 
 def _in_several(folds: Mapping[str | None, Fold], params: Params) -> dict[str | None, set[int]]:
-    """For each fold the documents whose case is in another fold too."""
+    """For each fold the documents whose case is also in another fold."""
     found: dict[str | None, set[int]] = {name: set() for name in folds}
     if len(folds) == 1:
         return found

@@ -1,4 +1,4 @@
-"""Documents and what broke a rule -> the documents worth training on, and what was dropped for what (paper, 3.2)."""
+"""Removes documents and spans that break rules with `drop: true` (paper, section 3.2)."""
 
 from __future__ import annotations
 
@@ -19,28 +19,30 @@ if TYPE_CHECKING:
 def without_dropped(
     documents: Sequence[Document], checked: Sequence[Table], params: ValidationParams
 ) -> tuple[list[Document], dict[str, Counter[str]]]:
-    """The documents without what breaks a rule that drops, and how many documents and spans went, by rule.
+    """The documents without what breaks such a rule, and the numbers of dropped documents and spans by rule.
 
     Args:
-        documents: of the one fold that `checked` is about.
-        checked: its tables.
+        documents: of a single fold.
+        checked: the fold's tables.
         params: which rules drop, by language.
     """
-    gone: dict[tuple[int, int], str] = {}
+    dropped_by: dict[tuple[int, int], str] = {}
     for table in checked:
         rules = params.of(table.language)
         for rule in table.rules:
             if rule not in HARD_RULES and rules.drops(rule):
                 for row in table.breaches(rule):
                     if row.place:
-                        gone.setdefault(row.place, rule)
+                        dropped_by.setdefault(row.place, rule)
     kept = []
     dropped: dict[str, Counter[str]] = {"documents": Counter(), "spans": Counter()}
     for i, document in enumerate(documents):
-        if (i, -1) in gone:
-            dropped["documents"][gone[i, -1]] += 1
-            dropped["spans"].update(gone[i, -1] for _ in document.entities)
+        if (i, -1) in dropped_by:
+            rule = dropped_by[i, -1]
+            dropped["documents"][rule] += 1
+            dropped["spans"][rule] += len(document.entities)
             continue
-        dropped["spans"].update(gone[i, k] for k in range(len(document.entities)) if (i, k) in gone)
-        kept.append(replace(document, entities=tuple(e for k, e in enumerate(document.entities) if (i, k) not in gone)))
+        dropped["spans"].update(dropped_by[i, k] for k in range(len(document.entities)) if (i, k) in dropped_by)
+        entities = tuple(e for k, e in enumerate(document.entities) if (i, k) not in dropped_by)
+        kept.append(replace(document, entities=entities))
     return kept, dropped

@@ -1,4 +1,4 @@
-"""A corpus folder, whole or split -> its documents by fold, and back in the shape of its source."""
+"""Reads the folds of a corpus folder, and writes them in the layout of their source."""
 
 from __future__ import annotations
 
@@ -21,38 +21,38 @@ if TYPE_CHECKING:
 
 
 def is_split(corpus: Path) -> bool:
-    """Whether the folder holds train/ and dev/."""
-    return all((corpus / name).is_dir() for name in FOLDS[:2])
+    """Whether the folder has train/ and dev/."""
+    return all((corpus / name).is_dir() for name in ("train", "dev"))
 
 
 def read_folds(
     corpus: Path, language: Language | None, entity: EntityType | None, report: CorpusReport
 ) -> dict[str | None, Fold]:
-    """Its folds by name, or all of it as the fold None; defects are collected in each fold.
+    """The folds by name, or the fold None of a corpus that is not split; defects are collected in each fold.
 
     Args:
-        corpus: any shape that `read_corpus` knows, or a folder of such folders called train, dev and perhaps test.
+        corpus: any layout that `read_corpus` reads, or a folder with such folders train, dev and optionally test.
         language: see `read_corpus`.
         entity: see `read_corpus`.
-        report: gets the counts of what was kept out, over all folds.
+        report: gets the counts of what was left out, over all folds.
 
     Raises:
-        UsageError: no such folder, or no known shape.
+        UsageError: no such folder, or no known layout.
     """
     names: list[str | None] = [n for n in FOLDS if (corpus / n).is_dir()] if is_split(corpus) else [None]
     folds: dict[str | None, Fold] = {}
     for name in names:
-        own = CorpusReport()
-        documents = read_corpus(corpus / name if name else corpus, language, entity, own)
-        if name in FOLDS[1:]:
-            own.defects += augmented_among(documents, str(name))
-        report.add(own)
-        folds[name] = Fold(documents, own.defects)
+        fold_report = CorpusReport()
+        documents = read_corpus(corpus / name if name else corpus, language, entity, fold_report)
+        if name in ("dev", "test"):
+            fold_report.defects += augmented_among(documents, str(name))
+        report.add(fold_report)
+        folds[name] = Fold(documents, fold_report.defects)
     return folds
 
 
 def shape_of(corpus: Path) -> Shape:
-    """`packed`; `by_entity` where texts lie in a folder of their type, as in the release; else `side_by_side`."""
+    """`packed`; `by_entity` if texts are in a folder of their type, as in the release; else `side_by_side`."""
     types = tuple(t.value for t in EntityType)
     if corpus.is_file() or any(p.name.removesuffix(PACKED_SUFFIX) in types for p in corpus.rglob(f"*{PACKED_SUFFIX}")):
         return "packed"
@@ -63,20 +63,20 @@ def shape_of(corpus: Path) -> Shape:
 
 
 def write_fold(documents: Sequence[Document], folder: Path, shape: Shape) -> None:
-    """Write the documents under `folder`, in a folder a language where a language is known.
+    """Write the documents under `folder`, in a folder for each known language.
 
-    Where no document of a language was annotated, its texts are written alone, whatever the shape.
+    If no document of a language was annotated, only its texts are written, in any layout.
 
     Raises:
-        DataError: `id_unsafe`, `id_duplicate` (within a language), `text_without_annotation` where others have one.
+        DataError: `id_unsafe`, `id_duplicate` (within a language), `text_without_annotation` if others have one.
     """
     folder.mkdir(parents=True, exist_ok=True)
     by_language: dict[Language | None, list[Document]] = defaultdict(list)
     for document in documents:
         by_language[document.language].append(document)
-    for language, own in by_language.items():
-        annotated = any(d.annotated for d in own)
-        for document in own:
+    for language, in_language in by_language.items():
+        annotated = any(d.annotated for d in in_language)
+        for document in in_language:
             if annotated and not document.annotated:
                 raise DataError(document.id, "text_without_annotation")
-        write_corpus(own, folder / language if language else folder, shape if annotated else "side_by_side")
+        write_corpus(in_language, folder / language if language else folder, shape if annotated else "side_by_side")

@@ -1,7 +1,7 @@
-"""Documents -> for each rule, which rows keep it. No text leaves: a row is an id, an offset and yes or no.
+"""Checks documents by the rules for gold: tables of booleans, without text.
 
-A table has a row for each document or span and a column for each rule, so that Great Expectations sees columns of
-booleans and nothing else.
+A table has a row for each document or span and a column for each rule, so that Great Expectations gets columns of
+booleans only.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ HARD_RULES = (
     "id_duplicate",
     "augmented_document",  # in dev or test
 )
-"""What the readers refuse (`corpora`, `formats.standoff`, `gold.folds`): never tolerated, whatever params.yaml says."""
+"""Rules of the readers (`formats.corpora`, `formats.standoff`, `gold.folds`); no tolerance, not in params.yaml."""
 HARD = RuleParams(severity="error")
 MAD_TO_DEVIATION = 1.4826
 """A normal distribution's standard deviation, in median absolute deviations."""
@@ -43,20 +43,20 @@ MAD_TO_DEVIATION = 1.4826
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What one line of a table speaks of."""
+    """The document or span of one row of a table."""
 
     document: str
-    """Its id, or the file's name where it could not be read."""
+    """Its id, or the file's name if it could not be read."""
     fold: str | None
     offset: int | None = None
-    """Start of the span; for a hard rule what `DataError.offset` counts."""
+    """Start of the span; for a hard rule `DataError.offset`."""
     place: tuple[int, int] | None = None
     """Index of the document in its fold, and of the span in it (-1: the document itself)."""
 
 
 @dataclass
 class Table:
-    """Rows of one kind, and which of them keep each rule."""
+    """Rows of one kind, and whether they pass each rule (`sound`)."""
 
     name: str
     language: Language | None
@@ -71,7 +71,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Fold:
-    """The documents that could be read, and why others could not."""
+    """The documents that could be read, and the defects of the others."""
 
     documents: Sequence[Document]
     defects: Sequence[DataError]
@@ -83,13 +83,13 @@ def tables(
     detect: Callable[[str], str | None],
     several_folds: Mapping[str | None, set[int]],
 ) -> list[Table]:
-    """Every table of a corpus: `reading`, `documents-LANGUAGE` and `spans-LANGUAGE-TYPE`; none that would be empty.
+    """The tables of a corpus that are not empty: `reading`, `documents-LANGUAGE` and `spans-LANGUAGE-TYPE`.
 
     Args:
-        folds: one called None, or train, dev and test.
-        params: which rules are looked at, by language.
-        detect: text -> language code, or None when nothing tells.
-        several_folds: for each fold the indices of documents whose case is in another fold as well.
+        folds: one named None, or train, dev and test.
+        params: which rules are checked, by language.
+        detect: text -> language code, or None if it cannot be detected.
+        several_folds: for each fold the indices of documents whose case is also in another fold.
     """
     found = [_reading(folds)]
     languages = sorted({d.language or "" for fold in folds.values() for d in fold.documents})
@@ -101,7 +101,7 @@ def tables(
 
 
 def span_breaches(entities: Sequence[Entity], rules: RulesParams) -> dict[str, list[bool]]:
-    """For each span rule, whether each of `entities` keeps it.
+    """For each span rule, whether each of `entities` passes it.
 
     Args:
         entities: of one document and one label, sorted by offset, surfaces as in the text.
@@ -111,16 +111,16 @@ def span_breaches(entities: Sequence[Entity], rules: RulesParams) -> dict[str, l
     furthest = -1
     rows = []
     for e in entities:
-        bare = e.text.strip()
-        again = e.span in seen
+        stripped = e.text.strip()
+        duplicate = e.span in seen
         rows.append(
             {
-                "span_blank": bool(bare),
-                "span_edge_white_space": not bare or bare == e.text,
-                "span_punctuation_only": not bare or any(c.isalnum() for c in bare),
-                "span_too_long": len(bare.split()) <= rules.span_too_long.words,
-                "span_duplicate": not again,
-                "span_overlap": again or e.char_start >= furthest,
+                "span_blank": bool(stripped),
+                "span_edge_white_space": not stripped or stripped == e.text,
+                "span_punctuation_only": not stripped or any(c.isalnum() for c in stripped),
+                "span_too_long": len(stripped.split()) <= rules.span_too_long.words,
+                "span_duplicate": not duplicate,
+                "span_overlap": duplicate or e.char_start >= furthest,
             }
         )
         seen.add(e.span)
@@ -139,10 +139,10 @@ SPAN_RULES = (
 
 
 def far_densities(documents: Sequence[Document], entity: EntityType, rule: DensityRuleParams) -> set[int]:
-    """Indices of documents whose number of spans is far from what their length lets expect.
+    """Indices of documents whose number of spans is far from that expected for their length.
 
-    The residual is Pearson's, (spans - expected) / sqrt(expected), under the corpus's own spans per character; how far
-    is far is measured in median absolute deviations, and in no less than Poisson's own deviation of one.
+    The residual is Pearson's, (spans - expected) / sqrt(expected), under the corpus's mean of spans per character. The
+    threshold is in scaled median absolute deviations, but at least in the deviation of a Poisson distribution, 1.
     """
     counts = {i: len(d.of_type(entity)) for i, d in enumerate(documents) if entity in d.annotated and d.text.strip()}
     total = sum(counts.values())
@@ -158,7 +158,7 @@ def far_densities(documents: Sequence[Document], entity: EntityType, rule: Densi
 
 
 def _reading(folds: Mapping[str | None, Fold]) -> Table:
-    """A row for each document that was read, and one for each thing that could not be."""
+    """A row for each document that was read, and for each defect in reading."""
     table = Table("reading", None)
     broken: list[str | None] = []
     for name, fold in folds.items():
@@ -193,7 +193,7 @@ def _documents_table(
         for i, document in zip(chosen, documents, strict=True):
             digest = hashlib.sha256(document.text.encode()).digest()
             keys = {(digest, t) for t in document.annotated or {None}}
-            verdicts = {
+            passed = {
                 "document_too_short": len(document.text.strip()) >= rules.document_too_short.characters,
                 "document_copy": not keys & seen,
                 "density_far": i not in far,
@@ -201,11 +201,11 @@ def _documents_table(
             }
             if "language_differs" in checked:
                 long_enough = len(document.text) >= rules.language_differs.characters
-                verdicts["language_differs"] = not long_enough or detect(document.text) in (language, None)
+                passed["language_differs"] = not long_enough or detect(document.text) in (language, None)
             seen |= keys
             table.rows.append(Row(document.id, name, None, (i, -1)))
             for rule in checked:
-                table.sound[rule].append(verdicts[rule])
+                table.sound[rule].append(passed[rule])
     return table
 
 

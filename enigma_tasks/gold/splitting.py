@@ -1,4 +1,4 @@
-"""Cases -> folds: seeded, each case whole, and each fold alike in language, type and entity density."""
+"""Assigns cases to folds by a seed, stratified by language, entity type and entity density."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Case:
-    """Documents that must not be parted."""
+    """Documents that must be in the same fold."""
 
     key: str
-    """The least of its documents' keys: the same in every run."""
+    """The smallest of its documents' keys."""
     documents: int
     stratum: tuple[str, ...]
     """Languages and annotated types."""
@@ -27,12 +27,12 @@ class Case:
 
 
 def document_key(document: Document) -> str:
-    """`es/case-7`, unique in a corpus; `case-7` where the language is not known."""
+    """`es/case-7`, unique in a corpus; `case-7` if the language is not known."""
     return f"{document.language}/{document.id}" if document.language else document.id
 
 
 def case_of(documents: Sequence[Document]) -> Case:
-    """The case that these documents, at least one, are."""
+    """The case of these documents, of which there is at least one."""
     languages = {f"language {d.language}" for d in documents if d.language}
     types = {f"type {t.value}" for d in documents for t in d.annotated}
     spans = sum(len(d.entities) for d in documents)
@@ -41,34 +41,34 @@ def case_of(documents: Sequence[Document]) -> Case:
 
 
 def assign(cases: Sequence[Case], shares: Mapping[str, float], bins: int, seed: int) -> dict[str, str]:
-    """Case key -> fold, whatever the order of `cases`.
+    """Case key -> fold, independent of the order of `cases`.
 
-    Cases of a stratum are sorted by density and cut into `bins`; within a bin their order is the seed's. Walking along,
-    each case goes to the fold that is owed most documents, so every stretch of the walk is shared out alike.
+    Cases of a stratum are sorted by density and divided into `bins`; within a bin the seed shuffles them. In this order
+    each case is assigned to the fold with the largest deficit of documents, so that the shares hold in every bin.
 
     Args:
-        cases: with keys of their own.
-        shares: fold -> its share of the documents; they sum to 1. Of equal debts the first fold is served.
-        bins: see above.
-        seed: another seed, another order within the bins.
+        cases: with distinct keys.
+        shares: fold -> its share of the documents; they sum to 1. Of equal deficits the first fold is chosen.
+        bins: number of bins.
+        seed: determines the order within the bins.
     """
-    owed = dict.fromkeys(shares, 0.0)
+    deficit = dict.fromkeys(shares, 0.0)
     folds: dict[str, str] = {}
-    for case in _walk(cases, bins, seed):
+    for case in _ordered(cases, bins, seed):
         for fold, share in shares.items():
-            owed[fold] += share * case.documents
-        chosen = max(owed, key=lambda fold: owed[fold])
-        owed[chosen] -= case.documents
+            deficit[fold] += share * case.documents
+        chosen = max(deficit, key=lambda fold: deficit[fold])
+        deficit[chosen] -= case.documents
         folds[case.key] = chosen
     return folds
 
 
-def _walk(cases: Sequence[Case], bins: int, seed: int) -> Iterator[Case]:
+def _ordered(cases: Sequence[Case], bins: int, seed: int) -> Iterator[Case]:
     strata: dict[tuple[str, ...], list[Case]] = defaultdict(list)
     for case in cases:
         strata[case.stratum].append(case)
-    for _, own in sorted(strata.items()):
-        own.sort(key=lambda c: (c.density, c.key))
+    for _, stratum in sorted(strata.items()):
+        stratum.sort(key=lambda c: (c.density, c.key))
         for b in range(bins):
-            part = own[len(own) * b // bins : len(own) * (b + 1) // bins]
+            part = stratum[len(stratum) * b // bins : len(stratum) * (b + 1) // bins]
             yield from sorted(part, key=lambda c: hashlib.sha256(f"{seed}\n{c.key}".encode()).digest())

@@ -1,4 +1,4 @@
-"""What `enigma train` is given, each `[LANG=]PATH` -> documents to train on, to choose by, or to distil on."""
+"""Reads the inputs of `enigma train`, each `[LANG=]PATH`: documents of train and dev, and unlabelled ones."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 def read_unlabelled(sources: Sequence[str], language: str, params: Params) -> tuple[list[Document], dict[str, int]]:
-    """Texts of every `[LANG=]PATH`, a corpus or a file of records, in the order given; and refused records by rule.
+    """Texts of every `[LANG=]PATH`, a corpus or a file of records, in order; and numbers of refused records by rule.
 
     Raises:
-        UsageError: a language that is not configured, or texts of no known language; nothing but refused records.
+        UsageError: a language that is not configured, or texts of unknown language.
     """
     documents: list[Document] = []
     refused: Counter[str] = Counter()
@@ -43,10 +43,10 @@ def read_unlabelled(sources: Sequence[str], language: str, params: Params) -> tu
 
 
 def check_cases(training: Sequence[Document], dev: Sequence[Document], params: Params) -> None:
-    """Refuse dev documents that tell of a case in training: by id, by text, or nearly the same text.
+    """Refuse dev documents of a case in training: with its id, its text, or nearly the same text.
 
     Raises:
-        DataError: `dev_in_train`, naming the first and its likeness in training.
+        DataError: `dev_in_train`, naming the first and the training document of the same case.
     """
     shared = [
         (min(group), max(group))
@@ -65,7 +65,7 @@ def read_documents(
     """Documents of every `[LANG=]CORPUS` that are annotated for one of the types, in the order given.
 
     Raises:
-        UsageError: a language that is not configured, or a corpus of no known language.
+        UsageError: a language that is not configured, or a corpus of unknown language.
     """
     documents: list[Document] = []
     for source in sources:
@@ -79,11 +79,11 @@ def read_documents(
 
 def _check_languages(documents: Sequence[Document]) -> None:
     if unknown := sum(d.language is None for d in documents):
-        raise UsageError(f"{unknown} documents of no known language: write LANG=CORPUS")
+        raise UsageError(f"{unknown} documents of unknown language: write LANG=CORPUS")
 
 
 def _split(source: str, params: Params) -> tuple[str | None, str]:
-    """`es=folder` -> (es, folder); a path that happens to hold `=` stays whole."""
+    """`es=folder` -> (es, folder); an existing path with `=` -> (None, path)."""
     head, equals, tail = source.partition("=")
     if equals and "/" not in head and not Path(source).exists():
         return params.require_language(head), tail

@@ -174,7 +174,7 @@ def total(documents: DocumentCounts) -> Counts:
 
 
 def bootstrap(documents: Sequence[Counts], seed: int, *, metric: Metric = "strict", samples: int = 2000) -> Interval:
-    """95 % percentile interval of F1 when documents are drawn anew with replacement. Raises UsageError for none."""
+    """95 % percentile interval of F1 under resampling of documents. Raises UsageError for no documents."""
     if not documents:
         raise UsageError("a bootstrap needs at least one document")
     return _interval(_resampled([documents], seed, metric, samples)[0])

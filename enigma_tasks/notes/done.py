@@ -1,4 +1,4 @@
-"""The notes that are done, 16 bytes each: identities in, membership out."""
+"""The set of notes that are done, as fingerprints of 16 bytes each."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ DIGEST_BYTES = 16
 
 
 def fingerprint(parts: Iterable[str]) -> bytes:
-    """A hash of the parts; NUL, which no key holds, keeps them apart."""
+    """A hash of the parts, joined by NUL, which keys do not contain."""
     return hashlib.blake2b("\0".join(parts).encode("utf-8", "surrogatepass"), digest_size=DIGEST_BYTES).digest()
 
 
 class FingerprintSet:
-    """A frozen set of fingerprints, as two sorted columns of 64 bits."""
+    """A frozen set of fingerprints, stored as two sorted columns of 64 bits."""
 
     def __init__(self, fingerprints: bytes | bytearray = b"") -> None:
-        """`fingerprints`: any number of them, one after the other, in any order."""
+        """`fingerprints`: concatenated, in any order."""
         pairs = np.frombuffer(bytes(fingerprints), dtype="<u8").reshape(-1, 2)
         order = np.argsort(pairs[:, 0], kind="stable")
         self._high = pairs[order, 0]
@@ -43,7 +43,7 @@ class FingerprintSet:
 
 
 class Done:
-    """What the tables say: which notes have their outcome, which objects need not be opened again."""
+    """The notes that have an outcome in the tables, and the files whose records all have one."""
 
     def __init__(self, notes: FingerprintSet | None = None, objects: FingerprintSet | None = None) -> None:
         self.notes = notes or FingerprintSet()
@@ -51,9 +51,9 @@ class Done:
         self._objects = objects or FingerprintSet()
 
     def has(self, identity: tuple[str, str, str, str]) -> bool:
-        """Has this note version its outcome?"""
+        """Whether this version of a note has an outcome."""
         return fingerprint(identity) in self.notes
 
     def has_object(self, bucket: str, key: str, object_version: str) -> bool:
-        """Has every record of this version of a file its outcome?"""
+        """Whether every record of this version of a file has an outcome."""
         return fingerprint((bucket, key, object_version)) in self._objects

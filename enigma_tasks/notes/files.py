@@ -1,4 +1,4 @@
-"""A file of records (.jsonl, .jsonl.gz) on this machine -> documents without gold, and what is wrong with others."""
+"""Reads a local file of records (.jsonl, .jsonl.gz): documents without gold, and defects."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 def read_records(
     path: Path, language: str | None, language_of: Callable[[str], str | None], max_bytes: int
 ) -> tuple[list[Document], list[DataError]]:
-    """The documents in the file's order; a line that is no note costs no other line anything.
+    """The documents in the file's order, and a defect for each line that is no note.
 
     Args:
-        path: one JSON object a line: `id`, `text`, and the text's `language` where it is known.
-        language: of records that name none.
+        path: one JSON object per line: `id`, `text`, and the text's `language` if it is known.
+        language: of records without one.
         language_of: a language's name -> its code, or None.
         max_bytes: a longer text is refused.
     """

@@ -1,4 +1,4 @@
-"""gzip from a stream that may be damaged: bytes in, every good byte out, then DamagedError."""
+"""Decompresses gzip streams that may be damaged: all intact bytes are delivered before DamagedError is raised."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ CHUNK = 64 * 1024
 
 
 class DamagedError(Exception):
-    """The compressed stream ends or goes wrong here; everything before it has been delivered."""
+    """The compressed stream is truncated or corrupt here; everything before it has been delivered."""
 
 
 def gunzip(stream: BinaryIO) -> BinaryIO:
-    """The decompressed stream. Reading raises DamagedError where the compressed one ends early or goes wrong."""
+    """The decompressed stream. Reading raises DamagedError where the compressed one is truncated or corrupt."""
     return cast("BinaryIO", io.BufferedReader(_Gunzip(stream), CHUNK))
 
 
 class _Gunzip(io.RawIOBase):
-    """gzip (RFC 1952, several members) -> raw bytes; all bytes before a damage are delivered before it is raised."""
+    """gzip (RFC 1952, several members) -> raw bytes."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
@@ -62,7 +62,7 @@ class _Gunzip(io.RawIOBase):
         return out
 
     def _to_the_damage(self, member: Any, most: int) -> bytes:
-        """Byte by byte: zlib gives nothing of a call that fails, though much of it may be good."""
+        """Decompress byte by byte, as zlib returns nothing for a call that fails."""
         for at in range(len(self._pending)):
             try:
                 out = member.decompress(self._pending[at : at + 1], most)

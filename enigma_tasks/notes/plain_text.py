@@ -1,7 +1,7 @@
-"""Is it the plain text that is due? Bytes or a text in; whether another kind of file lies there, or garbled letters.
+"""Detects files that are not plain text, and garbled characters.
 
-A file of another kind would be annotated as its source code, or refused once for every line. What is told here needs
-no library: signatures at the beginning, zero bytes, tags. A note that quotes a tag or two is plain text.
+Otherwise the source of a file of another kind would be annotated, or refused once for every line. Detection is by
+signatures at the beginning, zero bytes and tags. A note that quotes one or two tags is plain text.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 import re
 
 HEAD = 4096
-"""Bytes of a file that tell its kind."""
+"""Bytes of a file that are examined."""
 _SIGNATURES = (
     b"\x1f\x8b",  # gzip
     b"PK\x03\x04",  # zip: .docx, .odt, .xlsx
@@ -45,7 +45,7 @@ _TEXT_SIGNATURES = (
 _UTF8_MARK = b"\xef\xbb\xbf"
 _BLANKS = b" \t\r\n\x0b\x0c"
 _ZERO_SHARE = 0.3
-"""UTF-16 of these languages has more zero bytes than that, a text with stray ones fewer."""
+"""UTF-16 of these languages has a larger share of zero bytes, a text with stray ones a smaller."""
 _BLOCKS = "p|div|br|hr|table|tbody|thead|tr|td|th|ul|ol|li|h[1-6]|section|article|header|footer|pre|blockquote|dl|dt|dd"
 _INLINE = "span|font|b|i|u|strong|em|a|sup|sub|center|small|title|meta|link|style|script|img"
 _ATTRIBUTES = r"(?:\s+[\w:-]+(?:\s*=\s*(?:\"[^\"<>]{0,500}\"|'[^'<>]{0,500}'|[^\s\"'<>]{1,100}))?)*+\s*/?"
@@ -56,9 +56,9 @@ _ROOT = re.compile(r"\s*+(?:<!--[^>]{0,2000}-->\s*+)?<(?P<name>[A-Za-z_][\w.:-]*
 _ESCAPED_TAG = re.compile(rf"&lt;/?(?:{_BLOCKS}|{_INLINE})\b", re.IGNORECASE)
 _REFERENCE = re.compile(r"&(?!(?:amp|lt|gt|quot|apos);)(?:[A-Za-z]{2,8}|#\d{2,5}|#x[0-9A-Fa-f]{2,4});")
 _MANY = 4
-"""Block tags or character references that no plain text has by chance ..."""
+"""Number of block tags or character references from which a text is markup ..."""
 _DENSE = 300
-"""... where there is one for so many characters."""
+"""... if there is at least one for so many characters."""
 
 
 def is_other_kind(head: bytes) -> bool:
@@ -72,7 +72,7 @@ def is_other_kind(head: bytes) -> bool:
 
 
 def is_markup(text: str) -> bool:
-    """Whether a text is the source of something: HTML, XML (CDA), RTF, JSON, an HL7 message."""
+    """Whether a text is HTML, XML (CDA), RTF, JSON or an HL7 message."""
     start = text.removeprefix("\ufeff").lstrip()
     if is_other_kind(start[:32].encode("utf-8", "replace")):
         return True
@@ -98,7 +98,7 @@ def _many(count: int, text: str) -> bool:
 
 
 def _is_json(start: str) -> bool:
-    """One object or list of objects, or an object a line."""
+    """Whether it is one object, a list of objects, or an object per line."""
     first = start.split("\n", 1)[0]
     for source in (start, first):
         try:
@@ -114,7 +114,7 @@ _CONTINUATIONS = bytes(range(0x80, 0xC0))
 
 
 def _garbled_pairs() -> str:
-    """Every way in which a letter or mark of these languages looks when its UTF-8 is read in an older encoding."""
+    """A pattern of the letters and marks of these languages whose UTF-8 was read in an older encoding."""
     marks = "\u00a0\u2009\u202f\u2010\u2011\u2012\u2013\u2014\u2018\u2019\u201a\u201c\u201d\u201e\u2022\u2026\u2030"
     marks += "\u20ac\u2122\u2190\u2192\u2264\u2265\ufeff"
     letters = "".join(map(chr, range(0xA1, 0x180))) + "\u0218\u0219\u021a\u021b\u0301\u03b1\u03b2\u03b3\u03bc" + marks
@@ -122,10 +122,10 @@ def _garbled_pairs() -> str:
     for letter in letters:
         for encoding in ("cp1252", "latin-1", "cp1250", "cp437", "cp850", "mac_roman"):
             try:
-                seen = letter.encode().decode(encoding)
+                garbled = letter.encode().decode(encoding)
             except UnicodeDecodeError:
                 continue
-            followers.setdefault(seen[0], set()).add(seen[1:])
+            followers.setdefault(garbled[0], set()).add(garbled[1:])
     return "|".join(
         f"{re.escape(first)}(?:{'|'.join(map(re.escape, sorted(rest)))})" for first, rest in sorted(followers.items())
     )
@@ -135,5 +135,5 @@ _GARBLED = re.compile(f"\ufffd|{_garbled_pairs()}")
 
 
 def garbled_characters(text: str) -> int:
-    """Characters that stand where letters were lost: U+FFFD, and UTF-8 that was read in another encoding (`Ã³`)."""
+    """Number of garbled characters: U+FFFD, and UTF-8 that was read in another encoding (`Ã³`)."""
     return 0 if text.isascii() else sum(len(m.group()) for m in _GARBLED.finditer(text))

@@ -1,4 +1,4 @@
-"""What a night has to do: a listing and what is done in; notes by what they still need out; shards cut. Pure."""
+"""Planning of a night: selects the notes of a listing that are not done, and divides them into shards. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from enigma_tasks.notes.done import Done
 
     class Listed(Protocol):
-        """An object as a store lists it."""
+        """An entry of a store's listing."""
 
         @property
         def bucket(self) -> str:
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
 
         @property
         def size(self) -> int:
-            """Its bytes."""
+            """Its size in bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Backfill:
-    """Drop dates, both included, to be annotated again whatever the tables say."""
+    """Drop dates, both included, that are annotated again even if they are done."""
 
     first: str
     last: str
@@ -57,15 +57,15 @@ class Backfill:
 
 @dataclass
 class Night:
-    """The listed notes that have no outcome yet."""
+    """The listed notes without an outcome."""
 
     ready: list[NoteRef] = field(default_factory=list)
-    """Language known, nothing against them: texts are read when they are annotated."""
+    """Notes of known language, which are read when they are annotated."""
     unread: list[NoteRef] = field(default_factory=list)
-    """Must be read to plan them: files of records, and texts whose language is to be detected."""
+    """Objects that must be read for planning: files of records, and texts whose language must be detected."""
     refused: list[Refused] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
-    """`listed` objects, and the notes that are `done`; a file of records that is done as a whole counts one."""
+    """`listed` objects, and `done` notes; a file whose records are all done counts as one."""
 
 
 def plan_night(
@@ -77,15 +77,15 @@ def plan_night(
     language_of: Callable[[str], str | None],
     backfill: Backfill | None = None,
 ) -> Night:
-    """Sort a listing of the drops into what is done, ready, unread and refused; no object is opened.
+    """Divide a listing of the drops into done, ready, unread and refused; no object is opened.
 
-    `drops_prefix` is the key of the drops folder with its slash. A backfill looks at its drop dates only.
+    `drops_prefix` is the key of the drops folder with its slash. A backfill is limited to its drop dates.
     """
     night = Night()
     for item in listing:
         if is_marker(item.key):
             continue
-        judged = note_of_object(
+        result = note_of_object(
             item.bucket,
             item.key,
             etag=item.etag,
@@ -93,22 +93,24 @@ def plan_night(
             drop_path=item.key.removeprefix(drops_prefix),
             language_of=language_of,
         )
-        ref = judged.note if isinstance(judged, Refused) else judged
+        ref = result.note if isinstance(result, Refused) else result
         if backfill is not None and ref.drop_date not in backfill:
             continue
         night.counts["listed"] += 1
         if backfill is None and _is_done(ref, done):
             night.counts["done"] += 1
-        elif isinstance(judged, Refused):
-            night.refused.append(judged)
+        elif isinstance(result, Refused):
+            night.refused.append(result)
         elif item.size == 0:
             night.refused.append(Refused(ref, Rule.EMPTY))
         elif holds_records(item.key):
             night.unread.append(ref)
         elif item.size > max_bytes:
             night.refused.append(Refused(ref, Rule.TOO_LARGE))
+        elif ref.language:
+            night.ready.append(ref)
         else:
-            (night.ready if ref.language else night.unread).append(ref)
+            night.unread.append(ref)
     return night
 
 
@@ -119,10 +121,10 @@ def _is_done(ref: NoteRef, done: Done) -> bool:
 
 
 def waiting(notes: Sequence[NoteRef], served: frozenset[str]) -> tuple[list[NoteRef], Counter[str]]:
-    """Take away the notes whose language has no champion; they stay without an outcome and are listed again.
+    """Remove the notes whose language has no champion, which get no outcome and are listed again.
 
-    Returns the rest, and how many wait by language. The rest of a file that has a waiting record is marked, so that
-    the file is opened again.
+    Returns the other notes, and the number of waiting ones by language. Other records of a file with a waiting record
+    are marked, so that the file is opened again.
     """
     counts = Counter(n.language for n in notes if n.language not in served)
     if not counts:
@@ -134,7 +136,7 @@ def waiting(notes: Sequence[NoteRef], served: frozenset[str]) -> tuple[list[Note
 
 
 def mark_torn(refused: Iterable[Refused], notes: Iterable[NoteRef], served: frozenset[str]) -> list[Refused]:
-    """The refusals, those from files with a waiting record marked as `waiting` marks notes."""
+    """The refusals, with those from files with a waiting record marked as in `waiting`."""
     torn = {(n.bucket, n.key) for n in notes if n.language not in served and n.record_id is not None}
     return [
         replace(r, note=replace(r.note, object_whole=False)) if (r.note.bucket, r.note.key) in torn else r
@@ -145,9 +147,9 @@ def mark_torn(refused: Iterable[Refused], notes: Iterable[NoteRef], served: froz
 def cut_shards(
     notes: Iterable[NoteRef], notes_per_shard: int, max_shards: int
 ) -> Iterator[tuple[str, int, list[NoteRef]]]:
-    """(language, number from 1, notes) of one language each, in the listing's order; at most `max_shards` in all.
+    """Shards as (language, number from 1, notes), in the listing's order; at most `max_shards` in total.
 
-    A shard holds `notes_per_shard`, or as many more as keep their number down. Raises UsageError when there are more
+    A shard has `notes_per_shard` notes, or more if there would be too many shards. Raises UsageError if there are more
     languages than shards.
     """
     by_language: dict[str, list[NoteRef]] = {}
@@ -163,7 +165,7 @@ def cut_shards(
 
 
 def shard_size(notes: Mapping[str, int], notes_per_shard: int, max_shards: int) -> int:
-    """The smallest size from `notes_per_shard` up with at most `max_shards` shards (bisection; fewer as it grows)."""
+    """The smallest size from `notes_per_shard` up with at most `max_shards` shards (bisection)."""
     low, high = notes_per_shard, max(notes_per_shard, *notes.values()) if notes else notes_per_shard
     while low < high:
         middle = (low + high) // 2

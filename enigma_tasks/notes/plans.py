@@ -1,4 +1,4 @@
-"""The plan of a night and the shards it points at, as bytes and back; equal content gives equal bytes."""
+"""The plan of a night and its shards, with their serialisation; equal content gives equal bytes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Line = TypeVar("Line")
 
 
 class Pin(Frozen):
-    """One version of one registered model, which the night works with whatever is registered meanwhile."""
+    """One version of one registered model, which the whole night uses."""
 
     name: str
     version: str
@@ -31,14 +31,14 @@ class Pin(Frozen):
 
 
 class Shard(Frozen):
-    """Notes of one language that one task annotates; `sha256` is that of the object at `uri`."""
+    """Notes of one language for one task; `sha256` is that of the object at `uri`."""
 
     id: str
     uri: str
     language: str
     notes: int
     bytes: int
-    """The notes' own, together."""
+    """Total size of the notes."""
     sha256: str
 
 
@@ -55,7 +55,7 @@ class PlanCounts(Frozen):
 
 
 class Plan(Frozen):
-    """One night. Everything later follows from it: no stage after planning asks a clock or the registry."""
+    """The plan of one night. Later stages use neither the clock nor the registry, so they are repeatable."""
 
     schema_version: Literal[1] = 1
     batch_id: str
@@ -66,21 +66,21 @@ class Plan(Frozen):
     """Language -> entity type -> pinned version."""
     shards: tuple[Shard, ...]
     quarantined: int
-    """Notes that planning refused."""
+    """Notes that `plan` refused."""
     quarantined_sha256: str
     counts: PlanCounts
     waiting: dict[str, int]
-    """Notes by language that has no champion."""
+    """Notes by language, for languages without a champion."""
     seconds: float
-    """What planning took."""
+    """Duration of planning."""
 
     @property
     def planned_time(self) -> dt.datetime:
-        """`planned_at`, aware."""
+        """`planned_at` as an aware datetime."""
         return dt.datetime.fromisoformat(self.planned_at)
 
     def shard(self, shard_id: str) -> Shard | None:
-        """The shard called so, or None."""
+        """The shard of this id, or None."""
         return next((s for s in self.shards if s.id == shard_id), None)
 
 

@@ -1,4 +1,4 @@
-"""Files of records (.jsonl, .jsonl.gz): a byte stream in, one note or refusal a line out; holds one line at a time."""
+"""Files of records (.jsonl, .jsonl.gz): a byte stream -> a note or refusal per line; one line in memory at a time."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
 ESCAPES = 6
-"""A text byte may take six in JSON: `\\u0041`."""
+"""Bytes of JSON per byte of text, at most: `\\u0041`."""
 LINE_OVERHEAD = 64 * 1024
-"""Bytes of a line for everything but the text."""
+"""Bytes of a line besides the text."""
 MAX_ID_BYTES = 256
 EXACT = 2**53
-"""Up to here a JSON number with a point names one whole number."""
+"""Up to here a JSON number with a decimal point is an exact whole number."""
 LINES_WITHOUT_TEXT = 1000
-"""So many lines, none an object with a text, and the file is of another kind."""
+"""After so many lines without an object with a text, the file is of another kind."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line: counted from 1; `data` is None when it is longer than anyone wants to hold."""
+    """One line, counted from 1; `data` is None if it is longer than the limit."""
 
     number: int
     start: int
@@ -50,23 +50,23 @@ class Record:
 
 
 def opened(stream: BinaryIO, key: str) -> BinaryIO:
-    """The stream itself, or its decompressed bytes when the key says gzip."""
+    """The stream itself, or the decompressed stream if the key ends in `.gz`."""
     if not key.lower().endswith(".gz"):
         return stream
     return gunzip(stream)
 
 
 def lines(stream: BinaryIO, limit: int) -> Iterator[Line]:
-    """Every line that is not blank; one longer than `limit` bytes is hashed and counted, not held.
+    """Every line that is not blank; one longer than `limit` bytes is hashed and counted without its data.
 
-    Raises DamagedError after the last whole line.
+    Raises DamagedError after the last complete line.
     """
     start, number = 0, 1
     while True:
         data = stream.readline(limit + 1)
         if not data:
             return
-        digest, size, held = hashlib.sha256(), 0, data if len(data) <= limit or data.endswith(b"\n") else None
+        digest, size, content = hashlib.sha256(), 0, data if len(data) <= limit or data.endswith(b"\n") else None
         while True:
             size += len(data)
             digest.update(data.rstrip(b"\r\n") if data.endswith(b"\n") else data)
@@ -75,14 +75,14 @@ def lines(stream: BinaryIO, limit: int) -> Iterator[Line]:
             data = stream.readline(limit)
             if not data:
                 break
-        if held is None or held.strip():
-            yield Line(number, start, size, digest.hexdigest(), held)
+        if content is None or content.strip():
+            yield Line(number, start, size, digest.hexdigest(), content)
         start += size
         number += 1
 
 
 def line_limit(max_bytes: int) -> int:
-    """The longest line that can hold a text of `max_bytes`."""
+    """The longest line with a text of `max_bytes`."""
     return max_bytes * ESCAPES + LINE_OVERHEAD
 
 
@@ -90,16 +90,16 @@ def parse(name: str, line: Line, max_bytes: int) -> Record:
     """A line -> its record.
 
     Raises:
-        DataError: with `name` and the rule; `.record` holds the id where one could be read.
+        DataError: with `name` and the rule.
     """
     return _record(name, line, _json(name, line), max_bytes)
 
 
 def read_lines(stream: BinaryIO, key: str, max_bytes: int) -> Iterator[tuple[Line | None, Record | DataError]]:
-    """Every line of a file with its record or what is wrong with it.
+    """Every line of a file with its record or its defect.
 
-    A pair without a line speaks of the whole file, or of what follows a damage. A file of another kind is one such
-    pair and not one for every line: one with another kind's signature, or without a single object that has a text.
+    A pair without a line is about the whole file, or about the part after a damage. A file of another kind, by its
+    signature or because no line is an object with a text, gives one such pair instead of one for every line.
     """
     pending: list[tuple[Line, DataError]] = []
     number, any_text = 1, False
@@ -111,7 +111,7 @@ def read_lines(stream: BinaryIO, key: str, max_bytes: int) -> Iterator[tuple[Lin
             return
         for line in lines(source, line_limit(max_bytes)):
             number = line.number + 1
-            has_text, outcome = _judged_line(f"{key}{line_name(line.number)}", line, max_bytes)
+            has_text, outcome = _parsed_line(f"{key}{line_name(line.number)}", line, max_bytes)
             any_text = any_text or has_text
             if not any_text and isinstance(outcome, DataError):
                 pending.append((line, outcome))
@@ -139,15 +139,15 @@ def _buffered(stream: BinaryIO) -> io.BufferedReader:
 
 
 def _is_document(head: bytes) -> bool:
-    """A JSON array, one object over several lines, or markup."""
+    """Whether it is a JSON array, one object over several lines, or markup."""
     start = head.decode("utf-8", "ignore").removeprefix("\ufeff").lstrip()
     first = start.split("\n", 1)[0].strip()
-    alone = first in ("[", "{") and "\n" in start
-    return alone or re.match(r"\[\s*\{", first) is not None or (first[:1] == "<" and is_markup(start))
+    only_bracket = first in ("[", "{") and "\n" in start
+    return only_bracket or re.match(r"\[\s*\{", first) is not None or (first[:1] == "<" and is_markup(start))
 
 
-def _judged_line(name: str, line: Line, max_bytes: int) -> tuple[bool, Record | DataError]:
-    """Whether the line is an object with a text, as far as can be told; and its record, or what is wrong."""
+def _parsed_line(name: str, line: Line, max_bytes: int) -> tuple[bool, Record | DataError]:
+    """Whether the line is, or may be, an object with a text; and its record or defect."""
     if line.data is None:
         return True, DataError(name, Rule.TOO_LARGE, line.number)
     try:
@@ -182,7 +182,7 @@ def _record(name: str, line: Line, tree: dict[str, Any], max_bytes: int) -> Reco
 
 
 def _identity(value: Any) -> str | None:
-    """An id as a source writes it: a string, or a whole number (OMOP's NOTE_ID; `7.0` where a table made it so)."""
+    """An id: a string, or a whole number (OMOP's NOTE_ID), also with a decimal point (`7.0`)."""
     if isinstance(value, float) and value.is_integer() and abs(value) <= EXACT:
         value = int(value)
     if isinstance(value, int) and not isinstance(value, bool):
@@ -199,7 +199,7 @@ def _json(name: str, line: Line) -> dict[str, Any]:
         raise DataError(name, Rule.NOT_UTF8, error.start) from None
     try:
         tree = json.loads(source.removeprefix("\ufeff") if line.number == 1 else source)
-    except (ValueError, RecursionError):  # the message quotes nothing, the exception holds the line
+    except (ValueError, RecursionError):  # `from None`: the exception contains the line
         raise DataError(name, Rule.JSON_INVALID, line.number) from None
     if not isinstance(tree, dict):
         raise DataError(name, Rule.JSON_FIELDS, line.number)
@@ -216,20 +216,20 @@ def _usable(identity: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What decides about a record."""
+    """The functions and limits that decide on a record."""
 
     max_bytes: int
     language_of: Callable[[str], str | None]
     """A language's name -> the configured code, or None."""
     detect: Callable[[str], str | None]
-    """A text -> the configured code, or None; asked where the folder is `auto` and the record is silent."""
+    """A text -> the configured code, or None; for records without a language in the folder `auto`."""
     is_done: Callable[[NoteRef], bool]
 
 
 def scan(template: NoteRef, stream: BinaryIO, judgement: Judgement) -> Iterator[NoteRef | Refused | None]:
-    """Every record of a file, in order, None for one that is done; a damaged tail or no record at all is a refusal.
+    """Every record of a file, in order, None for one that is done; a damaged end or a file without records is refused.
 
-    `template` is the file's own reference. The record's language goes before the folder's.
+    `template` is the file's reference. A record's language overrides the folder's.
     """
     seen: set[str] = set()
     plain = not template.key.lower().endswith(".gz")
@@ -247,13 +247,11 @@ def scan(template: NoteRef, stream: BinaryIO, judgement: Judgement) -> Iterator[
             record_id=line_name(line.number),
             note_id=f"{template.note_id}{line_name(line.number)}",
         )
-        yield _judged(ref, outcome, seen, judgement)
+        yield _note(ref, outcome, seen, judgement)
 
 
-def _judged(
-    ref: NoteRef, outcome: Record | DataError, seen: set[str], judgement: Judgement
-) -> NoteRef | Refused | None:
-    """One line -> a note, a refusal, or None where it is done."""
+def _note(ref: NoteRef, outcome: Record | DataError, seen: set[str], judgement: Judgement) -> NoteRef | Refused | None:
+    """One line -> a note, a refusal, or None if it is done."""
     if isinstance(outcome, DataError):
         return None if judgement.is_done(ref) else Refused(ref, Rule(outcome.rule), outcome.offset)
     if outcome.id in seen:
@@ -273,7 +271,7 @@ def _judged(
 
 
 def texts(stream: BinaryIO, key: str, wanted: Collection[str], max_bytes: int) -> Iterator[tuple[str, str | DataError]]:
-    """(SHA-256 of the line, its text or what is wrong with it) of the wanted lines, each once, wherever they lie."""
+    """(SHA-256 of the line, its text or defect) of the lines with the `wanted` digests, each once."""
     missing = set(wanted)
     try:
         for line in lines(opened(stream, key), line_limit(max_bytes)):

@@ -1,4 +1,4 @@
-"""Notes as the drops hold them: a key and bytes in; a reference and a text out, or the rule that was broken."""
+"""References to notes in the drops, and their texts: a key -> a reference, bytes -> a text, or the broken rule."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 AUTO = "auto"
-"""The folder of notes whose language is to be detected."""
+"""The folder of notes whose language is detected."""
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _DOTS = frozenset({".", ".."})
@@ -27,12 +27,12 @@ _NAMELESS = frozenset({TEXT_SUFFIX, *RECORD_SUFFIXES})
 
 
 class Rule(StrEnum):
-    """Why a note is in quarantine. `rule_offset` counts what the comment says."""
+    """Why a note is in quarantine, and the unit of `rule_offset`."""
 
     EMPTY = "empty"
     """0 bytes."""
     BLANK = "blank"
-    """White space and invisible characters only, or a file of records without one."""
+    """White space and invisible characters only, or a file of records without a record."""
     NOT_UTF8 = "not_utf8"
     """Offset: bytes; in a record's text, code points (a lone surrogate)."""
     NUL_BYTE = "nul_byte"
@@ -40,7 +40,7 @@ class Rule(StrEnum):
     TOO_LARGE = "too_large"
     """Longer than notes.max_bytes. Offset: the line, in a file of records."""
     LANGUAGE = "language_not_configured"
-    """The folder, the record or the detector names a language that params.yaml does not have."""
+    """The language of the folder, the record or the detector is not in params.yaml."""
     KEY_UNSAFE = "key_unsafe"
     """A segment `.` or `..`, or a control character."""
     KEY_LAYOUT = "key_layout"
@@ -48,34 +48,34 @@ class Rule(StrEnum):
     FILE_TYPE = "file_type"
     """Neither .txt nor .jsonl nor .jsonl.gz."""
     NOT_PLAIN_TEXT = "not_plain_text"
-    """Another kind of file than its name says (gzip, PDF, RTF, UTF-16, a JSON array, ...), or a text that is the source
-    of one (HTML, CDA and other XML, RTF, JSON, an HL7 message). Export UTF-8 text, or one JSON object a line."""
+    """A file of another kind (gzip, PDF, RTF, UTF-16, a JSON array, ...), or markup (HTML, CDA and other XML, RTF,
+    JSON, an HL7 message). Export UTF-8 text, or one JSON object per line."""
     JSON_INVALID = "json_invalid"
-    """A line is no JSON; without a line's name, none of the file's lines is. Offset: the line."""
+    """A line is no JSON; without a line's name, no line of the file is. Offset: the line."""
     JSON_FIELDS = "json_fields"
-    """`id` is missing, empty, or neither string nor whole number; `text` is no string; or `language` is none. Offset:
-    the line. Without a line's name: no line of the file has a `text`."""
+    """`id` is missing, empty, or neither string nor whole number; or `text` or `language` is no string. Offset: the
+    line. Without a line's name: no line of the file has a `text`."""
     DUPLICATE_ID = "duplicate_id"
     """A second record of the same id in one file. Offset: the line."""
     GZIP_DAMAGED = "gzip_damaged"
-    """What follows the last good line. Offset: the line where reading ended."""
+    """The part after the last complete line. Offset: the line where reading ended."""
     CHANGED = "changed_since_plan"
-    """Written over between planning and reading: the new version is a note of its own."""
+    """Overwritten between planning and reading; the new version is another note."""
     MISSING = "missing_since_plan"
     """Deleted between planning and reading."""
     FAILED = "annotation_failed"
-    """The engine fails on this note and on no other."""
+    """The engine fails on this note and works on others."""
 
 
 TRANSIENT = frozenset({Rule.CHANGED, Rule.MISSING})
-"""About the store, not the note: the same version, listed again, is annotated."""
+"""Rules about the store, not the note: if the same version is listed again, it is annotated."""
 
 
 @dataclass(frozen=True, slots=True)
 class NoteRef:
     """One version of one note: a whole object, or one record (line) of a file of records.
 
-    `language` and `drop_date` are empty where the key does not tell them; `line` counts from 1.
+    `language` and `drop_date` are empty if the key does not have them; `line` counts from 1.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")  # for `plans.read_notes`
@@ -84,7 +84,7 @@ class NoteRef:
     object_version: str
     """The object's ETag."""
     version: str
-    """The ETag, or the SHA-256 of a record's line: appending to a file makes new notes of the new lines only."""
+    """The ETag, or the SHA-256 of a record's line: if a file grows, only its new lines are new notes."""
     note_id: str
     language: str
     language_source: str
@@ -97,7 +97,7 @@ class NoteRef:
     line_start: int | None = None
     """Byte offset of the line in an uncompressed file."""
     object_whole: bool = True
-    """No other record of the file was left waiting: this object version need not be read again."""
+    """Whether no record of the file is waiting, so that this object version need not be read again."""
 
     @property
     def uri(self) -> str:
@@ -106,12 +106,12 @@ class NoteRef:
 
     @property
     def record(self) -> str:
-        """How logs and quarantine name it: `key`, `key#id`, or `key#L7` where a line has no usable id."""
+        """Its name in logs and quarantine: `key`, `key#id`, or `key#L7` for a line without a usable id."""
         return record_name(self.key, self.record_id)
 
     @property
     def identity(self) -> tuple[str, str, str, str]:
-        """(bucket, key, record id or "", version): what has exactly one outcome in a night."""
+        """(bucket, key, record id or "", version), which has exactly one outcome in a night."""
         return self.bucket, self.key, self.record_id or "", self.version
 
     def to_json(self) -> dict[str, Any]:
@@ -137,19 +137,19 @@ class Refused:
 
 
 def line_name(line: int) -> str:
-    """The record id of a line that has no usable id of its own."""
+    """The record id of a line without a usable id."""
     return f"#L{line}"
 
 
 def record_name(key: str, record_id: str | None) -> str:
-    """`key`, `key#id`, or `key#L7` where a line has no usable id (ids do not begin with `#L`)."""
+    """`key`, `key#id`, or `key#L7` for a line without a usable id (ids do not begin with `#L`)."""
     if record_id is None:
         return key
     return f"{key}{record_id}" if record_id.startswith("#L") else f"{key}#{record_id}"
 
 
 def is_marker(key: str) -> bool:
-    """An object that only stands for a folder."""
+    """Whether the object only marks a folder."""
     return key.endswith("/")
 
 
@@ -158,8 +158,8 @@ def note_of_object(
 ) -> NoteRef | Refused:
     """A listed object -> its reference; `drop_path` is the key below drops/.
 
-    `language_of` gives the configured code that a folder's name means, or None. The language of a note in `auto` is
-    empty, its source `detected`. For a file of records the reference is a template, its note id the file's name.
+    `language_of`: a folder's name -> the configured code, or None. The language of a note in `auto` is empty, its
+    source `detected`. For a file of records the reference is a template, and its note id the file's name.
     """
     segments = drop_path.split("/")
     folder, name = segments[0], segments[-1]
@@ -187,7 +187,7 @@ def note_of_object(
 
 
 def is_date(word: str) -> bool:
-    """A real day, written `yyyy-mm-dd`."""
+    """Whether it is a valid date `yyyy-mm-dd`."""
     if not _DATE.fullmatch(word):
         return False
     try:
@@ -198,7 +198,7 @@ def is_date(word: str) -> bool:
 
 
 def text_of_bytes(record: str, data: bytes, max_bytes: int) -> str:
-    """A note's bytes -> its text exactly as stored (UTF-8, strict; no newline translation, a BOM counts one).
+    """A note's bytes -> its text exactly as stored (UTF-8, strict; no newline translation, a BOM is one character).
 
     Raises:
         DataError: `empty`, `too_large`, `not_plain_text`, `not_utf8`, `nul_byte` (offsets in bytes) or `blank`.
@@ -226,12 +226,12 @@ def plain_text(record: str, data: bytes) -> str:
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise DataError(record, Rule.NOT_UTF8, error.start) from None  # the cause carries the bytes
+        raise DataError(record, Rule.NOT_UTF8, error.start) from None  # the cause contains the bytes
     if is_markup(text):
         raise DataError(record, Rule.NOT_PLAIN_TEXT)
     return text
 
 
 def is_blank(text: str) -> bool:
-    """White space and invisible characters (Unicode category Cf) only."""
+    """Whether it has white space and invisible characters (Unicode category Cf) only."""
     return all(c.isspace() or unicodedata.category(c) == "Cf" for c in text)

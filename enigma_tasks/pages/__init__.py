@@ -1,1 +1,1 @@
-"""Self-contained HTML: figures in, text out; no network, no clock."""
+"""Self-contained HTML pages, rendered without network and clock."""

@@ -1,7 +1,7 @@
-"""Geometry of small SVG charts: numbers in, coordinates and label texts out; charts.html.jinja draws them.
+"""Geometry of small SVG charts, which charts.html.jinja draws.
 
-Own code rather than a plotting library: a page with Plotly's script is 4 MB, and Matplotlib's SVG cannot follow the
-reader's light or dark theme.
+Not with a plotting library: a page with Plotly's script is 4 MB, and Matplotlib's SVG cannot follow the reader's light
+or dark theme.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ WIDTH, HEIGHT = 360, 150
 LEFT, RIGHT, TOP, BOTTOM = 40, 10, 8, 20
 """Margins of the plot, for the axis labels."""
 TIGHT = 0.05
-"""Room above and below the lines of a tight chart, as a share of its lowest value: noise should look like noise."""
+"""Margin above and below the lines of a tight chart, as a share of its lowest value, so that noise looks small."""
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One line: a value per night, None where there is none."""
+    """One line: a value per night, or None."""
 
     name: str
     css: str
@@ -50,7 +50,7 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class LineChart:
-    """Everything the macro `lines` needs."""
+    """The arguments of the macro `lines`."""
 
     title: str
     curves: tuple[Curve, ...]
@@ -107,7 +107,7 @@ def line_chart(
     *,
     tight: bool = False,
 ) -> LineChart:
-    """Lines over nights; `show` writes a value. The y axis starts at 0, or, where `tight`, below the values."""
+    """Lines over nights; `show` formats a value. The y axis starts at 0, or, if `tight`, below the values."""
     values = [v for s in series for v in s.values if v is not None]
     top = max([*values, usual[1] if usual else 0.0], default=0.0)
     low = min(values, default=0.0)
@@ -182,13 +182,13 @@ def nice_ticks(top: float, bottom: float = 0.0) -> list[float]:
 
 
 def tick_text(value: float, step: float) -> str:
-    """With as many decimals as the step needs: 0.2 and 0.4, 0.25 and 0.50, 1,000 and 2,000."""
+    """The value with as many decimals as the step needs: 0.2 and 0.4, 0.25 and 0.50, 1,000 and 2,000."""
     decimals = next((d for d in range(9) if abs(round(step, d) - step) < step / 1e6), 9)
     return f"{value:,.{decimals}f}"
 
 
 def _path(points: Sequence[Point | None]) -> str:
-    """An SVG path that lifts the pen where a night has no value."""
+    """An SVG path with gaps where a night has no value."""
     steps, drawing = [], False
     for point in points:
         if point is not None:

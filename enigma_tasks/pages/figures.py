@@ -1,4 +1,4 @@
-"""The figures of one night, as summary.json keeps them and the morning page shows them: counts and ids, no text."""
+"""The figures of one night, for summary.json and the morning page: counts and ids, no text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SCORE_BINS = 20
 
 
 class LanguageFigures(Frozen):
-    """What was published of one language in one night."""
+    """Figures of one language in one night."""
 
     annotated: int = 0
     quarantined: int = 0
@@ -23,7 +23,7 @@ class LanguageFigures(Frozen):
     characters: int = 0
     """Code points of the annotated notes."""
     characters_read: int = 0
-    """Of these, how many the models saw."""
+    """Of these, how many the models read."""
     garbled: int = 0
     """Annotated notes with a share of garbled characters above `monitor.garbled_share`."""
 
@@ -37,7 +37,7 @@ class ModelFigures(Frozen):
 
 
 class NightFigures(Frozen):
-    """One night. `published` False: the counts are what the finished shards report so far."""
+    """Figures of one night. If `published` is False, the counts are those of the finished shards so far."""
 
     batch_id: str
     planned_at: str
@@ -49,9 +49,9 @@ class NightFigures(Frozen):
     annotated: int = 0
     quarantined: int = 0
     waiting: dict[str, int] = Field(default_factory=dict)
-    """Notes by language for which there is no champion; they are planned once there is one."""
+    """Notes by language, for languages without a champion; they are planned once there is one."""
     rules: dict[str, int] = Field(default_factory=dict)
-    """Quarantined notes by the rule they broke."""
+    """Quarantined notes by rule."""
     languages: dict[str, LanguageFigures] = Field(default_factory=dict)
     scores: dict[str, tuple[int, ...]] = Field(default_factory=dict)
     """By label: mentions in each of SCORE_BINS bins of the model's score."""
@@ -73,7 +73,7 @@ class NightFigures(Frozen):
 
     @property
     def labels(self) -> list[str]:
-        """The labels seen, sorted."""
+        """The labels with mentions, sorted."""
         return sorted(self.entities)
 
     @property
@@ -93,18 +93,18 @@ class NightFigures(Frozen):
 
     @property
     def seconds_total(self) -> float:
-        """Seconds of work, summed over shards and phases: with several workers, more than the wall clock showed."""
+        """Seconds of work, summed over shards and phases: with several workers, more than the elapsed time."""
         return math.fsum(self.seconds.values())
 
     @property
     def completeness(self) -> float | None:
-        """Characters read / characters of the annotated notes; None when there are none."""
+        """Characters read / characters of the annotated notes; None if there are none."""
         characters = sum(f.characters for f in self.languages.values())
         return ratio(sum(f.characters_read for f in self.languages.values()), characters)
 
     @property
     def quarantine_share(self) -> float | None:
-        """Quarantined / notes with an outcome; None for a night without."""
+        """Quarantined notes / notes with an outcome; None if there are none."""
         return ratio(self.quarantined, self.annotated + self.quarantined)
 
     @property
@@ -118,7 +118,7 @@ class NightFigures(Frozen):
         return ratio(sum(f.entities.get(label, 0) for f in chosen), sum(f.annotated for f in chosen))
 
     def mean_score(self, label: str) -> float | None:
-        """Mean score of a label's mentions, from the middles of the bins; None without mentions."""
+        """Mean score of a label's mentions, from the centres of the bins; None without mentions."""
         bins = self.scores.get(label, ())
         return ratio(math.fsum(n * (i + 0.5) / SCORE_BINS for i, n in enumerate(bins)), sum(bins))
 
@@ -149,7 +149,7 @@ class QuarantinedNote:
 
 
 class Flag(Frozen):
-    """Something about a night that a person should know, with the rule that says so."""
+    """Something that the operator should know about a night, with its rule."""
 
     rule: str
     subject: str
@@ -160,7 +160,7 @@ class Flag(Frozen):
 
 
 class NightRecord(Frozen):
-    """What summary.json holds."""
+    """The content of summary.json."""
 
     figures: NightFigures
     flags: tuple[Flag, ...] = ()
@@ -168,16 +168,16 @@ class NightRecord(Frozen):
 
 @dataclass(frozen=True, slots=True)
 class NightSummary:
-    """All that the morning page shows."""
+    """The content of the morning page."""
 
     figures: NightFigures
     flags: tuple[Flag, ...] = ()
     usual: dict[str, tuple[float, float]] = field(default_factory=dict)
-    """By measure: the range that past nights make usual."""
+    """By measure: the usual range in past nights."""
     history: tuple[NightFigures, ...] = ()
-    """The nights compared with, oldest first."""
+    """The past nights for comparison, oldest first."""
     nights_needed: int = 5
-    """Nights it takes before a figure is called unusual."""
+    """Past nights needed before a figure is flagged as unusual."""
     shards: tuple[ShardTiming, ...] = ()
     quarantine: tuple[QuarantinedNote, ...] = ()
     quarantine_uri: str = ""
@@ -197,5 +197,5 @@ def read_night_record(name: str, data: bytes) -> NightRecord:
 
 
 def ratio(part: float, whole: float) -> float | None:
-    """part / whole, or None where there is no whole."""
+    """part / whole, or None if whole is 0."""
     return part / whole if whole else None

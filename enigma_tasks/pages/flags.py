@@ -1,4 +1,4 @@
-"""What is unusual about a night: its figures and those of past nights in, flags with plain reasons out."""
+"""Flags for what is wrong or unusual in a night, compared with past nights."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MAD_TO_SIGMA = 1.4826
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """One comparable figure. `floor` is the smallest half-width of its usual range, in its own unit."""
+    """A figure that is compared between nights. `floor`: the least half-width of its usual range, in its unit."""
 
     key: str
     subject: str
@@ -33,7 +33,7 @@ class Measure:
 
 
 def measures(night: NightFigures, history: Sequence[NightFigures], params: MonitorParams) -> list[Measure]:
-    """Every figure that is compared between nights; past nights without it, or with too few notes, are left out."""
+    """The figures that are compared between nights; past nights without one, or with too few notes, are left out."""
     enough = [n for n in history if n.annotated >= params.notes_needed]
     here = night.annotated >= params.notes_needed
     found = [
@@ -90,10 +90,10 @@ def _per_note(
 
 
 def usual_range(past: Sequence[float], floor: float, params: MonitorParams) -> tuple[float, float] | None:
-    """Median of past nights, give or take the larger of their spread and a share of the median.
+    """Median of past nights, plus or minus the largest of their spread, a share of the median, and `floor`.
 
-    The spread is `unusual_deviations` times the scaled median absolute deviation: one odd night in the past does not
-    widen it. None with fewer than `nights_needed` nights.
+    The spread is `unusual_deviations` times the scaled median absolute deviation, which is robust against single
+    unusual nights. None with fewer than `nights_needed` nights.
     """
     if len(past) < params.nights_needed:
         return None
@@ -112,7 +112,7 @@ def usual_ranges(
 
 
 def flags(night: NightFigures, history: Sequence[NightFigures], params: MonitorParams) -> tuple[Flag, ...]:
-    """Everything to know about this night before its figures; what is wrong by itself, what is unusual, notices."""
+    """All flags of a night: errors first, then unusual figures, then notices."""
     found = (*_absolute(night, history, params), *_compared(night, history, params))
     return tuple(sorted(found, key=lambda flag: flag.rule in NOTICES))
 
@@ -159,15 +159,15 @@ def _absolute(night: NightFigures, history: Sequence[NightFigures], params: Moni
 
 
 def _changed_models(night: NightFigures, history: Sequence[NightFigures]) -> Iterator[Flag]:
-    """One flag a language, against the last night that used the same language and type."""
+    """A flag for each language with other champions than in the last night with that language and type."""
     for language, changes in itertools.groupby(changed_models(night, history), key=lambda change: change[0]):
-        said = [f"{kind} {before} to {night.models[language][kind].version}" for _, kind, before in changes]
-        reason = f"Other champions in {language} than the last time, by version: {', '.join(said)}."
+        versions = [f"{kind} {before} to {night.models[language][kind].version}" for _, kind, before in changes]
+        reason = f"Other champions in {language} than the last time, by version: {', '.join(versions)}."
         yield Flag(rule="model_changed", subject=language, reason=reason)
 
 
 def changed_models(night: NightFigures, history: Sequence[NightFigures]) -> Iterator[tuple[str, str, str]]:
-    """(language, entity type, version before) of each champion that is another than the last time it was used."""
+    """(language, entity type, earlier version) of each champion that differs from the last one used."""
     for language, models in sorted(night.models.items()):
         for entity_type, model in sorted(models.items()):
             before = next(

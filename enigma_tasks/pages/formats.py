@@ -1,4 +1,4 @@
-"""Values -> the texts a page shows, and the Jinja environment that knows them as filters."""
+"""Formatting of values on pages, and the Jinja environment with these functions as filters."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 OTHER_COLOURS = ("#6b7686", "#9aa6b6")
-"""Of a label in an old night whose type is no longer in the table."""
+"""For labels of old nights whose type is no longer in the table."""
 NOTHING = "\N{EN DASH}"
 
 
 @functools.cache
 def environment() -> Environment:
-    """Templates of this package; everything is escaped unless a template's own macro made it."""
+    """Templates of this package; everything is escaped except the output of macros."""
     env = Environment(
         loader=PackageLoader("enigma_tasks.pages"),
         autoescape=True,
@@ -36,7 +36,7 @@ def environment() -> Environment:
 
 
 def label_classes(labels: Iterable[str]) -> dict[str, str]:
-    """Label -> the CSS class of its type's colour, sorted; a label of no type that there is any more is grey."""
+    """Label -> the CSS class of its type's colour, sorted; a label of an unknown type is grey."""
     classes = {t.label: f"t{i}" for i, t in enumerate(EntityType)}
     return {label: classes.get(label, f"t{len(classes)}") for label in sorted(set(labels))}
 
@@ -56,7 +56,7 @@ def dec(value: float | None) -> str:
 
 
 def percent(share: float | None) -> str:
-    """A share as percent. Only the whole is called 100 %, and only nothing 0 %."""
+    """A share as percent. Only 1 is shown as 100 %, and only 0 as 0 %."""
     if share is None:
         return NOTHING
     text = f"{100 * share:.1f}"
@@ -81,7 +81,7 @@ def duration(seconds: float | None) -> str:
 
 
 def moment(time: str) -> str:
-    """ISO 8601 with an offset -> `2026-06-11 02:00 UTC`; anything else as it is."""
+    """ISO 8601 with an offset -> `2026-06-11 02:00 UTC`; other text is unchanged."""
     try:
         parsed = dt.datetime.fromisoformat(time)
     except ValueError:
@@ -90,9 +90,9 @@ def moment(time: str) -> str:
 
 
 def visible(text: str) -> str:
-    """A key or id with its control, format and line-separating characters written as escapes.
+    """A key or id with its control, format and line-separating characters as escapes.
 
-    A right-to-left override or a line break in a key must not make it look like another key.
+    Otherwise a right-to-left override or a line break could make a key look like another one.
     """
     return "".join(
         c.encode("unicode_escape").decode() if unicodedata.category(c) in {"Cc", "Cf", "Cs", "Zl", "Zp"} else c

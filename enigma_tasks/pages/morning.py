@@ -1,4 +1,4 @@
-"""The morning page: a NightSummary in, one self-contained HTML text out; and the page that lists all nights."""
+"""Renders the morning page of a night, and the page that lists all nights."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ CHARTED_NIGHTS = 60
 """On the page that lists all nights."""
 NEUTRAL = "n0"
 PHASES = ("plan", "load", "read", "compute", "write", "publish")
-"""In the order of the work."""
+"""In the order of execution."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """A big figure with what is usual for it."""
+    """A large figure with its usual range."""
 
     name: str
     value: str
@@ -44,7 +44,7 @@ class Trend:
 
 
 def render_morning_page(summary: NightSummary, language_names: Mapping[str, str] | None = None) -> str:
-    """HTML of one night. No request leaves it, and it holds ids, rules and counts only. Pure and without a clock."""
+    """HTML of one night, with ids, rules and counts only, and no external resources. Pure and without a clock."""
     night = summary.figures
     colours = _colours([night, *summary.history])
     groups = _quarantine_groups(summary.quarantine)
@@ -93,7 +93,7 @@ def _tiles(summary: NightSummary) -> list[Tile]:
     speed = "" if night.notes_per_second is None else f"{dec(night.notes_per_second)} notes/s per worker"
     share = night.quarantine_share
     return [
-        Tile("Notes in", count(night.planned), _usual(usual, "notes", count), _odd(usual, "notes", night.planned)),
+        Tile("Notes in", count(night.planned), _usual(usual, "notes", count), _unusual(usual, "notes", night.planned)),
         Tile("Annotated", count(night.annotated), f"{count(night.done)} were done before"),
         Tile(
             "Quarantined", count(night.quarantined), "" if share is None else percent(share),
@@ -113,7 +113,7 @@ def _usual(usual: Mapping[str, tuple[float, float]], key: str, show: Callable[[f
     return f"usually {show(usual[key][0])}–{show(usual[key][1])}" if key in usual else ""
 
 
-def _odd(usual: Mapping[str, tuple[float, float]], key: str, value: float) -> str:
+def _unusual(usual: Mapping[str, tuple[float, float]], key: str, value: float) -> str:
     return "odd" if key in usual and not usual[key][0] <= value <= usual[key][1] else ""
 
 
@@ -168,7 +168,7 @@ def _entity_bars(night: NightFigures, colours: Mapping[str, str]) -> tuple[chart
 
 
 def _histograms(night: NightFigures, colours: Mapping[str, str]) -> list[tuple[str, str, charts.Columns]]:
-    """(label, mean score, chart) for each label with scores; bins below the lowest one used are cut away."""
+    """(label, mean score, chart) for each label with scores, without the empty bins below the lowest score."""
     used = [i for bins in night.scores.values() for i, n in enumerate(bins) if n]
     first = min(used, default=0)
     first -= first % (SCORE_BINS // 10)
@@ -198,7 +198,7 @@ def _phase_order(phase: str) -> int:
 
 
 def _quarantine_groups(notes: Sequence[QuarantinedNote]) -> list[tuple[str, list[QuarantinedNote]]]:
-    """By rule, the most frequent first; a rule that very many notes break leaves room for the others."""
+    """Notes by rule, the most frequent first; with too many notes, a limited number for each rule."""
     by_rule: dict[str, list[QuarantinedNote]] = {}
     for note in sorted(notes, key=lambda n: n.record_id):
         by_rule.setdefault(note.rule, []).append(note)

@@ -1,4 +1,4 @@
-"""The reviewer's page: a note's text and published entities in, self-contained HTML out. It holds patient text."""
+"""Renders the reviewer's page: a note's text with its published entities. It contains patient text."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from enigma_tasks.documents import Entity
 
-# Lone carriage returns, control characters that are no white space, and characters that turn the direction or cannot
-# be seen. The joiners inside words and emoji stay as they are.
+# Lone carriage returns, control characters other than white space, and characters that change the direction or are
+# invisible; not the joiners inside words and emoji.
 _UNSEEN = re.compile(
     r"\r(?!\n)|[\x01-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060\u2066-\u2069\ufeff]"
 )
@@ -28,7 +28,7 @@ _CONTROLS = {"\r": "CARRIAGE RETURN", "\x0c": "FORM FEED", "\x1b": "ESCAPE", "\u
 
 @dataclass(frozen=True, slots=True)
 class Mention:
-    """An entity with its place in the list of mentions and its colour."""
+    """An entity with its number in the list of mentions and its colour."""
 
     number: int
     entity: Entity
@@ -43,7 +43,7 @@ class Mention:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A stretch of text under the same mentions; `begins` are those of them that start here."""
+    """A piece of text inside the same mentions; `begins` are those that start here."""
 
     html: Markup
     over: tuple[Mention, ...]
@@ -51,17 +51,17 @@ class Segment:
 
     @property
     def css(self) -> str:
-        """The colours over it, once each."""
+        """The classes of its mentions' colours, each once."""
         return " ".join(sorted({f"l-{m.css}" for m in self.over}))
 
     @property
     def tooltip(self) -> str:
-        """A line for each mention over it."""
+        """A line for each of its mentions."""
         return "\n".join(m.tooltip for m in self.over)
 
 
 def render_review_page(record: str, text: str, entities: Sequence[Entity], facts: Mapping[str, object]) -> str:
-    """HTML of one note, its entities highlighted with a switch for each label; `facts` stand above. Pure, no clock.
+    """HTML of one note, its entities highlighted with a switch for each label; `facts` are shown above. Pure, no clock.
 
     The text content of the element `note` is `text`, character for character.
     """
@@ -80,40 +80,40 @@ def render_review_page(record: str, text: str, entities: Sequence[Entity], facts
 
 
 def segments(text: str, mentions: Sequence[Mention]) -> Iterator[Segment]:
-    """The text, whole and in order, cut wherever a mention begins or ends. `mentions` are sorted by start."""
-    cuts = sorted({0, len(text)} | {edge for m in mentions for edge in m.entity.span})
+    """The complete text in order, divided wherever a mention begins or ends. `mentions` are sorted by start."""
+    boundaries = sorted({0, len(text)} | {edge for m in mentions for edge in m.entity.span})
     over: list[Mention] = []
-    coming = 0
-    for start, end in itertools.pairwise(cuts):
+    following = 0
+    for start, end in itertools.pairwise(boundaries):
         over = [m for m in over if m.entity.char_end > start]
         first = len(over)
-        while coming < len(mentions) and mentions[coming].entity.char_start == start:
-            over.append(mentions[coming])
-            coming += 1
+        while following < len(mentions) and mentions[following].entity.char_start == start:
+            over.append(mentions[following])
+            following += 1
         yield Segment(shown(text[start:end], text[end : end + 1]), tuple(over), tuple(over[first:]))
 
 
 def shown(text: str, following: str = "") -> Markup:
-    """Escaped text that a browser keeps as it is; unseen characters are labelled, and cannot turn their neighbours.
+    """Escaped text that a browser does not change; invisible characters are labelled and isolated.
 
-    A carriage return is written as a reference, since a parser makes a raw one a line feed. `following` is the
-    character after `text`: a carriage return breaks a line on the screen only before a line feed.
+    A carriage return is written as a reference, as parsers turn a raw one into a line feed. `following` is the
+    character after `text`, needed as a carriage return before a line feed is not labelled.
     """
     parts: list[str] = []
     done = 0
     for match in _UNSEEN.finditer(text + following):
         if match.start() >= len(text):
             break
-        parts += [_kept(text[done : match.start()]), _labelled(match.group())]
+        parts += [_escaped(text[done : match.start()]), _labelled(match.group())]
         done = match.end()
-    return Markup("".join([*parts, _kept(text[done:])]))  # noqa: S704 - each part is escaped
+    return Markup("".join([*parts, _escaped(text[done:])]))  # noqa: S704 - each part is escaped
 
 
-def _kept(text: str) -> str:
+def _escaped(text: str) -> str:
     return str(escape(text)).replace("\r", "&#13;")
 
 
 def _labelled(character: str) -> str:
     code = f"U+{ord(character):04X}"
     name = _CONTROLS.get(character) or unicodedata.name(character, "control character")
-    return f'<span class="code" data-code="{code}" title="{code} {escape(name)}">{_kept(character)}</span>'
+    return f'<span class="code" data-code="{code}" title="{code} {escape(name)}">{_escaped(character)}</span>'

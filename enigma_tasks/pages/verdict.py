@@ -1,4 +1,4 @@
-"""One line for a night: figures and flags in, a level and a sentence out."""
+"""The verdict on a night, a level and a sentence, from its figures and flags."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from enigma_tasks.pages.figures import Flag, NightFigures
 
 NOTICES = frozenset({"model_changed"})
-"""Rules of flags that a reader should know but nobody need act on."""
+"""Rules of flags that need no action."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,19 +24,19 @@ class Verdict:
 
 
 def alerts(flags: Sequence[Flag]) -> tuple[Flag, ...]:
-    """The flags that somebody should act on."""
+    """The flags that need action."""
     return tuple(f for f in flags if f.rule not in NOTICES)
 
 
 def verdict(night: NightFigures, flags: Sequence[Flag]) -> Verdict:
-    """The worst of: not published, quarantine or alerts, nothing to do, all well."""
+    """The worst of: not published, text not read, unusual, quarantine, waiting, all well."""
     if not night.published:
         missing = len(night.missing_shards)
         why = f"{missing} of {night.shards} shards have no result" if missing else "every shard has its result"
         return Verdict("bad", "Incomplete", f"The night is not published; {why}. Run the DAG's failed task again.")
     parts = [_notes_line(night)]
     if night.elsewhere:
-        parts.append(f"{_notes(night.elsewhere)} had been published by another night meanwhile.")
+        parts.append(f"{_notes(night.elsewhere)} had been published by another night.")
     if night.waiting_total:
         parts.append(f"{_notes(night.waiting_total)} in {', '.join(sorted(night.waiting))} wait for a champion.")
     unusual = [f for f in alerts(flags) if f.rule != "waiting"]

@@ -1,1 +1,1 @@
-"""The stack on one machine: an S3 server, MLflow and Airflow on loopback, state under one folder."""
+"""The local stack: an S3 server, MLflow and Airflow on loopback, with their state in one folder."""

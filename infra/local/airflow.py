@@ -19,21 +19,21 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 USER = "admin"
-# no log servers: they listen on every interface, and the API server reads this machine's log files itself
+# no log servers: they listen on every interface, and the API server reads the local log files
 FIRST = {
     "api-server": ["api-server"],
     "dag-processor": ["dag-processor"],
     "triggerer": ["triggerer", "--skip-serve-logs"],
 }
 THEN = {"scheduler": ["scheduler", "--skip-serve-logs"]}
-"""Once the API server answers: a task that cannot reach it at its start is a try lost."""
+"""Started once the API server is ready: a task that cannot reach it fails an attempt."""
 PARALLELISM = 3
 DONE = ("success", "failed")
 STATES_IN_ORDER = ("plan", "annotate", "publish", "monitor")
 
 
 def environment(home: Path, dags: Path, port: int) -> dict[str, str]:
-    """Airflow's settings as variables: LocalExecutor on SQLite, everything on loopback, secrets made anew."""
+    """Airflow's settings as variables: LocalExecutor on SQLite, everything on loopback, new secrets."""
     url = f"http://{LOOPBACK}:{port}"
     settings = {
         "CORE__DAGS_FOLDER": str(dags),
@@ -46,7 +46,7 @@ def environment(home: Path, dags: Path, port: int) -> dict[str, str]:
         "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
         "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home / "passwords.json"),
         "CORE__FERNET_KEY": "",
-        # SQLite has one writer at a time: wait for it, Python's own 5 s are too few on a busy machine
+        # SQLite has one writer at a time; Python's default of waiting 5 s is too short on a busy machine
         "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}?timeout=60",
         "WORKERS__EXECUTION_API_TIMEOUT": "60",
         "API__HOST": LOOPBACK,
@@ -56,7 +56,7 @@ def environment(home: Path, dags: Path, port: int) -> dict[str, str]:
         "API_AUTH__JWT_SECRET": secrets.token_hex(32),
         "LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
         "LOGGING__DAG_PROCESSOR_CHILD_PROCESS_LOG_DIRECTORY": str(home / "logs/dag_processor"),
-        # one machine: a scheduler that was killed is noticed in seconds, not in minutes
+        # notice a killed scheduler within seconds instead of minutes
         "SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10",
         "SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "20",
         "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "60",
@@ -68,10 +68,10 @@ def environment(home: Path, dags: Path, port: int) -> dict[str, str]:
 
 
 def set_up(home: Path, variables: Mapping[str, str], cwd: Path) -> str:
-    """Make the database and the login; returns the password of `admin`.
+    """Create the database and the login; returns the password of `admin`.
 
     Raises:
-        StackError: the database could not be made.
+        StackError: the database could not be created.
     """
     home.mkdir(parents=True)
     password = secrets.token_urlsafe(9)
@@ -86,7 +86,7 @@ def set_up(home: Path, variables: Mapping[str, str], cwd: Path) -> str:
             check=False,
         )  # fmt: skip
     if done.returncode:
-        raise StackError(f"Airflow's database could not be made:\n{tail(log)}")
+        raise StackError(f"Airflow's database could not be created:\n{tail(log)}")
     return password
 
 
@@ -109,49 +109,50 @@ class AirflowApi:
     session: requests.Session = field(default_factory=requests.Session, repr=False)
 
     def healthy(self) -> bool:
-        """True when every component has reported lately."""
+        """Whether every component has sent a recent heartbeat."""
         try:
-            answer = requests.get(f"{self.url}/api/v2/monitor/health", timeout=5)
+            response = requests.get(f"{self.url}/api/v2/monitor/health", timeout=5)
         except requests.RequestException:
             return False
-        if answer.status_code != 200:
+        if response.status_code != 200:
             return False
-        parts = answer.json()
+        parts = response.json()
         return all(
             (parts.get(name) or {}).get("status") == "healthy"
             for name in ("metadatabase", "scheduler", "triggerer", "dag_processor")
         )
 
     def has_dag(self, dag_id: str) -> bool:
-        """True when the DAG processor has stored the DAG. Raises StackError when a DAG file cannot be imported."""
+        """Whether the DAG processor has stored the DAG. Raises StackError if a DAG file cannot be imported."""
         if broken := self.call("GET", "importErrors")["import_errors"]:
             raise StackError("\n".join(f"{e['filename']}: {e['stack_trace']}" for e in broken))
         return any(d["dag_id"] == dag_id for d in self.call("GET", "dags")["dags"])
 
     def call(self, method: str, path: str, body: dict[str, Any] | None = None, **params: Any) -> Any:
-        """One request; logs in when there is no token or it has run out.
+        """One request; logs in if there is no token or it has expired.
 
         Raises:
-            StackError: Airflow answered with an error.
+            StackError: Airflow returned an error.
         """
         for _ in range(2):
             if "Authorization" not in self.session.headers:
                 self._log_in()
-            answer = self.session.request(method, f"{self.url}/api/v2/{path}", json=body, params=params, timeout=90)
-            if answer.status_code != 401:
+            response = self.session.request(method, f"{self.url}/api/v2/{path}", json=body, params=params, timeout=90)
+            if response.status_code != 401:
                 break
             del self.session.headers["Authorization"]
-        if answer.status_code >= 400:
-            raise StackError(f"Airflow answered {answer.status_code} to {method} {path}: {answer.text[:500]}")
-        return answer.json() if answer.content else None
+        if response.status_code >= 400:
+            raise StackError(f"Airflow returned {response.status_code} for {method} {path}: {response.text[:500]}")
+        return response.json() if response.content else None
 
     def _log_in(self) -> None:
-        answer = requests.post(f"{self.url}/auth/token", json={"username": USER, "password": self.password}, timeout=30)
-        answer.raise_for_status()
-        self.session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+        login = {"username": USER, "password": self.password}
+        response = requests.post(f"{self.url}/auth/token", json=login, timeout=30)
+        response.raise_for_status()
+        self.session.headers["Authorization"] = f"Bearer {response.json()['access_token']}"
 
     def set_pool(self, name: str, slots: int) -> None:
-        """Make a pool, unless it is there."""
+        """Create a pool, unless it exists."""
         if all(p["name"] != name for p in self.call("GET", "pools")["pools"]):
             self.call("POST", "pools", {"name": name, "slots": slots, "description": "one slot per GPU or worker"})
 
@@ -166,9 +167,9 @@ class AirflowApi:
 
     def tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         """Every task instance of a run, in the order of the pipeline."""
-        answer = self.call("GET", f"dags/{dag_id}/dagRuns/{run_id}/taskInstances", limit=100)
+        found = self.call("GET", f"dags/{dag_id}/dagRuns/{run_id}/taskInstances", limit=100)
         order = {word: i for i, word in enumerate(STATES_IN_ORDER)}
-        return sorted(answer["task_instances"], key=lambda t: (order.get(t["task_id"], 99), t["map_index"]))
+        return sorted(found["task_instances"], key=lambda t: (order.get(t["task_id"], 99), t["map_index"]))
 
     def xcom(self, dag_id: str, run_id: str, task_id: str, key: str = "return_value", map_index: int = -1) -> Any:
         """One XCom value."""
@@ -181,7 +182,7 @@ class AirflowApi:
         return [event for event in events if event["name"] == name]
 
     def clear(self, dag_id: str, run_id: str, task_ids: list[str], **options: Any) -> None:
-        """Run these tasks of a run again, and what comes after them."""
+        """Run these tasks of a run again, and the tasks after them."""
         body = {
             "dag_run_id": run_id,
             "task_ids": task_ids,
@@ -196,7 +197,7 @@ class AirflowApi:
     def wait(
         self, dag_id: str, run_id: str, seconds: float, progress: Callable[[list[dict[str, Any]]], None] | None = None
     ) -> str:
-        """Wait for a run's end; returns `success` or `failed`. Raises StackError when the time runs out."""
+        """Wait for a run's end; returns `success` or `failed`. Raises StackError on timeout."""
         deadline = time.monotonic() + seconds
         while (state := self.state(dag_id, run_id)) not in DONE:
             if progress:

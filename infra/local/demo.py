@@ -1,7 +1,7 @@
-"""`make demo`: one night on this machine, from sample notes to published annotations, in the real scheduler.
+"""`make demo`: one night on this machine, from sample notes to published annotations, with Airflow's scheduler.
 
-Uses the stack that `make up` left running, or starts one and stops it at the end. Exit code 0 when every note has its
-outcome, every annotation gives its surface, and the pages are there.
+Uses the stack of `make up` if it is running, else starts one and stops it at the end. Exit code 0 if every note has its
+outcome, every annotation matches its text, and the pages exist.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 LANGUAGES = ["es", "en", "cs"]
 TRAINING_NOTES = 96
-"""Sample notes a language to train on, held-out ones included."""
+"""Sample notes per language for training, held-out ones included."""
 TRAINING_SEED, NIGHT_SEED = 1, 2
 GOOD_NOTES = 55
 AUTO_NOTES = 4
@@ -39,24 +39,24 @@ RECORDS = 3
 BAD = {"not_utf8": 1, "empty": 1, "nul_byte": 1, "json_invalid": 1, "gzip_damaged": 1}
 NIGHT_SECONDS = 300
 WORTH_SHOWING_F1 = 0.3
-"""A tiny champion that was trained at all stays far above this; one that was not is at zero."""
+"""A trained tiny champion scores far above this, an untrained one 0."""
 COLOURS = {"success": "green", "failed": "red", "upstream_failed": "red", "running": "cyan", "skipped": "magenta"}
 
 
 @dataclass
 class Demo:
-    """The demo's console, clock and findings."""
+    """The demo's console, clock and failed checks."""
 
     console: Console = field(default_factory=lambda: Console(highlight=False, soft_wrap=True))
     began: float = field(default_factory=time.monotonic)
     wrong: list[str] = field(default_factory=list)
 
     def say(self, text: str) -> None:
-        """One line with the time since the start."""
+        """Print one line with the time since the start."""
         self.console.print(f"[dim]{time.monotonic() - self.began:4.0f} s[/]  {text}")
 
     def expect(self, holds: bool, otherwise: str) -> None:
-        """Remember what did not hold."""
+        """Record a failed check."""
         if not holds:
             self.wrong.append(otherwise)
 
@@ -64,7 +64,7 @@ class Demo:
 def drops_of(gold: Path, folder: str, day: str) -> dict[str, bytes]:
     """Good notes from a sample with gold, and five bad ones, as keys below drops/.
 
-    Most lie in their language's folder, some in `auto` for the detector, some are records of one .jsonl file.
+    Most are in their language's folder, some in `auto` for language detection, some are records of one .jsonl file.
     """
     texts = {p.stem: (p.parent.parent.name, p.read_bytes()) for p in sorted(gold.glob("*/txt/*.txt"))}
     names = sorted(texts, key=lambda n: (n.rpartition("-")[2], n))  # languages in turn
@@ -85,7 +85,7 @@ def drops_of(gold: Path, folder: str, day: str) -> dict[str, bytes]:
 
 
 def champions(demo: Demo, environment: Mapping[str, str], folder: Path) -> None:
-    """Sample notes to train on, and one model a language; needs no service."""
+    """Generate training notes and train one model per language; needs no service."""
     sample_corpora(environment, LANGUAGES, TRAINING_NOTES, TRAINING_SEED, folder)
     with ThreadPoolExecutor(2) as pool:
         reports = pool.map(lambda language: train(environment, language, folder, threads=1), LANGUAGES)
@@ -95,7 +95,7 @@ def champions(demo: Demo, environment: Mapping[str, str], folder: Path) -> None:
 
 
 def run_night(demo: Demo, user: User) -> Night:
-    """Trigger the DAG and show how its tasks get on."""
+    """Trigger the DAG and show the states of its tasks."""
     demo.say("triggering [b]annotate_nightly[/] in Airflow's scheduler")
     with Live(_states([]), console=demo.console, refresh_per_second=4, transient=True) as live:
         night = user.night(NIGHT_SECONDS, lambda tasks: live.update(_states(tasks)))
@@ -110,18 +110,18 @@ def _states(tasks: list[dict[str, Any]]) -> Table:
     for column in ("task", "states", "seconds"):
         table.add_column(column)
     for word in ("plan", "annotate", "publish", "monitor"):
-        mine = [t for t in tasks if t["task_id"] == word]
-        seen: dict[str, int] = {}
-        for t in mine:
-            seen[t["state"] or "waiting"] = seen.get(t["state"] or "waiting", 0) + 1
-        states = "  ".join(f"[{COLOURS.get(s, 'yellow')}]{s}[/]{f' x {n}' if n > 1 else ''}" for s, n in seen.items())
-        spent = [t["duration"] for t in mine if t["duration"]]
+        of_stage = [t for t in tasks if t["task_id"] == word]
+        counts: dict[str, int] = {}
+        for t in of_stage:
+            counts[t["state"] or "waiting"] = counts.get(t["state"] or "waiting", 0) + 1
+        states = "  ".join(f"[{COLOURS.get(s, 'yellow')}]{s}[/]{f' x {n}' if n > 1 else ''}" for s, n in counts.items())
+        spent = [t["duration"] for t in of_stage if t["duration"]]
         table.add_row(word, states or "[dim]waiting[/]", f"{max(spent):.1f}" if spent else "")
     return table
 
 
 def check_outcomes(demo: Demo, user: User, night: Night, dropped: int) -> None:
-    """Every note has one outcome, and each bad one its own rule."""
+    """Check that every note has one outcome, and each bad one its rule."""
     counts = user.counts(night)
     rules = json.loads(user.read(f"quarantine/{night.batch_id}/rules.json"))
     demo.say(
@@ -137,7 +137,7 @@ def check_outcomes(demo: Demo, user: User, night: Night, dropped: int) -> None:
 
 
 def collect(demo: Demo, user: User, gold: Path, folder: Path, keys: list[str]) -> None:
-    """Put the published .ann files beside their texts in `folder`; each line must give its surface."""
+    """Copy the published .ann files and their texts to `folder`, and check each line's surface."""
     published = {Path(key).stem: key for key in keys}
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -160,8 +160,8 @@ def collect(demo: Demo, user: User, gold: Path, folder: Path, keys: list[str]) -
 
 
 def show_scores(demo: Demo, environment: Mapping[str, str], gold: Path, found: Path) -> None:
-    """Strict F1 of what was published against the sample's gold, with the notes and spans that it rests on."""
-    title = "strict F1 against the sample's gold (synthetic: no clinical measure)"
+    """Print strict F1 of the published annotations against the sample's gold, with numbers of notes and spans."""
+    title = "strict F1 against the sample's gold (synthetic notes, not a clinical measure)"
     table = Table(title=title, title_justify="left", box=None, padding=(0, 1))
     table.add_column("language", no_wrap=True)
     for column in ("notes", "spans", *EntityType, "all", "95 % interval"):
@@ -180,11 +180,11 @@ def show_scores(demo: Demo, environment: Mapping[str, str], gold: Path, found: P
         )  # fmt: skip
     demo.console.print(table)
     for language, f1 in micro.items():
-        demo.expect(f1 > WORTH_SHOWING_F1, f"strict F1 of {language} is {f1:.3f}: its champion found next to nothing")
+        demo.expect(f1 > WORTH_SHOWING_F1, f"strict F1 of {language} is only {f1:.3f}")
 
 
 def keep_page(demo: Demo, user: User, night: Night, folder: Path) -> None:
-    """Copy the morning page out of S3, so that it can be opened as a file."""
+    """Download the morning page, so that it can be opened as a file."""
     page = folder / f"{night.batch_id}.html"
     folder.mkdir(parents=True, exist_ok=True)
     page.write_bytes(user.read(f"reports/{night.batch_id}/index.html"))
@@ -192,7 +192,7 @@ def keep_page(demo: Demo, user: User, night: Night, folder: Path) -> None:
 
 
 def run(demo: Demo, stack: Stack, *, started: bool) -> None:
-    """The whole demo on a stack that is running, or on one to start."""
+    """Run the demo on a running stack, or start one."""
     work = stack.folder / "demo"
     with ThreadPoolExecutor(1) as pool:
         if not started:
@@ -233,12 +233,12 @@ def main(state: Path = STATE) -> int:
     started = stack is not None and stack.running
     if stack is None or not started:
         stack = Stack(state)
-    demo.say("using the stack that is running" if started else "starting S3, MLflow and Airflow; training meanwhile")
+    demo.say("using the running stack" if started else "starting S3, MLflow and Airflow, and training models")
     try:
         run(demo, stack, started=started)
     except StackError as error:
         demo.console.print(str(error), markup=False)
-        demo.wrong.append("the night did not end")
+        demo.wrong.append("the night failed")
     except KeyboardInterrupt:
         demo.wrong.append("interrupted")
     finally:
@@ -246,11 +246,11 @@ def main(state: Path = STATE) -> int:
             demo.console.print(stack.describe(), markup=False)
         else:
             stack.stop()
-            demo.say("stopped what was started; `make up` leaves it running to look at")
+            demo.say("stopped the stack; `make up` starts one and leaves it running")
     for line in demo.wrong:
-        demo.console.print(f"[red]did not hold:[/] {line}")
+        demo.console.print(f"[red]failed:[/] {line}")
     if not demo.wrong:
-        demo.say("[green]everything held[/]")
+        demo.say("[green]all checks passed[/]")
     return 1 if demo.wrong else 0
 
 

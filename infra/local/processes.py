@@ -1,4 +1,4 @@
-"""Processes of the local stack: started with a log file, remembered by pid, stopped with all that they started."""
+"""Starts processes of the local stack with log files, and stops them with their children."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ GRACE_SECONDS = 8.0
 
 
 class StackError(RuntimeError):
-    """Something of the local stack did not start, or died; the message ends with the tail of its log."""
+    """A process of the local stack did not start, or ended; the message ends with the tail of its log."""
 
 
 @dataclass(frozen=True)
 class Child:
-    """A process that the stack started. `created` tells it from a later process with the same pid."""
+    """A process of the stack. `created` distinguishes it from a later process with the same pid."""
 
     name: str
     pid: int
@@ -35,7 +35,7 @@ class Child:
     log: str
 
     def process(self) -> psutil.Process | None:
-        """The living process, or None."""
+        """The running process, or None."""
         try:
             found = psutil.Process(self.pid)
             alive = abs(found.create_time() - self.created) < 1 and found.status() != psutil.STATUS_ZOMBIE
@@ -45,14 +45,14 @@ class Child:
 
 
 def free_ports(preferred: Sequence[int]) -> list[int]:
-    """A free loopback port for each wish: the wished one, one of the next 20, or any (always any for a wish of 0)."""
-    held: list[socket.socket] = []
+    """A free port for each preferred one: that port, one of the next 20, or any; always any for 0."""
+    sockets: list[socket.socket] = []
     try:
-        for wish in preferred:
-            held += [_bound([*range(wish, wish + 20), 0] if wish else [0])]
-        return [s.getsockname()[1] for s in held]
+        for port in preferred:
+            sockets += [_bound([*range(port, port + 20), 0] if port else [0])]
+        return [s.getsockname()[1] for s in sockets]
     finally:
-        for s in held:
+        for s in sockets:
             s.close()
 
 
@@ -60,7 +60,7 @@ def _bound(ports: Iterable[int]) -> socket.socket:
     for port in ports:
         s = socket.socket()
         try:
-            # all interfaces, so that a port is taken too when another program listens on one of them
+            # all interfaces: another program may listen on one of them
             s.bind(("", port))
         except OSError:
             s.close()
@@ -70,7 +70,7 @@ def _bound(ports: Iterable[int]) -> socket.socket:
 
 
 def start(name: str, command: Sequence[str], environment: Mapping[str, str], cwd: Path, log: Path) -> Child:
-    """Start a command in a session of its own, its output appended to `log`."""
+    """Start a command in a new session, with its output appended to `log`."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as sink:
         child = subprocess.Popen(
@@ -96,7 +96,7 @@ def wait_until(ready: Callable[[], bool], children: Sequence[Child], what: str, 
     """Wait until `ready()`.
 
     Raises:
-        StackError: a child died, or the time ran out; shows the log's tail.
+        StackError: a child ended, or the timeout passed; shows the log's tail.
     """
     from pathlib import Path
 
@@ -107,12 +107,12 @@ def wait_until(ready: Callable[[], bool], children: Sequence[Child], what: str, 
                 raise StackError(f"{child.name} ended while starting; its log, {child.log}:\n{tail(Path(child.log))}")
         if time.monotonic() > deadline:
             logs = "\n".join(f"--- {c.log}\n{tail(Path(c.log))}" for c in children)
-            raise StackError(f"{what} did not answer within {seconds:.0f} s:\n{logs}")
+            raise StackError(f"{what} was not ready within {seconds:.0f} s:\n{logs}")
         time.sleep(0.25)
 
 
 def stop(children: Iterable[Child], *, hard: bool = False) -> None:
-    """End the children and everything below them: ask, wait, kill; `hard` kills at once."""
+    """End the children and their descendants: SIGTERM, wait, SIGKILL; `hard` kills at once."""
     family: dict[int, psutil.Process] = {}
     for child in children:
         if top := child.process():
@@ -123,7 +123,7 @@ def stop(children: Iterable[Child], *, hard: bool = False) -> None:
     if not hard:
         _signal(family.values(), signal.SIGTERM)
         psutil.wait_procs(list(family.values()), timeout=GRACE_SECONDS)
-    # what the family started in the meantime
+    # processes that they started in the meantime
     for p in list(family.values()):
         try:
             family |= {c.pid: c for c in p.children(recursive=True)}

@@ -1,7 +1,7 @@
 """The local stack: `python -m infra.local.stack up | down | status | env`.
 
 An S3 server (moto), MLflow and Airflow on loopback, on free ports, with their state under one folder. The S3 server
-keeps its objects in memory, so every start is a fresh one: what the other two know about lost objects goes too.
+keeps its objects in memory, so every start begins with empty databases of the other two as well.
 """
 
 from __future__ import annotations
@@ -34,22 +34,22 @@ GPU_SLOTS = 2
 START_SECONDS = 600
 """For each part, on a busy machine; one that ended is noticed at once."""
 INHERITED_NOT = ("AWS_", "MLFLOW_", "ENIGMA_", "AIRFLOW", "_AIRFLOW")
-"""Variables of the caller that must not reach the stack: it has its own places."""
+"""Variables of the caller that are not passed to the stack, which has its own places."""
 
 
 @dataclass
 class Stack:
-    """The stack whose state lies in `folder`.
+    """The stack with its state in `folder`.
 
-    `wishes` are preferred ports by service, 0 meaning any; `extra` are variables besides the stack's own.
+    `preferred_ports`: by service, 0 for any; `extra`: variables besides the stack's own.
     """
 
     folder: Path = STATE
-    wishes: dict[str, int] = field(default_factory=lambda: dict(PORTS))
+    preferred_ports: dict[str, int] = field(default_factory=lambda: dict(PORTS))
     extra: dict[str, str] = field(default_factory=dict)
     say: Any = print
     with_airflow: bool = True
-    """False: the S3 server and MLflow only, for commands that need no scheduler."""
+    """False: the S3 server and MLflow only."""
     children: dict[str, list[Child]] = field(default_factory=dict)
     ports: dict[str, int] = field(default_factory=dict)
     variables: dict[str, str] = field(default_factory=dict)
@@ -58,7 +58,7 @@ class Stack:
 
     @classmethod
     def load(cls, folder: Path = STATE) -> Stack | None:
-        """The stack as an earlier command left it, or None when there is no readable state."""
+        """The stack of an earlier command, or None if there is no readable state."""
         try:
             saved = json.loads((folder / "stack.json").read_text())
             children = {k: [Child(**c) for c in v] for k, v in saved.pop("children").items()}
@@ -67,7 +67,7 @@ class Stack:
             return None
 
     def save(self) -> None:
-        """Write the state down, for the next command and for its owner only."""
+        """Save the state for the next command, readable by its owner only."""
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / "stack.json"
         path.touch(mode=0o600)
@@ -77,13 +77,13 @@ class Stack:
 
     @property
     def running(self) -> bool:
-        """True when everything that was started is alive."""
+        """Whether every process is running."""
         every = [c for group in self.children.values() for c in group]
         return len(self.children) == len(PORTS) and all(c.process() for c in every)
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a command needs to work with the stack: the caller's variables, with its places replaced."""
+        """Variables for a command that uses the stack: the caller's, with the stack's places."""
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(INHERITED_NOT)}
         return inherited | self.variables
 
@@ -93,17 +93,17 @@ class Stack:
         return AirflowApi(f"http://{LOOPBACK}:{self.ports['airflow']}", self.password)
 
     def start(self) -> None:
-        """Start everything afresh and wait until it answers. Raises StackError, after stopping what did start."""
+        """Start all processes with empty state and wait for them; on failure stop them and raise StackError."""
         previous = Stack.load(self.folder)
         if previous and previous.running:
-            raise StackError(f"it is running already (state in {self.folder}); stop it first")
+            raise StackError(f"the stack is running already (state in {self.folder}); stop it first")
         if previous:
             previous.stop()
         began = time.monotonic()
         for name in ("airflow", "mlflow", "gold.git", "logs", "cache"):
             shutil.rmtree(self.folder / name, ignore_errors=True)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.ports = dict(zip(PORTS, free_ports([self.wishes[name] for name in PORTS]), strict=True))
+        self.ports = dict(zip(PORTS, free_ports([self.preferred_ports[name] for name in PORTS]), strict=True))
         self.variables = self._places() | self.extra
         try:
             self._make_gold_repository()
@@ -112,14 +112,14 @@ class Stack:
             if self.with_airflow:
                 home = self.folder / "airflow"
                 self.airflow_variables = airflow.environment(home, ROOT / "dags", self.ports["airflow"])
-                self.say("airflow: making its database")
+                self.say("airflow: creating its database")
                 self.password = airflow.set_up(home, self.environment | self.airflow_variables, ROOT)
                 self.start_airflow()
             self._wait_for_mlflow()
         except BaseException:
             self.stop()
             raise
-        self.say(f"everything answers after {time.monotonic() - began:.0f} s")
+        self.say(f"ready after {time.monotonic() - began:.0f} s")
 
     def _places(self) -> dict[str, str]:
         return {
@@ -132,13 +132,13 @@ class Stack:
             "MLFLOW_TRACKING_URI": f"http://{LOOPBACK}:{self.ports['mlflow']}",
             "MLFLOW_DISABLE_TELEMETRY": "true",
             "MLFLOW_MODEL_CATALOG_URI": "",
-            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # saves six processes that nothing here uses
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # saves six unused processes
             "ENIGMA_S3_ROOT": f"s3://{BUCKET}",
             "ENIGMA_GOLD_REPOSITORY": str(self.folder / "gold.git"),
             "ENIGMA_RUNTIME": "process",
             "ENIGMA_WORKDIR": str(ROOT),
             "ENIGMA_CACHE": str(self.folder / "cache"),
-            # shards are annotated side by side: each gets its share of the cores
+            # shards are annotated in parallel: each gets its share of the cores
             "OMP_NUM_THREADS": str(max(1, (os.cpu_count() or GPU_SLOTS) // GPU_SLOTS)),
             "HF_HUB_OFFLINE": "1",
             "HF_HUB_DISABLE_TELEMETRY": "1",
@@ -156,7 +156,7 @@ class Stack:
         child = start("s3", command, self.environment, self.folder, self.folder / "logs/s3.log")
         self._started("s3", [child])
         url = self.variables["AWS_ENDPOINT_URL"]
-        wait_until(lambda: _answers(f"{url}/moto-api/data.json"), [child], "the S3 server", START_SECONDS)
+        wait_until(lambda: _is_ready(f"{url}/moto-api/data.json"), [child], "the S3 server", START_SECONDS)
         requests.put(f"{url}/{BUCKET}", timeout=10).raise_for_status()
         self.say(f"s3: {url}, bucket {BUCKET}")
 
@@ -178,15 +178,15 @@ class Stack:
 
     def _wait_for_mlflow(self) -> None:
         url = self.variables["MLFLOW_TRACKING_URI"]
-        wait_until(lambda: _answers(f"{url}/health"), self.children["mlflow"], "MLflow", START_SECONDS)
+        wait_until(lambda: _is_ready(f"{url}/health"), self.children["mlflow"], "MLflow", START_SECONDS)
         self.say(f"mlflow: {url}")
 
     def start_airflow(self) -> None:
-        """Start Airflow's processes on the database as it is, and wait until all of them report."""
+        """Start Airflow's processes on the existing database, and wait until all of them are healthy."""
         variables, logs = self.environment | self.airflow_variables, self.folder / "logs"
         self._started("airflow", airflow.start_components(airflow.FIRST, variables, ROOT, logs))
         version = f"{self.api.url}/api/v2/version"
-        wait_until(lambda: _answers(version), self.children["airflow"], "Airflow's API server", START_SECONDS)
+        wait_until(lambda: _is_ready(version), self.children["airflow"], "Airflow's API server", START_SECONDS)
         scheduler = airflow.start_components(airflow.THEN, variables, ROOT, logs)
         self._started("airflow", self.children["airflow"] + scheduler)
         wait_until(self.api.healthy, self.children["airflow"], "Airflow", START_SECONDS)
@@ -195,7 +195,7 @@ class Stack:
         self.say(f"airflow: {self.api.url}")
 
     def kill_airflow(self) -> None:
-        """SIGKILL to all of Airflow and what runs below it."""
+        """Send SIGKILL to Airflow's processes and their descendants."""
         stop(self.children["airflow"], hard=True)
 
     def _started(self, name: str, children: list[Child]) -> None:
@@ -203,13 +203,13 @@ class Stack:
         self.save()
 
     def stop(self) -> None:
-        """Stop whatever is alive; safe to call again. The logs stay."""
+        """Stop all running processes; safe to call again. The logs stay."""
         stop([c for name in ("airflow", "mlflow", "s3") for c in self.children.get(name, [])])
         self.children = {}
         (self.folder / "stack.json").unlink(missing_ok=True)
 
     def describe(self) -> str:
-        """Where the pages are and how to log in."""
+        """The pages' addresses and the login."""
         return "\n".join([
             f"Airflow  {self.api.url}/dags/{DAG}   user {airflow.USER}   password {self.password}",
             f"MLflow   {self.variables['MLFLOW_TRACKING_URI']}",
@@ -220,7 +220,7 @@ class Stack:
         ])  # fmt: skip
 
 
-def _answers(url: str) -> bool:
+def _is_ready(url: str) -> bool:
     try:
         return requests.get(url, timeout=5).status_code == 200
     except requests.RequestException:
@@ -243,7 +243,7 @@ def main(argv: list[str] | None = None) -> int:
         elif given.command == "down":
             if stack:
                 stack.stop()
-            print("stopped" if stack else "nothing was running")
+            print("stopped" if stack else "the stack was not running")
         elif stack is None or not stack.running:
             dead = [c for group in (stack.children if stack else {}).values() for c in group if not c.process()]
             for child in dead:

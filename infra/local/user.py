@@ -1,4 +1,4 @@
-"""What a user of a running stack does: runs `enigma`, drops notes, triggers a night, reads what came out."""
+"""Actions of a user of a running stack: run `enigma`, upload notes, trigger a night, read the results."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from infra.local.stack import Stack
 
 DEV_SHARE = 8
-"""One in so many sample notes is held out for choosing the best epoch."""
+"""One in so many sample notes is dev."""
 MEMBER = "tiny"
 
 
 def enigma(environment: Mapping[str, str], *arguments: str, threads: int | None = None) -> dict[str, Any]:
-    """Run one command and return its report. Raises StackError with what it said when it fails."""
+    """Run one command and return its report. Raises StackError with its output if it fails."""
     variables = dict(environment) | ({"OMP_NUM_THREADS": str(threads)} if threads else {})
     done = subprocess.run(
         [sys.executable, "-m", "enigma_tasks", *arguments, "--json", "--quiet"],
@@ -41,11 +41,11 @@ def enigma(environment: Mapping[str, str], *arguments: str, threads: int | None 
 
 
 def sample_corpora(environment: Mapping[str, str], languages: list[str], notes: int, seed: int, folder: Path) -> None:
-    """`notes` sample notes a language under `folder/train/{language}`, some of them under `folder/dev/{language}`."""
+    """Generate `notes` sample notes per language under `folder/train/{language}` and `folder/dev/{language}`."""
     shutil.rmtree(folder, ignore_errors=True)
     train = folder / "train"
-    asked = str(notes * len(languages))
-    enigma(environment, "sample", "--notes", asked, "--language", *languages, "--seed", str(seed), "--out", str(train))
+    total = str(notes * len(languages))
+    enigma(environment, "sample", "--notes", total, "--language", *languages, "--seed", str(seed), "--out", str(train))
     for language in languages:
         for path in sorted((train / language / "txt").iterdir())[::DEV_SHARE]:
             for place, name in (("txt", path.name), ("ann", f"{path.stem}.ann")):
@@ -55,7 +55,7 @@ def sample_corpora(environment: Mapping[str, str], languages: list[str], notes: 
 
 
 def train(environment: Mapping[str, str], language: str, folder: Path, threads: int | None = None) -> dict[str, Any]:
-    """A tiny model for all entity types from `folder`'s corpora, in `folder/models/{language}`."""
+    """Train a tiny model for all entity types on `folder`'s corpora, in `folder/models/{language}`."""
     return enigma(
         environment, "train", "--language", language, "--entity", "all", "--member", MEMBER,
         "--train", str(folder / "train" / language), "--dev", str(folder / "dev" / language),
@@ -65,7 +65,7 @@ def train(environment: Mapping[str, str], language: str, folder: Path, threads: 
 
 
 def register(environment: Mapping[str, str], language: str, folder: Path) -> dict[str, Any]:
-    """That model becomes the champion of its language for each entity type."""
+    """Register that model as the champion of its language for each entity type."""
     model = str(folder / "models" / language)
     return enigma(
         environment, "register", "--language", language, "--entity", "all", "--model", model, "--alias", "champion"
@@ -74,7 +74,7 @@ def register(environment: Mapping[str, str], language: str, folder: Path) -> dic
 
 @dataclass
 class Night:
-    """One run of the nightly DAG that has ended."""
+    """A finished run of the nightly DAG."""
 
     run_id: str
     state: str
@@ -105,7 +105,7 @@ class User:
         return self.stack.api
 
     def enigma(self, *arguments: str) -> dict[str, Any]:
-        """One command in the stack's environment."""
+        """Run one command in the stack's environment."""
         return enigma(self.stack.environment, *arguments)
 
     def drop(self, notes: Mapping[str, bytes]) -> None:
@@ -125,7 +125,7 @@ class User:
         return subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
 
     def objects(self, prefix: str = "") -> dict[str, str]:
-        """Key -> ETag of everything below a prefix."""
+        """Key -> ETag of the objects under a prefix."""
         pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=prefix)
         return {o["Key"]: o["ETag"] for page in pages for o in page.get("Contents", [])}
 
@@ -146,12 +146,12 @@ class User:
         return Night(run_id, state, self.batch_id(run_id))
 
     def batch_id(self, run_id: str) -> str:
-        """The batch of a run, as Airflow rendered it for `enigma plan`."""
+        """The batch id of a run, as rendered by Airflow for `enigma plan`."""
         task = self.api.call("GET", f"dags/{DAG}/dagRuns/{run_id}/taskInstances/plan")
         return str(task["rendered_fields"]["arguments"][1])
 
     def counts(self, night: Night) -> dict[str, int]:
-        """What `publish` reported: notes annotated and quarantined, entities."""
+        """Counts of `publish`: notes annotated and quarantined, entities."""
         counts: dict[str, int] = self.api.xcom(DAG, night.run_id, "publish")["counts"]
         return counts
 
@@ -161,7 +161,7 @@ class User:
             if task["state"] != "failed":
                 continue
             path = f"dags/{DAG}/dagRuns/{night.run_id}/taskInstances/{task['task_id']}/logs/{task['try_number']}"
-            answer = self.api.call("GET", path, map_index=task["map_index"], full_content=True)
-            said = [str(entry.get("event", "")) for entry in answer["content"]]
-            return "\n".join([f"{task['task_id']}[{task['map_index']}] failed:", *said[-lines:]])
+            log = self.api.call("GET", path, map_index=task["map_index"], full_content=True)
+            events = [str(entry.get("event", "")) for entry in log["content"]]
+            return "\n".join([f"{task['task_id']}[{task['map_index']}] failed:", *events[-lines:]])
         return "no task failed"

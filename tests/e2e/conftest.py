@@ -28,7 +28,7 @@ def user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[User]:
     (work / "params.yaml").write_text(yaml.safe_dump(params))
     stack = Stack(
         tmp_path_factory.mktemp("stack"),
-        wishes={"s3": 0, "mlflow": 0, "airflow": 0},
+        preferred_ports={"s3": 0, "mlflow": 0, "airflow": 0},
         extra={"ENIGMA_WORKDIR": str(work)},
     )
     stack.start()

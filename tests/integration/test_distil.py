@@ -98,8 +98,8 @@ def test_the_members_of_an_ensemble_teach_each_once(place: Path, folder: str) ->
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
-        ("--unlabelled {}/texts", 2, "go together"),
-        ("--teacher {}/teacher-1", 2, "go together"),
+        ("--unlabelled {}/texts", 2, "need each other"),
+        ("--teacher {}/teacher-1", 2, "need each other"),
         ("--teacher {}/teacher-1 --unlabelled {}/texts --member gliner-zero", 2, "no token classifier"),
         ("--teacher {}/texts --unlabelled {}/texts", 1, "enigma.json is missing"),
         ("--teacher {}/teacher-1 --unlabelled {}/dev", 2, "no unlabelled texts are left"),

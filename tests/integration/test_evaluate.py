@@ -107,7 +107,7 @@ def test_ensembles_answer_for_their_types_only(place: Path, capsys: pytest.Captu
 
 def test_nothing_is_measured_on_what_was_trained_on(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["evaluate", "--model", place / "model", "--out", place / "x", "--gold"]
-    assert "trained on" in enigma(capsys, *words, place / "split/train", code=2)
+    assert "is for training" in enigma(capsys, *words, place / "split/train", code=2)
     write_corpus(read_corpus(place / "split/train"), place / "copy")  # under another name, in another shape
     for d in read_corpus(place / "copy"):
         assert d.annotated == frozenset(EntityType)

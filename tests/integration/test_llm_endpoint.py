@@ -254,12 +254,12 @@ def test_a_refused_or_cut_answer_is_an_error_of_that_record(
 @pytest.mark.parametrize(
     ("variables", "message"),
     [
-        ({"ENIGMA_LLM_ALLOWED_HOSTS": ""}, "may not go to 127.0.0.1"),
-        ({"ENIGMA_LLM_ALLOWED_HOSTS": "llm.hospital.example"}, "may not go to 127.0.0.1"),
-        ({"ENIGMA_LLM_ALLOWED_HOSTS": "", "ENIGMA_ALLOW_EXTERNAL_LLM": "yes"}, "may not go to"),
-        ({"ENIGMA_LLM_BASE_URL": "http://127.0.0.1@elsewhere.example/v1"}, "may not go to elsewhere.example"),
-        ({"ENIGMA_LLM_BASE_URL": "http://127.0.0.1.elsewhere.example/v1"}, "may not go to"),
-        ({"ENIGMA_LLM_BASE_URL": "https://api.example/v1"}, "may not go to api.example"),
+        ({"ENIGMA_LLM_ALLOWED_HOSTS": ""}, "may not be sent to 127.0.0.1"),
+        ({"ENIGMA_LLM_ALLOWED_HOSTS": "llm.hospital.example"}, "may not be sent to 127.0.0.1"),
+        ({"ENIGMA_LLM_ALLOWED_HOSTS": "", "ENIGMA_ALLOW_EXTERNAL_LLM": "yes"}, "may not be sent to"),
+        ({"ENIGMA_LLM_BASE_URL": "http://127.0.0.1@elsewhere.example/v1"}, "may not be sent to elsewhere.example"),
+        ({"ENIGMA_LLM_BASE_URL": "http://127.0.0.1.elsewhere.example/v1"}, "may not be sent to"),
+        ({"ENIGMA_LLM_BASE_URL": "https://api.example/v1"}, "may not be sent to api.example"),
         ({"ENIGMA_LLM_BASE_URL": "http://api.example/v1", "ENIGMA_ALLOW_EXTERNAL_LLM": "1"}, "unencrypted"),
         ({"ENIGMA_LLM_BASE_URL": ""}, "set ENIGMA_LLM_BASE_URL"),
         ({"ENIGMA_LLM_BASE_URL": "127.0.0.1:80"}, "no http"),

@@ -225,7 +225,7 @@ def test_a_pickle_that_would_run_something_is_refused_and_nothing_runs(
     torch.save({"weight": _Planted(canary)}, checkpoint / "pytorch_model.bin")
     for data in ((checkpoint / "pytorch_model.bin").read_bytes(), pickle.dumps(_Planted(canary))):
         (checkpoint / "pytorch_model.bin").write_bytes(data)
-        with pytest.raises(ModelError, match="nothing in it was run"):
+        with pytest.raises(ModelError, match="nothing in it was executed"):
             site.models("pull", TINY, "--from", str(checkpoint), "--convert")
     assert not canary.exists()
 
@@ -310,7 +310,7 @@ def test_a_damaged_lock_a_wrong_name_and_a_missing_store_are_typed_errors(site: 
     for name in ("../elsewhere", "org/a--b", "nobody", "org/../x"):
         with pytest.raises(UsageError, match="neither a member"):
             site.models("pull", name)
-    with pytest.raises(UsageError, match="goes with pull"):
+    with pytest.raises(UsageError, match="is only for pull"):
         site.models("verify", "--update")
     with pytest.raises(UsageError, match="ENIGMA_MODEL_STORE"):
         Site(tmp_path, "").models("list")

@@ -167,7 +167,7 @@ def test_a_record_of_a_file_is_named_by_its_id(nights: Nights, tmp_path: Path, r
     report = look(nights, f"{uri}#{record}", tmp_path / "n.html")
     assert report["entities"] == 1
     assert report["record"].endswith(f"feed.jsonl#{record}")
-    with pytest.raises(UsageError, match="no such note"):
+    with pytest.raises(UsageError, match="is not in the tables"):
         look(nights, f"{uri}#nobody", tmp_path / "m.html")
 
 

@@ -347,4 +347,4 @@ def test_the_reviewers_page_escapes_the_note_and_says_that_it_holds_patient_text
     assert "<script" not in out
     assert "<i>x" not in out
     assert html.escape(text[3:], quote=False) in out
-    assert "This page holds patient text." in out
+    assert "This page contains patient text." in out
