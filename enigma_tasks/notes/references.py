@@ -208,8 +208,6 @@ def text_of_bytes(record: str, data: bytes, max_bytes: int) -> str:
     if len(data) > max_bytes:
         raise DataError(record, Rule.TOO_LARGE)
     text = plain_text(record, data)
-    if (at := data.find(b"\x00")) >= 0:
-        raise DataError(record, Rule.NUL_BYTE, at)
     if is_blank(text):
         raise DataError(record, Rule.BLANK)
     return text
@@ -219,7 +217,7 @@ def plain_text(record: str, data: bytes) -> str:
     """The bytes of a text file exactly as stored, wherever the file is.
 
     Raises:
-        DataError: `not_plain_text`, `not_utf8` (offset in bytes).
+        DataError: `not_plain_text`, `not_utf8`, `nul_byte` (offsets in bytes).
     """
     if is_other_kind(data[:HEAD]):
         raise DataError(record, Rule.NOT_PLAIN_TEXT)
@@ -229,6 +227,8 @@ def plain_text(record: str, data: bytes) -> str:
         raise DataError(record, Rule.NOT_UTF8, error.start) from None  # the cause contains the bytes
     if is_markup(text):
         raise DataError(record, Rule.NOT_PLAIN_TEXT)
+    if (at := data.find(b"\x00")) >= 0:
+        raise DataError(record, Rule.NUL_BYTE, at)
     return text
 
 

@@ -25,6 +25,7 @@ from enigma_tasks.formats.imports.spans import (
     own_id,
     refused,
     same_id,
+    shown_id,
 )
 from enigma_tasks.formats.offset_units import CODE_POINTS, CRLF_ONCE, GRAPHEMES, UTF16, UTF16_CRLF_ONCE
 
@@ -67,7 +68,7 @@ def _document_id(line: dict[str, Any]) -> str | None:
     places = [line, *(_parsed(line.get(key)) for key in ("meta", "metadata"))]
     ids = [place.get("id") for place in places if isinstance(place, dict)]
     number = next((i for i in ids if isinstance(i, str | int) and not isinstance(i, bool) and str(i).strip()), None)
-    return own_id(places) or (None if number is None else f"doccano-{number}")
+    return own_id(places) or (None if number is None else f"doccano-{shown_id(str(number))}")
 
 
 def _parsed(value: Any) -> Any:

@@ -22,7 +22,7 @@ from enigma_tasks.errors import DataError
 from enigma_tasks.file_names import without_suffix
 from enigma_tasks.formats.imports.files import parsed_json
 from enigma_tasks.formats.imports.inception_zip import CURATED, INITIAL, is_document_folder, zipped_documents
-from enigma_tasks.formats.imports.spans import Imported, Span, imported
+from enigma_tasks.formats.imports.spans import Imported, Span, imported, shown_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -43,6 +43,10 @@ LABEL_FEATURES = ("value", "label")
 """Where a label is expected first."""
 _INITIAL_VIEW, _SOFA = "_InitialView", "uima.cas.Sofa"
 _RELATION = {"Governor", "Dependent"}
+_STRING = "uima.cas.String"
+_PERSON_LIKE = re.compile(r"[\s,;]")
+"""In a title, where a file name is usual: a blank or comma, as in a person's name."""
+_WORDS = ("uima.", f"{_DKPRO}segmentation.", f"{_DKPRO}metadata.")
 _DECLARED = re.compile(rb"""\A(?:\xef\xbb\xbf)?\s*<\?xml[^>]*?encoding\s*=\s*["']([^"']*)["']""")
 _UNKNOWN_TYPE = re.compile(r"Type with name \[([^\]]*)\] not found")
 _NO_SUCH_OFFSET = "Not mapping external offset"
@@ -179,7 +183,8 @@ def _title(views: Iterable[Any]) -> str | None:
             found = view.select(type_name) if view.typesystem.contains_type(type_name) else []
             for title in (getattr(metadata, feature, None) for metadata in found):
                 if title:
-                    return without_suffix(str(title))
+                    own = without_suffix(str(title).strip())
+                    return shown_id(own) if _PERSON_LIKE.search(own) else own
     return None
 
 
@@ -205,8 +210,21 @@ def _annotations(view: Any) -> list[Any]:
     return [
         a
         for a in view.select_all_annotations()
-        if not a.type.name.startswith(STRUCTURE) and not {f.name for f in a.type.all_features} >= _RELATION
+        if (not a.type.name.startswith(STRUCTURE) or _names_a_type(a))
+        and not {f.name for f in a.type.all_features} >= _RELATION
     ]
+
+
+def _names_a_type(annotation: Any) -> bool:
+    """A layer of the tool's own that is called after an entity type, or has one of our labels in a feature.
+
+    Not tokens and lemmas: the word "disease" in a note is not the label.
+    """
+    layer, _, name = annotation.type.name.rpartition(".")
+    if layer.startswith(_WORDS):
+        return False
+    strings = (getattr(annotation, f.name) for f in annotation.type.all_features if f.rangeType.name == _STRING)
+    return any(canonical_label(str(word)) in LABELS for word in (name, *strings))
 
 
 def _spans(document_id: str, text: str, layer: str, annotations: Sequence[Any]) -> list[Span]:
@@ -217,7 +235,7 @@ def _spans(document_id: str, text: str, layer: str, annotations: Sequence[Any]) 
             layer's name, say different things).
     """
     own = canonical_label(layer.rpartition(".")[2])
-    features = [f.name for f in annotations[0].type.all_features if f.rangeType.name == "uima.cas.String"]
+    features = [f.name for f in annotations[0].type.all_features if f.rangeType.name == _STRING]
     known = {f: [_known(getattr(a, f)) for a in annotations] for f in features}
     if own in LABELS:
         labels: list[set[str]] = [{own, *(known[f][i] for f in features)} - {""} for i in range(len(annotations))]

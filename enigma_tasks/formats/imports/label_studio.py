@@ -25,6 +25,7 @@ from enigma_tasks.formats.imports.spans import (
     own_id,
     refused,
     same_id,
+    shown_id,
 )
 from enigma_tasks.formats.offset_units import CODE_POINTS, CRLF_ONCE, UTF16, UTF16_CRLF_ONCE, Content
 
@@ -46,6 +47,8 @@ _FLAT = frozenset(
     {"id", "annotator", "annotation_id", "created_at", "updated_at", "lead_time", "inner_id", "agreement", "history"}
 )
 """What JSON-MIN and the tables say of an annotation, between the data's own columns and the controls'."""
+_ALSO_DATA = frozenset({"agreement", "history"})
+"""The tool writes numbers and lists there; a text is a column of the data that has the same name."""
 _SPANS_AS_TEXT = re.compile(r"""\s*\[\s*\{.*["'](?:start|end|startOffset)["']\s*:""", re.DOTALL)
 
 
@@ -136,7 +139,7 @@ def _unflattened(row: dict[str, Any]) -> dict[str, Any]:
         values = _span_values(value)
         if values is not None:
             results += [result_of(v) if isinstance(v, dict) else {"type": "labels"} for v in values]
-        elif key not in _FLAT:
+        elif key not in _FLAT or (key in _ALSO_DATA and isinstance(value, str) and not _is_json(value)):
             data[key] = value
     times = {key: row.get(key) for key in ("created_at", "updated_at")}
     annotation = {"id": row.get("annotation_id"), "result": results, _FROM_ROW: True} | times
@@ -152,6 +155,10 @@ def _span_values(value: Any) -> list[Any] | None:
             return [None]  # cut off by a spreadsheet, say: no result, which refuses the document
     values = [value] if is_labelled(value) else value
     return values if isinstance(values, list) and any(is_region(v) for v in values) else None
+
+
+def _is_json(cell: str) -> bool:
+    return not cell.strip() or _parsed(cell) is not None or cell.strip() == "null"
 
 
 def _parsed(cell: str) -> Any:
@@ -179,7 +186,7 @@ def _documents(
         return
     task_id = first.get("id")
     named = isinstance(task_id, str | int) and not isinstance(task_id, bool) and str(task_id).strip()
-    document_id = own_id(_id_places(first)) or (f"labelstudio-{task_id}" if named else None)
+    document_id = own_id(_id_places(first)) or (f"labelstudio-{shown_id(str(task_id))}" if named else None)
     if document_id is None:
         hint = f"expected an id of the task, or one of {', '.join(ID_KEYS)} in its data"
         yield from (refused(None, DataError(name, "id_missing", hint=hint)) for name, _ in group)
@@ -236,7 +243,9 @@ def _columns(document_id: str, data: dict[str, Any], regions: Regions) -> tuple[
         if isinstance(value, str) and value and key not in ID_KEYS and not is_location(value)
     }
     own = next((key for key in data if key.lower() == "text"), None)
-    likeliest = own if own in texts else next(iter(texts)) if own is None and len(texts) == 1 else None
+    structured = any(isinstance(value, dict | list) for key, value in data.items() if key not in ("meta", "metadata"))
+    alone = own is None and len(texts) == 1 and not structured  # beside a dialogue, the only string is its title
+    likeliest = own if own in texts else next(iter(texts)) if alone else None
     if not any(span.surface for span in regions.spans):
         texts = {likeliest: texts[likeliest]} if likeliest else {}
     if not texts:

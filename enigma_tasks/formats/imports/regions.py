@@ -21,6 +21,12 @@ ABOUT_THE_DOCUMENT = frozenset(
     {"choices", "textarea", "rating", "number", "datetime", "taxonomy", "pairwise", "ranker"}
 )
 """Results that say something about the document, or about a region where they have its place."""
+_OF_TEXT = frozenset({"labels", "hypertextlabels", "paragraphlabels"})
+"""Kinds of regions that are of text, with or without the text itself; another kind must have it."""
+_OF_OTHER_MEDIA = frozenset(
+    {"timeserieslabels", "brushlabels", "rectanglelabels", "polygonlabels", "ellipselabels", "keypointlabels"}
+    | {"bitmasklabels", "timelinelabels", "vectorlabels"}
+)
 _PLACE = frozenset(
     {"start", "end", "startOffset", "endOffset", "globalOffsets", "x", "y", "points", "rle", "sequence", "ranges"}
 )
@@ -106,8 +112,10 @@ def _identity(result: dict[str, Any]) -> str:
 def _labelled(record: str, kind: str, value: dict[str, Any]) -> list[Span]:
     """The spans of one region: one for each of its labels."""
     label_key = _label_key(value)
-    if label_key is None and not kind.endswith("labels"):
-        raise _not_understood(record, "region", f"its type is {_named(kind)}")
+    key = label_key or kind
+    of_text = key in _OF_TEXT or (key.endswith("labels") and isinstance(value.get("text"), str) and value["text"])
+    if not of_text or key in _OF_OTHER_MEDIA:
+        raise _not_understood(record, "region", f"its type is {_named(key)}")
     labels = value.get(label_key or "labels")
     if labels is None or labels == []:
         raise DataError(record, "label_missing", hint="a region without a label")

@@ -79,13 +79,16 @@ def own_id(trees: Iterable[Any]) -> str | None:
         for key in ID_KEYS if isinstance(tree, dict) else ():
             value = tree.get(key)
             if isinstance(value, str | int) and not isinstance(value, bool) and str(value).strip():
-                own = str(value).strip().removesuffix(".txt")
-                return (
-                    own
-                    if _IDENTIFIER.fullmatch(own)
-                    else f"id-{hashlib.sha256(own.encode(errors='surrogatepass')).hexdigest()[:16]}"
-                )
+                return shown_id(str(value).strip().removesuffix(".txt"))
     return None
+
+
+def shown_id(value: str) -> str:
+    """An id as it is, without blanks around it, or a digest of one that may be a person's name."""
+    own = value.strip()
+    if _IDENTIFIER.fullmatch(own):
+        return own
+    return f"id-{hashlib.sha256(own.encode(errors='surrogatepass')).hexdigest()[:16]}"
 
 
 DUPLICATE_HINT = "another document has this id; a newer version of one is dropped under the name of the older"
