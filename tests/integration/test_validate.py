@@ -103,6 +103,31 @@ def test_one_breach_of_a_hard_rule_fails_the_corpus_whatever_the_parameters_say(
     assert report["defects"][0]["severity"] == "error"
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "found"),
+    [
+        ("day.jsonl", '{"id": 2, "text": "Tos."}\n' * 2, ("day.jsonl#L2", "duplicate_id")),
+        (
+            "day.jsonl",
+            '{"id": 1, "text": "<html><p>Tos</p></html>"}\n{"id": 2, "text": "Tos."}\n',
+            ("day.jsonl#L1", "not_plain_text"),
+        ),
+        ("a.txt", r"{\rtf1\ansi Tos\par}", ("a.txt", "not_plain_text")),
+    ],
+)
+def test_a_note_that_the_night_would_refuse_is_a_defect(
+    name: str, content: str, found: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = corpus(tmp_path / "gold") if name == "a.txt" else tmp_path
+    place = folder / "txt" if name == "a.txt" else folder
+    (place / name).write_text(content)
+    if name == "a.txt":
+        (folder / "ann" / "a.ann").write_text("")
+    report = validate(capsys, folder, "--language", "es")
+    assert report["exit_code"] == 1
+    assert found in broken(report)
+
+
 def test_a_defect_is_named_with_its_offset(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     add_span(corpus(tmp_path), "DISEASE", 7, 900_000)
     (defect,) = validate(capsys, tmp_path, "--language", "es")["defects"]
