@@ -35,6 +35,8 @@ OTHER_KINDS = "RAMEN#*"
 _TEXT_BOUND = re.compile(
     r"T\S+\t(\S+) (-?[0-9]{1,12} -?[0-9]{1,12}(?:;-?[0-9]{1,12} -?[0-9]{1,12})*) *\t(.*)", re.DOTALL
 )
+# a mention whose line end was lost: what precedes it would be its line, and it a comment there
+_INNER_MENTION = re.compile(r"T\w{1,20}([ \t]+)(\S+)[ \t]+-?[0-9]{1,12}[ \t]+-?[0-9]{1,12}(?![^\s;])")
 _TSV_ROW = re.compile(r"([^\t]+)\t([^\t]+)\t(-?[0-9]{1,12})\t(-?[0-9]{1,12})\t(.*)", re.DOTALL)
 _FOLD = str.maketrans("\n\r\t", "   ")
 
@@ -75,6 +77,10 @@ def parse_ann(document_id: str, text: str, ann: str, defects: list[DataError] | 
     other: Counter[str] = Counter()
     written: list[BratSpan] = []
     for number, line in _lines(ann):
+        if _holds_another(line, text):
+            hint = "expected one annotation a line, lines that end with LF or CR LF"
+            note_defect(DataError(document_id, "ann_line_malformed", number, hint), defects)
+            continue
         if line[0] in OTHER_KINDS:
             other[line[0]] += 1
             continue
@@ -92,6 +98,13 @@ def parse_ann(document_id: str, text: str, ann: str, defects: list[DataError] | 
     discontinuous = sum(is_discontinuous(text, fragments) for _, fragments in found)
     entities = sorted_entities(e for e, _ in found)
     return AnnFile(entities, discontinuous, dict(sorted(other.items())), unit)
+
+
+def _holds_another(line: str, text: str) -> bool:
+    """Whether a mention follows within the line, unless the text itself reads so."""
+    return any(
+        ("\t" in m[1] or canonical_label(m[2]) in LABELS) and m[0] not in text for m in _INNER_MENTION.finditer(line, 1)
+    )
 
 
 def format_ann(entities: Iterable[Entity]) -> str:

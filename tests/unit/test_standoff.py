@@ -143,6 +143,30 @@ def test_a_surface_that_goes_on_as_the_text_does_or_into_the_word_is_no_comment(
         parse_ann("n", TEXT, f"T1\tSYMPTOM 8 16\t{surface}\n")
 
 
+@pytest.mark.parametrize("first", ["T1\tSYMPTOM 8 11\ttos", "#1\tAnnotatorNotes T1\tver", "A1\tNegated T1"])
+@pytest.mark.parametrize("second", ["T2\tSYMPTOM 20 26\tfiebre", "T2 Síntoma 20 26 fiebre", "T2\tDRUG 20 26;27 31\tx"])
+@pytest.mark.parametrize("end", ["\r", "\x85", "\v", "\f", "\u2028", "\t", " ", " \t ", "\ufeff"])
+def test_a_second_mention_of_a_line_is_no_comment(first: str, second: str, end: str) -> None:
+    ann = f"T1\tSYMPTOM 8 11\ttos\n{first}{end}{second}\r"
+    with pytest.raises(DataError, match="ann_line_malformed at 2 .*one annotation a line") as caught:
+        parse_ann("n", TEXT, ann)
+    assert "fiebre" not in str(caught.value)
+
+
+def test_a_file_whose_lines_end_with_cr_alone_is_malformed() -> None:
+    ann = "T1\tSYMPTOM 8 11\ttos\rT2\tSYMPTOM 20 26\tfiebre\r"
+    defects: list[DataError] = []
+    assert parse_ann("n", TEXT, ann, defects).entities == ()
+    assert rules(defects) == [("ann_line_malformed", 1)]
+
+
+@pytest.mark.parametrize("surface", ["T2 DISEASE 3 4", "tos\tlesión en T2 de 3 4 cm", "tos\tvéase T12 L1"])
+def test_a_surface_or_a_comment_that_only_resembles_a_mention_is_read(surface: str) -> None:
+    text = surface.split("\t")[0]
+    ann = f"T1\tSYMPTOM 0 {len(text)}\t{surface}\n"
+    assert [e.text for e in parse_ann("n", text, ann).entities] == [text]
+
+
 LINES = "Motivo: 😀 tos.\r\nNiega fiebre.\r\nAsma, señala.\r\nTos seca."
 
 
