@@ -21,7 +21,7 @@ class DataError(EnigmaError):
 
     def __init__(self, record: str, rule: str, offset: int | None = None, hint: str = "") -> None:
         self.record = record
-        self.rule = rule
+        self.rule = str(rule)  # Great Expectations takes no member of a StrEnum
         self.offset = offset
         self.hint = hint
         at = "" if offset is None else f" at {offset}"

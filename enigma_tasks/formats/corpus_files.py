@@ -64,7 +64,7 @@ class CorpusFiles:
     parts: list[Part] = field(default_factory=list)
     whole: list[Whole] = field(default_factory=list)
     ignored: Counter[str] = field(default_factory=Counter)
-    """Files that no reader knows, by suffix."""
+    """Files that no reader reads, by suffix."""
     defects: list[DataError] = field(default_factory=list)
     """Folders that contradict each other: `place_differs`."""
 
@@ -144,7 +144,7 @@ def _file(path: Path, place: Place, part: Part, found: CorpusFiles) -> None:
     elif kind in (FileKind.LINES, FileKind.EXPORT):
         systems = [p for p in path.parent.iterdir() if is_type_system(p.name)]
         found.whole.append(Whole(path, kind, place, systems[0] if systems else None))
-    elif kind is FileKind.OTHER:
+    elif kind in (FileKind.TABLE, FileKind.OTHER):
         found.ignored[path.suffix.lower() or "no suffix"] += 1
 
 

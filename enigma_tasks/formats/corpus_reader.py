@@ -42,7 +42,7 @@ class CorpusReport:
     converted: Counter[str] = field(default_factory=Counter)
     """Documents whose offsets did not count code points, by what they counted."""
     ignored: Counter[str] = field(default_factory=Counter)
-    """Files that no reader knows, by suffix."""
+    """Files that no reader reads, by suffix."""
 
     def add(self, other: CorpusReport) -> None:
         """Count in what was found elsewhere."""

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 TSV_HEADER = "filename\tlabel\tstart_span\tend_span\ttext"
+_CELLS = 5
 _COLUMNS = TSV_HEADER.replace("\t", " ")
 OTHER_KINDS = "RAMEN#*"
 """First letters of the other BRAT lines: relations, attributes, events, normalisations, notes, equivalences."""
@@ -35,6 +36,8 @@ OTHER_KINDS = "RAMEN#*"
 _TEXT_BOUND = re.compile(
     r"T\S+\t(\S+) (-?[0-9]{1,12} -?[0-9]{1,12}(?:;-?[0-9]{1,12} -?[0-9]{1,12})*) *\t(.*)", re.DOTALL
 )
+# a mention whose line end was lost: what precedes it would be its line, and it a comment there
+_INNER_MENTION = re.compile(r"T\w{1,20}([ \t]+)(\S+)[ \t]+-?[0-9]{1,12}[ \t]+-?[0-9]{1,12}(?![^\s;])")
 _TSV_ROW = re.compile(r"([^\t]+)\t([^\t]+)\t(-?[0-9]{1,12})\t(-?[0-9]{1,12})\t(.*)", re.DOTALL)
 _FOLD = str.maketrans("\n\r\t", "   ")
 
@@ -75,6 +78,10 @@ def parse_ann(document_id: str, text: str, ann: str, defects: list[DataError] | 
     other: Counter[str] = Counter()
     written: list[BratSpan] = []
     for number, line in _lines(ann):
+        if _holds_another(line, text):
+            hint = "expected one annotation a line, lines that end with LF or CR LF"
+            note_defect(DataError(document_id, "ann_line_malformed", number, hint), defects)
+            continue
         if line[0] in OTHER_KINDS:
             other[line[0]] += 1
             continue
@@ -92,6 +99,13 @@ def parse_ann(document_id: str, text: str, ann: str, defects: list[DataError] | 
     discontinuous = sum(is_discontinuous(text, fragments) for _, fragments in found)
     entities = sorted_entities(e for e, _ in found)
     return AnnFile(entities, discontinuous, dict(sorted(other.items())), unit)
+
+
+def _holds_another(line: str, text: str) -> bool:
+    """Whether a mention follows within the line, unless the text itself reads so."""
+    return any(
+        ("\t" in m[1] or canonical_label(m[2]) in LABELS) and m[0] not in text for m in _INNER_MENTION.finditer(line, 1)
+    )
 
 
 def format_ann(entities: Iterable[Entity]) -> str:
@@ -193,19 +207,40 @@ def _lines(content: str) -> Iterator[tuple[int, str]]:
 
 
 def _rejoined(lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str]]:
-    """The same lines; one that is no row and follows a row of an open quotation is the rest of its surface."""
-    row: tuple[int, str] | None = None
+    """The same lines; those that complete the open quotation of the row before them are the rest of its surface.
+
+    A quotation that no line closes before the next row is a quotation mark of the text, and its lines stay apart; so
+    does a line that was meant as a row.
+    """
+    held: list[tuple[int, str]] = []
+    """A row of an open quotation, and the lines after it."""
     for number, line in lines:
-        if row and not _TSV_ROW.fullmatch(line):
-            surface = row[1].split("\t", 4)[-1]
-            if surface.startswith('"') and surface.count('"') % 2:
-                row = (row[0], f"{row[1]} {line}")
-                continue
-        if row:
-            yield row
-        row = (number, line)
-    if row:
-        yield row
+        if held and not _is_row(line):
+            held.append((number, line))
+            joined = " ".join(own for _, own in held)
+            if not _is_open(joined):
+                yield held[0][0], joined
+                held = []
+            continue
+        yield from held
+        held = []
+        if _TSV_ROW.fullmatch(line) and _is_open(line):
+            held = [(number, line)]
+        else:
+            yield number, line
+    yield from held
+
+
+def _is_row(line: str) -> bool:
+    """The line was meant as a row, whatever its offsets: it has the cells, or a label where that is due."""
+    cells = line.split("\t")
+    return len(cells) >= _CELLS or (len(cells) > 1 and canonical_label(cells[1]) in LABELS)
+
+
+def _is_open(row: str) -> bool:
+    """The surface begins with a quotation mark and has an odd number of them."""
+    surface = row.split("\t", _CELLS - 1)[-1]
+    return surface.startswith('"') and surface.count('"') % 2 == 1
 
 
 def _unquoted(surface: str, length: int) -> str:

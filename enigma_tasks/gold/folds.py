@@ -51,6 +51,12 @@ def read_folds(
     return folds
 
 
+def annotated_only(fold: Fold) -> Fold:
+    """A text that was annotated for nothing is a defect where gold is due: its annotations may lie in a file unread."""
+    defects = [DataError(d.id, "text_without_annotation") for d in fold.documents if not d.annotated]
+    return Fold([d for d in fold.documents if d.annotated], [*fold.defects, *defects])
+
+
 def shape_of(corpus: Path) -> Shape:
     """`packed`; `by_entity` if texts are in a folder of their type, as in the release; else `side_by_side`."""
     types = tuple(t.value for t in EntityType)

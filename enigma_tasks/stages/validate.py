@@ -17,7 +17,7 @@ from enigma_tasks.errors import UsageError
 from enigma_tasks.formats.corpora import CorpusReport
 from enigma_tasks.gold.examination import checked_tables
 from enigma_tasks.gold.filters import without_dropped
-from enigma_tasks.gold.folds import is_split, read_folds, shape_of, write_fold
+from enigma_tasks.gold.folds import annotated_only, is_split, read_folds, shape_of, write_fold
 from enigma_tasks.gold.rules import Fold
 from enigma_tasks.notes.names import Names
 
@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     language = None if arguments.language is None else params.require_language(arguments.language)
     entity = None if arguments.entity == "all" else EntityType(arguments.entity)
     corpus_report = CorpusReport()
-    folds = read_folds(corpus, language, entity, corpus_report)
+    folds = {name: annotated_only(f) for name, f in read_folds(corpus, language, entity, corpus_report).items()}
     read = folds
     dropped: dict[str, Any] = {}
     if arguments.filtered:

@@ -103,6 +103,69 @@ def test_one_breach_of_a_hard_rule_fails_the_corpus_whatever_the_parameters_say(
     assert report["defects"][0]["severity"] == "error"
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "found"),
+    [
+        ("day.jsonl", '{"id": 2, "text": "Tos."}\n' * 2, ("day.jsonl#L2", "duplicate_id")),
+        (
+            "day.jsonl",
+            '{"id": 1, "text": "<html><p>Tos</p></html>"}\n{"id": 2, "text": "Tos."}\n',
+            ("day.jsonl#L1", "not_plain_text"),
+        ),
+        ("a.txt", r"{\rtf1\ansi Tos\par}", ("a.txt", "not_plain_text")),
+    ],
+)
+def test_a_note_that_the_night_would_refuse_is_a_defect(
+    name: str, content: str, found: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = corpus(tmp_path / "gold") if name == "a.txt" else tmp_path
+    place = folder / "txt" if name == "a.txt" else folder
+    (place / name).write_text(content)
+    if name == "a.txt":
+        (folder / "ann" / "a.ann").write_text("")
+    report = validate(capsys, folder, "--language", "es")
+    assert report["exit_code"] == 1
+    assert found in broken(report)
+
+
+@pytest.mark.parametrize(
+    ("beside", "ignored"),
+    [(None, {}), ("a.a1", {".a1": 1}), ("a.ann.gz", {".gz": 1}), ("a.xml", {".xml": 1}), ("a.tsv", {".tsv": 1})],
+)
+def test_texts_without_any_annotation_that_was_read_are_no_sound_gold(
+    beside: str | None, ignored: dict[str, int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.txt").write_text("Refiere tos.")
+    if beside:
+        (tmp_path / beside).write_text("T1\tSYMPTOM 8 11\ttos\n")
+    report = validate(capsys, tmp_path, "--language", "es")
+    assert (report["exit_code"], report["passed"], report["documents"]) == (1, False, 0)
+    assert broken(report) == {("a", "text_without_annotation")}
+    assert report["ignored_files"] == ignored
+
+
+def test_notes_of_a_language_or_fold_that_nobody_annotated_are_no_gold_beside_gold(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    corpus(tmp_path / "languages" / "es")
+    (tmp_path / "languages" / "nl").mkdir()
+    (tmp_path / "languages" / "nl" / "b.txt").write_text("Hoest.")
+    assert ("b", "text_without_annotation") in broken(validate(capsys, tmp_path / "languages"))
+    corpus(tmp_path / "folds" / "train")
+    (tmp_path / "folds" / "dev").mkdir()
+    (tmp_path / "folds" / "dev" / "b.txt").write_text("Tos.")
+    assert ("b", "text_without_annotation") in broken(validate(capsys, tmp_path / "folds", "--language", "es"))
+
+
+def test_the_filter_leaves_out_a_text_that_nobody_annotated(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    corpus(tmp_path / "gold" / "es")
+    (tmp_path / "gold" / "nl").mkdir()
+    (tmp_path / "gold" / "nl" / "b.txt").write_text("Hoest.")
+    report = validate(capsys, tmp_path / "gold", "--filtered", tmp_path / "out")
+    assert report["dropped"]["unreadable"] == {"text_without_annotation": 1}
+    assert not list((tmp_path / "out").rglob("b.txt"))
+
+
 def test_a_defect_is_named_with_its_offset(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     add_span(corpus(tmp_path), "DISEASE", 7, 900_000)
     (defect,) = validate(capsys, tmp_path, "--language", "es")["defects"]

@@ -143,6 +143,30 @@ def test_a_surface_that_goes_on_as_the_text_does_or_into_the_word_is_no_comment(
         parse_ann("n", TEXT, f"T1\tSYMPTOM 8 16\t{surface}\n")
 
 
+@pytest.mark.parametrize("first", ["T1\tSYMPTOM 8 11\ttos", "#1\tAnnotatorNotes T1\tver", "A1\tNegated T1"])
+@pytest.mark.parametrize("second", ["T2\tSYMPTOM 20 26\tfiebre", "T2 Síntoma 20 26 fiebre", "T2\tDRUG 20 26;27 31\tx"])
+@pytest.mark.parametrize("end", ["\r", "\x85", "\v", "\f", "\u2028", "\t", " ", " \t ", "\ufeff"])
+def test_a_second_mention_of_a_line_is_no_comment(first: str, second: str, end: str) -> None:
+    ann = f"T1\tSYMPTOM 8 11\ttos\n{first}{end}{second}\r"
+    with pytest.raises(DataError, match=r"ann_line_malformed at 2 .*one annotation a line") as caught:
+        parse_ann("n", TEXT, ann)
+    assert "fiebre" not in str(caught.value)
+
+
+def test_a_file_whose_lines_end_with_cr_alone_is_malformed() -> None:
+    ann = "T1\tSYMPTOM 8 11\ttos\rT2\tSYMPTOM 20 26\tfiebre\r"
+    defects: list[DataError] = []
+    assert parse_ann("n", TEXT, ann, defects).entities == ()
+    assert rules(defects) == [("ann_line_malformed", 1)]
+
+
+@pytest.mark.parametrize("surface", ["T2 DISEASE 3 4", "tos\tlesión en T2 de 3 4 cm", "tos\tvéase T12 L1"])
+def test_a_surface_or_a_comment_that_only_resembles_a_mention_is_read(surface: str) -> None:
+    text = surface.partition("\t")[0]
+    ann = f"T1\tSYMPTOM 0 {len(text)}\t{surface}\n"
+    assert [e.text for e in parse_ann("n", text, ann).entities] == [text]
+
+
 LINES = "Motivo: 😀 tos.\r\nNiega fiebre.\r\nAsma, señala.\r\nTos seca."
 
 
@@ -325,6 +349,24 @@ def test_a_quoted_surface_over_two_lines_is_one_row() -> None:
     rows = f'{TSV_HEADER}\nn\tSYMPTOM\t0\t10\t"tos ""x""\nya"\nn\tSYMPTOM\t11\t14\ttos\n'
     text = 'tos "x"\nya tos'
     assert [e.text for e in verified("n", text, parse_tsv(rows)["n"])] == ['tos "x"\nya', "tos"]
+
+
+@pytest.mark.parametrize("broken", [["b\tSYMPTOM\tcero\ttres\ttos"], ["b\tSYMPTOM\tcero\ttres\ttos", "resto"], ["tos"]])
+@pytest.mark.parametrize("after", [[], ["c\tSYMPTOM\t0\t3\ttos"], ['c\tSYMPTOM\t0\t4\ttos"']])
+def test_an_open_quotation_mark_swallows_no_row(broken: list[str], after: list[str]) -> None:
+    rows = ['a\tDISEASE\t0\t5\t"asma', *broken, *after]
+    defects: list[DataError] = []
+    parsed = parse_tsv("\n".join([TSV_HEADER, *rows]), "p.tsv", defects)
+    assert rules(defects) == [("tsv_line_malformed", n) for n in range(3, 3 + len(broken))]
+    assert list(parsed) == ["a", "c"][: 1 + len(after)]
+
+
+def test_a_line_with_the_cells_of_a_row_is_no_rest_of_a_quotation() -> None:
+    rows = f'{TSV_HEADER}\na\tDISEASE\t0\t5\t"asma\nb\tSYMPTOM\tcero\ttres\t"tos"\nc\tSYMPTOM\tx\t3\ttos"\n'
+    rows += 'd\tDISEASE\t0\t5\t"asma\ne\tSíntoma\t3 tos"\n'
+    defects: list[DataError] = []
+    assert list(parse_tsv(rows, "p.tsv", defects)) == ["a", "d"]
+    assert rules(defects) == [("tsv_line_malformed", n) for n in (3, 4, 6)]
 
 
 def test_quotation_marks_of_the_text_itself_stay() -> None:

@@ -10,11 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from enigma_tasks.adapters.expectations import results_of
 from enigma_tasks.config import load_params
 from enigma_tasks.documents import Document, Entity, EntityType, sorted_entities
 from enigma_tasks.errors import DataError, UsageError
 from enigma_tasks.gold.filters import without_dropped
 from enigma_tasks.gold.rules import HARD_RULES, Fold, Table, far_densities, span_breaches, tables
+from enigma_tasks.notes.references import Rule
 
 PARAMS = load_params(Path(__file__).parents[2] / "params.yaml")
 VALIDATION = PARAMS.validation
@@ -105,6 +107,13 @@ def test_a_rule_that_the_readers_gain_is_hard_without_being_listed() -> None:
     table = checked([note(1, 0)], DataError("n9", "some_new_rule"))["reading"]
     assert [r.document for r in table.breaches("some_new_rule")] == ["n9"]
     assert table.rules["some_new_rule"].tolerance == 0
+
+
+@pytest.mark.parametrize("rule", Rule)
+def test_a_rule_of_the_night_is_a_plain_word_in_the_tables_that_great_expectations_sees(rule: Rule) -> None:
+    reading = checked([], DataError("day.jsonl#L2", rule, 2))["reading"]
+    assert [(type(name), name) for name in reading.rules if name == rule] == [(str, rule.value)]
+    assert results_of([reading])["reading", rule.value] is False
 
 
 def test_a_short_document_is_not_judged_by_its_language_and_silence_is_no_other_language() -> None:
