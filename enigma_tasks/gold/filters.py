@@ -40,7 +40,7 @@ def without_dropped(
         if (i, -1) in dropped_by:
             rule = dropped_by[i, -1]
             dropped["documents"][rule] += 1
-            dropped["spans"][rule] += len(document.entities)
+            dropped["spans"] += Counter({rule: len(document.entities)})  # which leaves out a rule with no span
             continue
         dropped["spans"].update(dropped_by[i, k] for k in range(len(document.entities)) if (i, k) in dropped_by)
         entities = tuple(e for k, e in enumerate(document.entities) if (i, k) not in dropped_by)

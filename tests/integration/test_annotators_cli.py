@@ -146,7 +146,7 @@ def test_an_ensemble_with_a_language_model_is_scored_and_what_it_cost_is_told(
 
 @pytest.mark.parametrize(
     ("language", "hosts", "message"),
-    [("es", "", "may not be sent to 127.0.0.1"), ("cs", "127.0.0.1", "is asked in es, not in cs")],
+    [("es", "", "may not be sent to 127.0.0.1"), ("cs", "127.0.0.1", "is for es, not for cs")],
 )
 def test_a_language_model_that_may_not_be_asked_is_refused_before_any_connection(  # noqa: PLR0917
     place: Path,

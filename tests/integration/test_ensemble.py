@@ -228,7 +228,7 @@ def test_vote_refuses_a_file_named_twice_and_a_fitted_rules_files_in_another_ord
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"rule": {"strategy": "chance"}}, "no voting strategy"),
+        ({"rule": {"strategy": "chance"}}, "unknown voting strategy"),
         ({"quota": 1}, "quota"),
         ({"rule": 1}, "rule: dict_type"),
     ],

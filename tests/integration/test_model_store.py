@@ -245,7 +245,7 @@ def test_a_checkpoint_without_config_tokenizer_or_weights_is_refused(
 def test_a_safetensors_file_cut_short_is_refused_at_the_door(site: Site, checkpoint: Path) -> None:
     weights = checkpoint / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-10])
-    with pytest.raises(ModelError, match=r"org/tiny: model\.safetensors is no whole"):
+    with pytest.raises(ModelError, match=r"model org/tiny: model\.safetensors is no complete"):
         site.models("pull", TINY, "--from", str(checkpoint))
 
 

@@ -143,7 +143,7 @@ class KilledError(BaseException):
 def test_a_training_that_goes_on_after_a_kill_continues_its_run_and_sends_what_the_run_lacks(
     place: Path, tracking: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    send = TrainingRun.scored
+    send = TrainingRun.on_epoch
 
     def killed(self: TrainingRun, epoch: Mapping[str, float]) -> None:
         if epoch["epoch"] == 2:  # its checkpoint is written, its point is not sent
@@ -153,7 +153,7 @@ def test_a_training_that_goes_on_after_a_kill_continues_its_run_and_sends_what_t
     monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking)
     before = runs_at(tracking)
     with monkeypatch.context() as patch:
-        patch.setattr(TrainingRun, "scored", killed)
+        patch.setattr(TrainingRun, "on_epoch", killed)
         with pytest.raises(KilledError):
             main(words(place, "continued"))
     assert main(words(place, "continued")) == 0

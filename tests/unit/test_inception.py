@@ -280,19 +280,19 @@ def test_a_zip_without_its_type_system_says_what_is_missing() -> None:
     ],
 )
 def test_a_layer_of_the_tools_own_that_holds_our_labels_is_read(layer: str, features: dict[str, str]) -> None:
-    (found,) = both(cas_of((layer, 12, 16, features)))
+    found = both(cas_of((layer, 12, 16, features)))[0]
     assert found.document is not None
     assert found.document.entities == (ASTHMA,)
 
 
 def test_a_lemma_that_is_called_like_a_type_is_no_label() -> None:
     lemma = (f"{SEGMENTATION}.Lemma", 12, 16, {"value": "disease"})
-    (found,) = both(cas_of(lemma, (NAMED_ENTITY, 41, 52, {"value": "PROCEDURE"})))
+    found = both(cas_of(lemma, (NAMED_ENTITY, 41, 52, {"value": "PROCEDURE"})))[0]
     assert found.document is not None
     assert found.document.entities == (SCAN,)
 
 
 def test_a_title_that_may_be_a_persons_name_is_not_shown() -> None:
-    (found,) = both(cas_of((NAMED_ENTITY, 12, 16, {"value": "DISEASE"}), title="Ejemplo Prueba, Juana.txt"))
+    found = both(cas_of((NAMED_ENTITY, 12, 16, {"value": "DISEASE"}), title="Ejemplo Prueba, Juana.txt"))[0]
     assert found.document is not None
     assert found.document.id.startswith("id-")
