@@ -210,6 +210,15 @@ def test_notes_and_exports_are_read_as_a_drop_would_be(tmp_path: Path) -> None:
         read_corpus(tmp_path / "gold")
 
 
+def test_languages_are_named_by_three_letters_too_and_und_names_none(tmp_path: Path) -> None:
+    put(tmp_path / "ita", document(D, P, S, name="c"))
+    rows = [{"id": 1, "text": "Gota.", "language": "SPA"}, {"id": 2, "text": "Tos.", "language": "und"}]
+    (tmp_path / "nld").mkdir()
+    (tmp_path / "nld" / "day.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+    assert {d.id: d.language for d in read_corpus(tmp_path)} == {"c": "it", "1": "es", "2": "nl"}
+    assert [d.language for d in read_corpus(tmp_path / "ita")] == [None]
+
+
 def test_folders_that_contradict_each_other_are_a_defect(tmp_path: Path) -> None:
     put(tmp_path / "disease" / "symptom", document(D))
     with pytest.raises(DataError, match="disease/symptom: place_differs"):
