@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import unicodedata
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -21,6 +23,7 @@ from enigma_tasks.formats.standoff import (
 )
 from tests.unit.strategies import annotated_texts
 
+Form = Literal["NFC", "NFD"]
 TEXT = "Refiere tos seca y\r\nfiebre alta."
 
 
@@ -135,6 +138,24 @@ def test_what_brat_accepts_after_and_within_a_surface_is_accepted(offsets: str, 
 
 def test_blanks_that_a_tool_collapsed_are_accepted() -> None:
     assert parse_ann("n", "dolor   torácico", "T1\tSYMPTOM 0 16\tdolor torácico\n").entities[0].span == (0, 16)
+
+
+@pytest.mark.parametrize(("of_text", "of_surface"), [("NFD", "NFC"), ("NFC", "NFD")])
+@pytest.mark.parametrize("after", ["", " ", "\tcomentario"])
+def test_composed_accents_make_no_difference(of_text: Form, of_surface: Form, after: str) -> None:
+    text = unicodedata.normalize(of_text, "Neumonía y señal.")
+    end = text.index(" ")
+    surface = unicodedata.normalize(of_surface, text[:end])
+    (entity,) = parse_ann("n", text, f"T1\tSYMPTOM 0 {end}\t{surface}{after}\n").entities
+    assert entity.text == text[:end]
+    rows = parse_tsv(f"{TSV_HEADER}\nn\tSYMPTOM\t0\t{end}\t{surface}\n")["n"]
+    assert verified("n", text, rows) == (entity,)
+
+
+@pytest.mark.parametrize("surface", ["Neumonia", "Neumoni", "Neumonía\u0301", "neumonía"])
+def test_an_accent_more_or_less_is_another_surface(surface: str) -> None:
+    with pytest.raises(DataError, match="surface_differs"):
+        parse_ann("n", "Neumoni\u0301a.", f"T1\tSYMPTOM 0 9\t{surface}\n")
 
 
 @pytest.mark.parametrize("surface", ["tos seca y", "tos secas", "tos seca.", "tos", ""])
