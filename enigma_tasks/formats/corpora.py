@@ -47,9 +47,10 @@ def read_corpus(
 
     Raises:
         UsageError: `path` is neither, holds train/ and dev/, or holds no document of this language and entity type.
-        DataError: `not_utf8`, `not_plain_text`, `id_unsafe`, `id_duplicate`, `place_differs`, `text_without_annotation`
-            (where other texts of its language have one), `annotation_without_text`, `label_unexpected` (the folder is
-            another type's), or a rule of `standoff.parse_ann`, `read_packed`, `notes.files` or `formats.imports`.
+        DataError: a rule of `notes.references.text_of_bytes`; `id_unsafe`, `id_duplicate`, `place_differs`,
+            `text_without_annotation` (where other texts of its language have one), `annotation_without_text`,
+            `label_unexpected` (the folder is another type's), or a rule of `standoff.parse_ann`, `read_packed`,
+            `notes.files` or `formats.imports`.
     """
     files = corpus_files(path)
     without_about(files)

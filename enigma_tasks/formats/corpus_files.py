@@ -77,8 +77,8 @@ def corpus_files(path: Path) -> CorpusFiles:
     """
     found = CorpusFiles()
     own = path.absolute().name
-    # a folder named on the command line may be called by two letters that mean no language
-    language, entity = (None, None) if _LANGUAGE.fullmatch(own) else meaning(own)
+    # a folder named on the command line may be called by letters that mean no language
+    language, entity = (None, None) if _is_code(own.lower()) else meaning(own)
     place = Place(language, frozenset({entity}) if entity else ALL_TYPES)
     if path.is_dir():
         _enter(path, place, {}, (), found)
@@ -98,7 +98,12 @@ def meaning(name: str) -> tuple[Language | None, EntityType | None]:
     if (label := canonical_label(name)) in LABELS:
         return None, EntityType(label.lower())
     code = name.lower()
-    return (canonical_code(code), None) if _LANGUAGE.fullmatch(code) else (None, None)
+    return (canonical_code(code), None) if _is_code(code) else (None, None)
+
+
+def _is_code(name: str) -> bool:
+    """Two letters, or another code of a language that has rules (`spa`)."""
+    return _LANGUAGE.fullmatch(name) is not None or canonical_code(name) != name
 
 
 def _enter(

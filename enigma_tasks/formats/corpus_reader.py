@@ -16,7 +16,7 @@ from enigma_tasks.formats.packed import read_packed
 from enigma_tasks.formats.standoff import note_defect, parse_ann
 from enigma_tasks.languages.rules import canonical_code
 from enigma_tasks.notes.files import read_records
-from enigma_tasks.notes.references import plain_text
+from enigma_tasks.notes.references import text_of_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from enigma_tasks.formats.corpus_files import Part, Whole
 
 MAX_TEXT_BYTES = 1 << 30
-"""Of one note in a file of notes on this machine."""
+"""Of one note on this machine."""
 _OF_GOLD = frozenset({"annotated", "entities", "label", "labels", "annotations", "data"})
 """A line with one of these keys is no note alone."""
 
@@ -118,7 +118,7 @@ class CorpusReader:
 
     def _pair(self, part: Part, stem: str, text_path: Path, ann_path: Path | None, own: list[DataError]) -> Document:
         language = part.place.language or self.language
-        text = plain_text(text_path.name, text_path.read_bytes())
+        text = text_of_bytes(text_path.name, text_path.read_bytes(), MAX_TEXT_BYTES)
         if ann_path is None:
             return Document(stem, text, (), language, frozenset())
         parsed = parse_ann(stem, text, read_text(ann_path), own)

@@ -25,6 +25,7 @@ from enigma_tasks.formats.surfaces import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Set as AbstractSet
 
 TSV_HEADER = "filename\tlabel\tstart_span\tend_span\ttext"
 _CELLS = 5
@@ -38,6 +39,8 @@ _TEXT_BOUND = re.compile(
 )
 # a mention whose line end was lost: what precedes it would be its line, and it a comment there
 _INNER_MENTION = re.compile(r"T\w{1,20}([ \t]+)(\S+)[ \t]+-?[0-9]{1,12}[ \t]+-?[0-9]{1,12}(?![^\s;])")
+_SHAPE_OF_MENTION = re.compile(r"\S+[ \t]+\S+[ \t]+-?[0-9]{1,12}[ \t]+-?[0-9]{1,12}(?![^\s;])")
+_ID_OF_MENTION = re.compile(r"T[0-9]+")
 _TSV_ROW = re.compile(r"([^\t]+)\t([^\t]+)\t(-?[0-9]{1,12})\t(-?[0-9]{1,12})\t(.*)", re.DOTALL)
 _FOLD = str.maketrans("\n\r\t", "   ")
 
@@ -77,12 +80,16 @@ def parse_ann(document_id: str, text: str, ann: str, defects: list[DataError] | 
     """
     other: Counter[str] = Counter()
     written: list[BratSpan] = []
+    ids = {line.split(maxsplit=1)[0] for _, line in _lines(ann) if line[0] == "T"}
     for number, line in _lines(ann):
         if _holds_another(line, text):
             hint = "expected one annotation a line, lines that end with LF or CR LF"
             note_defect(DataError(document_id, "ann_line_malformed", number, hint), defects)
             continue
         if line[0] in OTHER_KINDS:
+            if hint := _hint_for_other(line, ids):
+                note_defect(DataError(document_id, "ann_line_malformed", number, hint), defects)
+                continue
             other[line[0]] += 1
             continue
         match = _TEXT_BOUND.fullmatch(line)
@@ -99,6 +106,18 @@ def parse_ann(document_id: str, text: str, ann: str, defects: list[DataError] | 
     discontinuous = sum(is_discontinuous(text, fragments) for _, fragments in found)
     entities = sorted_entities(e for e, _ in found)
     return AnnFile(entities, discontinuous, dict(sorted(other.items())), unit)
+
+
+def _hint_for_other(line: str, ids: AbstractSet[str]) -> str:
+    """What is wrong with a line that is no mention: it has the shape of one, or names one whose line is not there."""
+    if _SHAPE_OF_MENTION.match(line):
+        return "a mention begins with T"
+    words = "".join(line.split("\t", 2)[1:2]).split()
+    if line[0] in "AMN#":
+        words = words[1:2]  # what follows is a value, which may look like an id
+    if any(_ID_OF_MENTION.fullmatch(own := name.rpartition(":")[2]) and own not in ids for name in words):
+        return "it refers to a T line that is not there"
+    return ""
 
 
 def _holds_another(line: str, text: str) -> bool:

@@ -6,6 +6,7 @@ Decision 0005 says which surfaces are accepted, and how a mention that crosses a
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -75,7 +76,7 @@ def located(document_id: str, text: str, line: BratSpan, fragments: Fragments) -
 
 
 def same_surface(text: str, fragments: Fragments, surface: str) -> bool:
-    """As brat compares, but for the number of blanks between words; nothing, blanks or a comment may follow."""
+    """As brat compares, but for composed accents and the number of blanks; nothing, blanks or a comment may follow."""
     written = _folded(surface)
     outer = _outer(fragments)
     parts = [text[s:e] for s, e in fragments]
@@ -99,7 +100,7 @@ def _is_comment(text: str, end: int, rest: str, surface: str) -> bool:
 
 
 def _folded(surface: str) -> str:
-    return _WHITE_SPACE.sub(" ", surface)
+    return unicodedata.normalize("NFC", _WHITE_SPACE.sub(" ", surface))
 
 
 def fragments_of(entity: Entity) -> list[tuple[int, int]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from enigma_tasks.documents import Document
 from enigma_tasks.errors import DataError
 from enigma_tasks.notes.records import read_lines
-from enigma_tasks.notes.references import AUTO, Rule, line_name
+from enigma_tasks.notes.references import Rule, line_name, named_language
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +36,7 @@ def read_records(
             elif outcome.id in seen:
                 defects.append(DataError(name, Rule.DUPLICATE_ID, number))
             else:
-                named = outcome.language if outcome.language and outcome.language.lower() != AUTO else None
+                named = named_language(outcome.language)
                 code = language_of(named) if named else language
                 if named and code is None:
                     defects.append(DataError(name, Rule.LANGUAGE, number))

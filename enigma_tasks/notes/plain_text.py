@@ -47,7 +47,8 @@ _BLANKS = b" \t\r\n\x0b\x0c"
 _ZERO_SHARE = 0.3
 """UTF-16 of these languages has a larger share of zero bytes, a text with stray ones a smaller."""
 _BLOCKS = "p|div|br|hr|table|tbody|thead|tr|td|th|ul|ol|li|h[1-6]|section|article|header|footer|pre|blockquote|dl|dt|dd"
-_INLINE = "span|font|b|i|u|strong|em|a|sup|sub|center|small|title|meta|link|style|script|img"
+_FORMATTING = "b|i|u|strong|em|sup|sub|small"
+_INLINE = f"{_FORMATTING}|span|font|a|center|title|meta|link|style|script|img"
 _ATTRIBUTES = r"(?:\s+[\w:-]+(?:\s*=\s*(?:\"[^\"<>]{0,500}\"|'[^'<>]{0,500}'|[^\s\"'<>]{1,100}))?)*+\s*/?"
 _BLOCK_TAG = re.compile(rf"</?(?:{_BLOCKS}){_ATTRIBUTES}>", re.IGNORECASE)
 _DOCUMENT_TAG = re.compile(rf"</?(?:html|head|body){_ATTRIBUTES}>|<!doctype\s+html", re.IGNORECASE)
@@ -85,12 +86,28 @@ def is_markup(text: str) -> bool:
 
 def _is_tagged(text: str, start: str) -> bool:
     root = _ROOT.match(start)
-    if root and (text.rstrip().endswith(f"</{root['name']}>") or "xmlns" in root["attributes"]):
+    if root and ("xmlns" in root["attributes"] or _encloses(root["name"], start)):
         return True
     if _DOCUMENT_TAG.search(text) or _many(len(_BLOCK_TAG.findall(text)), text):
         return True
     first = _FIRST_TAG.match(start)
-    return bool(first and (first["name"] is None or re.search(rf"</{first['name']}\s*>", text, re.IGNORECASE)))
+    if first is None or first["name"] is None:
+        return first is not None
+    if re.fullmatch(_FORMATTING, first["name"], re.IGNORECASE):
+        return _encloses(first["name"], start)
+    return re.search(rf"</{first['name']}\s*>", text, re.IGNORECASE) is not None
+
+
+def _encloses(name: str, start: str) -> bool:
+    """The closing tag of the first element ends the text: a note that begins and ends with placeholders has several."""
+    end = len(start.rstrip())
+    depth = 0
+    for tag in re.finditer(rf"<(?P<closing>/?){re.escape(name)}(?:\s[^<>]*)?>", start, re.IGNORECASE):
+        if not tag[0].endswith("/>"):
+            depth += -1 if tag["closing"] else 1
+        if depth <= 0:
+            return tag["closing"] != "" and tag.end() == end
+    return re.search(rf"</{re.escape(name)}\s*>\s*$", start, re.IGNORECASE) is not None
 
 
 def _many(count: int, text: str) -> bool:

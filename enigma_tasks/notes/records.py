@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from enigma_tasks.errors import DataError
 from enigma_tasks.notes.gunzip import DamagedError, gunzip
 from enigma_tasks.notes.plain_text import HEAD, is_markup, is_other_kind
-from enigma_tasks.notes.references import AUTO, NoteRef, Refused, Rule, is_blank, line_name
+from enigma_tasks.notes.references import NoteRef, Refused, Rule, is_blank, line_name, named_language
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -260,8 +260,7 @@ def _note(ref: NoteRef, outcome: Record | DataError, seen: set[str], judgement: 
     ref = replace(ref, record_id=outcome.id, note_id=outcome.id)
     if judgement.is_done(ref):
         return None
-    named = outcome.language if outcome.language and outcome.language.lower() != AUTO else None
-    if named:
+    if named := named_language(outcome.language):
         found, ref = judgement.language_of(named), replace(ref, language_source="record")
     elif ref.language:
         return ref

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 AUTO = "auto"
 """The folder of notes whose language is detected."""
+_UNDETERMINED = "und"
+"""ISO 639-2's code for an undetermined language."""
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _DOTS = frozenset({".", ".."})
@@ -184,6 +186,12 @@ def note_of_object(
     if not language and not automatic:
         return Refused(note, Rule.LANGUAGE)
     return note if kind_of(name)[0] is FileKind.TEXT or holds_records(name) else Refused(note, Rule.FILE_TYPE)
+
+
+def named_language(language: str | None) -> str | None:
+    """What a record says of its language; None where that names none (missing, `auto`, `und`)."""
+    code = (language or "").strip().lower().replace("_", "-").partition("-")[0]
+    return None if code in ("", AUTO, _UNDETERMINED) else language
 
 
 def is_date(word: str) -> bool:

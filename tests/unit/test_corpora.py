@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from enigma_tasks.documents import Document, Entity, EntityType, entity_at
 from enigma_tasks.errors import DataError, UsageError
 from enigma_tasks.formats.corpora import CorpusReport, check_id, file_id, read_corpus, read_text, write_corpus
+from enigma_tasks.notes.references import is_blank
 from tests.unit.strategies import annotated_texts
 
 if TYPE_CHECKING:
@@ -209,6 +210,15 @@ def test_notes_and_exports_are_read_as_a_drop_would_be(tmp_path: Path) -> None:
         read_corpus(tmp_path / "gold")
 
 
+def test_languages_are_named_by_three_letters_too_and_und_names_none(tmp_path: Path) -> None:
+    put(tmp_path / "ita", document(D, P, S, name="c"))
+    rows = [{"id": 1, "text": "Gota.", "language": "SPA"}, {"id": 2, "text": "Tos.", "language": "und"}]
+    (tmp_path / "nld").mkdir()
+    (tmp_path / "nld" / "day.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+    assert {d.id: d.language for d in read_corpus(tmp_path)} == {"c": "it", "1": "es", "2": "nl"}
+    assert [d.language for d in read_corpus(tmp_path / "ita")] == [None]
+
+
 def test_folders_that_contradict_each_other_are_a_defect(tmp_path: Path) -> None:
     put(tmp_path / "disease" / "symptom", document(D))
     with pytest.raises(DataError, match="disease/symptom: place_differs"):
@@ -281,7 +291,10 @@ def test_an_id_twice_for_one_type_is_a_defect(tmp_path: Path) -> None:
 IDS = st.text(st.characters(blacklist_categories=["Cs", "Cc"], blacklist_characters="/\\"), min_size=1, max_size=20)
 
 
-@given(st.lists(annotated_texts().filter(lambda sample: "\0" not in sample[0]), min_size=1, max_size=3), st.data())
+NOTES = annotated_texts().filter(lambda sample: not is_blank(sample[0]) and "\x00" not in sample[0])
+
+
+@given(st.lists(NOTES, min_size=1, max_size=3), st.data())
 def test_what_is_written_is_read_back(
     tmp_path_factory: pytest.TempPathFactory, samples: list[tuple[str, tuple[Entity, ...]]], data: st.DataObject
 ) -> None:
@@ -330,13 +343,25 @@ def test_two_documents_of_one_id_are_not_written_over_each_other(tmp_path: Path)
 
 @pytest.mark.parametrize("annotated", [True, False])
 @pytest.mark.parametrize(
-    "data", [b"{\\rtf1\\ansi tos\\par}", b"%PDF-1.7\n", "tos".encode("utf-16"), b"<html><body><p>Tos</p></body></html>"]
+    ("data", "rule", "offset"),
+    [
+        (b"{\\rtf1\\ansi tos\\par}", "not_plain_text", None),
+        (b"%PDF-1.7\n", "not_plain_text", None),
+        ("tos".encode("utf-16"), "not_plain_text", None),
+        (b"<html><body><p>Tos</p></body></html>", "not_plain_text", None),
+        (b"Refiere tos.\x00", "nul_byte", 12),
+        (b"", "empty", None),
+        (b" \r\n\t", "blank", None),
+        ("\ufeff \u200b\n".encode(), "blank", None),
+    ],
 )
-def test_a_text_file_of_another_kind_is_refused_as_at_night(tmp_path: Path, data: bytes, annotated: bool) -> None:
+def test_a_text_that_the_night_refuses_is_no_gold(
+    tmp_path: Path, data: bytes, rule: str, offset: int | None, annotated: bool
+) -> None:
     (tmp_path / "n.txt").write_bytes(data)
     (tmp_path / "sound.txt").write_bytes(b"tos")
     for name in ("n", "sound") if annotated else ():
         (tmp_path / f"{name}.ann").write_bytes(b"")
     report = CorpusReport()
     assert [d.id for d in read_corpus(tmp_path, report=report)] == ["sound"]
-    assert [(d.record, d.rule) for d in report.defects] == [("n.txt", "not_plain_text")]
+    assert [(d.record, d.rule, d.offset) for d in report.defects] == [("n.txt", rule, offset)]

@@ -31,6 +31,24 @@ def test_an_alias_is_read_as_its_language_and_any_other_code_as_itself() -> None
 
 
 @pytest.mark.parametrize(
+    ("codes", "language"),
+    [
+        ("ces cze", "cs"),
+        ("eng", "en"),
+        ("spa", "es"),
+        ("ita", "it"),
+        ("nld dut", "nl"),
+        ("ron rum", "ro"),
+        ("swe", "sv"),
+    ],
+)
+def test_the_codes_of_iso_639_2_are_accepted(codes: str, language: str) -> None:
+    params = load_params()
+    for code in codes.split():
+        assert [params.language(written) for written in (code, code.upper(), f"{code}-XX")] == [language] * 3
+
+
+@pytest.mark.parametrize(
     "tree",
     [
         {"stopwords": "a o"},

@@ -63,6 +63,13 @@ def test_the_language_is_the_records_own_then_the_folders_then_the_detected_one(
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("undetermined", ["und", "UND", "Auto", "und-Latn"])
+def test_a_language_that_a_record_leaves_open_is_the_folders_or_detected(undetermined: str) -> None:
+    data = row(id="a", text="una polmonite", language=undetermined)
+    assert scanned(data) == [("a", "es")]
+    assert scanned(data, template(language="")) == [("a", "it")]
+
+
 @pytest.mark.parametrize(
     ("line", "rule"),
     [

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import unicodedata
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -21,6 +23,7 @@ from enigma_tasks.formats.standoff import (
 )
 from tests.unit.strategies import annotated_texts
 
+Form = Literal["NFC", "NFD"]
 TEXT = "Refiere tos seca y\r\nfiebre alta."
 
 
@@ -137,6 +140,24 @@ def test_blanks_that_a_tool_collapsed_are_accepted() -> None:
     assert parse_ann("n", "dolor   torácico", "T1\tSYMPTOM 0 16\tdolor torácico\n").entities[0].span == (0, 16)
 
 
+@pytest.mark.parametrize(("of_text", "of_surface"), [("NFD", "NFC"), ("NFC", "NFD")])
+@pytest.mark.parametrize("after", ["", " ", "\tcomentario"])
+def test_composed_accents_make_no_difference(of_text: Form, of_surface: Form, after: str) -> None:
+    text = unicodedata.normalize(of_text, "Neumonía y señal.")
+    end = text.index(" ")
+    surface = unicodedata.normalize(of_surface, text[:end])
+    (entity,) = parse_ann("n", text, f"T1\tSYMPTOM 0 {end}\t{surface}{after}\n").entities
+    assert entity.text == text[:end]
+    rows = parse_tsv(f"{TSV_HEADER}\nn\tSYMPTOM\t0\t{end}\t{surface}\n")["n"]
+    assert verified("n", text, rows) == (entity,)
+
+
+@pytest.mark.parametrize("surface", ["Neumonia", "Neumoni", "Neumonía\u0301", "neumonía"])
+def test_an_accent_more_or_less_is_another_surface(surface: str) -> None:
+    with pytest.raises(DataError, match="surface_differs"):
+        parse_ann("n", "Neumoni\u0301a.", f"T1\tSYMPTOM 0 9\t{surface}\n")
+
+
 @pytest.mark.parametrize("surface", ["tos seca y", "tos secas", "tos seca.", "tos", ""])
 def test_a_surface_that_goes_on_as_the_text_does_or_into_the_word_is_no_comment(surface: str) -> None:
     with pytest.raises(DataError, match="surface_differs"):
@@ -226,6 +247,41 @@ def test_other_brat_lines_are_kept_out_and_counted_by_kind() -> None:
     parsed = parse_ann("n", TEXT, ann)
     assert len(parsed.entities) == 1
     assert parsed.other_lines == {"#": 1, "*": 1, "A": 2, "E": 1, "M": 1, "N": 1, "R": 1}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "A1\tNegated T9",
+        "M1\tNegation T9",
+        "R1\tCauses Arg1:T1 Arg2:T9",
+        "E1\tSYMPTOM:T9",
+        "E1\tSYMPTOM:T1 Cause:T9",
+        "N1\tReference T9 X:1\tx",
+        "#1\tAnnotatorNotes T9\tver",
+        "*\tEquiv T1 T9",
+        "R1\tSYMPTOM 20 26\tfiebre",
+        "A1\tSYMPTOM 20 22;23 26\tfiebre",
+        "#1\tSYMPTOM 20 26\tfiebre",
+        "N1 SYMPTOM 20 26 fiebre",
+    ],
+)
+def test_a_line_that_speaks_of_an_absent_mention_or_is_one_under_another_letter_is_malformed(line: str) -> None:
+    with pytest.raises(DataError, match="ann_line_malformed at 2 ") as caught:
+        parse_ann("n", TEXT, f"T1\tSYMPTOM 8 11\ttos\n{line}\n")
+    assert "fiebre" not in str(caught.value)
+
+
+def test_mentions_may_follow_what_speaks_of_them_and_values_and_notes_are_no_references() -> None:
+    ann = "A1\tStage T1 T4\n#1\tAnnotatorNotes T1\tver T9\nN1\tReference T1 ICD:T9\tT9\nE1\tSYMPTOM:T1\nA2\tX E1\n"
+    parsed = parse_ann("n", TEXT, ann + "T1\tSYMPTOM 8 11\ttos\n")
+    assert (len(parsed.entities), sum(parsed.other_lines.values())) == (1, 5)
+
+
+def test_a_line_that_speaks_of_a_malformed_mention_is_no_second_defect() -> None:
+    defects: list[DataError] = []
+    parse_ann("n", TEXT, "T1\tSYMPTOM 8 x\ttos\nA1\tNegated T1\n", defects)
+    assert rules(defects) == [("ann_line_malformed", 1)]
 
 
 BROKEN = [
