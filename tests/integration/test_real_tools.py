@@ -131,7 +131,7 @@ def test_a_format_of_tokens_is_refused(
 def test_the_target_storage_of_label_studio_is_a_drop(
     label_studio: LabelStudio, s3_endpoint: str, hospital: Hospital, tmp_path: Path
 ) -> None:
-    """One object an annotation, called after its number; of two of a task the later counts."""
+    """One object an annotation, called after its number; two of one task are two files of one id, and both refused."""
     documents = annotated_notes()
     project = label_studio.create_project("target storage", studio.TEXT_CONFIG)
     first, *_ = label_studio.import_tasks(project, [{"data": task(d)["data"]} for d in documents[:1]])
@@ -141,7 +141,7 @@ def test_the_target_storage_of_label_studio_is_a_drop(
     bucket, _, root = hospital.settings.gold.removeprefix("s3://").partition("/")
     sent = label_studio.send_to_s3(project, bucket, f"{root}/es/all/label-studio", s3_endpoint)
     assert sent == len(documents) + 1
-    assert ingested(hospital, tmp_path) == (by_id(documents), {})
+    assert ingested(hospital, tmp_path) == (by_id(documents[1:]), {"id_duplicate": 2})
 
 
 @pytest.mark.parametrize("kind", ["JSON", "CSV"])
