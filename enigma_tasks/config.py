@@ -30,6 +30,7 @@ from enigma_tasks.params.monitor import MonitorParams  # noqa: TC001 - pydantic 
 from enigma_tasks.params.notes import NoteParams  # noqa: TC001 - pydantic reads it
 from enigma_tasks.params.plan import PlanParams  # noqa: TC001 - pydantic reads it
 from enigma_tasks.params.publish import PublishParams  # noqa: TC001 - pydantic reads it
+from enigma_tasks.params.review import ReviewParams  # noqa: TC001 - pydantic reads it
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, MutableMapping
@@ -51,6 +52,7 @@ class Params(Frozen):
     plan: PlanParams
     annotate: AnnotateParams
     publish: PublishParams
+    review: ReviewParams
     monitor: MonitorParams
     validation: ValidationParams = Field(alias="validate")  # pydantic reserves the name `validate`
     split: SplitParams
@@ -136,6 +138,9 @@ class Settings(Frozen):
     tables: str = ""
     quarantine: str = ""
     reports: str = ""
+    to_review: str = ""
+    reviewed: str = ""
+    review_index: str = ""
     dvc: str = ""
     """The DVC remote of the gold repository."""
     gold_repository: str = Field("", repr=False)
@@ -158,14 +163,19 @@ class Settings(Frozen):
         return uri
 
 
-S3_PLACES = ("drops", "gold", "runs", "annotations", "tables", "quarantine", "reports", "dvc")
+S3_PLACES = (
+    *("drops", "gold", "runs", "annotations", "tables", "quarantine", "reports", "to_review", "reviewed"),
+    *("review_index", "dvc"),
+)
+"""Fields of `Settings`; a folder's name has `-` for `_`."""
 
 
 def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     """Settings from environment variables; `ENIGMA_S3_<PLACE>` overrides `ENIGMA_S3_ROOT` for one place."""
     env = os.environ if environment is None else environment
     root = env.get("ENIGMA_S3_ROOT", "").rstrip("/")
-    places = {p: env.get(f"ENIGMA_S3_{p.upper()}", f"{root}/{p}" if root else "").rstrip("/") for p in S3_PLACES}
+    folders = {p: f"{root}/{p.replace('_', '-')}" if root else "" for p in S3_PLACES}
+    places = {p: env.get(f"ENIGMA_S3_{p.upper()}", folder).rstrip("/") for p, folder in folders.items()}
     for place, uri in places.items():
         if uri and not uri.startswith("s3://"):
             raise UsageError(f"ENIGMA_S3_ROOT or ENIGMA_S3_{place.upper()} must be an s3:// URI")

@@ -84,7 +84,7 @@ def _read_pair(reading: ReadDelivery, data: Mapping[str, bytes], scratch: Path) 
         kind = "txt" if kind_of(PurePosixPath(path).name)[0] is FileKind.TEXT else "ann"
         (corpus / kind / f"{document_id}.{kind}").write_bytes(content)
     report = CorpusReport()
-    documents = read_corpus(corpus, delivery.language, None, report)
+    documents = read_corpus(corpus, delivery.language or None, None, report)
     if report.defects:
         reading.refuse(document_id, report.defects)
     else:
@@ -103,16 +103,16 @@ def _packed(delivery: Delivery, content: bytes, scratch: Path) -> list[Imported]
         if d is None:
             document = record.defects[0].record.replace(_PACKED_FILE, name, 1)
             found.append(Imported(document, None, record.defects))
-        elif d.language and canonical_code(d.language) != delivery.language:
+        elif delivery.language and d.language and canonical_code(d.language) != delivery.language:
             found.append(refused(d.id, DataError(d.id, "place_differs")))
         elif not d.annotated <= delivery.types:
             found.append(refused(d.id, DataError(d.id, "label_unexpected")))
         else:
-            found.append(Imported(d.id, replace(d, language=delivery.language)))
+            found.append(Imported(d.id, replace(d, language=delivery.language or d.language)))
     return without_duplicates(found)
 
 
 def _exported(delivery: Delivery, data: Mapping[str, bytes]) -> list[Imported]:
     name = export_name(delivery.record.split("/"))
     system = next((data[p] for p in data if is_type_system(p)), None)
-    return read_export(name, data[delivery.record], delivery.language, delivery.types, system)
+    return read_export(name, data[delivery.record], delivery.language or None, delivery.types, system)
