@@ -174,6 +174,14 @@ def _publish(p: Arguments) -> None:
     p.add_argument("--batch", required=True)
 
 
+def _select(p: Arguments) -> None:
+    p.add_argument("--batch", required=True)
+
+
+def _reviewed(p: Arguments) -> None:
+    p.add_argument("--batch", required=True, help="the import's id; a batch is imported once, also when run again")
+
+
 def _monitor(p: Arguments) -> None:
     p.add_argument("--batch", required=True)
 
@@ -212,6 +220,8 @@ COMMANDS: dict[str, tuple[str, Callable[[Arguments], None]]] = {
     "plan": ("list the notes that are not done and write shards", _plan),
     "annotate": ("annotate one shard with the pinned champions", _annotate),
     "publish": ("publish a night's results in one commit", _publish),
+    "select": ("export notes of a night for review: a random sample, and the most useful ones", _select),
+    "reviewed": ("read what reviewers dropped and count what they corrected", _reviewed),
     "monitor": ("write the morning page", _monitor),
     "review": ("write a page of one note with its entities highlighted", _review),
     "models": ("manage the store of base models and its lock file", _models),

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from enigma_tasks.adapters.night_schema import NOTES, SCHEMAS, SPANS
 from enigma_tasks.notes.plain_text import garbled_characters
+from enigma_tasks.notes.references import NoteRef
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from enigma_tasks.documents import Entity
     from enigma_tasks.notes.plans import Plan
-    from enigma_tasks.notes.references import NoteRef, Refused
+    from enigma_tasks.notes.references import Refused
 
 BATCH_ROWS = 4096
 
@@ -57,6 +58,23 @@ def _note_row(plan: Plan, note: NoteRef, outcome: Mapping[str, Any]) -> dict[str
         "planned_at": plan.planned_time,
         **outcome,
     }
+
+
+def note_of_row(row: Mapping[str, Any]) -> NoteRef:
+    """A row of `notes`, with all of its columns -> the note, to read the text that was annotated."""
+    return NoteRef(
+        bucket=row["bucket"],
+        key=row["key"],
+        record_id=row["record_id"],
+        line=row["line"],
+        version=row["version"],
+        object_version=row["object_version"],
+        note_id=row["note_id"],
+        language=row["language"] or "",
+        language_source=row["language_source"],
+        drop_date=str(row["drop_date"] or ""),
+        size=row["size_bytes"],
+    )
 
 
 def quarantined_row(plan: Plan, refused: Refused) -> dict[str, Any]:

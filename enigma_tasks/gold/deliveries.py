@@ -47,6 +47,13 @@ class ReadDelivery:
         self.refusals.append(refusal(self.delivery, document_id, defects))
 
 
+def unread(delivery: Delivery) -> ReadDelivery:
+    """A delivery that cannot be read for its `rule`: one refusal."""
+    reading = ReadDelivery(delivery)
+    reading.refuse(None, [DataError(delivery.record, delivery.rule or "")])
+    return reading
+
+
 def read_delivery(delivery: Delivery, data: Mapping[str, bytes], scratch: Path) -> ReadDelivery:
     """Read one delivery; whatever is wrong with a document is a refusal of that document.
 

@@ -12,11 +12,10 @@ from pydantic import Field, TypeAdapter
 
 from enigma_tasks.frozen import Frozen, json_bytes, read_record
 from enigma_tasks.monitoring.reviews import ReviewedNote, Stream  # noqa: TC001 - pydantic reads them
+from enigma_tasks.notes.references import NoteRef
 
 if TYPE_CHECKING:
     from typing import Any
-
-    from enigma_tasks.notes.references import NoteRef
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 _SHOWN = 80
@@ -92,6 +91,8 @@ class ReadDrop(Frozen):
     record: str
     state: tuple[tuple[str, str], ...]
     """(path below reviewed/, ETag) of its objects."""
+    modified: str
+    """When the last of them was written: an earlier version that is dropped again is read again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +152,22 @@ def site_of(drop_path: str) -> str:
     """The folder below the drop date of a key below drops/, `{folder}/{date}/{site}/...`; empty where there is none."""
     folders = drop_path.split("/")[2:-1]
     return folders[0] if folders else ""
+
+
+def note_of_task(task: ReviewTask) -> NoteRef:
+    """The note of a task, to read the text that was annotated."""
+    return NoteRef(
+        bucket=task.bucket,
+        key=task.key,
+        record_id=task.record_id,
+        version=task.version,
+        object_version=task.object_version,
+        note_id=task.note_id,
+        language=task.language,
+        language_source="",
+        drop_date="",
+        size=0,
+    )
 
 
 _MANIFEST, _IMPORT = TypeAdapter(ReviewManifest), TypeAdapter(ReviewImport)

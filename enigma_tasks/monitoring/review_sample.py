@@ -77,7 +77,8 @@ def entropy(score: float | None) -> float:
 def draw(candidates: Sequence[Candidate], size: int, fields: Sequence[StratumField], seed: str) -> list[Drawn]:
     """A stratified random sample of `size` notes, or of all if there are fewer; the same for the same seed.
 
-    Each stratum has a note where `size` is no less than their number.
+    Each stratum has a note where `size` is no less than their number. The notes are in random order, so that those of
+    a reviewer who stops early are still drawn from all strata.
     """
     strata: dict[str, list[Identity]] = {}
     for candidate in candidates:
@@ -96,7 +97,7 @@ def draw(candidates: Sequence[Candidate], size: int, fields: Sequence[StratumFie
             drawn.append(Drawn(notes[(point - begin) // width], name, float(width)))
             point += 1
         begin += share
-    return drawn
+    return sorted(drawn, key=lambda one: _digest(seed, "order", *one.note))
 
 
 def allocated(sizes: Mapping[str, int], total: int) -> dict[str, Fraction]:

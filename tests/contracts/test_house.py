@@ -36,6 +36,7 @@ LAYERS = {
     "languages": {"frozen"},
     "config": {"errors", "frozen", "languages", "params"},
     "artifacts": {"config", "errors", "file_names"},
+    "review_places": {"artifacts", "config", "file_names"},
     "formats": {"documents", "errors", "file_names", "languages", "notes"},
     "ner/text": {"documents", "errors", "languages", "params"},
     "ner/network": {"errors", "params", "ner/text"},
@@ -48,9 +49,13 @@ LAYERS = {
     "augmentation": {"documents", "errors", "languages", "params", "formats", "gold", "ner/text", "synthetic"},
     "notes": RECORDS | {"frozen"},
     "pages": RECORDS | {"frozen"},
-    "adapters": RECORDS | {"frozen", "threads", "notes", "gold", "ner", "ner/text", "members", "ensembles"},
+    "monitoring": RECORDS | {"frozen", "notes", "ner"},
+    "adapters": RECORDS
+    | {"frozen", "threads", "notes", "gold", "ner", "ner/text", "members", "ensembles"}
+    | {"monitoring", "review_places"},
     "stages": RECORDS
     | {"threads", "formats", "notes", "gold", "members", "ensembles", "synthetic", "pages", "adapters", "augmentation"}
+    | {"monitoring", "review_places"}
     | CORE,
     "cli": {"documents", "config", "errors", "params", "adapters", "report_table"},
 }
