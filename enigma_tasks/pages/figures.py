@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pydantic import Field, TypeAdapter
 
 from enigma_tasks.frozen import Frozen, json_bytes, read_record
+from enigma_tasks.monitoring.moments import Moments
 
 SCORE_BINS = 20
 """Equal bins of a mention's score in [0, 1]."""
@@ -26,6 +27,10 @@ class LanguageFigures(Frozen):
     """Of these, how many the models read."""
     garbled: int = 0
     """Annotated notes with a share of garbled characters above `monitor.garbled_share`."""
+    measures: dict[str, Moments] = Field(default_factory=dict)
+    """By measure (`monitoring.measures`): sums over the annotated notes; empty in a record of an earlier version."""
+    found_by: dict[str, int] = Field(default_factory=dict)
+    """Member digest -> spans that it found, if it is in an ensemble of the language."""
 
 
 class ModelFigures(Frozen):
@@ -164,6 +169,8 @@ class NightRecord(Frozen):
 
     figures: NightFigures
     flags: tuple[Flag, ...] = ()
+    alerted: tuple[tuple[str, str], ...] = ()
+    """(rule, subject) of the flags that were alerted about; later nights pause those (`monitor.alert_pause_nights`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +188,8 @@ class NightSummary:
     shards: tuple[ShardTiming, ...] = ()
     quarantine: tuple[QuarantinedNote, ...] = ()
     quarantine_uri: str = ""
+    drift: tuple[DriftTest, ...] = ()
+    quality: Quality = field(default_factory=Quality)
 
 
 _NIGHT_RECORD = TypeAdapter(NightRecord)

@@ -47,10 +47,13 @@ LAYERS = {
     "synthetic": {"documents", "errors"},
     "augmentation": {"documents", "errors", "languages", "params", "formats", "gold", "ner/text", "synthetic"},
     "notes": RECORDS | {"frozen"},
-    "pages": RECORDS | {"frozen"},
-    "adapters": RECORDS | {"frozen", "threads", "notes", "gold", "ner", "ner/text", "members", "ensembles"},
+    "monitoring": RECORDS | {"frozen"},
+    "pages": RECORDS | {"frozen", "monitoring"},
+    "adapters": RECORDS
+    | {"frozen", "threads", "notes", "gold", "ner", "ner/text", "members", "ensembles", "monitoring"},
     "stages": RECORDS
-    | {"threads", "formats", "notes", "gold", "members", "ensembles", "synthetic", "pages", "adapters", "augmentation"}
+    | {"threads", "formats", "notes", "gold", "members", "ensembles", "synthetic", "pages", "adapters"}
+    | {"augmentation", "monitoring"}
     | CORE,
     "cli": {"documents", "config", "errors", "params", "adapters", "report_table"},
 }
