@@ -5,6 +5,7 @@ The only module that reads the environment.
 
 from __future__ import annotations
 
+import getpass
 import logging
 import os
 import re
@@ -143,6 +144,8 @@ class Settings(Frozen):
     gold_repository: str = Field("", repr=False)
     """Path or URL of the git repository of gold; a URL may hold a password."""
     mlflow_tracking_uri: str = ""
+    actor: str = ""
+    """Who runs the command, for the journal."""
     model_store: str = ""
     cache: Path = Path(".enigma/cache")
     """Folder for downloaded models, by digest."""
@@ -158,6 +161,16 @@ class Settings(Frozen):
         if not uri:
             raise UsageError(f"set ENIGMA_S3_ROOT or ENIGMA_S3_{place.upper()}")
         return uri
+
+    def require_actor(self) -> str:
+        """`ENIGMA_ACTOR`, or the name of the user who runs the command. Raises UsageError where there is neither."""
+        try:
+            name = self.actor or getpass.getuser()
+        except (OSError, KeyError):
+            name = ""
+        if not name.isprintable() or not name:
+            raise UsageError("set ENIGMA_ACTOR to who runs this command")
+        return name
 
 
 S3_PLACES = ("drops", "gold", "runs", "annotations", "tables", "quarantine", "reports", "journal", "dvc")
@@ -179,6 +192,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     return Settings(
         **places,
         gold_repository=env.get("ENIGMA_GOLD_REPOSITORY", ""),
+        actor=env.get("ENIGMA_ACTOR", "").strip(),
         mlflow_tracking_uri=env.get("MLFLOW_TRACKING_URI", ""),
         model_store=env.get("ENIGMA_MODEL_STORE", ""),
         cache=Path(env.get("ENIGMA_CACHE", ".enigma/cache")),

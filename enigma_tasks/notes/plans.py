@@ -8,7 +8,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from enigma_tasks.errors import DataError
 from enigma_tasks.frozen import Frozen, json_bytes, read_record
@@ -54,6 +54,16 @@ class PlanCounts(Frozen):
     """Their language has no champion."""
 
 
+class AliasMoved(Frozen):
+    """A registered model whose alias `champion` was not what the journal says when the night was planned."""
+
+    name: str
+    alias: str
+    """The version that the alias named; empty if there was no alias."""
+    champion: str
+    """The champion's version, which the night uses; empty if the journal has no champion."""
+
+
 class Plan(Frozen):
     """The plan of one night. Later stages use neither the clock nor the registry, so they are repeatable."""
 
@@ -64,6 +74,10 @@ class Plan(Frozen):
     backfill: str | None
     models: dict[str, dict[str, Pin]]
     """Language -> entity type -> pinned version."""
+    journal: dict[str, int] = Field(default_factory=dict)
+    """Registered model -> the last line of its journal when the champions were pinned."""
+    aliases: tuple[AliasMoved, ...] = ()
+    """The aliases that said otherwise than the journal."""
     shards: tuple[Shard, ...]
     quarantined: int
     """Notes that `plan` refused."""

@@ -1,4 +1,4 @@
-"""`enigma register`: models or fitted ensembles -> a version in the registry for each entity type, with the alias."""
+"""`enigma register`: models or fitted ensembles -> a version in the registry for each entity type: the challenger."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from enigma_tasks.adapters.mlflow_registry import register_ensemble
+from enigma_tasks.adapters import champions
+from enigma_tasks.adapters.champions import CHALLENGER, CHAMPION
+from enigma_tasks.adapters.journal_store import JournalStore
+from enigma_tasks.adapters.mlflow_registry import register_ensemble, registered_name, set_alias
+from enigma_tasks.adapters.object_store import ObjectStore
 from enigma_tasks.artifacts import DVC_LOCK, ENSEMBLE_ARTIFACT, ENSEMBLE_CARD
 from enigma_tasks.documents import EntityType
 from enigma_tasks.ensembles.folder import named_rule, read_ensemble, write_ensemble
@@ -19,11 +23,13 @@ from enigma_tasks.ner.model_folder import model_digest, read_any_card, verify_fi
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from enigma_tasks.config import Params, Settings
     from enigma_tasks.ensembles.folder import Ensemble
     from enigma_tasks.ner.model_folder import Card
+    from enigma_tasks.notes.plans import Pin
+    from enigma_tasks.promotion.journal import JournalLine
 
 log = logging.getLogger(__name__)
 
@@ -31,41 +37,62 @@ log = logging.getLogger(__name__)
 def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> dict[str, Any]:
     """Register the models for each type, or each type's ensemble; nothing is registered if one does not fit.
 
+    The alias `challenger` names the versions. With `--first` they become the champions, each by the first line of a
+    journal that has no champion yet; what is champion already, by digest, gets no second line.
+
     Raises:
         UsageError: no registry configured, an unknown language, the same model twice.
         ModelError: a model or ensemble is damaged, lacks a head for a type, or is not for the language or the type.
-        ServiceError: registry or artifact store unreachable.
+        DataError: `journal_not_empty`, `--first` where there is another champion; or the journal was edited.
+        ServiceError: registry, artifact store or journal unreachable.
     """
     if not settings.mlflow_tracking_uri:
         raise UsageError("set MLFLOW_TRACKING_URI")
     language = params.require_language(arguments.language)
     types = list(EntityType) if arguments.entity == "all" else [EntityType(arguments.entity)]
-    versions = []
     with tempfile.TemporaryDirectory() as scratch:
         if arguments.ensemble:
             folders = {t: _ensemble_folder(Path(arguments.ensemble), language, t) for t in types}
         else:
             folders = _written(arguments, language, types, Path(scratch))
-        for entity_type, folder in folders.items():
-            ensemble = read_ensemble(folder)
-            cards = [read_any_card(member.folder) for member in ensemble.members]
-            pin = register_ensemble(
-                folder,
-                language,
-                entity_type,
-                arguments.alias,
-                {
-                    "members": ",".join(member.digest for member in ensemble.members),
-                    "recipes": ",".join(card.member for card in cards),
-                    "rule": json.dumps(ensemble.rule.to_json(), sort_keys=True),
-                    **_provenance(),
-                },
-                metrics={**_dev_scores(cards, entity_type), **_expected(ensemble)},
-            )
-            log.info("%s version %s is %s", pin.name, pin.version, arguments.alias)
-            row = {"entity": entity_type.value, "name": pin.name, "version": pin.version, "members": len(cards)}
-            versions.append({**row, "digest": pin.digest, "alias": arguments.alias})
+        ensembles = {t: read_ensemble(folder) for t, folder in folders.items()}
+        first = _first(settings, language, ensembles) if arguments.first else None
+        versions = [_registered(language, t, folders[t], ensembles[t], first) for t in types]
     return {"language": language, "registered": versions}
+
+
+def _first(settings: Settings, language: str, ensembles: Mapping[EntityType, Ensemble]) -> Callable[[Pin], JournalLine]:
+    """What makes a version the first champion, after a check that no other one is champion."""
+    journal, by = JournalStore(ObjectStore(), settings.require("journal")), settings.require_actor()
+    for entity_type, ensemble in ensembles.items():
+        champions.check_first(journal, registered_name(language, entity_type), ensemble.digest)
+    return lambda pin: champions.make_first(journal, pin, by)
+
+
+def _registered(
+    language: str,
+    entity_type: EntityType,
+    folder: Path,
+    ensemble: Ensemble,
+    first: Callable[[Pin], JournalLine] | None,
+) -> dict[str, Any]:
+    cards = [read_any_card(member.folder) for member in ensemble.members]
+    tags = {
+        "members": ",".join(member.digest for member in ensemble.members),
+        "recipes": ",".join(card.member for card in cards),
+        "rule": json.dumps(ensemble.rule.to_json(), sort_keys=True),
+        **_provenance(),
+    }
+    metrics = {**_dev_scores(cards, entity_type), **_expected(ensemble)}
+    pin = register_ensemble(folder, language, entity_type, tags, metrics=metrics)
+    row = {"entity": entity_type.value, "name": pin.name, "version": pin.version, "members": len(cards)}
+    row |= {"digest": pin.digest, "alias": CHALLENGER}
+    if first is None:
+        set_alias(pin, CHALLENGER)
+    else:
+        row |= {"alias": CHAMPION, "line": first(pin).n}
+    log.info("%s version %s is %s", pin.name, pin.version, row["alias"])
+    return row
 
 
 def _written(
