@@ -69,6 +69,8 @@ BATCH_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+:-]{0,199}")
 SHARD_SUFFIX = ".jsonl.gz"
 VALIDATION_REPORT = "report.json"
 VALIDATION_DEFECTS = "defects.jsonl"
+SUSPECTS = "suspects.jsonl"
+SUSPECTS_PAGE = "index.html"
 """Each breach of a rule: fold, document, rule, offset; a JSON line each."""
 DATA_DOCS = "data-docs"
 """Great Expectations' pages; the first is `index.html`."""

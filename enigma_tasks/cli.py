@@ -50,6 +50,16 @@ def _validate(p: Arguments) -> None:
         help="write the corpus without what breaks a hard rule or one with `drop: true` (paper, section 3.2); "
         "the exit code is then that of the filtered corpus",
     )
+    p.add_argument(
+        "--suspects",
+        metavar="DIR",
+        help="also train --member on folds of CORPUS and write the documents that disagree most with its out-of-fold "
+        "predictions: a page and a list of ids and offsets",
+    )
+    p.add_argument("--member", help="--suspects: an encoder recipe under `members` in params.yaml")
+    p.add_argument(
+        "--brat", metavar="DIR", help="--suspects: write these documents for brat, doubts marked; with texts"
+    )
 
 
 def _split(p: Arguments) -> None:

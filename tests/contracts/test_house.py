@@ -30,6 +30,8 @@ LAYERS = {
     "frozen": {"errors"},
     "threads": set(),
     "report_table": set(),
+    "licences": {"frozen"},
+    "paper_tables": {"documents", "frozen"},
     "file_names": set(),
     "documents": {"errors"},
     "params": {"documents", "frozen"},
@@ -47,7 +49,7 @@ LAYERS = {
     "synthetic": {"documents", "errors"},
     "augmentation": {"documents", "errors", "languages", "params", "formats", "gold", "ner/text", "synthetic"},
     "notes": RECORDS | {"frozen"},
-    "pages": RECORDS | {"frozen"},
+    "pages": RECORDS | {"frozen", "formats", "ner", "notes"},
     "adapters": RECORDS | {"frozen", "threads", "notes", "gold", "ner", "ner/text", "members", "ensembles"},
     "stages": RECORDS
     | {"threads", "formats", "notes", "gold", "members", "ensembles", "synthetic", "pages", "adapters", "augmentation"}
@@ -58,6 +60,7 @@ LAYERS = {
 HOMES = {
     "boto3": ("adapters/object_store.py", "adapters/s3_client.py"),
     "cassis": "formats/imports/inception.py",
+    "cleanlab": "ner/suspects.py",
     "botocore": "adapters/",
     "deltalake": "adapters/night_table.py",
     "great_expectations": "adapters/expectations.py",
