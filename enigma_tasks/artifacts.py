@@ -82,6 +82,8 @@ AUGMENTATION_DICTIONARY = "dictionary.tsv"
 """Beside a corpus augmented by morphology: the dictionary that was used, for reuse."""
 FOLDS = ("train", "dev", "test")
 METRICS = "metrics.json"
+EVALUATED = "evaluated.json"
+"""What the metrics are of."""
 """What `dvc metrics` reads."""
 METRICS_BY_SLICE = "slices.csv"
 """What `dvc plots` draws: a row for each entity type and slice of document length."""

@@ -139,8 +139,11 @@ def _evaluate(p: Arguments) -> None:
     subject.add_argument(
         "--ensemble", action="append", metavar="DIR", help="an ensemble's folder, or a folder with one for each type"
     )
-    p.add_argument("--gold", required=True, metavar="CORPUS", help="a dev or test set; training documents are refused")
-    p.add_argument("--out", required=True, metavar="DIR", help="folder to write: metrics.json and slices.csv")
+    subject.add_argument(
+        "--table", nargs="+", metavar="DIR", help="the --out of earlier evaluations: print the paper's Tables 1 and 2"
+    )
+    p.add_argument("--gold", metavar="CORPUS", help="a dev or test set; training documents are refused")
+    p.add_argument("--out", metavar="DIR", help="folder to write: metrics.json, slices.csv, evaluated.json")
 
 
 def _ensemble(p: Arguments) -> None:

@@ -7,6 +7,7 @@ set.
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +15,9 @@ from typing import TYPE_CHECKING
 import yaml
 from pydantic import Field, TypeAdapter
 
+from enigma_tasks.artifacts import EVALUATED, METRICS
 from enigma_tasks.documents import EntityType
+from enigma_tasks.errors import UsageError
 from enigma_tasks.frozen import Frozen
 
 if TYPE_CHECKING:
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 
 PAPER_RESULTS = Path(__file__).with_name("paper_results.yaml")
 NOTHING = "-"
+STRICT = ("precision", "recall", "f1", "f1_low", "f1_high")
 
 
 class StrictScore(Frozen):
@@ -41,6 +45,38 @@ class SystemScores(Frozen):
     language: str
     system: str
     scores: dict[EntityType, StrictScore]
+
+
+class Evaluated(Frozen):
+    """`evaluated.json`: what the metrics beside it are of."""
+
+    language: str
+    """A code, or `all`."""
+    system: str
+    """A member or an ensemble of params.yaml; its members where it is neither."""
+    members: tuple[str, ...]
+    """Digests."""
+    gold: str
+    """Digest of the documents."""
+
+
+def read_scores(folder: Path) -> SystemScores:
+    """An `--out` of `enigma evaluate`.
+
+    Raises:
+        UsageError: `evaluate` did not write it.
+    """
+    try:
+        evaluated = Evaluated.model_validate_json((folder / EVALUATED).read_bytes())
+        tree = json.loads((folder / METRICS).read_bytes())
+        scores = {
+            kind: {**{k: part["strict"][k] for k in STRICT}, "documents": part["documents"]}
+            for kind, part in tree["by_entity"].items()
+        }
+        found = {"language": evaluated.language, "system": evaluated.system, "scores": scores}
+        return SystemScores.model_validate(found)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise UsageError(f"--table: {folder} is no --out of enigma evaluate") from None
 
 
 class PaperRow(Frozen):

@@ -31,7 +31,7 @@ LAYERS = {
     "threads": set(),
     "report_table": set(),
     "licences": {"frozen"},
-    "paper_tables": {"documents", "frozen"},
+    "paper_tables": {"artifacts", "documents", "errors", "frozen"},
     "file_names": set(),
     "documents": {"errors"},
     "params": {"documents", "frozen"},
@@ -52,7 +52,21 @@ LAYERS = {
     "pages": RECORDS | {"frozen", "formats", "ner", "notes"},
     "adapters": RECORDS | {"frozen", "threads", "notes", "gold", "ner", "ner/text", "members", "ensembles"},
     "stages": RECORDS
-    | {"threads", "formats", "notes", "gold", "members", "ensembles", "synthetic", "pages", "adapters", "augmentation"}
+    | {
+        "frozen",
+        "licences",
+        "paper_tables",
+        "threads",
+        "formats",
+        "notes",
+        "gold",
+        "members",
+        "ensembles",
+        "synthetic",
+        "pages",
+        "adapters",
+        "augmentation",
+    }
     | CORE,
     "cli": {"documents", "config", "errors", "params", "adapters", "report_table"},
 }
