@@ -33,7 +33,7 @@ from enigma_tasks.params.plan import PlanParams  # noqa: TC001 - pydantic reads 
 from enigma_tasks.params.publish import PublishParams  # noqa: TC001 - pydantic reads it
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, MutableMapping
+    from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 
 PARAMS_FILE = Path("params.yaml")
 NAME_KEY_CHARACTERS = 16
@@ -88,6 +88,13 @@ class Params(Frozen):
         if name not in self.ensembles:
             raise UsageError(f"no ensemble {name!r} in params.yaml; there are: {', '.join(sorted(self.ensembles))}")
         return self.ensembles[name]
+
+    def ensemble_name(self, language: str, members: Sequence[str]) -> str:
+        """The ensemble of that language with exactly these members; the one member, or `a + b` where there is none."""
+        for name, ensemble in self.ensembles.items():
+            if ensemble.language == language and sorted(ensemble.members) == sorted(members) and len(members) > 1:
+                return name
+        return " + ".join(members)
 
     @model_validator(mode="after")
     def _check_ensembles(self) -> Params:

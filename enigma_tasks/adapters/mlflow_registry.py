@@ -40,6 +40,19 @@ class Registered:
     tags: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A test set as MLflow knows it: `es-disease`, and the first 32 digits of its digest (MLflow keeps 36)."""
+
+    name: str
+    digest: str
+
+    @classmethod
+    def of(cls, language: str, entity_type: EntityType, digest: str) -> Dataset:
+        """The test set of that digest (`ner.digests.data_digest`)."""
+        return cls(f"{language}-{entity_type.value}", digest[:32])
+
+
 def registered_name(language: str, entity_type: EntityType) -> str:
     """`enigma-es-disease` (docs/architecture.md, "Registry")."""
     return f"{PREFIX}-{language}-{entity_type.value}"
@@ -73,6 +86,14 @@ def register_ensemble(
             labels = {"language": language, "entity": entity_type.value, **tags, DIGEST_TAG: digest}
             version = new_version(client, name, folder, labels, metrics or {})
         return _pin(client, name, version, digest)
+
+
+def log_scores(pin: Pin, scores: Mapping[str, float], dataset: Dataset) -> None:
+    """Log scores on a test set as metrics of a version's logged model. Raises ServiceError."""
+    from enigma_tasks.adapters.mlflow_version import log_scores
+
+    with typed(f"log scores of {pin.name}"):
+        log_scores(mlflow_client(), pin, scores, dataset)
 
 
 def set_alias(pin: Pin, alias: str) -> None:

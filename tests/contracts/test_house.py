@@ -30,6 +30,8 @@ LAYERS = {
     "frozen": {"errors"},
     "threads": set(),
     "report_table": set(),
+    "licences": {"frozen"},
+    "paper_tables": {"artifacts", "documents", "errors", "frozen"},
     "file_names": set(),
     "documents": {"errors"},
     "params": {"documents", "frozen"},
@@ -48,13 +50,28 @@ LAYERS = {
     "synthetic": {"documents", "errors"},
     "augmentation": {"documents", "errors", "languages", "params", "formats", "gold", "ner/text", "synthetic"},
     "notes": RECORDS | {"frozen"},
-    "pages": RECORDS | {"frozen"},
+    "pages": RECORDS | {"frozen", "formats", "ner", "notes"},
     "promotion": RECORDS | {"frozen"},
     "adapters": RECORDS
     | {"frozen", "threads", "notes", "gold", "ner", "ner/text", "members", "ensembles", "promotion"},
     "stages": RECORDS
-    | {"threads", "formats", "notes", "gold", "members", "ensembles", "synthetic", "pages", "adapters", "augmentation"}
-    | {"annotation_places", "promotion"}
+    | {
+        "annotation_places",
+        "frozen",
+        "licences",
+        "paper_tables",
+        "promotion",
+        "threads",
+        "formats",
+        "notes",
+        "gold",
+        "members",
+        "ensembles",
+        "synthetic",
+        "pages",
+        "adapters",
+        "augmentation",
+    }
     | CORE,
     "cli": {"documents", "config", "errors", "params", "adapters", "report_table"},
 }
@@ -62,6 +79,7 @@ LAYERS = {
 HOMES = {
     "boto3": ("adapters/object_store.py", "adapters/s3_client.py"),
     "cassis": "formats/imports/inception.py",
+    "cleanlab": "ner/suspects.py",
     "botocore": "adapters/",
     "deltalake": "adapters/night_table.py",
     "great_expectations": "adapters/expectations.py",
