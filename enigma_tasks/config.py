@@ -30,6 +30,7 @@ from enigma_tasks.params.members import AnyMember  # noqa: TC001 - pydantic read
 from enigma_tasks.params.monitor import MonitorParams  # noqa: TC001 - pydantic reads it
 from enigma_tasks.params.notes import NoteParams  # noqa: TC001 - pydantic reads it
 from enigma_tasks.params.plan import PlanParams  # noqa: TC001 - pydantic reads it
+from enigma_tasks.params.promotion import PromotionParams  # noqa: TC001 - pydantic reads it
 from enigma_tasks.params.publish import PublishParams  # noqa: TC001 - pydantic reads it
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class Params(Frozen):
     training: dict[str, TrainingParams]
     evaluate: EvaluateParams
     ingest: IngestParams
+    promotion: PromotionParams
     ensemble: FittingParams = FittingParams()
 
     def language(self, code: str) -> str | None:
