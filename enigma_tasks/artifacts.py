@@ -249,6 +249,19 @@ class ReportPlaces:
         return f"{self.root}/{_folder(batch_id)}/summary.json"
 
     @property
+    def weeks(self) -> str:
+        """Folder of the weekly reports."""
+        return f"{self.root}/weeks"
+
+    def week(self, week: str) -> str:
+        """The report on an ISO week's reviewed notes."""
+        return f"{self.weeks}/{_folder(week)}.html"
+
+    def week_summary(self, week: str) -> str:
+        """The report's figures, and what was alerted about."""
+        return f"{self.weeks}/{_folder(week)}.json"
+
+    @property
     def nights(self) -> str:
         """The page that lists all nights."""
         return f"{self.root}/index.html"

@@ -146,6 +146,8 @@ class Settings(Frozen):
     tables: str = ""
     quarantine: str = ""
     reports: str = ""
+    reviewed_index: str = ""
+    """Counts of reviewed notes."""
     journal: str = ""
     """The journal of champions: docs/journal.md."""
     dvc: str = ""
@@ -182,7 +184,18 @@ class Settings(Frozen):
         return name
 
 
-S3_PLACES = ("drops", "gold", "runs", "annotations", "tables", "quarantine", "reports", "journal", "dvc")
+S3_PLACES = (
+    "drops",
+    "gold",
+    "runs",
+    "annotations",
+    "tables",
+    "quarantine",
+    "reports",
+    "reviewed_index",
+    "journal",
+    "dvc",
+)
 
 
 def load_settings(environment: Mapping[str, str] | None = None) -> Settings:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import stats  # type: ignore[import-untyped]
+from scipy import stats
 
 from enigma_tasks.monitoring.measures import compared, entry, shown, shown_limit
 
@@ -146,13 +146,16 @@ def _difference(
 ) -> _Difference:
     measure = subject[1]
     values, variances = np.array([compared(measure, m) for m in past]).T
-    value, variance = compared(measure, tonight)
+    centre = float(values.mean())
+    value, variance = compared(measure, tonight, centre)
     count = len(past)
     sampling = float(variances.mean())
-    between = max(float(values.var(ddof=1)) - sampling, least_variation**2)
+    estimated = max(0.0, float(values.var(ddof=1)) - sampling)
+    between = max(estimated, least_variation**2)
     total = between + variance + (between + sampling) / count
-    spread = (between * (1 + 1 / count)) ** 2 / (count - 1) + variance**2 / (tonight.n - 1)
-    return _Difference(subject, value, float(values.mean()), math.sqrt(total), total**2 / spread, count, other_models)
+    # what is added to reach the least variation is not estimated, so it has no error
+    spread = (estimated * (1 + 1 / count)) ** 2 / (count - 1) + variance**2 / (tonight.n - 1)
+    return _Difference(subject, value, centre, math.sqrt(total), total**2 / spread, count, other_models)
 
 
 def _test(
@@ -160,14 +163,14 @@ def _test(
 ) -> DriftTest:
     language, measure = difference.subject
     width = float(stats.t.isf(limit / 2, difference.freedom)) * difference.error
-    ends = [shown_limit(measure, difference.centre + side * width) for side in (-1, 1)]
+    ends = [shown_limit(measure, difference.centre + side * width, tonight) for side in (-1, 1)]
     value = shown(measure, tonight)
     assert value is not None
     return DriftTest(
         language=language,
         measure=measure,
         value=value,
-        usual=shown_limit(measure, difference.centre),
+        usual=shown_limit(measure, difference.centre, tonight),
         low=min(ends),
         high=max(ends),
         p_value=p_value,

@@ -78,13 +78,18 @@ def shown(measure: str, moments: Moments) -> float | None:
     return 1 - moments.ratio if found.from_one else found.factor * moments.ratio
 
 
-def compared(measure: str, moments: Moments) -> tuple[float, float]:
-    """(value, its sampling variance) on the scale of the test: logarithms, on which a change is a factor."""
-    return moments.mean() if entry(measure).logarithms else moments.log_rate()
+def compared(measure: str, moments: Moments, usual: float | None = None) -> tuple[float, float]:
+    """(value, its sampling variance) on the scale of the test: logarithms, on which a change is a factor.
+
+    `usual`: the value that is expected.
+    """
+    return moments.mean() if entry(measure).logarithms else moments.log_rate(usual)
 
 
-def shown_limit(measure: str, value: float) -> float:
-    """A limit on the scale of the test -> as people read it."""
+def shown_limit(measure: str, value: float, moments: Moments) -> float:
+    """A limit on the scale of the test -> as people read it, for the night of these sums."""
     found = entry(measure)
-    limit = math.exp(value)
+    if found.logarithms:
+        return math.exp(value)
+    limit = moments.ratio_at(value)
     return max(0.0, 1 - limit) if found.from_one else found.factor * limit

@@ -55,10 +55,18 @@ class Moments(Frozen):
         ratio = self.a / self.b
         return ratio, self._ratio_variance(ratio)
 
-    def log_rate(self) -> tuple[float, float]:
-        """(logarithm of the ratio, its variance) of a count per unit; at least that of a Poisson count."""
-        count = self.a + HALF
-        value = math.log(count / (self.b + HALF))
+    def log_rate(self, usual: float | None = None) -> tuple[float, float]:
+        """(logarithm of the ratio, its variance) of a count per unit; at least that of a Poisson count.
+
+        `usual`: the logarithm that is expected; the least variance is then that of the expected count, so that a night
+        without a single count is not taken for an uncertain one.
+        """
+        value = math.log((self.a + HALF) / (self.b + HALF))
+        count = self.a + HALF if usual is None else math.exp(usual) * (self.b + HALF)
         ratio = self.a / self.b if self.b else 0.0
         relative = self._ratio_variance(ratio) / (ratio * ratio) if ratio else 0.0
         return value, max(relative, 1 / count)
+
+    def ratio_at(self, log_rate: float) -> float:
+        """The ratio at which `log_rate` would have this value; 0 where it has it for no count."""
+        return max(0.0, math.exp(log_rate) * (self.b + HALF) - HALF) / self.b

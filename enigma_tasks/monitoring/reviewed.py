@@ -11,7 +11,7 @@ import datetime as dt
 import math
 from typing import TYPE_CHECKING
 
-from scipy import stats  # type: ignore[import-untyped]
+from scipy import stats
 
 from enigma_tasks.frozen import Frozen
 from enigma_tasks.monitoring.f1_sums import F1Sums, NoteScore

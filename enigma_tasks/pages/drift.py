@@ -88,9 +88,7 @@ def drift_table(
     return measures, rows
 
 
-def values_over_nights(
-    nights: Sequence[NightFigures], language: str, measure: str
-) -> tuple[float | None, ...]:
+def values_over_nights(nights: Sequence[NightFigures], language: str, measure: str) -> tuple[float | None, ...]:
     """The figure of each night, as people read it."""
     found = [_watched(NightRecord(figures=n), {language}).figures.get((language, measure)) for n in nights]
     return tuple(None if moments is None else shown(measure, moments) for moments in found)

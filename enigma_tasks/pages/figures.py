@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from pydantic import Field, TypeAdapter
 
 from enigma_tasks.frozen import Frozen, json_bytes, read_record
-from enigma_tasks.monitoring.moments import Moments
+from enigma_tasks.monitoring.moments import Moments  # noqa: TC001 - pydantic reads it
 
 SCORE_BINS = 20
 """Equal bins of a mention's score in [0, 1]."""
@@ -182,25 +182,6 @@ class NightRecord(Frozen):
     flags: tuple[Flag, ...] = ()
     alerted: tuple[tuple[str, str], ...] = ()
     """(rule, subject) of the flags that were alerted about; later nights pause those (`monitor.alert_pause_nights`)."""
-
-
-@dataclass(frozen=True, slots=True)
-class NightSummary:
-    """The content of the morning page."""
-
-    figures: NightFigures
-    flags: tuple[Flag, ...] = ()
-    usual: dict[str, tuple[float, float]] = field(default_factory=dict)
-    """By measure: the usual range in past nights."""
-    history: tuple[NightFigures, ...] = ()
-    """The past nights for comparison, oldest first."""
-    nights_needed: int = 5
-    """Past nights needed before a figure is flagged as unusual."""
-    shards: tuple[ShardTiming, ...] = ()
-    quarantine: tuple[QuarantinedNote, ...] = ()
-    quarantine_uri: str = ""
-    drift: tuple[DriftTest, ...] = ()
-    quality: Quality = field(default_factory=Quality)
 
 
 _NIGHT_RECORD = TypeAdapter(NightRecord)
