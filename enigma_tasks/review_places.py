@@ -43,14 +43,14 @@ class ToReviewPlaces:
 
 @dataclass(frozen=True)
 class ReviewIndexPlaces:
-    """URIs under `review-index/`: what was exported for review and what was imported; no text."""
+    """URIs under `reviewed-index/`: what was exported for review and what was imported; no text."""
 
     root: str
 
     @classmethod
     def of(cls, settings: Settings) -> ReviewIndexPlaces:
-        """The configured `review_index`."""
-        return cls(settings.require("review_index"))
+        """The configured `reviewed_index`."""
+        return cls(settings.require("reviewed_index"))
 
     @property
     def manifests(self) -> str:

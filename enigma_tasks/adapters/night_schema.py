@@ -33,7 +33,12 @@ SCHEMAS: dict[str, Any] = {
             pa.field("characters", pa.int64()),
             pa.field("characters_read", pa.int64()),
             pa.field("characters_garbled", pa.int64()),
+            pa.field("words", pa.int64()),
+            pa.field("sub_words", pa.int64()),
+            pa.field("sub_words_unknown", pa.int64()),
             pa.field("entities", pa.int64()),
+            pa.field("member_spans", pa.int64()),
+            pa.field("member_spans_agreed", pa.int64()),
             pa.field("models", pa.string()),
             pa.field("planned_at", pa.timestamp("us", tz="UTC"), nullable=False),
         ]

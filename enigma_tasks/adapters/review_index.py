@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from enigma_tasks.errors import ObjectMissing
 from enigma_tasks.monitoring.review_manifest import import_bytes, manifest_bytes, read_import, read_manifest
 from enigma_tasks.monitoring.reviews import latest_reviews
+from enigma_tasks.review_places import ReviewIndexPlaces
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from enigma_tasks.adapters.object_store import ObjectStore
     from enigma_tasks.monitoring.review_manifest import ReviewImport, ReviewManifest
     from enigma_tasks.monitoring.reviews import ReviewedNote
-    from enigma_tasks.review_places import ReviewIndexPlaces
 
 
 class ReviewIndex:
@@ -68,3 +68,8 @@ class ReviewIndex:
     def _records(self, folder: str) -> Iterator[tuple[str, bytes]]:
         for fetched in self._store.get_many((info.uri, None) for info in self._store.list(folder)):
             yield fetched.uri, fetched.data or b""
+
+
+def read_reviews(store: ObjectStore, root: str) -> list[ReviewedNote]:
+    """`ReviewIndex.reviews` of the place `reviewed_index`; none where that is not set."""
+    return ReviewIndex(store, ReviewIndexPlaces(root)).reviews() if root else []

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from enigma_tasks.adapters.night_schema import NOTES, SCHEMAS, SPANS
+from enigma_tasks.ner.text.alignment import count_words
 from enigma_tasks.notes.plain_text import garbled_characters
 from enigma_tasks.notes.references import NoteRef
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from enigma_tasks.documents import Entity
+    from enigma_tasks.ensembles.runner import AnnotatedDocument
     from enigma_tasks.notes.plans import Plan
     from enigma_tasks.notes.references import Refused
 
@@ -83,14 +85,19 @@ def quarantined_row(plan: Plan, refused: Refused) -> dict[str, Any]:
     return _note_row(plan, refused.note, outcome)
 
 
-def annotated_row(plan: Plan, note: NoteRef, text: str, characters_read: int, entities: int) -> dict[str, Any]:
+def annotated_row(plan: Plan, note: NoteRef, text: str, result: AnnotatedDocument) -> dict[str, Any]:
     """The row of `notes` for an annotated note; lengths in code points."""
     outcome = {
         "outcome": "annotated",
         "characters": len(text),
-        "characters_read": characters_read,
+        "characters_read": result.characters_read,
         "characters_garbled": garbled_characters(text),
-        "entities": entities,
+        "words": count_words(text),
+        "sub_words": result.sub_words,
+        "sub_words_unknown": result.sub_words_unknown,
+        "entities": len(result.entities),
+        "member_spans": result.agreement and result.agreement.spans,
+        "member_spans_agreed": result.agreement and result.agreement.agreed,
         "models": models_of(plan, note.language),
     }
     return _note_row(plan, note, outcome)

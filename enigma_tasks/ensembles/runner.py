@@ -6,7 +6,8 @@ distinct member is loaded and run once, in however many ensembles it is.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from enigma_tasks import artifacts
@@ -48,6 +49,24 @@ class AnnotatedDocument:
     """Of all types, sorted by start, end, label."""
     characters_read: int
     """Code points before the first word that some member did not read; the text's length if all was read."""
+    sub_words: int | None = None
+    """By the tokenizer of the first encoder; None without an encoder."""
+    sub_words_unknown: int | None = None
+    """Of these, pieces that its vocabulary does not have."""
+    agreement: Agreement | None = None
+    """None where every ensemble has one member."""
+    found_by: Mapping[str, int] = field(default_factory=dict)
+    """Member digest -> spans that it found, of the types that it votes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """Spans of one document that the members of ensembles of several members found, summed over the ensembles."""
+
+    spans: int
+    """Distinct spans that any member found."""
+    agreed: int
+    """Of these, spans that every member of the ensemble found."""
 
 
 @dataclass
@@ -60,6 +79,8 @@ class MemberPredictions:
     """For the members whose probabilities are averaged."""
     models: dict[str, Model]
     """Those members; their recipes have the post-processing rules."""
+    sub_words: list[tuple[int, int]] = field(default_factory=list)
+    """Per document, all and the unknown ones, by the first encoder; empty without one."""
 
 
 class Members:
@@ -133,6 +154,7 @@ class _Loaded:
             results = self.engine.read(documents, self.averaged)
             pairs = zip(predictions.characters_read, (r.characters_read for r in results), strict=True)
             predictions.characters_read = [min(pair) for pair in pairs]
+            predictions.sub_words = predictions.sub_words or [(r.sub_words, r.sub_words_unknown) for r in results]
             for i, digest in enumerate(self.encoders):
                 predictions.entities[digest] = [r.entities[i] for r in results]
             for i, digest in self.averaged.items():
@@ -172,11 +194,35 @@ class EnsembleAnnotator:
         predictions = self._members.read(documents)
         voted = [_voted(ensemble, predictions, documents) for ensemble in self.ensembles]
         return [
-            AnnotatedDocument(
-                sorted_entities(e for of_ensemble in voted for e in of_ensemble[i]), predictions.characters_read[i]
-            )
+            self._annotated(predictions, i, sorted_entities(e for of_ensemble in voted for e in of_ensemble[i]))
             for i in range(len(documents))
         ]
+
+    def _annotated(self, predictions: MemberPredictions, i: int, entities: tuple[Entity, ...]) -> AnnotatedDocument:
+        """The document's voted entities, with how far the members agree on its spans and how many each found."""
+        found_by: Counter[str] = Counter()
+        spans = agreed = 0
+        several = False
+        for ensemble in self.ensembles:
+            label = ensemble.entity_type.label
+            found = {
+                m.digest: {e.span for e in predictions.entities[m.digest][i] if e.label == label}
+                for m in ensemble.members
+            }
+            found_by.update({digest: len(of_one) for digest, of_one in found.items()})
+            if len(found) > 1:
+                several = True
+                spans += len(set[tuple[int, int]]().union(*found.values()))
+                agreed += len(set.intersection(*found.values()))
+        sub_words, unknown = predictions.sub_words[i] if predictions.sub_words else (None, None)
+        return AnnotatedDocument(
+            entities,
+            predictions.characters_read[i],
+            sub_words=sub_words,
+            sub_words_unknown=unknown,
+            agreement=Agreement(spans, agreed) if several else None,
+            found_by=found_by,
+        )
 
 
 def averaged_entities(

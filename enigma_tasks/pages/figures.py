@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from pydantic import Field, TypeAdapter
 
 from enigma_tasks.frozen import Frozen, json_bytes, read_record
+from enigma_tasks.monitoring.moments import Moments  # noqa: TC001 - pydantic reads it
 
 SCORE_BINS = 20
 """Equal bins of a mention's score in [0, 1]."""
@@ -26,6 +27,10 @@ class LanguageFigures(Frozen):
     """Of these, how many the models read."""
     garbled: int = 0
     """Annotated notes with a share of garbled characters above `monitor.garbled_share`."""
+    measures: dict[str, Moments] = Field(default_factory=dict)
+    """By measure (`monitoring.measures`): sums over the annotated notes; empty in a record of an earlier version."""
+    found_by: dict[str, int] = Field(default_factory=dict)
+    """Member digest -> spans that it found, if it is in an ensemble of the language."""
 
 
 class ModelFigures(Frozen):
@@ -34,6 +39,16 @@ class ModelFigures(Frozen):
     name: str
     version: str
     digest: str = ""
+
+
+class AliasFigures(Frozen):
+    """A registered model whose alias `champion` said otherwise than the journal when the night was planned."""
+
+    name: str
+    alias: str
+    """The version that it named; empty if there was no alias."""
+    champion: str
+    """The champion's version; empty if the journal has none."""
 
 
 class NightFigures(Frozen):
@@ -61,6 +76,7 @@ class NightFigures(Frozen):
     missing_shards: tuple[str, ...] = ()
     models: dict[str, dict[str, ModelFigures]] = Field(default_factory=dict)
     """language -> entity type -> champion."""
+    aliases: tuple[AliasFigures, ...] = ()
 
     @property
     def entities(self) -> dict[str, int]:
@@ -164,23 +180,8 @@ class NightRecord(Frozen):
 
     figures: NightFigures
     flags: tuple[Flag, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class NightSummary:
-    """The content of the morning page."""
-
-    figures: NightFigures
-    flags: tuple[Flag, ...] = ()
-    usual: dict[str, tuple[float, float]] = field(default_factory=dict)
-    """By measure: the usual range in past nights."""
-    history: tuple[NightFigures, ...] = ()
-    """The past nights for comparison, oldest first."""
-    nights_needed: int = 5
-    """Past nights needed before a figure is flagged as unusual."""
-    shards: tuple[ShardTiming, ...] = ()
-    quarantine: tuple[QuarantinedNote, ...] = ()
-    quarantine_uri: str = ""
+    alerted: tuple[tuple[str, str], ...] = ()
+    """(rule, subject) of the flags that were alerted about; later nights pause those (`monitor.alert_pause_nights`)."""
 
 
 _NIGHT_RECORD = TypeAdapter(NightRecord)

@@ -73,7 +73,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     attempt = uuid.uuid4().hex
     with tempfile.TemporaryDirectory(prefix="enigma-") as folder:
         with ResultWriter(Path(folder)) as writer:
-            work = _Work(plan, params, Names.of(settings), clock)
+            work = _Work(plan, params, Names.of(settings), clock, Counter())
             counts = _annotate(store, planned, engine, writer, work)
         with clock("write"):
             files = _upload(store, places, shard, attempt, writer)
@@ -86,6 +86,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
         seconds=clock.seconds,
         models=tuple(sorted(pin.digest for pin in plan.models[shard.language].values())),
         llm=endpoints.usage(),
+        found_by=dict(sorted(work.found_by.items())),
     )
     if records.create_commit(commit):
         return commit.report()
@@ -115,6 +116,8 @@ class _Work:
     params: Params
     names: Names
     clock: _Clock
+    found_by: Counter[str]
+    """Member digest -> spans that it found."""
 
 
 def _annotate(
@@ -140,7 +143,8 @@ def _annotate(
             if result is None:
                 note_rows.append(quarantined_row(plan, Refused(note, Rule.FAILED)))
                 continue
-            note_rows.append(annotated_row(plan, note, text, result.characters_read, len(result.entities)))
+            note_rows.append(annotated_row(plan, note, text, result))
+            work.found_by.update(result.found_by)
             spans += span_rows(plan, note, result.entities)
             counts.update(annotated=1, entities=len(result.entities), characters=len(text))
         counts["quarantined"] = writer.rows[NOTES] + len(note_rows) - counts["annotated"]

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 IDENTITY = ["bucket", "key", "record_id", "version"]
+CANDIDATE = ["language", "characters", "member_spans", "member_spans_agreed"]
 SURFACE_DIFFERS = "surface_differs"
 
 
@@ -148,7 +149,7 @@ def _sample(night: _Night, params: Params) -> _Sample:
 
 
 def _candidates(night: _Night) -> list[Candidate]:
-    """The night's annotated notes, and what their spans' scores say."""
+    """The night's annotated notes, and what their spans' scores and the members' agreement say."""
     labels: dict[Identity, set[str]] = {}
     uncertainty: dict[Identity, float] = {}
     for row in night.rows(SPANS, [*IDENTITY, "label", "score"]):
@@ -163,8 +164,9 @@ def _candidates(night: _Night) -> list[Candidate]:
             row["characters"],
             frozenset(labels.get(note, ())),
             uncertainty.get(note, 0.0),
+            float((row["member_spans"] or 0) - (row["member_spans_agreed"] or 0)),
         )
-        for row in night.rows(NOTES, [*IDENTITY, "language", "characters"], outcome=["annotated"])
+        for row in night.rows(NOTES, [*IDENTITY, *CANDIDATE], outcome=["annotated"])
     ]
 
 

@@ -154,7 +154,7 @@ def test_text_is_in_to_review_and_reviewed_and_nowhere_else(loop: Loop, capfd: p
     pair(loop, "brat", "stray-1", SPANISH, PNEUMONIA)
     reports.append(loop.reviewed("import-1"))
     assert any(CANARY.encode() in data for data in loop.objects("to_review").values())
-    elsewhere = loop.objects("review_index", "quarantine", "reports")
+    elsewhere = loop.objects("reviewed_index", "quarantine", "reports")
     assert len(elsewhere) >= 4
     said = "".join(capfd.readouterr()) + json.dumps(reports)
     assert [uri for uri, data in elsewhere.items() if CANARY.encode() in data or b"neumon" in data] == []
@@ -164,11 +164,11 @@ def test_text_is_in_to_review_and_reviewed_and_nowhere_else(loop: Loop, capfd: p
 def test_a_run_that_was_killed_anywhere_ends_with_the_same_bytes(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
     published(loop)
     loop.select()
-    whole = loop.objects("to_review", "review_index")
+    whole = loop.objects("to_review", "reviewed_index")
     loop.select()
-    assert loop.objects("to_review", "review_index") == whole
+    assert loop.objects("to_review", "reviewed_index") == whole
     for allowed in (0, 1, len(whole) // 2, len(whole) - 1):
-        loop.store.delete_many(loop.objects("to_review", "review_index"))
+        loop.store.delete_many(loop.objects("to_review", "reviewed_index"))
         loop.store.put(f"{loop.settings.to_review}/{BATCH}/es/brat/left-over.txt", b"of an earlier run")
         with monkeypatch.context() as dying:
             kill_after(allowed, dying)
@@ -176,7 +176,7 @@ def test_a_run_that_was_killed_anywhere_ends_with_the_same_bytes(loop: Loop, mon
                 loop.select()
         assert loop.index.find_manifest(BATCH) is None
         loop.select()
-        assert loop.objects("to_review", "review_index") == whole
+        assert loop.objects("to_review", "reviewed_index") == whole
 
 
 def kill_after(writes: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -250,10 +250,10 @@ def test_an_import_is_made_once_and_the_same_files_are_not_read_again(loop: Loop
     first = found_in(loop)[0]
     loop.review("a.json", export(loop, first))
     report = loop.reviewed("import-1")
-    after = loop.objects("review_index", "quarantine")
+    after = loop.objects("reviewed_index", "quarantine")
     assert loop.reviewed("import-1") == report
     assert loop.reviewed("import-2")["counts"]["read"] == 0
-    assert loop.objects("review_index", "quarantine") == after
+    assert loop.objects("reviewed_index", "quarantine") == after
 
 
 def test_two_people_and_a_later_export_of_one_of_them(loop: Loop) -> None:
