@@ -29,7 +29,7 @@ THEN = {"scheduler": ["scheduler", "--skip-serve-logs"]}
 """Started once the API server is ready: a task that cannot reach it fails an attempt."""
 PARALLELISM = 3
 DONE = ("success", "failed")
-STATES_IN_ORDER = ("plan", "annotate", "publish", "monitor")
+STATES_IN_ORDER = ("plan", "annotate", "publish", "select", "reviewed", "monitor")
 
 
 def environment(home: Path, dags: Path, port: int) -> dict[str, str]:
