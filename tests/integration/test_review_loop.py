@@ -256,6 +256,50 @@ def test_an_import_is_made_once_and_the_same_files_are_not_read_again(loop: Loop
     assert loop.objects("reviewed_index", "quarantine") == after
 
 
+def test_an_import_that_was_killed_or_made_twice_at_once_counts_each_review_once(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published(loop)
+    loop.select()
+    loop.review("a.json", export(loop, *found_in(loop)[:2]))
+    loop.review("broken.json", "{")
+    loop.reviewed("import-1")
+    whole = loop.objects("reviewed_index", "quarantine")
+    imported = f"{loop.settings.reviewed_index}/imported/import-1.json"
+    for allowed in range(3):
+        loop.store.delete_many([imported])
+        with monkeypatch.context() as dying:
+            kill_after(allowed, dying)
+            with pytest.raises(KeyboardInterrupt):
+                loop.reviewed("import-1")
+        loop.reviewed("import-1")
+        assert loop.objects("reviewed_index", "quarantine") == whole
+    loop.store.delete_many([imported])
+    loop.reviewed("import-2")  # which did not see the other
+    loop.store.put(imported, whole[imported])
+    assert len(loop.index.reviews()) == 2
+    assert loop.reviewed("import-3")["counts"]["read"] == 0
+
+
+def test_with_a_name_key_no_list_and_no_log_shows_a_note_s_name(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("ENIGMA_NAME_KEY", "a key of sixteen")
+    loop = Loop(monkeypatch, "review.random_notes=4", "review.useful_notes=2")
+    loop.drop("es/2026-06-11/ward-1/patient-4711.txt", SPANISH)
+    loop.night(BATCH)
+    reports = [loop.select()]
+    (task,) = loop.manifest().tasks
+    pair(loop, "patient-4711", task.task, SPANISH + "x", PNEUMONIA)
+    pair(loop, "patient-4711", "patient-4711", SPANISH + "x", PNEUMONIA)
+    reports.append(loop.reviewed("import-1"))
+    assert loop.refused("import-1") == {"text_differs": 2}
+    shown = loop.objects("quarantine")
+    assert b"name-" in b"".join(shown.values())
+    said = "".join([*(data.decode() for data in shown.values()), *capfd.readouterr(), caplog.text, json.dumps(reports)])
+    assert "4711" not in said
+
+
 def test_two_people_and_a_later_export_of_one_of_them(loop: Loop) -> None:
     """The last one counts; the same export dropped again under a later name says nothing new."""
     published(loop)
