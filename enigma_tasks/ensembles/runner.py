@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from enigma_tasks.documents import Document, Entity, EntityType
     from enigma_tasks.ensembles.folder import Ensemble
-    from enigma_tasks.ner.engine import Precision, WordProbabilities
+    from enigma_tasks.ner.engine import Precision, TextSize, WordProbabilities
     from enigma_tasks.ner.model_folder import Model
     from enigma_tasks.params.annotators import LlmMemberParams
     from enigma_tasks.params.llm import Complete
@@ -49,10 +49,8 @@ class AnnotatedDocument:
     """Of all types, sorted by start, end, label."""
     characters_read: int
     """Code points before the first word that some member did not read; the text's length if all was read."""
-    sub_words: int | None = None
+    size: TextSize | None = None
     """By the tokenizer of the first encoder; None without an encoder."""
-    sub_words_unknown: int | None = None
-    """Of these, pieces that its vocabulary does not have."""
     agreement: Agreement | None = None
     """None where every ensemble has one member."""
     found_by: Mapping[str, int] = field(default_factory=dict)
@@ -79,8 +77,8 @@ class MemberPredictions:
     """For the members whose probabilities are averaged."""
     models: dict[str, Model]
     """Those members; their recipes have the post-processing rules."""
-    sub_words: list[tuple[int, int]] = field(default_factory=list)
-    """Per document, all and the unknown ones, by the first encoder; empty without one."""
+    sizes: list[TextSize] = field(default_factory=list)
+    """Per document, by the tokenizer of the first encoder; empty without one."""
 
 
 class Members:
@@ -154,7 +152,7 @@ class _Loaded:
             results = self.engine.read(documents, self.averaged)
             pairs = zip(predictions.characters_read, (r.characters_read for r in results), strict=True)
             predictions.characters_read = [min(pair) for pair in pairs]
-            predictions.sub_words = predictions.sub_words or [(r.sub_words, r.sub_words_unknown) for r in results]
+            predictions.sizes = predictions.sizes or [r.size for r in results]
             for i, digest in enumerate(self.encoders):
                 predictions.entities[digest] = [r.entities[i] for r in results]
             for i, digest in self.averaged.items():
@@ -214,12 +212,10 @@ class EnsembleAnnotator:
                 several = True
                 spans += len(set[tuple[int, int]]().union(*found.values()))
                 agreed += len(set.intersection(*found.values()))
-        sub_words, unknown = predictions.sub_words[i] if predictions.sub_words else (None, None)
         return AnnotatedDocument(
             entities,
             predictions.characters_read[i],
-            sub_words=sub_words,
-            sub_words_unknown=unknown,
+            size=predictions.sizes[i] if predictions.sizes else None,
             agreement=Agreement(spans, agreed) if several else None,
             found_by=found_by,
         )
