@@ -85,6 +85,7 @@ METRICS_BY_SLICE = "slices.csv"
 """What `dvc plots` draws: a row for each entity type and slice of document length."""
 INGESTED = "ingested.jsonl.gz"
 """In the gold repository: which objects were ingested, and how many of their documents were refused."""
+_PACKED_GOLD = re.compile(r"([^/]+)/([^/]+)\.jsonl\.gz")
 _DROP_FOLDER = re.compile("auto|[a-z]{2}")
 """Name of a drop's folder that is not the note's language: `auto`, `cz`."""
 _OWN = re.compile("~[0-9a-f]{32}")
@@ -106,7 +107,7 @@ class RunPlaces:
         Raises:
             UsageError: `batch_id` has other characters than letters, digits and `._+:-`.
         """
-        return cls(f"{settings.require('runs')}/{_folder(batch_id)}")
+        return cls(f"{settings.require('runs')}/{folder_name(batch_id)}")
 
     @classmethod
     def of_shard(cls, shard_uri: str) -> tuple[RunPlaces, str]:
@@ -166,7 +167,7 @@ class QuarantinePlaces:
     @classmethod
     def of(cls, settings: Settings, batch_id: str) -> QuarantinePlaces:
         """The places of the batch under the configured `quarantine`. Raises UsageError as RunPlaces.of does."""
-        return cls(f"{settings.require('quarantine')}/{_folder(batch_id)}")
+        return cls(f"{settings.require('quarantine')}/{folder_name(batch_id)}")
 
     @property
     def notes(self) -> str:
@@ -189,9 +190,15 @@ def packed_gold(language: str, entity: str) -> str:
     return f"{language}/{entity}.jsonl.gz"
 
 
+def gold_place(name: str) -> tuple[str, str] | None:
+    """The language and type of a packed file of the gold repository; None for another file."""
+    found = _PACKED_GOLD.fullmatch(name)
+    return (found[1], found[2]) if found else None
+
+
 def ingest_batch(batch_id: str) -> str:
     """The quarantine folder of an ingestion, distinct from that of a night of the same id. Raises UsageError."""
-    return f"gold-{_folder(batch_id)}"
+    return f"gold-{folder_name(batch_id)}"
 
 
 def annotation_uri(annotations: str, language: str, drop_path: str, record_id: str | None) -> str:
@@ -235,7 +242,8 @@ def _is_ordinary(language: str, folder: str, rest: str, record_id: str | None) -
     return file.endswith(ending) and not any("A" <= c <= "Z" for c in record_id or "")
 
 
-def _folder(batch_id: str) -> str:
+def folder_name(batch_id: str) -> str:
+    """The id of a batch or run, which may be a folder's name. Raises UsageError."""
     if not BATCH_ID.fullmatch(batch_id):
         raise UsageError("a batch id is letters, digits and ._+:-, beginning with a letter or digit")
     return batch_id
@@ -270,11 +278,11 @@ class ReportPlaces:
 
     def page(self, batch_id: str) -> str:
         """The morning page of a night."""
-        return f"{self.root}/{_folder(batch_id)}/index.html"
+        return f"{self.root}/{folder_name(batch_id)}/index.html"
 
     def summary(self, batch_id: str) -> str:
         """The page's figures, with which later nights are compared."""
-        return f"{self.root}/{_folder(batch_id)}/summary.json"
+        return f"{self.root}/{folder_name(batch_id)}/summary.json"
 
     @property
     def nights(self) -> str:

@@ -138,8 +138,14 @@ class Settings(Frozen):
     reports: str = ""
     dvc: str = ""
     """The DVC remote of the gold repository."""
+    training: str = ""
+    """What retraining works on; checkpoints."""
     gold_repository: str = Field("", repr=False)
     """Path or URL of the git repository of gold; a URL may hold a password."""
+    training_repository: str = Field("", repr=False)
+    """Path or URL of the git repository of the training project; a URL may hold a password."""
+    checkpoints: str = ""
+    """`s3://` folder for the checkpoint of `enigma train`, beside its copy on this machine; set by `enigma repro`."""
     mlflow_tracking_uri: str = ""
     model_store: str = ""
     cache: Path = Path(".enigma/cache")
@@ -158,7 +164,7 @@ class Settings(Frozen):
         return uri
 
 
-S3_PLACES = ("drops", "gold", "runs", "annotations", "tables", "quarantine", "reports", "dvc")
+S3_PLACES = ("drops", "gold", "runs", "annotations", "tables", "quarantine", "reports", "dvc", "training")
 
 
 def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
@@ -177,6 +183,8 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     return Settings(
         **places,
         gold_repository=env.get("ENIGMA_GOLD_REPOSITORY", ""),
+        training_repository=env.get("ENIGMA_TRAINING_REPOSITORY", ""),
+        checkpoints=env.get("ENIGMA_CHECKPOINTS", "").rstrip("/"),
         mlflow_tracking_uri=env.get("MLFLOW_TRACKING_URI", ""),
         model_store=env.get("ENIGMA_MODEL_STORE", ""),
         cache=Path(env.get("ENIGMA_CACHE", ".enigma/cache")),

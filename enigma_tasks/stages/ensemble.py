@@ -7,6 +7,7 @@ import json
 import logging
 import re
 import shutil
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +50,8 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     models the folder has the rule only, for `enigma vote --rule`.
 
     Raises:
-        UsageError: members do not match gold or `--name`; see also `dev_set` and `fit_rule`.
+        UsageError: members do not match gold or `--name` (`ensemble.incomplete` allows fewer); see also `dev_set` and
+            `fit_rule`.
         DataError: a file that breaks a rule of its format, or a span outside its text.
         ModelError: a model is missing or damaged, or not for the language or the type.
     """
@@ -62,16 +64,17 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
         _check_out(Path(arguments.out) / entity_type.value)
     endpoints = LlmEndpoints(settings)
     members = _Sources(arguments, language, types, params, open_endpoint=endpoints)
-    if named is not None:
-        _check_names(named, language, members)
+    missing = [] if named is None else _missing(named, language, members, incomplete=params.ensemble.incomplete)
     strategy = arguments.strategy or (named.strategy if named else AUTO)
     only = None if strategy == AUTO else strategy
     if arguments.k is not None and (only is None or not STRATEGIES[only].takes_k):
         raise UsageError(f"--k is only for --strategy {names(lambda s: s.takes_k, ' or ')}")
     k = arguments.k
-    if k is None and named and strategy == named.strategy:
+    if k is None and named and strategy == named.strategy and not missing:
         k = named.k
     rows = []
+    if arguments.entity == "all":
+        types = members.types_in_gold()
     for entity_type in types:
         dev = members.dev_set(entity_type)
         fitted = fit_rule(dev, params.ensemble, params.seed, only, k)
@@ -81,6 +84,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
             "code": code_digest(),
             **params.ensemble.model_dump(),
             **members.provenance(),
+            **({"missing": missing} if missing else {}),
         }
         _write(
             folder,
@@ -98,7 +102,9 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
                 entity_type.value,
                 rows[-1]["best_member"],
             )
-    return {"language": language, "members": members.names, "ensembles": rows, **endpoints.report()}
+    if missing:
+        log.warning("the ensemble is fitted without %s", ", ".join(missing))
+    return {"language": language, "members": members.names, "missing": missing, "ensembles": rows, **endpoints.report()}
 
 
 class _Sources:
@@ -185,6 +191,16 @@ class _Sources:
             for digest in self.digests
         ]
 
+    def types_in_gold(self) -> list[EntityType]:
+        """The types with a span in dev; no rule can be fitted for another."""
+        labels = {e.label for spans in self._gold.values() for e in spans}
+        found = [t for t in EntityType if t.label in labels]
+        if not found:
+            raise UsageError("gold has no span in the dev documents")
+        for entity_type in set(EntityType).difference(found):
+            log.warning("%s: no ensemble, as dev has no span of it", entity_type.value)
+        return found
+
     def dev_set(self, entity_type: EntityType) -> DevSet:
         """The dev set on which the rule of one type is fitted."""
         if self._documents is None:
@@ -224,14 +240,17 @@ def _check_out(folder: Path) -> None:
     raise UsageError(f"--out: {folder} exists and is not an ensemble")
 
 
-def _check_names(named: EnsembleParams, language: str, members: _Sources) -> None:
+def _missing(named: EnsembleParams, language: str, members: _Sources, *, incomplete: bool) -> list[str]:
+    """The ensemble's members that are not given; raises UsageError for others, and unless `incomplete` for any."""
     if language != named.language:
         raise UsageError(f"--language: the ensemble is for {named.language}")
     given, wanted = sorted(members.names), sorted(named.members)
-    if members.folders and given != wanted:
-        raise UsageError(f"the ensemble's members are {', '.join(wanted)}; given: {', '.join(given)}")
     if not members.folders and len(given) != len(wanted):
         raise UsageError(f"the ensemble has {len(wanted)} members; given: {len(given)} prediction files")
+    missing = Counter(wanted) - Counter(given)
+    if members.folders and (Counter(given) - Counter(wanted) or (missing and not incomplete)):
+        raise UsageError(f"the ensemble's members are {', '.join(wanted)}; given: {', '.join(given)}")
+    return sorted(missing.elements()) if members.folders else []
 
 
 def _write(

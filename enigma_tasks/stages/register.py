@@ -10,17 +10,21 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from enigma_tasks.adapters.mlflow_registry import register_ensemble
+from enigma_tasks.adapters.mlflow_registry import REGISTERED_WITH_TAG, register_ensemble
+from enigma_tasks.adapters.retrained_models import retrained
 from enigma_tasks.artifacts import DVC_LOCK, ENSEMBLE_ARTIFACT, ENSEMBLE_CARD
 from enigma_tasks.documents import EntityType
 from enigma_tasks.ensembles.folder import named_rule, read_ensemble, write_ensemble
 from enigma_tasks.errors import ModelError, UsageError
+from enigma_tasks.formats.corpora import read_corpus
+from enigma_tasks.ner.digests import data_digest
 from enigma_tasks.ner.model_folder import model_digest, read_any_card, verify_files
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from enigma_tasks.adapters.retrained_models import Retrained
     from enigma_tasks.config import Params, Settings
     from enigma_tasks.ensembles.folder import Ensemble
     from enigma_tasks.ner.model_folder import Card
@@ -32,40 +36,76 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     """Register the models for each type, or each type's ensemble; nothing is registered if one does not fit.
 
     Raises:
-        UsageError: no registry configured, an unknown language, the same model twice.
+        UsageError: no registry configured, no or an unknown language, the same model twice.
         ModelError: a model or ensemble is damaged, lacks a head for a type, or is not for the language or the type.
         ServiceError: registry or artifact store unreachable.
     """
     if not settings.mlflow_tracking_uri:
         raise UsageError("set MLFLOW_TRACKING_URI")
-    language = params.require_language(arguments.language)
+    if arguments.retrained:
+        with retrained(arguments.retrained, settings, command_seconds=params.ingest.command_seconds) as found:
+            return _retrained(found, arguments.alias)
+    language = params.require_language(arguments.language or "")
     types = list(EntityType) if arguments.entity == "all" else [EntityType(arguments.entity)]
-    versions = []
     with tempfile.TemporaryDirectory() as scratch:
         if arguments.ensemble:
             folders = {t: _ensemble_folder(Path(arguments.ensemble), language, t) for t in types}
         else:
             folders = _written(arguments, language, types, Path(scratch))
-        for entity_type, folder in folders.items():
-            ensemble = read_ensemble(folder)
-            cards = [read_any_card(member.folder) for member in ensemble.members]
-            pin = register_ensemble(
-                folder,
-                language,
-                entity_type,
-                arguments.alias,
-                {
-                    "members": ",".join(member.digest for member in ensemble.members),
-                    "recipes": ",".join(card.member for card in cards),
-                    "rule": json.dumps(ensemble.rule.to_json(), sort_keys=True),
-                    **_provenance(),
-                },
-                metrics={**_dev_scores(cards, entity_type), **_expected(ensemble)},
-            )
-            log.info("%s version %s is %s", pin.name, pin.version, arguments.alias)
-            row = {"entity": entity_type.value, "name": pin.name, "version": pin.version, "members": len(cards)}
-            versions.append({**row, "digest": pin.digest, "alias": arguments.alias})
-    return {"language": language, "registered": versions}
+        tags = dict.fromkeys(folders, _provenance())
+        return {"language": language, "registered": _registered(language, folders, arguments.alias, tags)}
+
+
+def _retrained(found: Retrained, alias: str) -> dict[str, Any]:
+    """Register the ensembles of a retraining, but for types without test documents: those cannot be compared."""
+    folders = {t: _ensemble_folder(found.ensembles, found.language, t) for t in _types_under(found.ensembles)}
+    test = read_corpus(found.test, found.language)
+    measured = {t: [d for d in test if t in d.annotated] for t in folders}
+    together = sorted(t.value for t, documents in measured.items() if documents)
+    common = {**found.tags, REGISTERED_WITH_TAG: json.dumps(together)}
+    tags = {t: {**common, "test_set": data_digest(measured[t])} for t in folders if t.value in together}
+    rows = _registered(found.language, {t: folders[t] for t in tags}, alias, tags)
+    report = {
+        "language": found.language,
+        "revision": found.revision,
+        "registered": rows,
+        "without_test": sorted(t.value for t in folders.keys() - tags.keys()),
+    }
+    if rows:
+        numbers = {row["name"]: int(row["version"]) for row in rows}
+        return {**report, "announce": {"revision": found.revision, "versions": numbers}}
+    return report
+
+
+def _types_under(ensembles: Path) -> list[EntityType]:
+    return [t for t in EntityType if (ensembles / t.value / ENSEMBLE_CARD).is_file()]
+
+
+def _registered(
+    language: str, folders: Mapping[EntityType, Path], alias: str, tags: Mapping[EntityType, Mapping[str, str]]
+) -> list[dict[str, Any]]:
+    """A version for each ensemble folder."""
+    versions = []
+    for entity_type, folder in folders.items():
+        ensemble = read_ensemble(folder)
+        cards = [read_any_card(member.folder) for member in ensemble.members]
+        pin = register_ensemble(
+            folder,
+            language,
+            entity_type,
+            alias,
+            {
+                "members": ",".join(member.digest for member in ensemble.members),
+                "recipes": ",".join(card.member for card in cards),
+                "rule": json.dumps(ensemble.rule.to_json(), sort_keys=True),
+                **tags[entity_type],
+            },
+            metrics={**_dev_scores(cards, entity_type), **_expected(ensemble)},
+        )
+        log.info("%s version %s is %s", pin.name, pin.version, alias)
+        row = {"entity": entity_type.value, "name": pin.name, "version": pin.version, "members": len(cards)}
+        versions.append({**row, "digest": pin.digest, "alias": alias})
+    return versions
 
 
 def _written(

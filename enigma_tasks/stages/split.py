@@ -17,6 +17,7 @@ from enigma_tasks.gold.augmented import refuse_augmented
 from enigma_tasks.gold.cases import cases_under
 from enigma_tasks.gold.folds import shape_of, write_fold
 from enigma_tasks.gold.splitting import assign, case_of, document_key
+from enigma_tasks.training_places import RETIRED
 
 if TYPE_CHECKING:
     import argparse
@@ -91,14 +92,15 @@ def _with_frozen(
             left_out += [document_key(d) for d in case if id(d) not in held and (document_key(d), d.text) not in same]
         else:
             train += case
-    return {"train": train, **{name: list(fold) for name, fold in frozen.items()}}, sorted(left_out)
+    folds = {name: list(fold) for name, fold in frozen.items() if name != RETIRED}
+    return {"train": train, **folds}, sorted(left_out)
 
 
 def _frozen(folder: Path) -> dict[str, list[Document]]:
-    """The dev and test sets of an earlier split."""
+    """The dev and test sets of an earlier split, and documents that were in them and are in no fold any more."""
     if not (folder / SPLIT_CARD).is_file():
         raise UsageError(f"--frozen: {folder} was not written by `enigma split`")
-    frozen = {name: read_corpus(folder / name) for name in ("dev", "test") if (folder / name).is_dir()}
+    frozen = {name: read_corpus(folder / name) for name in (*FOLDS[1:], RETIRED) if (folder / name).is_dir()}
     for name, documents in frozen.items():
         refuse_augmented(documents, name)
     return frozen
