@@ -45,6 +45,11 @@ class TrainingFolders:
         """The gold, as imported."""
         return f"{TRAINING_GOLD}/{self.language}"
 
+    @property
+    def checked(self) -> str:
+        """The gold without what breaks a rule."""
+        return f"data/checked/{self.language}"
+
     def fold(self, name: str) -> str:
         """One fold of the checked gold."""
         return f"{self.split}/{name}"

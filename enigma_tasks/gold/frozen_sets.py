@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from enigma_tasks.artifacts import FOLDS
 from enigma_tasks.errors import DataError
 from enigma_tasks.gold.cases import cases_under
+from enigma_tasks.gold.splitting import document_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -50,6 +51,17 @@ def check_frozen(language: str, folds: Mapping[str, Sequence[Document]], committ
     if released:
         hint = f"{len(released)} texts of an earlier test set; keep them in its folder retired"
         raise DataError(record, "test_document_released", hint=hint)
+
+
+def differing(frozen: Sequence[Document], gold: Sequence[Document]) -> tuple[int, int]:
+    """How many frozen documents gold has in another version now, and how many it has not any more."""
+    current = {document_key(d): d for d in gold}
+    there = [(d, current[document_key(d)]) for d in frozen if document_key(d) in current]
+    return sum(_content(d) != _content(now) for d, now in there), len(frozen) - len(there)
+
+
+def _content(document: Document) -> tuple[object, ...]:
+    return document.text, sorted(document.annotated), [(e.label, e.span) for e in document.entities]
 
 
 def check_not_trained_on(training: Sequence[Document], frozen: Sequence[Document], params: Params) -> None:

@@ -13,7 +13,7 @@ from enigma_tasks.adapters.training_steps import PREPARE, Step, TrainingSteps
 from enigma_tasks.artifacts import FOLDS, SPLIT_CARD
 from enigma_tasks.errors import EnigmaError, ModelError, ServiceError
 from enigma_tasks.formats.corpora import read_corpus
-from enigma_tasks.gold.frozen_sets import TEST, check_frozen, check_not_trained_on, digests_of
+from enigma_tasks.gold.frozen_sets import TEST, check_frozen, check_not_trained_on, differing, digests_of
 from enigma_tasks.training_places import (
     FROZEN,
     RETIRED,
@@ -97,7 +97,7 @@ def _prepare(steps: TrainingSteps, work: TrainingWork, params: Params, settings:
         step = Step(
             stages={name: locked[name] for name in stages},
             files=project.texts(p.relative_to(project.folder).as_posix() for p in carried),
-            report=_counts(project.folder / folders.split, training, held),
+            report=_counts(project.folder, folders, training, held),
         )
         return steps.create(PREPARE, step)
 
@@ -108,12 +108,22 @@ def _folds(folder: Path, language: str) -> dict[str, list[Document]]:
     return {name: read_corpus(folder / name, language) for name in names}
 
 
-def _counts(split: Path, training: list[Document], frozen: dict[str, list[Document]]) -> dict[str, Any]:
-    """How many documents there are, also of each type in test: a type without any cannot be compared."""
+def _counts(
+    project: Path, folders: TrainingFolders, training: list[Document], frozen: dict[str, list[Document]]
+) -> dict[str, Any]:
+    """How many documents there are, also of each type in test: a type without any cannot be compared.
+
+    `left_out`: versions and copies of frozen documents, which are in no fold; `frozen_changed`, `frozen_gone`: frozen
+    documents that gold has otherwise now, or not any more.
+    """
     by_type = Counter(t.value for d in frozen.get(TEST, ()) for t in d.annotated)
+    gold = read_corpus(project / folders.checked, folders.language)
+    changed, gone = differing([d for own in frozen.values() for d in own], gold)
     return {
         "train": len(training),
         **{name: len(own) for name, own in frozen.items()},
-        "left_out": len(json.loads((split / SPLIT_CARD).read_bytes())["left_out"]),
+        "left_out": len(json.loads((project / folders.split / SPLIT_CARD).read_bytes())["left_out"]),
+        "frozen_changed": changed,
+        "frozen_gone": gone,
         "test_by_type": dict(sorted(by_type.items())),
     }
