@@ -79,6 +79,8 @@ PROVENANCE = "provenance.jsonl"
 AUGMENTATION_DICTIONARY = "dictionary.tsv"
 """Beside a corpus augmented by morphology: the dictionary that was used, for reuse."""
 FOLDS = ("train", "dev", "test")
+RETIRED = "retired"
+"""Beside frozen dev and test: documents that are in neither any more, and never in train."""
 METRICS = "metrics.json"
 """What `dvc metrics` reads."""
 METRICS_BY_SLICE = "slices.csv"

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
 FROZEN = "frozen"
 """In the training project: each language's frozen dev and test, a folder that DVC tracks, and their digests in git."""
-RETIRED = "retired"
-"""Beside a frozen dev and test: documents that are in neither any more, and never in train."""
 TRAINING_GOLD = "gold"
 """In the training project: each language's gold, imported from the gold repository."""
 

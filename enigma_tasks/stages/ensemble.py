@@ -7,7 +7,6 @@ import json
 import logging
 import re
 import shutil
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from enigma_tasks.ensembles.card import EnsembleCard, card_bytes
 from enigma_tasks.ensembles.dev_sets import dev_set
 from enigma_tasks.ensembles.fitting import fit_rule
 from enigma_tasks.ensembles.folder import write_ensemble
+from enigma_tasks.ensembles.named import missing_members, strategy_of
 from enigma_tasks.errors import DataError, ModelError, UsageError
 from enigma_tasks.file_names import shape, shapes
 from enigma_tasks.formats.corpora import read_corpus
@@ -25,7 +25,6 @@ from enigma_tasks.formats.predictions import distinct_names, read_member, read_t
 from enigma_tasks.formats.standoff import verified
 from enigma_tasks.ner.digests import code_digest, data_digest
 from enigma_tasks.ner.model_folder import model_digest, read_any_card
-from enigma_tasks.params.strategies import AUTO, STRATEGIES, names
 
 if TYPE_CHECKING:
     import argparse
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
     from enigma_tasks.ensembles.dev_sets import DevSet
     from enigma_tasks.ensembles.fitting import Fitted
     from enigma_tasks.ensembles.runner import OpenEndpoint
-    from enigma_tasks.params.ensembles import EnsembleParams
 
 log = logging.getLogger(__name__)
 
@@ -59,19 +57,19 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     language = params.language(arguments.language or (named.language if named else ""))
     if language is None:
         raise UsageError("--language: name a language of params.yaml, or an ensemble by --name")
+    if named is not None and language != named.language:
+        raise UsageError(f"--language: the ensemble is for {named.language}")
     types = list(EntityType) if arguments.entity == "all" else [EntityType(arguments.entity)]
     for entity_type in types:
         _check_out(Path(arguments.out) / entity_type.value)
     endpoints = LlmEndpoints(settings)
     members = _Sources(arguments, language, types, params, open_endpoint=endpoints)
-    missing = [] if named is None else _missing(named, language, members, incomplete=params.ensemble.incomplete)
-    strategy = arguments.strategy or (named.strategy if named else AUTO)
-    only = None if strategy == AUTO else strategy
-    if arguments.k is not None and (only is None or not STRATEGIES[only].takes_k):
-        raise UsageError(f"--k is only for --strategy {names(lambda s: s.takes_k, ' or ')}")
-    k = arguments.k
-    if k is None and named and strategy == named.strategy and not missing:
-        k = named.k
+    missing: list[str] = []
+    if named is not None and members.folders:
+        missing = missing_members(named, members.names, incomplete=params.ensemble.incomplete)
+    elif named is not None and len(members.names) != len(named.members):
+        raise UsageError(f"the ensemble has {len(named.members)} members; given: {len(members.names)} prediction files")
+    only, k = strategy_of(named, arguments.strategy, arguments.k, complete=not missing)
     rows = []
     if arguments.entity == "all":
         types = members.types_in_gold()
@@ -238,19 +236,6 @@ def _check_out(folder: Path) -> None:
     if inside == {ENSEMBLE_MEMBERS} and all(_DIGEST.fullmatch(p.name) for p in (folder / ENSEMBLE_MEMBERS).iterdir()):
         return
     raise UsageError(f"--out: {folder} exists and is not an ensemble")
-
-
-def _missing(named: EnsembleParams, language: str, members: _Sources, *, incomplete: bool) -> list[str]:
-    """The ensemble's members that are not given; raises UsageError for others, and unless `incomplete` for any."""
-    if language != named.language:
-        raise UsageError(f"--language: the ensemble is for {named.language}")
-    given, wanted = sorted(members.names), sorted(named.members)
-    if not members.folders and len(given) != len(wanted):
-        raise UsageError(f"the ensemble has {len(wanted)} members; given: {len(given)} prediction files")
-    missing = Counter(wanted) - Counter(given)
-    if members.folders and (Counter(given) - Counter(wanted) or (missing and not incomplete)):
-        raise UsageError(f"the ensemble's members are {', '.join(wanted)}; given: {', '.join(given)}")
-    return sorted(missing.elements()) if members.folders else []
 
 
 def _write(

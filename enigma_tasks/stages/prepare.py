@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 from enigma_tasks.adapters.object_store import ObjectStore
 from enigma_tasks.adapters.training_repository import TrainingRepository
 from enigma_tasks.adapters.training_steps import PREPARE, Step, TrainingSteps
-from enigma_tasks.artifacts import FOLDS, SPLIT_CARD
+from enigma_tasks.artifacts import FOLDS, RETIRED, SPLIT_CARD
 from enigma_tasks.errors import EnigmaError, ModelError, ServiceError
 from enigma_tasks.formats.corpora import read_corpus
 from enigma_tasks.gold.frozen_sets import TEST, check_frozen, check_not_trained_on, differing, digests_of
 from enigma_tasks.training_places import (
     FROZEN,
-    RETIRED,
     TRAINING_GOLD,
     TrainingFolders,
     TrainingPlaces,

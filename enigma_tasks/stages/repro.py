@@ -112,4 +112,4 @@ def _check_missing(missing: Sequence[str], work: TrainingWork, own: Params) -> N
         raise ModelError(f"{lacking}; no member is left")
     if not own.ensemble.incomplete:
         raise ModelError(f"{lacking}, and params.yaml does not allow an ensemble without a member")
-    log.warning("%s; going on without", lacking)
+    log.warning("%s; the ensemble is fitted without", lacking)

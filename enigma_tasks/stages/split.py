@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from enigma_tasks.artifacts import FOLDS, SPLIT_CARD
+from enigma_tasks.artifacts import FOLDS, RETIRED, SPLIT_CARD
 from enigma_tasks.documents import EntityType
 from enigma_tasks.errors import UsageError
 from enigma_tasks.formats.corpora import read_corpus
@@ -17,7 +17,6 @@ from enigma_tasks.gold.augmented import refuse_augmented
 from enigma_tasks.gold.cases import cases_under
 from enigma_tasks.gold.folds import shape_of, write_fold
 from enigma_tasks.gold.splitting import assign, case_of, document_key
-from enigma_tasks.training_places import RETIRED
 
 if TYPE_CHECKING:
     import argparse

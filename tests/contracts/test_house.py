@@ -36,6 +36,7 @@ LAYERS = {
     "languages": {"frozen"},
     "config": {"errors", "frozen", "languages", "params"},
     "artifacts": {"config", "errors", "file_names"},
+    "training_places": {"artifacts", "config", "errors"},
     "formats": {"documents", "errors", "file_names", "languages", "notes"},
     "ner/text": {"documents", "errors", "languages", "params"},
     "ner/network": {"errors", "params", "ner/text"},
@@ -43,14 +44,27 @@ LAYERS = {
     "ner/training": RECORDS | {"ner", "ner/text", "ner/network"},
     "members": RECORDS | {"frozen"} | CORE,
     "ensembles": RECORDS | {"frozen", "members"} | CORE,
-    "gold": RECORDS | {"formats", "notes"},
+    "gold": RECORDS | {"frozen", "formats", "notes"},
     "synthetic": {"documents", "errors"},
     "augmentation": {"documents", "errors", "languages", "params", "formats", "gold", "ner/text", "synthetic"},
     "notes": RECORDS | {"frozen"},
     "pages": RECORDS | {"frozen"},
-    "adapters": RECORDS | {"frozen", "threads", "notes", "gold", "ner", "ner/text", "members", "ensembles"},
+    "adapters": RECORDS
+    | {"frozen", "threads", "training_places", "notes", "gold", "ner", "ner/text", "members", "ensembles"},
     "stages": RECORDS
-    | {"threads", "formats", "notes", "gold", "members", "ensembles", "synthetic", "pages", "adapters", "augmentation"}
+    | {
+        "threads",
+        "training_places",
+        "formats",
+        "notes",
+        "gold",
+        "members",
+        "ensembles",
+        "synthetic",
+        "pages",
+        "adapters",
+        "augmentation",
+    }
     | CORE,
     "cli": {"documents", "config", "errors", "params", "adapters", "report_table"},
 }
