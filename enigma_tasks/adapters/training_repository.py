@@ -189,8 +189,7 @@ class TrainingRepository(Workspace):
         """
         options = _WITH_UPSTREAM if with_upstream else _ONE_STAGE
         # without the run cache, which would be transferred as a whole: `TrainingSteps` hands results over
-        command = dvc_command("repro", "--pull", "--no-run-cache", *options, target)
-        done = self.run(command, accepted=range(256), limited=False)
+        done = self.run_long(dvc_command("repro", "--pull", "--no-run-cache", *options, target))
         if done.returncode == 0:
             return
         said = "; ".join(_SAID.findall(done.stderr)) or f"dvc repro {target} failed"

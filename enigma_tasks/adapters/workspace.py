@@ -9,13 +9,14 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, ClassVar
 
 from enigma_tasks.config import child_environment, load_s3_settings
 from enigma_tasks.errors import ServiceError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 log = logging.getLogger(__name__)
@@ -32,6 +33,12 @@ _QUIET = {
     "GIT_TERMINAL_PROMPT": "0",
     "LC_ALL": "C",
 }
+_WATCH = """
+import contextlib, os, signal, sys
+sys.stdin.read()
+with contextlib.suppress(ProcessLookupError):
+    os.killpg(int(sys.argv[1]), signal.SIGKILL)
+"""
 _OF_ANOTHER_REPOSITORY = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY")
 
 
@@ -73,28 +80,49 @@ class Workspace:
         """Run one DVC command."""
         self.run(dvc_command(*arguments))
 
-    def run(
-        self, command: Sequence[str], accepted: Sequence[int] = (0,), *, limited: bool = True
-    ) -> subprocess.CompletedProcess[str]:
-        """Run a command in the workspace; `limited`: end it after `command_seconds`, in case the network hangs."""
-        seconds = self._command_seconds if limited else None
+    def run(self, command: Sequence[str], accepted: Sequence[int] = (0,)) -> subprocess.CompletedProcess[str]:
+        """Run a command in the workspace, for `command_seconds` at most, in case the network hangs."""
         try:
             done = subprocess.run(
                 command, cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL, capture_output=True,
-                text=True, errors="replace", check=False, timeout=seconds,
+                text=True, errors="replace", check=False, timeout=self._command_seconds,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
-            raise ServiceError(f"{self.called}: {_named(command)} did not end within {seconds:g} s") from None
+            raise ServiceError(
+                f"{self.called}: {_named(command)} did not end within {self._command_seconds:g} s"
+            ) from None
         except FileNotFoundError:
             raise ServiceError(f"{self.called}: {command[0]} is not installed") from None
         if done.returncode not in accepted:
             raise self.failed(_named(command), done)
         return done
 
+    def run_long(self, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        """Run a command that may take days, whatever its exit code; it ends when this process dies."""
+        with subprocess.Popen(
+            command, cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True, errors="replace", process_group=0,
+        ) as process, _ended_with_this_process(process.pid):  # fmt: skip
+            stdout, stderr = process.communicate()
+        return subprocess.CompletedProcess(command, process.returncode, stdout, stderr)
+
     def failed(self, what: str, done: subprocess.CompletedProcess[str]) -> ServiceError:
         """The error of a command that ended with an exit code that is not accepted."""
         output = f": {done.stderr[-2000:]}" if self._debug else "; ENIGMA_DEBUG=1 shows its output"
         return ServiceError(f"{self.called}: {what} ended with {done.returncode}{output}")
+
+
+@contextmanager
+def _ended_with_this_process(group: int) -> Iterator[None]:
+    """Kill the process group when the block ends early or this process dies, also by SIGKILL.
+
+    A watching process has the other end of a pipe, which closes whatever happens here. Otherwise a training whose
+    worker was killed would occupy the GPU beside its next attempt.
+    """
+    with subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", _WATCH, str(group)], stdin=subprocess.PIPE, start_new_session=True
+    ):
+        yield
 
 
 def dvc_command(*arguments: str) -> list[str]:

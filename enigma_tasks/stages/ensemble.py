@@ -77,20 +77,13 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
         dev = members.dev_set(entity_type)
         fitted = fit_rule(dev, params.ensemble, params.seed, only, k)
         folder = Path(arguments.out) / entity_type.value
-        provenance = {
-            "seed": params.seed,
-            "code": code_digest(),
-            **params.ensemble.model_dump(),
-            **members.provenance(),
-            **({"missing": missing} if missing else {}),
-        }
         _write(
             folder,
             language,
             entity_type,
             members,
             fitted=fitted,
-            provenance={**fitted.to_json(params.seed, params.ensemble.samples), **provenance},
+            provenance=_provenance(fitted, members, missing, params),
         )
         rows.append(_row(entity_type, folder, fitted, members.labels))
         log.info("%s: %s", entity_type.value, fitted.name)
@@ -103,6 +96,18 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     if missing:
         log.warning("the ensemble is fitted without %s", ", ".join(missing))
     return {"language": language, "members": members.names, "missing": missing, "ensembles": rows, **endpoints.report()}
+
+
+def _provenance(fitted: Fitted, members: _Sources, missing: Sequence[str], params: Params) -> dict[str, Any]:
+    """How the rule was fitted, for the ensemble's card."""
+    return {
+        **fitted.to_json(params.seed, params.ensemble.samples),
+        "seed": params.seed,
+        "code": code_digest(),
+        **params.ensemble.model_dump(),
+        **members.provenance(),
+        **({"missing": list(missing)} if missing else {}),
+    }
 
 
 class _Sources:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psutil
 import pytest
 import yaml
 from mlflow import MlflowClient
@@ -248,7 +249,10 @@ def test_a_killed_training_is_resumed_by_another_container_with_the_same_result(
         checkpoint = f"{language}/checkpoints/tiny/checkpoint.safetensors"
         while not hospital.store.exists(checkpoint):
             assert process.poll() is None
-        os.killpg(process.pid, signal.SIGKILL)
+            time.sleep(0.2)
+        started = psutil.Process(process.pid).children(recursive=True)
+        process.kill()
+    assert psutil.wait_procs(started, timeout=60)[1] == []
     assert not hospital.store.exists(f"{language}/steps/train-tiny.json")
     resumed = hospital.enigma("repro", "train", "--work", uri)
     metrics = json.loads(hospital.store.get(f"{language}/steps/train-tiny.json"))["files"]
