@@ -72,14 +72,6 @@ class GoldRepository(Workspace):
                 repository._initialise(storage)
             yield repository
 
-    @classmethod
-    def newest(cls, url: str, *, command_seconds: float, debug: bool = False) -> str | None:
-        """The newest version (a commit) at a path or URL, without fetching it; None before the first."""
-        with tempfile.TemporaryDirectory(prefix="enigma-gold-") as scratch:
-            folder = Path(scratch)
-            repository = cls(url, folder, quiet_environment(folder), command_seconds=command_seconds, debug=debug)
-            return repository.newest_of(url)
-
     def path(self, name: str) -> Path:
         """The path of a file in the workspace."""
         return self.folder / name

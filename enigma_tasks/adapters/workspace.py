@@ -9,7 +9,9 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
+import tempfile
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from enigma_tasks.config import child_environment, load_s3_settings
@@ -17,7 +19,6 @@ from enigma_tasks.errors import ServiceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +60,14 @@ class Workspace:
         self.folder = folder
         self.environment = dict(environment)
         self._command_seconds, self._debug = command_seconds, debug
+
+    @classmethod
+    def newest(cls, url: str, *, command_seconds: float, debug: bool = False) -> str | None:
+        """The newest commit at a path or URL, without fetching it; None before the first."""
+        with tempfile.TemporaryDirectory(prefix="enigma-") as scratch:
+            folder = Path(scratch)
+            repository = cls(url, folder, quiet_environment(folder), command_seconds=command_seconds, debug=debug)
+            return repository.newest_of(url)
 
     @property
     def head(self) -> str | None:

@@ -18,17 +18,19 @@ PARTS = ("enigma_tasks", "frozen", ".dvc", ".dvcignore", ".gitignore", "dvc.yaml
 WHO = ("-c", "user.name=Enigma", "-c", "user.email=enigma@localhost")
 
 
-def make(repository: Path, languages: Iterable[str], edit: Callable[[dict[str, Any]], None] | None = None) -> str:
+def make(
+    repository: Path, languages: Iterable[str] | None = None, edit: Callable[[dict[str, Any]], None] | None = None
+) -> str:
     """Create the repository with one commit; returns the commit.
 
-    `languages`: those that are trained. `edit`: changes the tree of params.yaml.
+    `languages`: those that are trained, by default all. `edit`: changes the tree of params.yaml.
     """
     subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(repository)], check=True)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "project"
         _copy(folder)
         _on_gold(folder / "dvc.yaml")
-        _of_languages(folder / "params.yaml", list(languages), edit)
+        _of_languages(folder / "params.yaml", languages, edit)
         git(folder, "init", "-q", "-b", "main")
         git(folder, "add", "--all")
         git(folder, "commit", "-q", "-m", "The training path, on gold")
@@ -70,8 +72,9 @@ def _on_gold(path: Path) -> None:
     path.write_text(yaml.safe_dump(tree, sort_keys=False))
 
 
-def _of_languages(path: Path, languages: list[str], edit: Callable[[dict[str, Any]], None] | None) -> None:
+def _of_languages(path: Path, wanted: Iterable[str] | None, edit: Callable[[dict[str, Any]], None] | None) -> None:
     tree = yaml.safe_load(path.read_bytes())
+    languages = list(tree["languages"] if wanted is None else wanted)
     tree["languages"] = {code: tree["languages"][code] for code in languages}
     tree["training"] = {k: v for k, v in tree["training"].items() if v["language"] in languages}
     tree["ensembles"] = {code: tree["ensembles"][code] for code in languages}

@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +28,8 @@ from enigma_tasks.documents import EntityType
 from enigma_tasks.formats.corpora import read_corpus
 from enigma_tasks.formats.packed import pack
 from enigma_tasks.gold.cases import cases_under
+from enigma_tasks.gold.folds import write_fold
+from enigma_tasks.gold.frozen_sets import digests_of
 from enigma_tasks.ner.digests import data_digest
 from infra.local import training_project
 from infra.local.training_project import git
@@ -43,24 +48,24 @@ ROOT_URI = "s3://ward/hospital"
 class Hospital:
     """Its services, and what its people do."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, root: str) -> None:
+        self.folder, self.root = folder, root
         self.gold, self.project = folder / "gold.git", folder / "training.git"
         self.store = ObjectStore()
         self.batches = 0
         self.dropped: dict[str, list[Document]] = {}
 
-    def enigma(self, *words: str, code: int = 0) -> dict[str, Any]:
-        """Run one command as a task does, in a process of its own."""
+    def enigma(self, *words: str, code: int = 0, **places: str) -> dict[str, Any]:
+        """Run one command as a task does, in a process of its own; `places`: other settings for this one."""
         command = [sys.executable, "-m", "enigma_tasks", *words, "--json", "--quiet"]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        done = subprocess.run(command, cwd=ROOT, env=os.environ | places, capture_output=True, text=True)
         assert done.returncode == code, done.stdout + done.stderr
         return json.loads(done.stdout) if code == 0 else {"error": done.stderr}
 
     def drop(self, name: str, documents: list[Document]) -> dict[str, Any]:
         """A gold drop, ingested; one of an earlier name replaces that."""
         self.dropped[name] = documents
-        self.store.put(f"{ROOT_URI}/gold/es/all/{name}.jsonl.gz", pack(documents))
+        self.store.put(f"{self.root}/gold/es/all/{name}.jsonl.gz", pack(documents))
         self.batches += 1
         return self.enigma("ingest", "--batch", f"gold-{self.batches}")
 
@@ -80,7 +85,7 @@ class Hospital:
 
     def objects(self) -> list[str]:
         """What lies under training/."""
-        return [o.uri for o in self.store.list(f"{ROOT_URI}/training/")]
+        return [o.uri for o in self.store.list(f"{self.root}/training/")]
 
     def card(self, version: Any) -> dict[str, Any]:
         """The ensemble's card in a registered version."""
@@ -112,7 +117,7 @@ class Hospital:
         git(folder, "checkout", "-q", commit)
         dvc = [sys.executable, "-m", "dvc"]
         for words in (
-            ["remote", "add", "--local", "--default", "storage", f"{ROOT_URI}/dvc"],
+            ["remote", "add", "--local", "--default", "storage", f"{self.root}/dvc"],
             ["pull", "data/split/es", "data/augmented/es", "models/es/ensemble", "frozen/es"],
         ):
             subprocess.run([*dvc, *words], cwd=folder, check=True, capture_output=True)
@@ -160,14 +165,23 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         forget_client()
 
 
-@pytest.fixture(scope="module")
-def hospital(servers: Path) -> Iterator[Hospital]:
-    own = Hospital(servers)
+@contextmanager
+def hospital_in(folder: Path, root: str = ROOT_URI) -> Iterator[Hospital]:
+    """A hospital with repositories and a prefix of its own."""
+    folder.mkdir(exist_ok=True)
+    own = Hospital(folder, root)
     training_project.make(own.project, ["es"], small)
-    git(servers, "init", "-q", "--bare", "-b", "main", str(own.gold))
+    git(folder, "init", "-q", "--bare", "-b", "main", str(own.gold))
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ENIGMA_S3_ROOT", root)
         patch.setenv("ENIGMA_GOLD_REPOSITORY", str(own.gold))
         patch.setenv("ENIGMA_TRAINING_REPOSITORY", str(own.project))
+        yield own
+
+
+@pytest.fixture(scope="module")
+def hospital(servers: Path) -> Iterator[Hospital]:
+    with hospital_in(servers) as own:
         yield own
 
 
@@ -299,3 +313,107 @@ def test_a_member_that_fails_costs_the_ensemble_only_itself_where_that_is_allowe
     assert version.tags["missing_members"] == "broken"
     card = hospital.card(version)
     assert (card["fitted"]["names"], card["fitted"]["missing"]) == (["tiny"], ["broken"])
+
+
+def test_what_is_not_set_up_or_not_reachable_is_named(servers: Path, tmp_path: Path) -> None:
+    with hospital_in(tmp_path / "own", "s3://ward/faults") as own:
+        words = ["changes", "--batch", "b"]
+        closed = "http://someone:planted@127.0.0.1:9"
+        own.drop("few", notes(own, 3, 7, "few"))
+        assert "set ENIGMA_TRAINING_REPOSITORY" in own.enigma(*words, code=2, ENIGMA_TRAINING_REPOSITORY="")["error"]
+        for places in (
+            {"ENIGMA_TRAINING_REPOSITORY": f"file://someone:planted@{tmp_path}/nowhere"},
+            {"ENIGMA_GOLD_REPOSITORY": f"file://someone:planted@{tmp_path}/nowhere"},
+            {"MLFLOW_TRACKING_URI": closed},
+            {"AWS_ENDPOINT_URL": closed},
+        ):
+            error = own.enigma(*words, code=3, **places)["error"]
+            assert "planted" not in error
+        training_project.change(own.project, lambda f: _gold(f, "data/sample"), "Back to the sample")
+        assert "it trains on a sample" in own.enigma(*words, code=2)["error"]
+        training_project.change(own.project, lambda f: _gold(f, "gold"), "On gold")
+        assert "no language 'xx'" in own.enigma(*words, "--language", "xx", code=2)["error"]
+        assert "no member 'nobody'" in own.enigma(*words, "--member", "nobody", code=2)["error"]
+
+        (uri,) = own.enigma(*words)["languages"]
+        assert own.enigma("prepare", "--batch", "b", code=3, ENIGMA_S3_DVC="s3://nowhere/dvc")
+        refused = own.enigma("prepare", "--batch", "b", code=1)["error"]
+        assert "too few to be split" in refused
+        assert "prepare is not done" in own.enigma("repro", "ensemble", "--work", uri, code=1)["error"]
+        assert not git(own.project, "ls-tree", "main", "--", "frozen/es.dvc")
+
+
+def _gold(folder: Path, place: str) -> None:
+    tree = yaml.safe_load((folder / "dvc.yaml").read_bytes())
+    tree["vars"][0]["gold"] = place
+    (folder / "dvc.yaml").write_text(yaml.safe_dump(tree, sort_keys=False))
+
+
+@pytest.mark.slow
+def test_a_frozen_set_is_made_once_and_guarded(servers: Path, tmp_path: Path) -> None:
+    with hospital_in(tmp_path / "own", "s3://ward/frozen") as own:
+        own.drop("june", notes(own, 30, 5, "june"))
+        own.enigma("changes", "--batch", "first")
+        own.change(lambda tree: tree["members"]["tiny"].update(epochs=4))
+        own.enigma("changes", "--batch", "second")
+        with ThreadPoolExecutor(2) as pool:  # two runs of two commits freeze at once
+            both = list(pool.map(lambda batch: own.enigma("prepare", "--batch", batch), ["first", "second"]))
+        assert both[0]["prepared"] == both[1]["prepared"]
+        log = git(own.project, "log", "--format=%s", "main", "--", "frozen/es.dvc").splitlines()
+        assert log == ["Freeze the test set of es"]
+        frozen = git(own.project, "show", "main:frozen/es.json")
+        assert not any(d.id in frozen or d.text in frozen for d in own.dropped["june"])
+
+        def refused(batch: str) -> str:
+            own.enigma("changes", "--batch", batch)
+            return str(own.enigma("prepare", "--batch", batch, code=1)["error"])
+
+        training_project.change(own.project, _removed, "Away with it")
+        assert "frozen/es: frozen_set_removed" in refused("removed")
+        git_revert(own.project)
+        training_project.change(own.project, _without_a_digest, "One less")
+        assert "frozen/es: frozen_set_differs" in refused("differs")
+        git_revert(own.project)
+        training_project.change(own.project, lambda folder: _renewed(folder, own.root), "Another test set")
+        assert "frozen/es: test_document_released" in refused("released")
+        git_revert(own.project)
+
+        own.enigma("changes", "--batch", "rewritten")
+        own.store.delete_many([o for o in own.objects() if "/steps/" in o])
+        orphan = git(own.gold, "commit-tree", "-m", "Rewritten", "main^{tree}").strip()
+        git(own.gold, "update-ref", "refs/heads/main", orphan)
+        error = own.enigma("prepare", "--batch", "rewritten", code=1)["error"]
+        assert "revision_gone" in error
+        own.enigma("changes", "--batch", "after")
+        assert own.enigma("prepare", "--batch", "after")["prepared"] == both[0]["prepared"]
+
+
+def git_revert(repository: Path) -> None:
+    """A person takes the newest commit back."""
+    training_project.change(repository, lambda folder: git(folder, "revert", "--no-commit", "HEAD"), "Back")
+
+
+def _removed(folder: Path) -> None:
+    for name in ("es.dvc", "es.json"):
+        (folder / "frozen" / name).unlink()
+
+
+def _without_a_digest(folder: Path) -> None:
+    tree = json.loads((folder / "frozen/es.json").read_bytes())
+    tree["test"].pop()
+    (folder / "frozen/es.json").write_text(json.dumps(tree))
+
+
+def _renewed(folder: Path, root: str) -> None:
+    """Freezes other documents with right digests, which leaves those of the old test set to training."""
+    dvc = [sys.executable, "-m", "dvc"]
+    run = {"cwd": folder, "check": True, "capture_output": True}
+    subprocess.run([*dvc, "remote", "add", "--local", "--default", "storage", f"{root}/dvc"], **run)
+    subprocess.run([*dvc, "pull", "frozen/es.dvc"], **run)
+    folds = {name: read_corpus(folder / "frozen/es" / name, "es") for name in FOLDS[1:]}
+    folds["test"] = folds["test"][1:]
+    shutil.rmtree(folder / "frozen/es/test")
+    write_fold(folds["test"], folder / "frozen/es/test", "packed")
+    (folder / "frozen/es.json").write_text(json.dumps(digests_of(folds)))
+    subprocess.run([*dvc, "add", "frozen/es"], **run)
+    subprocess.run([*dvc, "push", "frozen/es.dvc"], **run)
