@@ -87,7 +87,7 @@ class Workspace:
 
     def dvc(self, *arguments: str) -> None:
         """Run one DVC command."""
-        self.run(dvc_command(*arguments))
+        self.run(dvc_command(*arguments, "--quiet"))
 
     def run(self, command: Sequence[str], accepted: Sequence[int] = (0,)) -> subprocess.CompletedProcess[str]:
         """Run a command in the workspace, for `command_seconds` at most, in case the network hangs."""
@@ -136,7 +136,7 @@ def _ended_with_this_process(group: int) -> Iterator[None]:
 
 def dvc_command(*arguments: str) -> list[str]:
     """The command line of DVC in this Python."""
-    return [sys.executable, "-m", "dvc", arguments[0], "--quiet", *arguments[1:]]
+    return [sys.executable, "-m", "dvc", *arguments]
 
 
 def _named(command: Sequence[str]) -> str:

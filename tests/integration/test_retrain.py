@@ -291,6 +291,7 @@ def test_a_member_that_fails_costs_the_ensemble_only_itself_where_that_is_allowe
         tree["ensembles"]["es"]["members"] = ["tiny", "broken"]
 
     hospital.change(two_members)
+    hospital.drop("members", notes(hospital, 30, 4, "members"))
     changes = hospital.enigma("changes", "--batch", "strict", "--member", "broken")
     (uri,) = changes["languages"]
     for model in hospital.enigma("prepare", "--batch", "strict")["models"]:
