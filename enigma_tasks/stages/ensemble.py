@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     models the folder has the rule only, for `enigma vote --rule`.
 
     Raises:
-        UsageError: members do not match gold or `--name` (`ensemble.incomplete` allows fewer); see also `dev_set` and
+        UsageError: members do not match gold or `--name` (`promotion.incomplete` allows fewer); see also `dev_set` and
             `fit_rule`.
         DataError: a file that breaks a rule of its format, or a span outside its text.
         ModelError: a model is missing or damaged, or not for the language or the type.
@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     members = _Sources(arguments, language, types, params, open_endpoint=endpoints)
     missing: list[str] = []
     if named is not None and members.folders:
-        missing = missing_members(named, members.names, incomplete=params.ensemble.incomplete)
+        missing = missing_members(named, members.names, incomplete=params.promotion.incomplete)
     elif named is not None and len(members.names) != len(named.members):
         raise UsageError(f"the ensemble has {len(named.members)} members; given: {len(members.names)} prediction files")
     only, k = strategy_of(named, arguments.strategy, arguments.k, complete=not missing)

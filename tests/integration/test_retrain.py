@@ -136,7 +136,7 @@ def small(params: dict[str, Any]) -> None:
 
 
 def allow_incomplete(params: dict[str, Any]) -> None:
-    params["ensemble"]["incomplete"] = True
+    params["promotion"]["incomplete"] = True
 
 
 @pytest.fixture(scope="module")
