@@ -143,6 +143,8 @@ class Settings(Frozen):
     tables: str = ""
     quarantine: str = ""
     reports: str = ""
+    journal: str = ""
+    """The journal of champions: docs/journal.md."""
     dvc: str = ""
     """The DVC remote of the gold repository."""
     gold_repository: str = Field("", repr=False)
@@ -165,7 +167,7 @@ class Settings(Frozen):
         return uri
 
 
-S3_PLACES = ("drops", "gold", "runs", "annotations", "tables", "quarantine", "reports", "dvc")
+S3_PLACES = ("drops", "gold", "runs", "annotations", "tables", "quarantine", "reports", "journal", "dvc")
 
 
 def load_settings(environment: Mapping[str, str] | None = None) -> Settings:

@@ -38,6 +38,7 @@ LAYERS = {
     "languages": {"frozen"},
     "config": {"errors", "frozen", "languages", "params"},
     "artifacts": {"config", "errors", "file_names"},
+    "annotation_places": {"file_names"},
     "formats": {"documents", "errors", "file_names", "languages", "notes"},
     "ner/text": {"documents", "errors", "languages", "params"},
     "ner/network": {"errors", "params", "ner/text"},
@@ -50,26 +51,12 @@ LAYERS = {
     "augmentation": {"documents", "errors", "languages", "params", "formats", "gold", "ner/text", "synthetic"},
     "notes": RECORDS | {"frozen"},
     "pages": RECORDS | {"frozen", "formats", "ner", "notes"},
-    "adapters": RECORDS | {"frozen", "threads", "notes", "gold", "ner", "ner/text", "members", "ensembles"},
-    "stages": RECORDS
-    | {
-        "frozen",
-        "licences",
-        "paper_tables",
-        "threads",
-        "formats",
-        "notes",
-        "gold",
-        "members",
-        "ensembles",
-        "synthetic",
-        "pages",
-        "adapters",
-        "augmentation",
-    }
-    | CORE,
+    "promotion": RECORDS | {"frozen"},
+    "adapters": RECORDS
+    | {"frozen", "threads", "notes", "gold", "ner", "ner/text", "members", "ensembles", "promotion"},
     "cli": {"documents", "config", "errors", "params", "adapters", "report_table"},
 }
+LAYERS["stages"] = set(LAYERS) - {"cli"}
 # library -> the only place that may import it
 HOMES = {
     "boto3": ("adapters/object_store.py", "adapters/s3_client.py"),
