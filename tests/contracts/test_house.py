@@ -38,7 +38,7 @@ LAYERS = {
     "languages": {"frozen"},
     "config": {"errors", "frozen", "languages", "params"},
     "artifacts": {"config", "errors", "file_names"},
-    "annotation_places": {"file_names"},
+    "annotation_places": {"file_names", "notes"},
     "formats": {"documents", "errors", "file_names", "languages", "notes"},
     "ner/text": {"documents", "errors", "languages", "params"},
     "ner/network": {"errors", "params", "ner/text"},
@@ -53,7 +53,18 @@ LAYERS = {
     "pages": RECORDS | {"frozen", "formats", "ner", "notes"},
     "promotion": RECORDS | {"frozen"},
     "adapters": RECORDS
-    | {"frozen", "threads", "notes", "gold", "ner", "ner/text", "members", "ensembles", "promotion"},
+    | {
+        "annotation_places",
+        "frozen",
+        "threads",
+        "notes",
+        "gold",
+        "ner",
+        "ner/text",
+        "members",
+        "ensembles",
+        "promotion",
+    },
     "cli": {"documents", "config", "errors", "params", "adapters", "report_table"},
 }
 LAYERS["stages"] = set(LAYERS) - {"cli"}
