@@ -85,7 +85,7 @@ METRICS_BY_SLICE = "slices.csv"
 """What `dvc plots` draws: a row for each entity type and slice of document length."""
 INGESTED = "ingested.jsonl.gz"
 """In the gold repository: which objects were ingested, and how many of their documents were refused."""
-_JOURNAL_LINE = re.compile(r"([a-z0-9][a-z0-9-]*)/(\d{8})\.json")
+_JOURNAL_LINE = re.compile(r"[^/]+/(\d{8})\.json")
 
 
 @dataclass(frozen=True)
@@ -219,10 +219,14 @@ class JournalPlaces:
         """One line; created once, never replaced."""
         return f"{self.folder(name)}{n:08}.json"
 
-    def number(self, uri: str) -> tuple[str, int] | None:
-        """The name and number of a line's URI; None for any other object."""
+    def number(self, uri: str) -> int | None:
+        """The number of a line's URI; None for any other object."""
         found = _JOURNAL_LINE.fullmatch(uri.removeprefix(f"{self.root}/"))
-        return (found[1], int(found[2])) if found else None
+        return int(found[1]) if found else None
+
+    def name(self, uri: str) -> str:
+        """The name of the journal that an object is in."""
+        return uri.removeprefix(f"{self.root}/").partition("/")[0]
 
 
 @dataclass(frozen=True)

@@ -171,7 +171,19 @@ def _register(p: Arguments) -> None:
     subject.add_argument("--model", action="append", help="a model folder; repeat for an ensemble")
     subject.add_argument("--ensemble", metavar="DIR", help="an --out of `enigma ensemble`: a folder for each type")
     p.add_argument("--vote", choices=VOTES, default="majority", help="voting rule for several models")
-    p.add_argument("--alias", default="challenger", choices=["champion", "challenger"])
+    p.add_argument(
+        "--scores", metavar="DIR", help="an --out of `enigma evaluate` of the same: logged with its test set"
+    )
+    p.add_argument("--first", action="store_true", help="make it the first champion, where the journal has none")
+
+
+def _registry(p: Arguments) -> None:
+    p.add_argument("action", choices=["history", "verify", "rollback", "as-of"])
+    p.add_argument("when", nargs="?", metavar="DATE", help="as-of: a date (its end) or a time, UTC, ISO 8601")
+    p.add_argument("--language", help="only journals of this language")
+    p.add_argument("--entity", choices=ENTITIES, default="all", help="only journals of this type")
+    p.add_argument("--to", metavar="VERSION", help="rollback: an earlier champion (default: the one before)")
+    p.add_argument("--reason", metavar="SENTENCE", help="rollback: why, for the journal; never text of a note")
 
 
 def _plan(p: Arguments) -> None:
@@ -183,11 +195,7 @@ def _annotate(p: Arguments) -> None:
     p.add_argument("--shard", required=True, help="URI of one shard of a plan")
 
 
-def _publish(p: Arguments) -> None:
-    p.add_argument("--batch", required=True)
-
-
-def _monitor(p: Arguments) -> None:
+def _batch(p: Arguments) -> None:
     p.add_argument("--batch", required=True)
 
 
@@ -222,10 +230,11 @@ COMMANDS: dict[str, tuple[str, Callable[[Arguments], None]]] = {
     "evaluate": ("score a model or ensemble on dev or test, for `dvc metrics` and `dvc plots`", _evaluate),
     "ensemble": ("fit a voting rule on dev and write the ensemble", _ensemble),
     "register": ("register an ensemble as a new version", _register),
+    "registry": ("the journal of champions: history, verification, rollback, champions of a date", _registry),
     "plan": ("list the notes that are not done and write shards", _plan),
     "annotate": ("annotate one shard with the pinned champions", _annotate),
-    "publish": ("publish a night's results in one commit", _publish),
-    "monitor": ("write the morning page", _monitor),
+    "publish": ("publish a night's results in one commit", _batch),
+    "monitor": ("write the morning page", _batch),
     "review": ("write a page of one note with its entities highlighted", _review),
     "models": ("manage the store of base models and its lock file", _models),
     "doctor": ("report reachable services, versions and GPU", _doctor),

@@ -5,6 +5,7 @@ The only module that reads the environment.
 
 from __future__ import annotations
 
+import getpass
 import logging
 import os
 import re
@@ -29,6 +30,7 @@ from enigma_tasks.params.members import AnyMember  # noqa: TC001 - pydantic read
 from enigma_tasks.params.monitor import MonitorParams  # noqa: TC001 - pydantic reads it
 from enigma_tasks.params.notes import NoteParams  # noqa: TC001 - pydantic reads it
 from enigma_tasks.params.plan import PlanParams  # noqa: TC001 - pydantic reads it
+from enigma_tasks.params.promotion import PromotionParams  # noqa: TC001 - pydantic reads it
 from enigma_tasks.params.publish import PublishParams  # noqa: TC001 - pydantic reads it
 
 if TYPE_CHECKING:
@@ -58,6 +60,7 @@ class Params(Frozen):
     training: dict[str, TrainingParams]
     evaluate: EvaluateParams
     ingest: IngestParams
+    promotion: PromotionParams
     ensemble: FittingParams = FittingParams()
 
     def language(self, code: str) -> str | None:
@@ -150,6 +153,8 @@ class Settings(Frozen):
     gold_repository: str = Field("", repr=False)
     """Path or URL of the git repository of gold; a URL may hold a password."""
     mlflow_tracking_uri: str = ""
+    actor: str = ""
+    """Who runs the command, for the journal."""
     model_store: str = ""
     cache: Path = Path(".enigma/cache")
     """Folder for downloaded models, by digest."""
@@ -165,6 +170,16 @@ class Settings(Frozen):
         if not uri:
             raise UsageError(f"set ENIGMA_S3_ROOT or ENIGMA_S3_{place.upper()}")
         return uri
+
+    def require_actor(self) -> str:
+        """`ENIGMA_ACTOR`, or the name of the user who runs the command. Raises UsageError where there is neither."""
+        try:
+            name = self.actor or getpass.getuser()
+        except (OSError, KeyError):
+            name = ""
+        if not name.isprintable() or not name:
+            raise UsageError("set ENIGMA_ACTOR to who runs this command")
+        return name
 
 
 S3_PLACES = ("drops", "gold", "runs", "annotations", "tables", "quarantine", "reports", "journal", "dvc")
@@ -186,6 +201,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     return Settings(
         **places,
         gold_repository=env.get("ENIGMA_GOLD_REPOSITORY", ""),
+        actor=env.get("ENIGMA_ACTOR", "").strip(),
         mlflow_tracking_uri=env.get("MLFLOW_TRACKING_URI", ""),
         model_store=env.get("ENIGMA_MODEL_STORE", ""),
         cache=Path(env.get("ENIGMA_CACHE", ".enigma/cache")),

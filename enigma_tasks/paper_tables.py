@@ -56,12 +56,14 @@ class Evaluated(Frozen):
     """A member or an ensemble of params.yaml; its members where it is neither."""
     members: tuple[str, ...]
     """Digests."""
+    ensembles: dict[str, str]
+    """Entity type -> the ensemble's digest; empty for a model alone."""
     gold: str
     """Digest of the documents."""
 
 
-def read_scores(folder: Path) -> SystemScores:
-    """An `--out` of `enigma evaluate`.
+def read_evaluation(folder: Path) -> tuple[Evaluated, dict[EntityType, StrictScore]]:
+    """An `--out` of `enigma evaluate`: what was scored, and the strict scores by entity type.
 
     Raises:
         UsageError: `evaluate` did not write it.
@@ -70,13 +72,18 @@ def read_scores(folder: Path) -> SystemScores:
         evaluated = Evaluated.model_validate_json((folder / EVALUATED).read_bytes())
         tree = json.loads((folder / METRICS).read_bytes())
         scores = {
-            kind: {**{k: part["strict"][k] for k in STRICT}, "documents": part["documents"]}
+            EntityType(kind): StrictScore(**{k: part["strict"][k] for k in STRICT}, documents=part["documents"])
             for kind, part in tree["by_entity"].items()
         }
-        found = {"language": evaluated.language, "system": evaluated.system, "scores": scores}
-        return SystemScores.model_validate(found)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        raise UsageError(f"--table: {folder} is no --out of enigma evaluate") from None
+        raise UsageError(f"{folder} is no --out of enigma evaluate") from None
+    return evaluated, scores
+
+
+def read_scores(folder: Path) -> SystemScores:
+    """The scores of one system. Raises UsageError as `read_evaluation` does."""
+    evaluated, scores = read_evaluation(folder)
+    return SystemScores(language=evaluated.language, system=evaluated.system, scores=scores)
 
 
 class PaperRow(Frozen):

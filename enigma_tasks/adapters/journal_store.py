@@ -12,6 +12,8 @@ from enigma_tasks.promotion.journal import JournalMoved, line_bytes, next_line, 
 from enigma_tasks.promotion.journal_check import Finding, verify
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from enigma_tasks.adapters.object_store import ObjectStore
     from enigma_tasks.promotion.journal import Draft, Head, JournalLine
 
@@ -20,7 +22,7 @@ class JournalStore:
     """The journals under `root`, the place `journal`.
 
     Raises, from every method:
-        DataError: `journal_unknown_object`, another object than a line is stored in a journal.
+        DataError: `journal_unknown`, another object than a line is stored in a journal (not from `findings`).
         ServiceError: as `ObjectStore` does.
     """
 
@@ -31,21 +33,13 @@ class JournalStore:
 
     def names(self) -> list[str]:
         """The names of the journals, sorted."""
-        found = set()
-        for item in self._store.list(f"{self._places.root}/"):
-            if not item.key.endswith("/"):
-                found.add(self._number(item.uri, "journal")[0])
-        return sorted(found)
-
-    def stored(self, name: str) -> dict[int, bytes]:
-        """The bytes of each line of a journal by the number in its key."""
-        numbers = self._numbers(name)
-        fetched = self._store.get_many((self._places.line(name, n), None) for n in numbers)
-        return {n: found.data for n, found in zip(numbers, fetched, strict=True) if found.data is not None}
+        listing = self._store.list(f"{self._places.root}/")
+        return sorted({self._places.name(item.uri) for item in listing if not item.key.endswith("/")})
 
     def findings(self, name: str, head: Head | None = None) -> tuple[Finding, ...]:
         """What is wrong with a journal; see `journal_check.verify`."""
-        return verify(name, self.stored(name), head)
+        numbers, unknown = self._listed(name)
+        return (*unknown, *verify(name, self._read(name, numbers), head))
 
     def lines(self, name: str) -> tuple[JournalLine, ...]:
         """The lines of a journal, verified; empty where there is none.
@@ -53,7 +47,7 @@ class JournalStore:
         Raises:
             DataError: `journal_{kind}` of the first finding, with the line's number.
         """
-        return self._verified(name, self.stored(name))
+        return self._verified(name, self._read(name, self._numbers(name)))
 
     def last(self, name: str, head: Head | None = None) -> JournalLine | None:
         """The last line of a journal, or None; what is verified is that no line is missing, and the last two.
@@ -68,8 +62,7 @@ class JournalStore:
         if missing:
             sentence = f"line {missing[0]} is missing"
             raise Finding(name=name, line=missing[0], kind="removed", sentence=sentence).error
-        ends = {n: self._store.get(self._places.line(name, n)) for n in numbers[-2:]}
-        lines = self._verified(name, ends, head)
+        lines = self._verified(name, self._read(name, numbers[-2:]), head)
         return lines[-1] if lines else None
 
     def append(self, name: str, draft: Draft, *, after: JournalLine | None) -> JournalLine:
@@ -94,15 +87,27 @@ class JournalStore:
             raise JournalMoved(name, line.n)
         return line
 
-    def _numbers(self, name: str) -> list[int]:
-        listing = self._store.list(self._places.folder(name))
-        return sorted(self._number(item.uri, name)[1] for item in listing if not item.key.endswith("/"))
+    def _listed(self, name: str) -> tuple[list[int], list[Finding]]:
+        """The numbers of a journal's lines, and a finding for each object that is no line."""
+        numbers, unknown = [], []
+        for item in self._store.list(self._places.folder(name)):
+            n = self._places.number(item.uri)
+            if n is not None:
+                numbers.append(n)
+            elif not item.key.endswith("/"):  # a folder's marker
+                sentence = "an object that is no line is stored in the journal"
+                unknown.append(Finding(name=name, line=0, kind="unknown", sentence=sentence))
+        return numbers, unknown
 
-    def _number(self, uri: str, name: str) -> tuple[str, int]:
-        found = self._places.number(uri)
-        if found is None:
-            raise DataError(name, "journal_unknown_object", hint="an object that is no line is stored in the journal")
-        return found
+    def _numbers(self, name: str) -> list[int]:
+        numbers, unknown = self._listed(name)
+        for finding in unknown:
+            raise finding.error
+        return numbers
+
+    def _read(self, name: str, numbers: Sequence[int]) -> dict[int, bytes]:
+        fetched = self._store.get_many((self._places.line(name, n), None) for n in numbers)
+        return {n: item.data for n, item in zip(numbers, fetched, strict=True) if item.data is not None}
 
     def _verified(self, name: str, stored: dict[int, bytes], head: Head | None = None) -> tuple[JournalLine, ...]:
         for finding in verify(name, stored, head, first=min(stored, default=1)):

@@ -12,11 +12,11 @@ from enigma_tasks.promotion.journal import Head, JournalLine, digest, parse_line
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-Kind = Literal["changed", "newer", "removed", "added", "swapped", "misplaced", "time"]
+Kind = Literal["changed", "newer", "removed", "added", "swapped", "misplaced", "time", "unknown"]
 
 
 class Finding(Frozen):
-    """What is wrong with one line, by its number."""
+    """What is wrong with one line, by its number; 0 for an object that is no line."""
 
     name: str
     line: int

@@ -56,13 +56,17 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     if gold.absolute().name == FOLDS[0] and (gold.absolute().parent / SPLIT_CARD).is_file():
         raise UsageError(f"--gold: {gold} is for training; measure on {' or '.join(FOLDS[1:])}")
     endpoints = LlmEndpoints(settings)
+    digests: dict[str, str] = {}
     if arguments.model:
         counted, members, system = _by_model(Path(arguments.model), gold, params, endpoints)
     else:
         ensembles = _ensembles([Path(p) for p in arguments.ensemble])
         counted, members, system = _by_ensembles(ensembles, gold, params, endpoints)
+        digests = {e.entity_type.value: e.digest for e in ensembles}
     metrics = metrics_of(counted, params.seed, params.evaluate.samples)
-    evaluated = Evaluated(**system, members=tuple(members), gold=data_digest([d for d, _ in counted]))
+    evaluated = Evaluated(
+        **system, members=tuple(members), ensembles=digests, gold=data_digest([d for d, _ in counted])
+    )
     slices = by_length(counted, params.evaluate.lengths)
     out = Path(arguments.out)
     out.mkdir(parents=True, exist_ok=True)
@@ -71,7 +75,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     (out / METRICS_BY_SLICE).write_bytes(_csv(slices))
     return {
         "out": arguments.out,
-        **evaluated.model_dump(exclude={"gold"}),
+        **evaluated.model_dump(exclude={"gold", "ensembles"}),
         **metrics,
         "slices": slices,
         **endpoints.report(),

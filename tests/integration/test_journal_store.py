@@ -166,9 +166,10 @@ def test_a_line_that_changed_since_it_was_read_is_not_built_on(journal: JournalS
 def test_an_object_that_is_no_line_is_refused_and_not_overlooked(journal: JournalStore, root: str) -> None:
     filled(journal)
     ObjectStore().put(f"{root}/{NAME}/00000001.json.bak", b"")
-    for read in (journal.names, lambda: journal.lines(NAME), lambda: journal.last(NAME)):
-        with pytest.raises(DataError, match="journal_unknown_object"):
-            read()
+    for read in (journal.lines, journal.last):
+        with pytest.raises(DataError, match="journal_unknown"):
+            read(NAME)
+    assert [(f.line, f.kind) for f in journal.findings(NAME)] == [(0, "unknown")]
 
 
 def test_a_locked_bucket_keeps_each_line_for_its_default_period(s3_root: str) -> None:
