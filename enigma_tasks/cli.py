@@ -165,11 +165,12 @@ def _ensemble(p: Arguments) -> None:
 
 
 def _register(p: Arguments) -> None:
-    p.add_argument("--language", required=True)
-    p.add_argument("--entity", required=True, choices=ENTITIES)
+    p.add_argument("--language", help="required but for --retrained, which has its own")
+    p.add_argument("--entity", choices=ENTITIES, default="all")
     subject = p.add_mutually_exclusive_group(required=True)
     subject.add_argument("--model", action="append", help="a model folder; repeat for an ensemble")
     subject.add_argument("--ensemble", metavar="DIR", help="an --out of `enigma ensemble`: a folder for each type")
+    subject.add_argument("--retrained", metavar="URI", help="a language's retraining, listed by `enigma changes`")
     p.add_argument("--vote", choices=VOTES, default="majority", help="voting rule for several models")
     p.add_argument(
         "--scores", metavar="DIR", help="an --out of `enigma evaluate` of the same: logged with its test set"
@@ -184,6 +185,21 @@ def _registry(p: Arguments) -> None:
     p.add_argument("--entity", choices=ENTITIES, default="all", help="only journals of this type")
     p.add_argument("--to", metavar="VERSION", help="rollback: an earlier champion (default: the one before)")
     p.add_argument("--reason", metavar="SENTENCE", help="rollback: why, for the journal; never text of a note")
+
+
+def _changes(p: Arguments) -> None:
+    p.add_argument("--batch", required=True, help="the retraining's id; a batch has one work list, also when run again")
+    p.add_argument("--language", help="this language only, whether its gold is new or not")
+    p.add_argument("--member", help="languages with this member only, whether their gold is new or not")
+
+
+def _prepare(p: Arguments) -> None:
+    p.add_argument("--batch", required=True, help="as for `enigma changes`")
+
+
+def _repro(p: Arguments) -> None:
+    p.add_argument("stage", choices=["train", "ensemble", "evaluate"], help="a stage of dvc.yaml")
+    p.add_argument("--work", required=True, metavar="URI", help="a language's or, to train, a model's retraining")
 
 
 def _plan(p: Arguments) -> None:
@@ -231,6 +247,9 @@ COMMANDS: dict[str, tuple[str, Callable[[Arguments], None]]] = {
     "ensemble": ("fit a voting rule on dev and write the ensemble", _ensemble),
     "register": ("register an ensemble as a new version", _register),
     "registry": ("the journal of champions: history, verification, rollback, champions of a date", _registry),
+    "changes": ("list the languages whose gold no registered model was trained on", _changes),
+    "prepare": ("check, split and augment a retraining's gold, and freeze its test set", _prepare),
+    "repro": ("run one stage of the training path for a retraining", _repro),
     "plan": ("list the notes that are not done and write shards", _plan),
     "annotate": ("annotate one shard with the pinned champions", _annotate),
     "publish": ("publish a night's results in one commit", _batch),

@@ -150,8 +150,14 @@ class Settings(Frozen):
     """The journal of champions: docs/journal.md."""
     dvc: str = ""
     """The DVC remote of the gold repository."""
+    training: str = ""
+    """What retraining works on; checkpoints."""
     gold_repository: str = Field("", repr=False)
     """Path or URL of the git repository of gold; a URL may hold a password."""
+    training_repository: str = Field("", repr=False)
+    """Path or URL of the git repository of the training project; a URL may hold a password."""
+    checkpoints: str = ""
+    """`s3://` folder for the checkpoint of `enigma train`, beside its copy on this machine; set by `enigma repro`."""
     mlflow_tracking_uri: str = ""
     actor: str = ""
     """Who runs the command, for the journal."""
@@ -182,7 +188,10 @@ class Settings(Frozen):
         return name
 
 
-S3_PLACES = ("drops", "gold", "runs", "annotations", "tables", "quarantine", "reports", "journal", "dvc")
+S3_PLACES = (
+    *("drops", "gold", "runs", "annotations", "tables", "quarantine", "reports"),
+    *("journal", "dvc", "training"),
+)
 
 
 def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
@@ -202,6 +211,8 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         **places,
         gold_repository=env.get("ENIGMA_GOLD_REPOSITORY", ""),
         actor=env.get("ENIGMA_ACTOR", "").strip(),
+        training_repository=env.get("ENIGMA_TRAINING_REPOSITORY", ""),
+        checkpoints=env.get("ENIGMA_CHECKPOINTS", "").rstrip("/"),
         mlflow_tracking_uri=env.get("MLFLOW_TRACKING_URI", ""),
         model_store=env.get("ENIGMA_MODEL_STORE", ""),
         cache=Path(env.get("ENIGMA_CACHE", ".enigma/cache")),
