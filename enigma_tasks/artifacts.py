@@ -234,9 +234,10 @@ class JournalPlaces:
         found = _JOURNAL_LINE.fullmatch(uri.removeprefix(f"{self.root}/"))
         return int(found[1]) if found else None
 
-    def name(self, uri: str) -> str:
-        """The name of the journal that an object is in."""
-        return uri.removeprefix(f"{self.root}/").partition("/")[0]
+    def name(self, uri: str) -> str | None:
+        """The name of the journal that an object is in; None for one that is in no journal's folder."""
+        name, slash, _ = uri.removeprefix(f"{self.root}/").partition("/")
+        return name if slash or not name else None
 
 
 @dataclass(frozen=True)
