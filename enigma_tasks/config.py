@@ -141,6 +141,8 @@ class Settings(Frozen):
     reports: str = ""
     journal: str = ""
     """The journal of champions: docs/journal.md."""
+    decisions: str = ""
+    """Decisions on challengers, as pages: docs/promotion.md."""
     dvc: str = ""
     """The DVC remote of the gold repository."""
     gold_repository: str = Field("", repr=False)
@@ -175,7 +177,7 @@ class Settings(Frozen):
         return name
 
 
-S3_PLACES = ("drops", "gold", "runs", "annotations", "tables", "quarantine", "reports", "journal", "dvc")
+S3_PLACES = ("drops", "gold", "runs", "annotations", "tables", "quarantine", "reports", "journal", "decisions", "dvc")
 
 
 def load_settings(environment: Mapping[str, str] | None = None) -> Settings:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from enigma_tasks.adapters.llm_endpoint import LlmEndpoints
 from enigma_tasks.artifacts import ENSEMBLE_CARD, FOLDS, METRICS, METRICS_BY_SLICE, SPLIT_CARD
 from enigma_tasks.documents import EntityType
+from enigma_tasks.ensembles.counting import counted, length_range
 from enigma_tasks.ensembles.folder import read_ensemble
 from enigma_tasks.ensembles.runner import EnsembleAnnotator, Members
 from enigma_tasks.errors import UsageError
@@ -19,19 +20,17 @@ from enigma_tasks.formats.corpora import read_corpus
 from enigma_tasks.gold.augmented import refuse_augmented
 from enigma_tasks.ner.digests import data_digest
 from enigma_tasks.ner.model_folder import model_digest, read_any_card
-from enigma_tasks.ner.scoring import DECIMALS, Counts, Metric, bootstrap, count
+from enigma_tasks.ner.scoring import DECIMALS, Counts, Metric, bootstrap
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable, Sequence
 
     from enigma_tasks.config import Params, Settings
-    from enigma_tasks.documents import Document, Entity
+    from enigma_tasks.documents import Document
+    from enigma_tasks.ensembles.counting import CountedDocuments
     from enigma_tasks.ensembles.folder import Ensemble
     from enigma_tasks.ner.model_folder import Card
-
-CountedDocuments = list[tuple["Document", dict[EntityType, Counts]]]
-"""Each document with the counts of the types that it was annotated for and that were predicted."""
 
 
 def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> dict[str, Any]:
@@ -89,7 +88,7 @@ def by_length(counted: CountedDocuments, lengths: Sequence[int]) -> list[dict[st
     for (entity_type, place), all_counts in sorted(
         by_slice.items(), key=lambda kv: (list(EntityType).index(kv[0][0]), kv[0][1])
     ):
-        name = f"up to {lengths[place]}" if place < len(lengths) else f"over {lengths[-1]}" if lengths else "all"
+        name = length_range(place, lengths)
         total = sum(all_counts, Counts())
         rows.append(
             {
@@ -111,7 +110,7 @@ def _by_model(folder: Path, gold: Path, params: Params, endpoints: LlmEndpoints)
     documents = _gold(gold, card.languages, card.entity_types, [card])
     members = Members({digest: folder}, params.annotate.batch_tokens, open_endpoint=endpoints)
     found = members.read(documents).entities[digest]
-    return _counted(documents, found, card.entity_types), [digest]
+    return counted(documents, found, card.entity_types), [digest]
 
 
 def _by_ensembles(
@@ -126,7 +125,7 @@ def _by_ensembles(
         ensembles, limits.batch_tokens, resident_mib=limits.resident_mib, open_endpoint=endpoints
     )
     found = [a.entities for a in annotator.annotate(documents)]
-    return _counted(documents, found, types), sorted(members)
+    return counted(documents, found, types), sorted(members)
 
 
 def _ensembles(folders: Iterable[Path]) -> list[Ensemble]:
@@ -157,16 +156,6 @@ def _gold(
     if any(card.digests.get("train") == digest for card in cards):
         raise UsageError(f"--gold: a member was trained on {path}")
     return documents
-
-
-def _counted(
-    documents: Sequence[Document], found: Sequence[Sequence[Entity]], types: Iterable[EntityType]
-) -> CountedDocuments:
-    counted: CountedDocuments = []
-    for document, entities in zip(documents, found, strict=True):
-        counts = count(document.entities, entities)
-        counted.append((document, {t: counts.get(t.label, Counts()) for t in types if t in document.annotated}))
-    return counted
 
 
 def _scores(per_document: Sequence[Counts], seed: int, samples: int) -> dict[str, Any]:

@@ -37,6 +37,8 @@ LAYERS = {
     "config": {"errors", "frozen", "languages", "params"},
     "artifacts": {"config", "errors", "file_names"},
     "annotation_places": {"file_names"},
+    "decision_places": {"errors"},
+    "cli_promotion": {"documents"},
     "formats": {"documents", "errors", "file_names", "languages", "notes"},
     "ner/text": {"documents", "errors", "languages", "params"},
     "ner/network": {"errors", "params", "ner/text"},
@@ -48,15 +50,15 @@ LAYERS = {
     "synthetic": {"documents", "errors"},
     "augmentation": {"documents", "errors", "languages", "params", "formats", "gold", "ner/text", "synthetic"},
     "notes": RECORDS | {"frozen"},
-    "pages": RECORDS | {"frozen"},
+    "pages": RECORDS | {"frozen", "promotion"},
     "promotion": RECORDS | {"frozen", "ner"},
     "adapters": RECORDS
     | {"frozen", "threads", "notes", "gold", "ner", "ner/text", "members", "ensembles", "promotion"},
     "stages": RECORDS
     | {"threads", "formats", "notes", "gold", "members", "ensembles", "synthetic", "pages", "adapters", "augmentation"}
-    | {"annotation_places", "promotion"}
+    | {"annotation_places", "decision_places", "promotion"}
     | CORE,
-    "cli": {"documents", "config", "errors", "params", "adapters", "report_table"},
+    "cli": {"cli_promotion", "documents", "config", "errors", "params", "adapters", "report_table"},
 }
 # library -> the only place that may import it
 HOMES = {
