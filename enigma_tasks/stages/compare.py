@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from enigma_tasks.adapters import mlflow_registry
 from enigma_tasks.adapters.champions import CHALLENGER
-from enigma_tasks.adapters.frozen_test import frozen_test
 from enigma_tasks.adapters.journal_store import JournalStore
 from enigma_tasks.adapters.llm_endpoint import LlmEndpoints
 from enigma_tasks.adapters.object_store import ObjectStore
@@ -34,6 +33,7 @@ from enigma_tasks.promotion.slices import slices_of
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from enigma_tasks.config import Params, Settings
     from enigma_tasks.documents import Document
@@ -63,8 +63,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     comparison = _Comparison(params, settings)
     pins = _challengers(arguments, params, comparison.places)
     language = pins[0][0]
-    given = nullcontext(Path(arguments.test)) if arguments.test else frozen_test(settings, params, language)
-    with given as folder:
+    with _test_set(arguments, params, settings, language) as folder:
         documents = read_corpus(folder, language)
         refuse_augmented(documents, "test")
         rows = [comparison.of(pin, lang, t, [d for d in documents if t in d.annotated]) for lang, t, pin in pins]
@@ -95,11 +94,22 @@ def _challengers(
     registered, pins = mlflow_registry.registered_models(), []
     for entity_type in list(EntityType) if arguments.entity == "all" else [EntityType(arguments.entity)]:
         name = mlflow_registry.registered_name(language, entity_type)
-        if name in registered and (version := registered[name].aliases.get(CHALLENGER)):
-            pins.append((language, entity_type, mlflow_registry.pin_of_version(name, version)))
+        alias = registered[name].aliases.get(CHALLENGER) if name in registered else None
+        if alias:
+            pins.append((language, entity_type, mlflow_registry.pin_of_version(name, alias)))
     if not pins:
         raise UsageError(f"no challenger of {language} {arguments.entity} is registered")
     return pins
+
+
+def _test_set(
+    arguments: argparse.Namespace, params: Params, settings: Settings, language: str
+) -> AbstractContextManager[Path]:
+    if arguments.test:
+        return nullcontext(Path(arguments.test))
+    from enigma_tasks.adapters.frozen_test import frozen_test
+
+    return frozen_test(settings, params, language)
 
 
 class _Comparison:
