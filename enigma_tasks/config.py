@@ -148,6 +148,8 @@ class Settings(Frozen):
     reports: str = ""
     journal: str = ""
     """The journal of champions: docs/journal.md."""
+    decisions: str = ""
+    """Decisions on challengers, as pages: docs/promotion.md."""
     dvc: str = ""
     """The DVC remote of the gold repository."""
     training: str = ""
@@ -190,7 +192,7 @@ class Settings(Frozen):
 
 S3_PLACES = (
     *("drops", "gold", "runs", "annotations", "tables", "quarantine", "reports"),
-    *("journal", "dvc", "training"),
+    *("journal", "decisions", "dvc", "training"),
 )
 
 

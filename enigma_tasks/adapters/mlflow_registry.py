@@ -144,6 +144,28 @@ def pin_of_digest(name: str, version: str, digest: str) -> Pin:
         return _pin(client, name, found, digest)
 
 
+def pin_of_version(name: str, version: str) -> Pin:
+    """A registered version.
+
+    Raises:
+        ModelError: there is no such version, it is not complete, or it was not registered by `enigma register`.
+        ServiceError: registry unreachable or failing.
+    """
+    from mlflow.exceptions import MlflowException
+
+    with typed(f"resolve {name}"):
+        client = mlflow_client()
+        try:
+            found = client.get_model_version(name, version)
+        except MlflowException as error:
+            if error.error_code not in MISSING:
+                raise
+            raise ModelError(f"{name} version {version}: the registry has no such version") from None
+        if found.status != "READY" or DIGEST_TAG not in found.tags:
+            raise ModelError(f"{name} version {version}: not complete, or not registered by enigma register")
+        return _pin(client, name, version, found.tags[DIGEST_TAG])
+
+
 def registered_models() -> dict[str, Registered]:
     """Enigma's registered models by name. Raises ServiceError."""
     with typed("list registered models"):

@@ -40,6 +40,8 @@ LAYERS = {
     "artifacts": {"config", "errors", "file_names"},
     "annotation_places": {"file_names", "notes"},
     "training_places": {"artifacts", "config", "errors"},
+    "decision_places": {"errors"},
+    "cli_promotion": {"documents"},
     "formats": {"documents", "errors", "file_names", "languages", "notes"},
     "ner/text": {"documents", "errors", "languages", "params"},
     "ner/network": {"errors", "params", "ner/text"},
@@ -51,9 +53,9 @@ LAYERS = {
     "synthetic": {"documents", "errors"},
     "augmentation": {"documents", "errors", "languages", "params", "formats", "gold", "ner/text", "synthetic"},
     "notes": RECORDS | {"frozen"},
-    "pages": RECORDS | {"frozen", "formats", "ner", "notes"},
+    "pages": RECORDS | {"frozen", "formats", "ner", "notes", "promotion"},
     "promotion": RECORDS | {"frozen", "ner"},
-    "cli": {"documents", "config", "errors", "params", "adapters", "report_table"},
+    "cli": {"cli_promotion", "documents", "config", "errors", "params", "adapters", "report_table"},
 }
 LAYERS["adapters"] = set(LAYERS) - {"cli", "pages", "synthetic", "augmentation", "formats"}
 LAYERS["stages"] = set(LAYERS) - {"cli"}
