@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import time
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,9 +34,12 @@ if TYPE_CHECKING:
 
     from enigma_tasks.promotion.decision import Decision
 
+PARAMS = load_params()
 CHALLENGERS = 50
 SHORT = 1 / 6
 GAINS = (0.01, 0.02, 0.03)
+DRAWS = 10_000
+"""Documents by which the expected counts are found."""
 SLICES = 4
 """Sources of the test documents in single comparisons, of equal size."""
 
@@ -54,10 +58,11 @@ class World:
         drawn = (self.spans[i] for i in random.integers(0, len(self.spans), documents))
         return [table[random.random(len(table)) < self.kept] for table in drawn]
 
-    @property
+    @cached_property
     def totals(self) -> tuple[float, float, float]:
         """Of a model in one document, expected: `gold + predicted`, matched, and pairs of a wrong and a missed span."""
-        counts = np.array([_counts(table, model) for table in self.spans for model in range(1, table.shape[1])], float)
+        tables = self.test_set(DRAWS, np.random.default_rng(0))
+        counts = np.array([_counts(table, model) for table in tables for model in range(1, table.shape[1])], float)
         gold, predicted, matched = counts.T
         return (gold + predicted).mean(), matched.mean(), np.minimum(gold - matched, predicted - matched).mean()
 
@@ -97,9 +102,8 @@ def worlds(folder: Path, entity: str) -> Iterator[tuple[str, World]]:
 
 def gate_of(earlier: list[Decision], documents: int, slices: int, seed: int) -> Gate:
     """A gate with the project's change plan."""
-    plan = load_params().promotion
     known = tuple({"source": f"s{i % slices}"} for i in range(documents))
-    return Gate(plan, EntityType("disease"), FrozenSet("0" * 64, known), earlier, seed)
+    return Gate(PARAMS.promotion, EntityType("disease"), FrozenSet("0" * 64, known), earlier, seed)
 
 
 def sequence(world: World, documents: int, worst: float, seed: int) -> tuple[int, float]:
@@ -123,7 +127,7 @@ def sequence(world: World, documents: int, worst: float, seed: int) -> tuple[int
 
 def print_sequences(folder: Path, number: int, documents: int, entity: str, seed: int) -> None:
     """The table of sequences without a true gain."""
-    margin = load_params().promotion.non_inferiority
+    margin = PARAMS.promotion.non_inferiority
     print(
         "| notes | challengers' true gain | sequences | with a false promotion | ending worse by more than the margin |"
     )
@@ -162,7 +166,7 @@ def main() -> None:
     parser.add_argument("--documents", type=int, default=250)
     parser.add_argument("--entity", default=TYPES[0], choices=TYPES, help="of the sequences")
     arguments = parser.parse_args()
-    seed, started = load_params().seed, time.perf_counter()
+    seed, started = PARAMS.seed, time.perf_counter()
     if arguments.sequences:
         print_sequences(arguments.predictions, arguments.sequences, arguments.documents, arguments.entity, seed)
     if arguments.comparisons:

@@ -87,8 +87,8 @@ METRICS_BY_SLICE = "slices.csv"
 """What `dvc plots` draws: a row for each entity type and slice of document length."""
 INGESTED = "ingested.jsonl.gz"
 """In the gold repository: which objects were ingested, and how many of their documents were refused."""
-_PACKED_GOLD = re.compile(r"([^/]+)/([^/]+)\.jsonl\.gz")
 _JOURNAL_LINE = re.compile(r"[^/]+/(\d{8})\.json")
+_PACKED_GOLD = re.compile(r"([^/]+)/([^/]+)\.jsonl\.gz")
 
 
 @dataclass(frozen=True)
@@ -234,9 +234,10 @@ class JournalPlaces:
         found = _JOURNAL_LINE.fullmatch(uri.removeprefix(f"{self.root}/"))
         return int(found[1]) if found else None
 
-    def name(self, uri: str) -> str:
-        """The name of the journal that an object is in."""
-        return uri.removeprefix(f"{self.root}/").partition("/")[0]
+    def name(self, uri: str) -> str | None:
+        """The name of the journal that an object is in; None for one that is in no journal's folder."""
+        name, slash, _ = uri.removeprefix(f"{self.root}/").partition("/")
+        return name if slash or not name else None
 
 
 @dataclass(frozen=True)

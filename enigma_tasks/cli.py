@@ -15,6 +15,7 @@ import traceback
 from typing import TYPE_CHECKING, Any
 
 import enigma_tasks
+from enigma_tasks.cli_promotion import challengers_arguments, compare_arguments, promote_arguments
 from enigma_tasks.documents import EntityType
 from enigma_tasks.errors import EnigmaError
 from enigma_tasks.params.strategies import AUTO, STRATEGIES, names
@@ -250,6 +251,9 @@ COMMANDS: dict[str, tuple[str, Callable[[Arguments], None]]] = {
     "changes": ("list the languages whose gold no registered model was trained on", _changes),
     "prepare": ("check, split and augment a retraining's gold, and freeze its test set", _prepare),
     "repro": ("run one stage of the training path for a retraining", _repro),
+    "challengers": ("list the registered versions that wait for the gate", challengers_arguments),
+    "compare": ("compare challengers with the champion on a frozen test set", compare_arguments),
+    "promote": ("make the challenger of a decision champion", promote_arguments),
     "plan": ("list the notes that are not done and write shards", _plan),
     "annotate": ("annotate one shard with the pinned champions", _annotate),
     "publish": ("publish a night's results in one commit", _batch),

@@ -148,6 +148,8 @@ class Settings(Frozen):
     reports: str = ""
     journal: str = ""
     """The journal of champions: docs/journal.md."""
+    decisions: str = ""
+    """Decisions on challengers, as pages: docs/promotion.md."""
     dvc: str = ""
     """The DVC remote of the gold repository."""
     training: str = ""
@@ -188,7 +190,10 @@ class Settings(Frozen):
         return name
 
 
-S3_PLACES = ("drops", "gold", "runs", "annotations", "tables", "quarantine", "reports", "journal", "dvc", "training")
+S3_PLACES = (
+    *("drops", "gold", "runs", "annotations", "tables", "quarantine", "reports"),
+    *("journal", "decisions", "dvc", "training"),
+)
 
 
 def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
@@ -207,9 +212,9 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     return Settings(
         **places,
         gold_repository=env.get("ENIGMA_GOLD_REPOSITORY", ""),
+        actor=env.get("ENIGMA_ACTOR", "").strip(),
         training_repository=env.get("ENIGMA_TRAINING_REPOSITORY", ""),
         checkpoints=env.get("ENIGMA_CHECKPOINTS", "").rstrip("/"),
-        actor=env.get("ENIGMA_ACTOR", "").strip(),
         mlflow_tracking_uri=env.get("MLFLOW_TRACKING_URI", ""),
         model_store=env.get("ENIGMA_MODEL_STORE", ""),
         cache=Path(env.get("ENIGMA_CACHE", ".enigma/cache")),

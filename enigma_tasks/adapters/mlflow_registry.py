@@ -11,17 +11,21 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from enigma_tasks.artifacts import ENSEMBLE_ARTIFACT, REGISTERED_ARTIFACTS
+from enigma_tasks.documents import EntityType
 from enigma_tasks.errors import EnigmaError, ModelError, ServiceError, UsageError
+from enigma_tasks.gold.changes import TrainedVersion
 from enigma_tasks.notes.plans import Pin
+from enigma_tasks.threads import in_order
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from mlflow import MlflowClient
 
-    from enigma_tasks.documents import EntityType
 
 DIGEST_TAG = "digest"
 GOLD_TAG, GOLD_REVISION_TAG, REGISTERED_WITH_TAG = "gold", "gold_revision", "registered_with"
@@ -31,7 +35,9 @@ PREFIX = "enigma"
 FOREIGN = {"mlflow", "requests", "urllib3", "boto3", "botocore", "s3transfer", "sqlalchemy"}
 UNREACHABLE = {"ConnectionError", "ConnectionRefusedError", "ConnectTimeout", "EndpointConnectionError", "ReadTimeout"}
 MISSING = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
+PARALLEL_CALLS = 8
 PAGE = 200
+_DIGESTS, _NAMES = TypeAdapter(dict[str, str]), TypeAdapter(tuple[str, ...])
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +46,6 @@ class Registered:
 
     name: str
     aliases: Mapping[str, str]
-    tags: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Version:
-    """A version of a registered model, and its tags."""
-
-    name: str
-    version: str
     tags: Mapping[str, str]
 
 
@@ -147,6 +144,28 @@ def pin_of_digest(name: str, version: str, digest: str) -> Pin:
         return _pin(client, name, found, digest)
 
 
+def pin_of_version(name: str, version: str) -> Pin:
+    """A registered version.
+
+    Raises:
+        ModelError: there is no such version, it is not complete, or it was not registered by `enigma register`.
+        ServiceError: registry unreachable or failing.
+    """
+    from mlflow.exceptions import MlflowException
+
+    with typed(f"resolve {name}"):
+        client = mlflow_client()
+        try:
+            found = client.get_model_version(name, version)
+        except MlflowException as error:
+            if error.error_code not in MISSING:
+                raise
+            raise ModelError(f"{name} version {version}: the registry has no such version") from None
+        if found.status != "READY" or DIGEST_TAG not in found.tags:
+            raise ModelError(f"{name} version {version}: not complete, or not registered by enigma register")
+        return _pin(client, name, version, found.tags[DIGEST_TAG])
+
+
 def registered_models() -> dict[str, Registered]:
     """Enigma's registered models by name. Raises ServiceError."""
     with typed("list registered models"):
@@ -154,11 +173,31 @@ def registered_models() -> dict[str, Registered]:
         return {m.name: Registered(m.name, {k: str(v) for k, v in m.aliases.items()}, dict(m.tags)) for m in found}
 
 
-def versions_of(name: str) -> list[Version]:
-    """The usable versions of a registered model, of every age. Raises ServiceError."""
-    with typed(f"list versions of {name}"):
-        found = _pages(mlflow_client().search_model_versions, f"name = '{name}'")
-        return [Version(v.name, str(v.version), dict(v.tags)) for v in found if v.status == "READY"]
+def trained_versions(languages: Iterable[str]) -> list[TrainedVersion]:
+    """The usable versions of these languages that say which gold they were trained on.
+
+    Raises:
+        ModelError: what a version says is not readable; ServiceError: registry unreachable or failing.
+    """
+    names = [registered_name(language, t) for language in languages for t in EntityType]
+    with typed("list versions"):
+        client = mlflow_client()
+
+        def versions(name: str) -> list[Any]:
+            return list(_pages(client.search_model_versions, f"name = '{name}'"))
+
+        found = [v for own in in_order(versions, names, PARALLEL_CALLS) for v in own]
+    return [trained(v.name, v.version, v.tags) for v in found if v.status == "READY" and GOLD_TAG in v.tags]
+
+
+def trained(name: str, version: str, tags: Mapping[str, str]) -> TrainedVersion:
+    """What a version's tags say of its gold. Raises ModelError where they are not readable."""
+    try:
+        gold = _DIGESTS.validate_json(tags[GOLD_TAG])
+        registered_with = _NAMES.validate_json(tags[REGISTERED_WITH_TAG])
+        return TrainedVersion(tags["language"], tags["entity"], gold, registered_with)
+    except (KeyError, ValidationError):
+        raise ModelError(f"{name} version {version}: its tags do not say which gold it was trained on") from None
 
 
 def download(pin: Pin, cache: Path) -> Path:

@@ -26,6 +26,7 @@ from enigma_tasks.adapters.retrained_models import retrained
 from enigma_tasks.artifacts import DVC_LOCK, ENSEMBLE_ARTIFACT, ENSEMBLE_CARD
 from enigma_tasks.documents import EntityType
 from enigma_tasks.ensembles.folder import named_rule, read_ensemble, write_ensemble
+from enigma_tasks.ensembles.recorded_scores import dev_scores, expected_scores
 from enigma_tasks.errors import ModelError, UsageError
 from enigma_tasks.formats.corpora import read_corpus
 from enigma_tasks.ner.digests import data_digest
@@ -53,8 +54,8 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     journal that has no champion yet; what is champion already, by digest, gets no second line.
 
     Raises:
-        UsageError: no registry configured, no or an unknown language, the same model twice, scores that `evaluate` did
-            not write.
+        UsageError: no registry configured, no or an unknown language, the same model twice, scores that
+            `evaluate` did not write.
         ModelError: a model or ensemble is damaged, lacks a head for a type, or is not for the language or the type; the
             scores are those of another one.
         DataError: `journal_not_empty`, `--first` where there is another champion; or the journal was edited.
@@ -85,30 +86,30 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
 
 
 def _retrained(found: Retrained) -> dict[str, Any]:
-    """Make challengers of a retraining's ensembles, but for types without test documents: those cannot be compared."""
+    """Register the ensembles of a retraining, but for types without test documents: those cannot be compared."""
     folders = {t: _ensemble_folder(found.ensembles, found.language, t) for t in _types_under(found.ensembles)}
-    ensembles = {t: read_ensemble(folder) for t, folder in folders.items()}
     test = read_corpus(found.test, found.language)
     _, scored = read_evaluation(found.metrics)
-    measured = {t: [d for d in test if t in d.annotated] for t in ensembles if t in scored}
-    scores = _test_scores(found.metrics, {t: ensembles[t] for t in measured})
-    together = json.dumps(sorted(t.value for t in measured))
-    versions = []
-    for entity_type, documents in measured.items():
-        tags = {**found.tags, REGISTERED_WITH_TAG: together, "test_set": data_digest(documents)}
-        pin = _registered(folders[entity_type], ensembles[entity_type], tags)
+    measured = {t: [d for d in test if t in d.annotated] for t in folders if t in scored}
+    ensembles = {t: read_ensemble(folders[t]) for t in measured}
+    together = sorted(t.value for t in ensembles)
+    common = {**found.tags, REGISTERED_WITH_TAG: json.dumps(together)}
+    scores = _test_scores(found.metrics, ensembles)
+    rows = []
+    for entity_type, ensemble in ensembles.items():
+        pin = _registered(folders[entity_type], ensemble, {**common, "test_set": data_digest(measured[entity_type])})
         log_scores(pin, *scores[entity_type])
-        versions.append(_named(pin, ensembles[entity_type], None))
+        rows.append(_named(pin, ensemble, None))
     report = {
         "language": found.language,
         "revision": found.revision,
-        "registered": versions,
-        "without_test": sorted(t.value for t in ensembles.keys() - measured.keys()),
+        "registered": rows,
+        "without_test": sorted(t.value for t in folders.keys() - ensembles.keys()),
     }
-    if not versions:
-        return report
-    numbers = {row["name"]: int(row["version"]) for row in versions}
-    return {**report, "announce": {"revision": found.revision, "versions": numbers}}
+    if rows:
+        numbers = {row["name"]: int(row["version"]) for row in rows}
+        return {**report, "announce": {"revision": found.revision, "versions": numbers}}
+    return report
 
 
 def _types_under(ensembles: Path) -> list[EntityType]:
@@ -131,7 +132,7 @@ def _registered(folder: Path, ensemble: Ensemble, provenance: Mapping[str, str])
         "rule": json.dumps(ensemble.rule.to_json(), sort_keys=True),
         **provenance,
     }
-    metrics = {**_dev_scores(cards, ensemble.entity_type), **_expected(ensemble)}
+    metrics = {**dev_scores(cards, ensemble.entity_type), **expected_scores(ensemble)}
     return register_ensemble(folder, ensemble.language, ensemble.entity_type, tags, metrics=metrics)
 
 
@@ -215,27 +216,6 @@ def _fitting_card(folder: Path, language: str, types: Sequence[EntityType]) -> C
     if lacking:
         raise ModelError(f"model {folder.name}: has no head for {', '.join(lacking)}")
     return card
-
-
-def _dev_scores(cards: Sequence[Card[Any]], entity_type: EntityType) -> dict[str, float]:
-    scores: dict[str, float] = {}
-    for i, card in enumerate(cards):
-        if entity_type in card.dev:
-            dev = card.dev[entity_type]
-            prefix = f"dev/{i}-{card.member}"
-            scores[f"{prefix}/strict_f1"] = dev.strict_f1
-            scores[f"{prefix}/precision"] = dev.precision
-            scores[f"{prefix}/recall"] = dev.recall
-            scores[f"{prefix}/documents"] = dev.documents
-    return scores
-
-
-def _expected(ensemble: Ensemble) -> dict[str, float]:
-    """A fitted ensemble's expected scores on new documents."""
-    expected = (ensemble.fitted or {}).get("expected")
-    if not isinstance(expected, dict):
-        return {}
-    return {f"expected/{key}": float(expected[key]) for key in ("precision", "recall", "f1")}
 
 
 def _provenance() -> dict[str, str]:

@@ -38,8 +38,10 @@ LAYERS = {
     "languages": {"frozen"},
     "config": {"errors", "frozen", "languages", "params"},
     "artifacts": {"config", "errors", "file_names"},
+    "annotation_places": {"file_names", "notes"},
     "training_places": {"artifacts", "config", "errors"},
-    "annotation_places": {"file_names"},
+    "decision_places": {"errors"},
+    "cli_promotion": {"documents"},
     "formats": {"documents", "errors", "file_names", "languages", "notes"},
     "ner/text": {"documents", "errors", "languages", "params"},
     "ner/network": {"errors", "params", "ner/text"},
@@ -51,32 +53,12 @@ LAYERS = {
     "synthetic": {"documents", "errors"},
     "augmentation": {"documents", "errors", "languages", "params", "formats", "gold", "ner/text", "synthetic"},
     "notes": RECORDS | {"frozen"},
-    "pages": RECORDS | {"frozen", "formats", "ner", "notes"},
+    "pages": RECORDS | {"frozen", "formats", "ner", "notes", "promotion"},
     "promotion": RECORDS | {"frozen", "ner"},
-    "adapters": RECORDS
-    | {"frozen", "threads", "training_places", "notes", "gold", "ner", "ner/text", "members", "ensembles", "promotion"},
-    "stages": RECORDS
-    | {
-        "annotation_places",
-        "frozen",
-        "licences",
-        "paper_tables",
-        "promotion",
-        "threads",
-        "training_places",
-        "formats",
-        "notes",
-        "gold",
-        "members",
-        "ensembles",
-        "synthetic",
-        "pages",
-        "adapters",
-        "augmentation",
-    }
-    | CORE,
-    "cli": {"documents", "config", "errors", "params", "adapters", "report_table"},
+    "cli": {"cli_promotion", "documents", "config", "errors", "params", "adapters", "report_table"},
 }
+LAYERS["adapters"] = set(LAYERS) - {"cli", "pages", "synthetic", "augmentation", "formats"}
+LAYERS["stages"] = set(LAYERS) - {"cli"}
 # library -> the only place that may import it
 HOMES = {
     "boto3": ("adapters/object_store.py", "adapters/s3_client.py"),

@@ -299,7 +299,7 @@ def test_a_member_that_fails_costs_the_ensemble_only_itself_where_that_is_allowe
     assert "nowhere/at-all" in failed["error"]
     refused = hospital.enigma("repro", "ensemble", "--work", uri, code=1)
     assert "the training of broken has failed" in refused["error"]
-    assert "ensemble is not done" in hospital.enigma("repro", "evaluate", "--work", uri, code=1)["error"]
+    assert "ensemble-without-broken is not done" in hospital.enigma("repro", "evaluate", "--work", uri, code=1)["error"]
     assert "ensemble-without-broken is not done" in hospital.enigma("register", "--retrained", uri, code=1)["error"]
 
     hospital.change(allow_incomplete)
@@ -337,10 +337,12 @@ def test_what_is_not_set_up_or_not_reachable_is_named(servers: Path, tmp_path: P
         assert "no member 'nobody'" in own.enigma(*words, "--member", "nobody", code=2)["error"]
 
         (uri,) = own.enigma(*words)["languages"]
-        assert own.enigma("prepare", "--batch", "b", code=3, ENIGMA_S3_DVC="s3://nowhere/dvc")
         refused = own.enigma("prepare", "--batch", "b", code=1)["error"]
         assert "too few to be split" in refused
         assert "prepare is not done" in own.enigma("repro", "ensemble", "--work", uri, code=1)["error"]
+        own.drop("more", notes(own, 20, 8, "more"))
+        own.enigma("changes", "--batch", "more")
+        own.enigma("prepare", "--batch", "more", code=3, ENIGMA_S3_DVC="s3://nowhere/dvc")
         assert not git(own.project, "ls-tree", "main", "--", "frozen/es.dvc")
 
 
