@@ -22,13 +22,16 @@ from enigma_tasks.adapters.shard_results import (
     BATCH_ROWS,
     batch_of,
     identities,
+    named_notes,
     quarantined_row,
     read_batches,
+    with_paths,
 )
-from enigma_tasks.artifacts import QuarantinePlaces, RunPlaces, annotation_uri
+from enigma_tasks.artifacts import QuarantinePlaces, RunPlaces
 from enigma_tasks.documents import Entity
 from enigma_tasks.errors import DataError, IncompleteError
 from enigma_tasks.formats.standoff import format_ann
+from enigma_tasks.notes.annotation_paths import AnnotationPaths, NamedNote, paths_given, settle_paths
 from enigma_tasks.notes.commits import (
     Published,
     PublishedCounts,
@@ -111,18 +114,19 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
         log.info("%s is published already", arguments.batch)
         return published.report()
     plan = records.plan()
-    tables = settings.require("tables")
+    tables, drops = settings.require("tables"), split_uri(f"{settings.require('drops')}/")[1]
     with tempfile.TemporaryDirectory(prefix="enigma-") as folder:
         results = _fetch(store, records, places, plan, Path(folder), threads=params.publish.download_threads)
         _check(records, results, None if plan.backfill else night_table.read_done(tables, except_batch=plan.batch_id))
         counts, rules, languages = _summary(results)
         if counts.entities:
-            _commit(results, tables, SPANS)
+            _commit(results, tables, SPANS, results.batches(SPANS))
         if counts.annotated + counts.quarantined:
-            _commit(results, tables, NOTES)
+            _commit_notes(results, tables, drops)
         if params.publish.brat:
             newer = night_table.read_newer(tables, plan.planned_time)
-            store.put_many(_annotations(results, newer, settings))
+            paths = paths_given(drops, night_table.read_annotation_paths(tables, plan.batch_id))
+            store.put_many(_annotations(results, newer, paths, settings.require("annotations")))
         quarantine = QuarantinePlaces.of(settings, plan.batch_id)
         entries = _quarantine_entries(results, Names.of(settings))
         store.put(quarantine.notes, quarantine_bytes(entries), "application/x-ndjson")
@@ -211,15 +215,31 @@ def _summary(results: Results) -> tuple[PublishedCounts, dict[str, int], dict[st
     return counts, dict(sorted(rules.items())), by_language
 
 
-def _commit(results: Results, tables: str, table: str) -> None:
-    reader = pa.RecordBatchReader.from_batches(SCHEMAS[table], results.batches(table))
+def _commit_notes(results: Results, tables: str, drops: str) -> None:
+    """The commit to `notes`, with each note's path below annotations/: it is decided once, and read back from there."""
+    if night_table.is_committed(tables, NOTES, results.plan.batch_id):
+        log.info("notes has the night already")
+        return
+
+    def night() -> Iterator[NamedNote]:
+        for batch in results.batches(NOTES):
+            yield from (note for note in named_notes(batch) if note is not None)
+
+    dates = {d for batch in results.batches(NOTES) for d in batch.column("drop_date").unique().to_pylist() if d}
+    paths = settle_paths(drops, night, night_table.read_earlier_paths(tables, dates))
+    _commit(results, tables, NOTES, (with_paths(batch, paths) for batch in results.batches(NOTES)))
+
+
+def _commit(results: Results, tables: str, table: str, batches: Iterator[Any]) -> None:
+    reader = pa.RecordBatchReader.from_batches(SCHEMAS[table], batches)
     if not night_table.commit(tables, table, reader, results.plan.batch_id):
         log.info("%s has the night already", table)
 
 
-def _annotations(results: Results, newer: FingerprintSet, settings: Settings) -> Iterator[tuple[str, bytes]]:
+def _annotations(
+    results: Results, newer: FingerprintSet, paths: AnnotationPaths, annotations: str
+) -> Iterator[tuple[str, bytes]]:
     """One BRAT file for each note, empty without entities; none if a newer version of the note is published."""
-    drops, annotations = split_uri(f"{settings.require('drops')}/")[1], settings.require("annotations")
     for shard in results.plan.shards:
         spans = itertools.groupby(_rows(results, shard, SPANS), key=_identity)
         identity, group = next(spans, _NOTHING)
@@ -230,11 +250,8 @@ def _annotations(results: Results, newer: FingerprintSet, settings: Settings) ->
                 identity, group = next(spans, _NOTHING)
             if row["outcome"] != "annotated" or fingerprint(_identity(row)[:3]) in newer:
                 continue
-            path = row["key"].removeprefix(drops)
-            yield (
-                annotation_uri(annotations, row["language"], path, row["record_id"]),
-                format_ann(entities).encode(),
-            )
+            path = paths.of(NamedNote(row["key"], row["record_id"] or "", row["language"]))
+            yield f"{annotations}/{path}", format_ann(entities).encode()
 
 
 _NOTHING: tuple[Identity | None, Iterable[dict[str, Any]]] = (None, ())
