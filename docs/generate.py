@@ -23,7 +23,9 @@ def dags_page(dags: dict[str, Any]) -> str:
             policy = [task.pool, settings["retries"] + 1, settings["execution_timeout"], task.trigger_rule.value]
             cells = [f"`{task.task_id}`", command, ", ".join(sorted(task.upstream_task_ids)), *policy]
             rows.append(f"| {' | '.join(map(str, cells))} |")
-        when = getattr(dag.timetable, "expression", None) or getattr(dag.timetable, "summary", "")
+        when = getattr(dag.timetable, "expression", None) or ", ".join(
+            asset.name for asset in dag.timetable.asset_condition.objects
+        )
         parts.append(f"# `{name}`\n\n{dag.description}. Schedule: `{when}`, one run at a time.\n")
         parts.append("\n".join(rows) + "\n")
         parts.append(dag.doc_md.strip() + "\n")

@@ -5,15 +5,12 @@ See docs/architecture.md, "Places".
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from enigma_tasks.errors import UsageError
-from enigma_tasks.file_names import ANNOTATION_SUFFIX, TEXT_SUFFIX, folded, stem
+from enigma_tasks.file_names import ANNOTATION_SUFFIX, TEXT_SUFFIX
 
 if TYPE_CHECKING:
     from enigma_tasks.config import Settings
@@ -68,6 +65,8 @@ BATCH_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+:-]{0,199}")
 SHARD_SUFFIX = ".jsonl.gz"
 VALIDATION_REPORT = "report.json"
 VALIDATION_DEFECTS = "defects.jsonl"
+SUSPECTS = "suspects.jsonl"
+SUSPECTS_PAGE = "index.html"
 """Each breach of a rule: fold, document, rule, offset; a JSON line each."""
 DATA_DOCS = "data-docs"
 """Great Expectations' pages; the first is `index.html`."""
@@ -78,16 +77,18 @@ PROVENANCE = "provenance.jsonl"
 AUGMENTATION_DICTIONARY = "dictionary.tsv"
 """Beside a corpus augmented by morphology: the dictionary that was used, for reuse."""
 FOLDS = ("train", "dev", "test")
+RETIRED = "retired"
+"""Beside frozen dev and test: documents that are in neither any more, and never in train."""
 METRICS = "metrics.json"
+EVALUATED = "evaluated.json"
+"""What the metrics are of."""
 """What `dvc metrics` reads."""
 METRICS_BY_SLICE = "slices.csv"
 """What `dvc plots` draws: a row for each entity type and slice of document length."""
 INGESTED = "ingested.jsonl.gz"
 """In the gold repository: which objects were ingested, and how many of their documents were refused."""
-_SEPARATE = re.compile("~[0-9a-f]{32}")
-"""The folder of a note whose ordinary path is another's, or cannot be used."""
-MAX_ANNOTATION_BYTES = 768
-"""S3's limit for a key, 1,024 bytes (Amazon S3 user guide, object key names), less 256 for the place of annotations."""
+_JOURNAL_LINE = re.compile(r"[^/]+/(\d{8})\.json")
+_PACKED_GOLD = re.compile(r"([^/]+)/([^/]+)\.jsonl\.gz")
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ class RunPlaces:
         Raises:
             UsageError: `batch_id` has other characters than letters, digits and `._+:-`.
         """
-        return cls(f"{settings.require('runs')}/{_folder(batch_id)}")
+        return cls(f"{settings.require('runs')}/{folder_name(batch_id)}")
 
     @classmethod
     def of_shard(cls, shard_uri: str) -> tuple[RunPlaces, str]:
@@ -163,7 +164,7 @@ class QuarantinePlaces:
     @classmethod
     def of(cls, settings: Settings, batch_id: str) -> QuarantinePlaces:
         """The places of the batch under the configured `quarantine`. Raises UsageError as RunPlaces.of does."""
-        return cls(f"{settings.require('quarantine')}/{_folder(batch_id)}")
+        return cls(f"{settings.require('quarantine')}/{folder_name(batch_id)}")
 
     @property
     def notes(self) -> str:
@@ -186,43 +187,22 @@ def packed_gold(language: str, entity: str) -> str:
     return f"{language}/{entity}.jsonl.gz"
 
 
+def gold_place(name: str) -> tuple[str, str] | None:
+    """The language and type of a packed file of the gold repository; None for another file."""
+    found = _PACKED_GOLD.fullmatch(name)
+    return (found[1], found[2]) if found else None
+
+
 def ingest_batch(batch_id: str) -> str:
     """The quarantine folder of an ingestion, distinct from that of a night of the same id. Raises UsageError."""
-    return f"gold-{_folder(batch_id)}"
+    return f"gold-{folder_name(batch_id)}"
 
 
-def annotation_path(language: str, drop_path: str, record_id: str | None, *, separate: bool = False) -> str:
-    """The ordinary path of a note's BRAT file below annotations/, or the `separate` one, which no other note can have.
-
-    `drop_path` is the key below drops/, `{folder}/{date}/.../{name}`. A folder that is not the note's language (`auto`,
-    an alias) is kept below the date; a record's file is in a folder with its record file's name. A separate path has a
-    folder named by the digest of key and record id; so has the ordinary one where it would be too long or have an empty
-    segment or a folder of such a name. Which note has which of the two: `notes/annotation_paths.py`.
-    """
-    folder, date, rest = drop_path.split("/", 2)
-    base = f"{language}/{date}"
-    *folders, file = rest.split("/")
-    name = f"{stem(file) if record_id is None else _file_name(record_id)}{ANNOTATION_SUFFIX}"
-    folders = [*([] if folder == language else [folder]), *folders, *([] if record_id is None else [file])]
-    path = "/".join((base, *folders, name))
-    reserved = any(not f or _SEPARATE.fullmatch(folded(f)) for f in folders)
-    if not separate and not reserved and len(path.encode()) <= MAX_ANNOTATION_BYTES:
-        return path
-    own = f"~{hashlib.sha256(json.dumps([drop_path, record_id]).encode()).hexdigest()[:32]}"
-    path = "/".join((base, *filter(None, folders), own, name))
-    return path if len(path.encode()) <= MAX_ANNOTATION_BYTES else f"{base}/{own}/note{ANNOTATION_SUFFIX}"
-
-
-def _folder(batch_id: str) -> str:
+def folder_name(batch_id: str) -> str:
+    """The id of a batch or run, which may be a folder's name. Raises UsageError."""
     if not BATCH_ID.fullmatch(batch_id):
         raise UsageError("a batch id is letters, digits and ._+:-, beginning with a letter or digit")
     return batch_id
-
-
-def _file_name(record_id: str) -> str:
-    """A record id percent-encoded, leading dots included: it may be `..`."""
-    encoded = quote(record_id, safe="")
-    return "%2E" * (len(encoded) - len(encoded.lstrip("."))) + encoded.lstrip(".")
 
 
 def corpus_pair(language: str, note_id: str) -> tuple[str, str]:
@@ -233,6 +213,31 @@ def corpus_pair(language: str, note_id: str) -> tuple[str, str]:
 def drop_name(language: str, drop_date: str, ward: int, note_id: str) -> str:
     """An incoming note, relative to the place of the drops."""
     return f"{language}/{drop_date}/ward-{ward:02}/{note_id}{TEXT_SUFFIX}"
+
+
+@dataclass(frozen=True)
+class JournalPlaces:
+    """URIs under `journal/`."""
+
+    root: str
+
+    def folder(self, name: str) -> str:
+        """The lines of one registered model, with the slash."""
+        return f"{self.root}/{name}/"
+
+    def line(self, name: str, n: int) -> str:
+        """One line; created once, never replaced."""
+        return f"{self.folder(name)}{n:08}.json"
+
+    def number(self, uri: str) -> int | None:
+        """The number of a line's URI; None for any other object."""
+        found = _JOURNAL_LINE.fullmatch(uri.removeprefix(f"{self.root}/"))
+        return int(found[1]) if found else None
+
+    def name(self, uri: str) -> str | None:
+        """The name of the journal that an object is in; None for one that is in no journal's folder."""
+        name, slash, _ = uri.removeprefix(f"{self.root}/").partition("/")
+        return name if slash or not name else None
 
 
 @dataclass(frozen=True)
@@ -248,11 +253,11 @@ class ReportPlaces:
 
     def page(self, batch_id: str) -> str:
         """The morning page of a night."""
-        return f"{self.root}/{_folder(batch_id)}/index.html"
+        return f"{self.root}/{folder_name(batch_id)}/index.html"
 
     def summary(self, batch_id: str) -> str:
         """The page's figures, with which later nights are compared."""
-        return f"{self.root}/{_folder(batch_id)}/summary.json"
+        return f"{self.root}/{folder_name(batch_id)}/summary.json"
 
     @property
     def nights(self) -> str:

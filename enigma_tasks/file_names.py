@@ -6,7 +6,6 @@ Names are compared without letter case, as the systems that wrote them do.
 from __future__ import annotations
 
 import re
-import unicodedata
 from enum import Enum, auto
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -91,11 +90,6 @@ def stem(key: str) -> str:
     """The file's name without the suffix of a text or an annotation; any other file keeps its whole name."""
     kind, name = kind_of(key.rpartition("/")[2])
     return name if kind in (FileKind.TEXT, FileKind.ANNOTATION) else key.rpartition("/")[2]
-
-
-def folded(path: str) -> str:
-    """What is equal for paths that are one file without letter case and Unicode forms (Unicode 3.13, D145)."""
-    return unicodedata.normalize("NFD", unicodedata.normalize("NFD", path).casefold())
 
 
 def is_about(stem: str) -> bool:

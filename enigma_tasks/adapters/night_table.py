@@ -15,7 +15,6 @@ from enigma_tasks.adapters.night_schema import NOTES, SCHEMAS, SPANS
 from enigma_tasks.config import load_s3_settings
 from enigma_tasks.errors import ServiceError
 from enigma_tasks.file_names import holds_records
-from enigma_tasks.notes.annotation_paths import NamedNote
 from enigma_tasks.notes.done import Done, FingerprintSet, fingerprint
 from enigma_tasks.notes.references import TRANSIENT
 
@@ -113,22 +112,16 @@ def read_newer(tables_uri: str, planned_time: dt.datetime) -> FingerprintSet:
     return FingerprintSet(found)
 
 
-def read_annotation_paths(tables_uri: str, batch_id: str) -> Iterator[tuple[NamedNote, str]]:
-    """A night's notes and their paths below annotations/."""
-    return _annotation_paths(tables_uri, ds.field("batch_id") == batch_id)
-
-
-def read_earlier_paths(tables_uri: str, drop_dates: Iterable[dt.date]) -> Iterator[tuple[NamedNote, str]]:
-    """Notes of these dates and their paths below annotations/, streamed; of every version in every night."""
-    dates = pa.array(sorted(drop_dates), pa.date32())
-    return _annotation_paths(tables_uri, ds.field("drop_date").isin(dates))
-
-
-def _annotation_paths(tables_uri: str, keep: Any) -> Iterator[tuple[NamedNote, str]]:
-    for batch in _batches(tables_uri, NOTES, ["key", "record_id", "language", "annotation"], keep):
-        for key, record_id, language, path in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-            if path is not None:
-                yield NamedNote(key, record_id or "", language), path
+def read_places(
+    tables_uri: str, days: Iterable[dt.date], except_batch: str
+) -> Iterator[tuple[tuple[str, str, str], str]]:
+    """(bucket, key, record id or "") and annotation of the notes of these drop dates, of all nights but one."""
+    keep = ds.field("drop_date").isin(list(days)) & (ds.field("batch_id") != except_batch)
+    columns = ["bucket", "key", "record_id", "annotation"]
+    for batch in _batches(tables_uri, NOTES, columns, keep):
+        for bucket, key, record_id, place in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+            if place is not None:
+                yield (bucket, key, record_id or ""), place
 
 
 def storage_options() -> dict[str, str]:

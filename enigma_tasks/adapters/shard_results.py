@@ -9,7 +9,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from enigma_tasks.adapters.night_schema import NOTES, SCHEMAS, SPANS
-from enigma_tasks.notes.annotation_paths import NamedNote
 from enigma_tasks.notes.plain_text import garbled_characters
 
 if TYPE_CHECKING:
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from enigma_tasks.documents import Entity
-    from enigma_tasks.notes.annotation_paths import AnnotationPaths
     from enigma_tasks.notes.plans import Plan
     from enigma_tasks.notes.references import NoteRef, Refused
 
@@ -140,19 +138,3 @@ def identities(batch: Any) -> list[tuple[str, str, str, str]]:
     """`NoteRef.identity` of every row."""
     columns = [batch.column(name).to_pylist() for name in ("bucket", "key", "record_id", "version")]
     return [(b, k, r or "", v) for b, k, r, v in zip(*columns, strict=True)]
-
-
-def named_notes(batch: Any) -> list[NamedNote | None]:
-    """The annotated note of every row of `notes`; None for a note in quarantine."""
-    columns = [batch.column(name).to_pylist() for name in ("outcome", "key", "record_id", "language")]
-    return [
-        NamedNote(key, record_id or "", language) if outcome == "annotated" else None
-        for outcome, key, record_id, language in zip(*columns, strict=True)
-    ]
-
-
-def with_paths(batch: Any, paths: AnnotationPaths) -> Any:
-    """Rows of `notes` with the path of each annotated note."""
-    found = pa.array([None if note is None else paths.of(note) for note in named_notes(batch)], pa.string())
-    at = batch.schema.get_field_index("annotation")
-    return batch.set_column(at, SCHEMAS[NOTES].field("annotation"), found)

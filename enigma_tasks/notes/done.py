@@ -19,13 +19,6 @@ def fingerprint(parts: Iterable[str]) -> bytes:
     return hashlib.blake2b("\0".join(parts).encode("utf-8", "surrogatepass"), digest_size=DIGEST_BYTES).digest()
 
 
-def repeated(fingerprints: bytes | bytearray) -> set[bytes]:
-    """The fingerprints that occur more than once; concatenated, in any order."""
-    pairs = np.frombuffer(bytes(fingerprints), dtype="<u8").reshape(-1, 2)
-    pairs = pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
-    return {pair.tobytes() for pair in pairs[1:][(pairs[1:] == pairs[:-1]).all(axis=1)]}
-
-
 class FingerprintSet:
     """A frozen set of fingerprints, stored as two sorted columns of 64 bits."""
 

@@ -36,6 +36,16 @@ class ModelFigures(Frozen):
     digest: str = ""
 
 
+class AliasFigures(Frozen):
+    """A registered model whose alias `champion` said otherwise than the journal when the night was planned."""
+
+    name: str
+    alias: str
+    """The version that it named; empty if there was no alias."""
+    champion: str
+    """The champion's version; empty if the journal has none."""
+
+
 class NightFigures(Frozen):
     """Figures of one night. If `published` is False, the counts are those of the finished shards so far."""
 
@@ -61,6 +71,7 @@ class NightFigures(Frozen):
     missing_shards: tuple[str, ...] = ()
     models: dict[str, dict[str, ModelFigures]] = Field(default_factory=dict)
     """language -> entity type -> champion."""
+    aliases: tuple[AliasFigures, ...] = ()
 
     @property
     def entities(self) -> dict[str, int]:

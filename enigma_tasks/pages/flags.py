@@ -118,6 +118,7 @@ def flags(night: NightFigures, history: Sequence[NightFigures], params: MonitorP
 
 
 def _absolute(night: NightFigures, history: Sequence[NightFigures], params: MonitorParams) -> Iterator[Flag]:
+    yield from _moved_aliases(night)
     if not night.published:
         missing = len(night.missing_shards)
         left = f"{missing} of {night.shards} shards have no result" if missing else "every shard is annotated"
@@ -156,6 +157,26 @@ def _absolute(night: NightFigures, history: Sequence[NightFigures], params: Moni
             reason = f"{notes} in {language}: no champion is registered for that language."
             yield Flag(rule="waiting", subject=language, reason=reason, value=count)
     yield from _changed_models(night, history)
+
+
+def _moved_aliases(night: NightFigures) -> Iterator[Flag]:
+    """The journal says which version is champion; the registry's alias is a copy that anybody may move."""
+    for item in night.aliases:
+        found = f"version {item.alias}" if item.alias else "no version"
+        if item.champion:
+            rule = "alias_moved"
+            reason = (
+                f"The alias champion of {item.name} named {found} and not {item.champion}, which the journal names and"
+                " this night used. Either a promotion was interrupted, or somebody moved the alias:"
+                " `enigma registry history` has the lines."
+            )
+        else:
+            rule = "no_journal"
+            reason = (
+                f"The alias champion of {item.name} names {found}, but its journal has no champion, so it is not used:"
+                " `enigma register --first` of that version's ensemble makes it one."
+            )
+        yield Flag(rule=rule, subject=item.name, reason=reason)
 
 
 def _changed_models(night: NightFigures, history: Sequence[NightFigures]) -> Iterator[Flag]:

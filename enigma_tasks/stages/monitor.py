@@ -16,6 +16,7 @@ from enigma_tasks.errors import DataError
 from enigma_tasks.notes.names import Names
 from enigma_tasks.pages.figures import (
     SCORE_BINS,
+    AliasFigures,
     LanguageFigures,
     ModelFigures,
     NightFigures,
@@ -135,6 +136,7 @@ def _figures(
             }
             for language, pins in sorted(plan.models.items())
         },
+        aliases=tuple(AliasFigures(**item.model_dump()) for item in plan.aliases),
         **counts,
     )
 

@@ -134,29 +134,6 @@ def test_newer_versions_are_those_of_nights_planned_later(s3_root: str) -> None:
     assert len(night_table.read_newer(tables, PLANNED)) == 0
 
 
-def test_paths_are_those_of_a_night_or_of_drop_dates_and_rows_of_an_earlier_version_have_none(
-    s3_root: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tables, day, other = f"{s3_root}/tables", dt.date(2026, 6, 11), dt.date(2026, 6, 12)
-    assert list(night_table.read_earlier_paths(tables, {day})) == []
-    with monkeypatch.context() as patch:
-        patch.setitem(SCHEMAS, NOTES, pa.schema([f for f in SCHEMAS[NOTES] if f.name != "annotation"]))
-        night_table.commit(tables, NOTES, reader(NOTES, [note_row("b0", "k0", drop_date=day)]), "b0")
-    assert list(night_table.read_earlier_paths(tables, {day})) == []
-    rows = [
-        note_row("b1", "k1", drop_date=day, annotation="es/k1.ann"),
-        note_row("b1", "k2", drop_date=other, annotation="es/k2.ann", record_id="r"),
-        note_row("b1", "k3", drop_date=day, outcome="quarantined", rule="blank", language=None),
-    ]
-    night_table.commit(tables, NOTES, reader(NOTES, rows), "b1")
-    assert list(night_table.read_earlier_paths(tables, {day})) == [(("k1", "", "es"), "es/k1.ann")]
-    assert len(list(night_table.read_earlier_paths(tables, {day, other}))) == 2
-    assert sorted(night_table.read_annotation_paths(tables, "b1")) == [
-        (("k1", "", "es"), "es/k1.ann"), (("k2", "r", "es"), "es/k2.ann")
-    ]  # fmt: skip
-    assert list(night_table.read_annotation_paths(tables, "b0")) == []
-
-
 def test_a_span_keeps_its_text_and_offsets(s3_root: str) -> None:
     tables = f"{s3_root}/tables"
     row = {

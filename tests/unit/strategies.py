@@ -1,4 +1,4 @@
-"""For property tests: texts and spans with everything that breaks offsets in practice; keys that nearly meet."""
+"""Texts and spans for property tests: everything that breaks offsets in practice."""
 
 from __future__ import annotations
 
@@ -38,20 +38,3 @@ def spans_within(length: int, max_size: int = 12) -> st.SearchStrategy[list[Enti
         ),
         max_size=max_size,
     )
-
-
-STEMS = ["n", "N", "n1", "é", "e\u0301", "É", "ß", "ss", "ſ", "s", "..", "x.jsonl", "auto", "es", "%2E", "~" + "0" * 32]
-_parts = st.sampled_from(STEMS) | st.text(
-    st.characters(exclude_categories=("Cs", "Cc"), exclude_characters="/"), max_size=4
-)
-_folders = st.lists(_parts | st.sampled_from(["x.jsonl", "a.ann", "auto", "cz", "y" * 500]), max_size=3)
-_texts = st.tuples(_folders, _parts, st.sampled_from([".txt", ".TXT"])).map(
-    lambda t: ("/".join([*t[0], t[1] + t[2]]), None)
-)
-_records = st.tuples(
-    _folders, st.sampled_from(["x.jsonl", "X.jsonl", "x.jsonl.gz", "x.JSONL"]), _parts.filter(bool)
-).map(lambda t: ("/".join([*t[0], t[1]]), t[2]))
-notes = _texts | _records
-"""(key below the date, record id or None)"""
-drops = st.sampled_from(["es", "auto", "cz", "ES", "Auto", "es-es", "spanish"])
-"""Folders of drops."""

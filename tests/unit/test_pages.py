@@ -12,6 +12,7 @@ from enigma_tasks.config import load_params
 from enigma_tasks.documents import LABELS, Entity, EntityType
 from enigma_tasks.pages.charts import line_chart, nice_ticks
 from enigma_tasks.pages.figures import (
+    AliasFigures,
     Flag,
     LanguageFigures,
     ModelFigures,
@@ -100,6 +101,27 @@ def test_the_verdict_is_the_worst_thing_about_the_night(change: dict[str, object
     figures = night(2).model_copy(update=change)
     judged = verdict(figures, flags(figures, (), PARAMS))
     assert (judged.level, judged.word) == (level, word)
+
+
+@pytest.mark.parametrize("published", [True, False])
+@pytest.mark.parametrize(
+    ("alias", "champion", "rule", "words"),
+    [
+        ("1", "2", "alias_moved", "named version 1 and not 2"),
+        ("", "2", "alias_moved", "named no version and not 2"),
+        ("1", "", "no_journal", "`enigma register --first`"),
+    ],
+)
+def test_an_alias_that_says_otherwise_than_the_journal_is_an_alert(
+    alias: str, champion: str, rule: str, words: str, published: bool
+) -> None:
+    item = AliasFigures(name="enigma-es-disease", alias=alias, champion=champion)
+    figures = night(2, published=published).model_copy(update={"aliases": (item,)})
+    (flag,) = [f for f in alerts(flags(figures, (), PARAMS)) if f.rule == rule]
+    assert flag.subject == "enigma-es-disease"
+    assert words in flag.reason
+    assert verdict(figures, (flag,)).level in {"warn", "bad"}
+    assert words in page(figures, flags=(flag,))
 
 
 def test_text_that_the_models_did_not_read_makes_the_verdict_bad() -> None:
