@@ -168,7 +168,8 @@ def _learned(evaluation: DevEvaluation, documents: Sequence[str]) -> VotingRule:
 
 
 def _learned_on(evaluation: DevEvaluation, documents: Sequence[str], threshold: float) -> VotingRule:
-    pairs = [evaluation.evidence(d) for d in documents]
+    nothing = evidence([], [], len(evaluation.dev.members)), np.zeros(0, dtype=bool)  # a fold may be all documents
+    pairs = [nothing, *(evaluation.evidence(d) for d in documents)]
     rows, right = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
     weights = fit(rows, right, evaluation.params.learned_strength)
     return VotingRule("learned", threshold=threshold, learned=weights)
