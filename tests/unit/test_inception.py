@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import cassis
+from typing import TYPE_CHECKING
+
 import pytest
 
 from enigma_tasks.documents import Document
 from enigma_tasks.formats.imports.inception import export_name
 from tests.unit.import_builders import zipped
 from tests.unit.inception_builders import ALL, ASTHMA, NAMED_ENTITY, TEXT, as_json, both, cas_of, read, rule
+
+if TYPE_CHECKING:
+    import cassis
 
 
 def test_the_view_is_read_whose_text_was_annotated() -> None:
