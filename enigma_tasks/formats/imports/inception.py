@@ -20,6 +20,7 @@ import cassis
 from enigma_tasks.errors import DataError
 from enigma_tasks.file_names import without_suffix
 from enigma_tasks.formats.imports.files import parsed_json
+from enigma_tasks.formats.imports.ids import file_name, shown_id
 from enigma_tasks.formats.imports.inception_layers import (
     CAS_METADATA,
     METADATA,
@@ -29,7 +30,7 @@ from enigma_tasks.formats.imports.inception_layers import (
     spans_of,
 )
 from enigma_tasks.formats.imports.inception_zip import CURATED, INITIAL, is_document_folder, zipped_documents
-from enigma_tasks.formats.imports.spans import Imported, Span, imported, shown_id
+from enigma_tasks.formats.imports.spans import Imported, Span, imported
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -171,8 +172,7 @@ def _title(views: Iterable[Any]) -> str | None:
         for view in views:
             found = view.select(type_name) if view.typesystem.contains_type(type_name) else []
             for title in (getattr(metadata, feature, None) for metadata in found):
-                if title:
-                    own = without_suffix(str(title).strip())
+                if own := file_name(str(title or "")):
                     return shown_id(own) if _PERSON_LIKE.search(own) else own
     return None
 
