@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from enigma_tasks.frozen import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
     from enigma_tasks.ensembles.span_evidence import SpanEvidence, Values
 
@@ -119,7 +120,7 @@ def strict_f1(matched: Values | float, predicted: Values | float, gold: Values |
 
 
 def _fit(documents: Sequence[CalibrationDocument]) -> tuple[Curve, Curve, float]:
-    found = _curve(_joined([d.evidence.found for d in documents]), _joined([d.right for d in documents]))
+    found = _curve(_joined([d.evidence.found for d in documents]), _joined([d.right for d in documents]) > 0)
     uncovered = _joined([d.evidence.uncovered for d in documents])
     starts = _joined([d.missed for d in documents])
     seen = uncovered >= LEAST

@@ -1,4 +1,4 @@
-"""What members say of an ensemble's spans, and of mentions that it did not find, as probabilities: the calibration's input.
+"""What members say of an ensemble's spans, and of mentions that it did not find, as probabilities, not yet calibrated.
 
 A token classifier gives tag probabilities at each word; a member of another kind gives its spans, whose score counts as
 the probability. Both are means over members, so a span that few members predict has a low one.

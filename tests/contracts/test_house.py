@@ -67,7 +67,7 @@ HOMES = {
     "gliner": "members/gliner",
     "httpx2": "adapters/llm_endpoint.py",
     "openai": "adapters/llm_endpoint.py",
-    "sklearn": "ensembles/learned_voting.py",
+    "sklearn": ("ensembles/learned_voting.py", "ensembles/calibration.py"),
     "torch": ("ner/", "members/gliner"),
     "transformers": ("ner/", "members/gliner"),
     "tokenizers": "ner/",
