@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import Field
 
+from enigma_tasks.estimates import DevError
 from enigma_tasks.frozen import Frozen
 
 if TYPE_CHECKING:
@@ -39,18 +40,6 @@ class Curve(Frozen):
     def of(self, probabilities: Values) -> Values:
         """The calibrated probabilities, in (0, 1)."""
         return _sigmoid(self.intercept + self.slope * _log_odds(probabilities))
-
-
-class DevError(Frozen):
-    """Estimated less measured strict F1 on dev, each document estimated by the calibration of the other folds."""
-
-    documents: int
-    mentions: int
-    """Gold mentions in them."""
-    estimated: float
-    measured: float
-    deviation: float
-    """Standard deviation of the difference under resampling of the documents."""
 
 
 class Calibration(Frozen):

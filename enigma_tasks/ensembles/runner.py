@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from enigma_tasks.documents import Document, Entity, EntityType
     from enigma_tasks.ensembles.folder import Ensemble
     from enigma_tasks.ensembles.span_evidence import SpanEvidence
+    from enigma_tasks.estimates import DevError
     from enigma_tasks.ner.engine import Precision, WordProbabilities
     from enigma_tasks.ner.model_folder import Model
     from enigma_tasks.params.annotators import LlmMemberParams
@@ -54,6 +55,8 @@ class AnnotatedDocument:
     """Per entity, that it is a strict match; None where the ensemble has no calibration."""
     missed: Mapping[str, float] = field(default_factory=dict)
     """Label -> expected number of mentions that are none of the entities, for ensembles with a calibration."""
+    dev: Mapping[str, DevError] = field(default_factory=dict)
+    """Label -> the error of that calibration on dev."""
 
 
 @dataclass
@@ -166,6 +169,7 @@ class EnsembleAnnotator:
         """Load every distinct member; raises as `Members` does."""
         self.ensembles = tuple(ensembles)
         folders = {m.digest: m.folder for e in sorted(ensembles, key=lambda e: e.digest) for m in e.members}
+        self._dev = {e.entity_type.label: e.calibration.dev for e in ensembles if e.calibration is not None}
         averaged = {m.digest for e in ensembles if e.rule.kind.needs_probabilities for m in e.members}
         calibrated = {m.digest for e in ensembles if e.calibration is not None for m in e.members}
         self._members = Members(
@@ -199,7 +203,7 @@ class EnsembleAnnotator:
             missed[ensemble.entity_type.label] = ensemble.calibration.missing(evidence, len(document.text))
         entities = sorted_entities(e for of_ensemble in voted for e in of_ensemble)
         read = predictions.characters_read[index]
-        return AnnotatedDocument(entities, read, tuple(matches.get(e) for e in entities), missed)
+        return AnnotatedDocument(entities, read, tuple(matches.get(e) for e in entities), missed, self._dev)
 
 
 def evidence_of(

@@ -23,11 +23,12 @@ PACKAGE = ROOT / "enigma_tasks"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # layer -> layers of the package that it may import (besides its own), every arrow downwards
-RECORDS = {"documents", "languages", "config", "params", "errors", "artifacts", "file_names"}
+RECORDS = {"documents", "languages", "config", "params", "errors", "estimates", "artifacts", "file_names"}
 CORE = {"ner", "ner/text", "ner/network", "ner/training"}
 LAYERS = {
     "errors": set(),
     "frozen": {"errors"},
+    "estimates": {"frozen"},
     "threads": set(),
     "report_table": set(),
     "file_names": set(),
@@ -47,10 +48,11 @@ LAYERS = {
     "synthetic": {"documents", "errors"},
     "augmentation": {"documents", "errors", "languages", "params", "formats", "gold", "ner/text", "synthetic"},
     "notes": RECORDS | {"frozen"},
+    "monitoring": RECORDS | {"frozen"},
     "pages": RECORDS | {"frozen"},
     "adapters": RECORDS | {"frozen", "threads", "notes", "gold", "ner", "ner/text", "members", "ensembles"},
     "stages": RECORDS
-    | {"threads", "formats", "notes", "gold", "members", "ensembles", "synthetic", "pages", "adapters", "augmentation"}
+    | {"threads", "formats", "notes", "gold", "members", "ensembles", "synthetic", "pages", "monitoring", "adapters", "augmentation"}
     | CORE,
     "cli": {"documents", "config", "errors", "params", "adapters", "report_table"},
 }

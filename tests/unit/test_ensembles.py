@@ -13,13 +13,14 @@ from enigma_tasks import artifacts
 from enigma_tasks.adapters.ensemble_cache import cached
 from enigma_tasks.documents import Document, EntityType
 from enigma_tasks.ensembles import runner as module
-from enigma_tasks.ensembles.calibration import Calibration, Curve, DevError
+from enigma_tasks.ensembles.calibration import Calibration, Curve
 from enigma_tasks.ensembles.folder import read_ensemble, write_ensemble
 from enigma_tasks.ensembles.mean_voting import mean_entities
 from enigma_tasks.ensembles.runner import EnsembleAnnotator
 from enigma_tasks.ensembles.voting import vote
 from enigma_tasks.ensembles.voting_rule import VotingRule
 from enigma_tasks.errors import ModelError, UsageError
+from enigma_tasks.estimates import DevError
 from enigma_tasks.members.gliner import GlinerCard
 from enigma_tasks.members.llm import LlmCard
 from enigma_tasks.ner.engine import Engine, cleaned
