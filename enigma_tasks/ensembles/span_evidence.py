@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 Values = NDArray[np.float64]
 
+_TINY = 1e-12
+
 
 @dataclass(frozen=True, slots=True)
 class SpanEvidence:
@@ -65,22 +67,20 @@ def _of_words(
 ) -> tuple[Values, NDArray[np.int64], Values]:
     """Probability of each span, word starts, and the probability of BEGIN at each.
 
-    A span's probability is the least of those of its tags and of its end: tags of neighbours depend on each other, so
-    their product would be too low for long spans.
+    A span's probability is the product of those of its tags and of its end, as if they were independent; what is wrong
+    with that is left to the calibration.
     """
     words = member.words.astype(np.int64)
     values = member.values[:, member.entity_types.index(entity_type)].astype(np.float64)
     begin, inside = values[:, BEGIN], np.append(values[:, INSIDE], 0.0)
     first = np.searchsorted(words[:, 1], spans[:, 0], side="right")
     stop = np.searchsorted(words[:, 0], spans[:, 1], side="left")
-    least = np.zeros(len(spans))
+    product = np.zeros(len(spans))
     covered = first < stop
-    if covered.any():
-        a, b = first[covered], stop[covered]
-        within = np.minimum.reduceat(inside, np.stack([a + 1, b], axis=1).ravel())[::2]
-        within = np.where(b > a + 1, within, 1.0)  # of an empty range, reduceat gives the value at its start
-        least[covered] = np.minimum(np.minimum(begin[a], within), 1.0 - inside[b])
-    return least.clip(0, 1), words[:, 0], begin
+    a, b = first[covered], stop[covered]
+    logs = np.append(0.0, np.log(inside.clip(_TINY)).cumsum())
+    product[covered] = begin[a] * np.exp(logs[b] - logs[a + 1]) * (1.0 - inside[b])
+    return product.clip(0, 1), words[:, 0], begin
 
 
 def _of_spans(

@@ -27,10 +27,10 @@ def span(first: int, stop: int, score: float | None = None, label: str = "DISEAS
     return Entity(label, first * 6, stop * 6 - 1, "x" * (6 * (stop - first) - 1), score)
 
 
-def test_a_span_is_as_probable_as_the_least_of_its_tags_and_its_end() -> None:
+def test_a_span_is_as_probable_as_its_tags_and_its_end_together() -> None:
     member = words([0.9, 0.0, 0.0, 0.1], [0.0, 0.8, 0.7, 0.4])
     evidence = span_evidence([span(0, 3), span(0, 2), span(0, 4)], [member], DISEASE)
-    assert evidence.found == pytest.approx([0.6, 0.3, 0.4])
+    assert evidence.found == pytest.approx([0.9 * 0.8 * 0.7 * 0.6, 0.9 * 0.8 * 0.3, 0.9 * 0.8 * 0.7 * 0.4])
 
 
 def test_a_span_of_one_word_at_the_end_of_the_text() -> None:
@@ -40,7 +40,7 @@ def test_a_span_of_one_word_at_the_end_of_the_text() -> None:
 def test_the_start_of_a_span_keeps_what_the_span_does_not_cover() -> None:
     evidence = span_evidence([span(0, 2)], [words([0.9, 0.0, 0.3], [0.0, 0.6, 0.0])], DISEASE)
     assert evidence.starts.tolist() == [0, 6, 12]
-    assert evidence.uncovered == pytest.approx([0.3, 0.0, 0.3])
+    assert evidence.uncovered == pytest.approx([0.9 - 0.9 * 0.6, 0.0, 0.3])
 
 
 def test_members_of_other_kinds_give_the_scores_of_their_own_spans_of_the_type() -> None:
