@@ -55,7 +55,7 @@ class Source:
     sums: np.ndarray
     dev: DevError
 
-    def f1(self, documents: Sequence[int] | slice = slice(None)) -> tuple[float, float]:
+    def f1(self, documents: slice | np.ndarray = slice(None)) -> tuple[float, float]:
         """Estimated and measured, in points."""
         expected, missed, spans, matched, gold = self.sums[documents].sum(0)
         return 100 * float(strict_f1(expected, spans, expected + missed)), 100 * float(strict_f1(matched, spans, gold))
