@@ -12,14 +12,15 @@ from enigma_tasks.adapters.night_schema import NOTES, SCHEMAS, SPANS
 from enigma_tasks.notes.plain_text import garbled_characters
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from enigma_tasks.documents import Entity
+    from enigma_tasks.ensembles.runner import AnnotatedDocument
     from enigma_tasks.notes.plans import Plan
     from enigma_tasks.notes.references import NoteRef, Refused
 
 BATCH_ROWS = 4096
+DECIMALS = 6
 
 
 def models_of(plan: Plan, language: str) -> str:
@@ -65,21 +66,23 @@ def quarantined_row(plan: Plan, refused: Refused) -> dict[str, Any]:
     return _note_row(plan, refused.note, outcome)
 
 
-def annotated_row(plan: Plan, note: NoteRef, text: str, characters_read: int, entities: int) -> dict[str, Any]:
+def annotated_row(plan: Plan, note: NoteRef, text: str, result: AnnotatedDocument) -> dict[str, Any]:
     """The row of `notes` for an annotated note; lengths in code points."""
     outcome = {
         "outcome": "annotated",
         "characters": len(text),
-        "characters_read": characters_read,
+        "characters_read": result.characters_read,
         "characters_garbled": garbled_characters(text),
-        "entities": entities,
+        "entities": len(result.entities),
         "models": models_of(plan, note.language),
+        "missed": [(label, round(value, DECIMALS)) for label, value in sorted(result.missed.items())] or None,
     }
     return _note_row(plan, note, outcome)
 
 
-def span_rows(plan: Plan, note: NoteRef, entities: Iterable[Entity]) -> list[dict[str, Any]]:
+def span_rows(plan: Plan, note: NoteRef, result: AnnotatedDocument) -> list[dict[str, Any]]:
     """A row of `spans` for each entity."""
+    probabilities = result.probabilities or (None,) * len(result.entities)
     names, day = model_names(plan, note.language), plan.planned_time.date()
     return [
         {
@@ -90,10 +93,11 @@ def span_rows(plan: Plan, note: NoteRef, entities: Iterable[Entity]) -> list[dic
             "char_end": e.char_end,
             "text": e.text,
             "score": e.score,
+            "probability": probability,
             "model": names.get(e.label, ""),
             "nlp_date": day,
         }
-        for e in entities
+        for e, probability in zip(result.entities, probabilities, strict=True)
     ]
 
 

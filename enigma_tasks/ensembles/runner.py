@@ -6,12 +6,13 @@ distinct member is loaded and run once, in however many ensembles it is.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from enigma_tasks import artifacts
 from enigma_tasks.documents import sorted_entities
 from enigma_tasks.ensembles.mean_voting import mean_entities
+from enigma_tasks.ensembles.span_evidence import span_evidence
 from enigma_tasks.ensembles.voting import vote
 from enigma_tasks.errors import ModelError, UsageError
 from enigma_tasks.ner.engine import Engine, cleaned
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
     from enigma_tasks.documents import Document, Entity, EntityType
     from enigma_tasks.ensembles.folder import Ensemble
+    from enigma_tasks.ensembles.span_evidence import SpanEvidence
+    from enigma_tasks.estimates import DevError
     from enigma_tasks.ner.engine import Precision, WordProbabilities
     from enigma_tasks.ner.model_folder import Model
     from enigma_tasks.params.annotators import LlmMemberParams
@@ -48,6 +51,12 @@ class AnnotatedDocument:
     """Of all types, sorted by start, end, label."""
     characters_read: int
     """Code points before the first word that some member did not read; the text's length if all was read."""
+    probabilities: tuple[float | None, ...] = ()
+    """Per entity, that it is a strict match; None where the ensemble has no calibration."""
+    missed: Mapping[str, float] = field(default_factory=dict)
+    """Label -> expected number of mentions that are none of the entities, for ensembles with a calibration."""
+    dev: Mapping[str, DevError] = field(default_factory=dict)
+    """Label -> the error of that calibration on dev."""
 
 
 @dataclass
@@ -57,7 +66,7 @@ class MemberPredictions:
     characters_read: list[int]
     entities: dict[str, list[tuple[Entity, ...]]]
     probabilities: dict[str, list[WordProbabilities]]
-    """For the members whose probabilities are averaged."""
+    """For the members whose probabilities are asked for."""
     models: dict[str, Model]
     """Those members; their recipes have the post-processing rules."""
 
@@ -72,13 +81,15 @@ class Members:
         precision: Precision = "auto",
         *,
         averaged: Iterable[str] = (),
+        calibrated: Iterable[str] = (),
         resident_mib: int | None = None,
         open_endpoint: OpenEndpoint | None = None,
     ) -> None:
         """Load all members, or prepare to load them in groups where their weights exceed `resident_mib`.
 
         `folders`: by digest. `averaged`: digests of the members whose word probabilities are returned too.
-        `open_endpoint`: opens the endpoint of a language model.
+        `calibrated`: the same, where a member has word probabilities. `open_endpoint`: opens the endpoint of a language
+        model.
 
         Raises:
             ModelError: a member is missing, damaged, of another digest, or has no probabilities to average.
@@ -91,6 +102,7 @@ class Members:
         for digest in sorted(self._averaged):
             if self._kinds[digest] != "encoder":
                 raise ModelError(f"member {digest[:12]} is no token classifier: it has no probabilities to average")
+        self._averaged.update(digest for digest in calibrated if self._kinds[digest] == "encoder")
         self._groups = list(_groups(folders, resident_mib))
         self._loaded = [self._load(group) for group in self._groups] if len(self._groups) < 2 else []
 
@@ -157,12 +169,15 @@ class EnsembleAnnotator:
         """Load every distinct member; raises as `Members` does."""
         self.ensembles = tuple(ensembles)
         folders = {m.digest: m.folder for e in sorted(ensembles, key=lambda e: e.digest) for m in e.members}
+        self._dev = {e.entity_type.label: e.calibration.dev for e in ensembles if e.calibration is not None}
         averaged = {m.digest for e in ensembles if e.rule.kind.needs_probabilities for m in e.members}
+        calibrated = {m.digest for e in ensembles if e.calibration is not None for m in e.members}
         self._members = Members(
             dict(sorted(folders.items())),
             batch_tokens,
             precision,
             averaged=averaged,
+            calibrated=calibrated,
             resident_mib=resident_mib,
             open_endpoint=open_endpoint,
         )
@@ -171,12 +186,39 @@ class EnsembleAnnotator:
         """Per document, the voted entities of all ensembles. The caller groups documents by language."""
         predictions = self._members.read(documents)
         voted = [_voted(ensemble, predictions, documents) for ensemble in self.ensembles]
-        return [
-            AnnotatedDocument(
-                sorted_entities(e for of_ensemble in voted for e in of_ensemble[i]), predictions.characters_read[i]
+        return [self._annotated(i, d, [v[i] for v in voted], predictions) for i, d in enumerate(documents)]
+
+    def _annotated(
+        self, index: int, document: Document, voted: Sequence[tuple[Entity, ...]], predictions: MemberPredictions
+    ) -> AnnotatedDocument:
+        matches: dict[Entity, float] = {}
+        missed: dict[str, float] = {}
+        for ensemble, entities in zip(self.ensembles, voted, strict=True):
+            if ensemble.calibration is None:
+                continue
+            evidence = evidence_of(
+                predictions, [m.digest for m in ensemble.members], index, entities, ensemble.entity_type
             )
-            for i in range(len(documents))
-        ]
+            matches.update(zip(entities, ensemble.calibration.matches(evidence).tolist(), strict=True))
+            missed[ensemble.entity_type.label] = ensemble.calibration.missing(evidence, len(document.text))
+        entities = sorted_entities(e for of_ensemble in voted for e in of_ensemble)
+        read = predictions.characters_read[index]
+        return AnnotatedDocument(entities, read, tuple(matches.get(e) for e in entities), missed, self._dev)
+
+
+def evidence_of(
+    predictions: MemberPredictions,
+    digests: Sequence[str],
+    index: int,
+    entities: Sequence[Entity],
+    entity_type: EntityType,
+) -> SpanEvidence:
+    """What the members say of the ensemble's entities of one type in one document, `index` among those read."""
+    members = [
+        predictions.probabilities[d][index] if d in predictions.probabilities else predictions.entities[d][index]
+        for d in digests
+    ]
+    return span_evidence(entities, members, entity_type)
 
 
 def averaged_entities(

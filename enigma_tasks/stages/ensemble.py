@@ -32,9 +32,10 @@ if TYPE_CHECKING:
 
     from enigma_tasks.config import Params, Settings
     from enigma_tasks.documents import Document, Entity
+    from enigma_tasks.ensembles.calibration import Calibration
     from enigma_tasks.ensembles.dev_sets import DevSet
     from enigma_tasks.ensembles.fitting import Fitted
-    from enigma_tasks.ensembles.runner import OpenEndpoint
+    from enigma_tasks.ensembles.runner import MemberPredictions, OpenEndpoint
 
 log = logging.getLogger(__name__)
 
@@ -83,9 +84,10 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
             entity_type,
             members,
             fitted=fitted,
+            calibration=(calibration := members.calibration(entity_type, fitted, params)),
             provenance=_provenance(fitted, members, missing, params),
         )
-        rows.append(_row(entity_type, folder, fitted, members.labels))
+        rows.append(_row(entity_type, folder, fitted, calibration, members.labels))
         log.info("%s: %s", entity_type.value, fitted.name)
         if rows[-1]["expected_gain"] <= 0:
             log.warning(
@@ -136,6 +138,7 @@ class _Sources:
         self.names = [read_any_card(f).member for f in self.folders] if self.folders else distinct_names(files)
         self.labels = [f"{i + 1} ({name})" for i, name in enumerate(self.names)]
         self._mean: dict[EntityType, Mapping[str, Sequence[Entity]]] = {}
+        self._predictions: MemberPredictions | None = None
         self._from_files = bool(files)
         if files:
             self._spans = [read_member(file) for file in files]
@@ -178,10 +181,11 @@ class _Sources:
             folders,
             limits.batch_tokens,
             averaged=averaged,
+            calibrated=self.digests,
             resident_mib=limits.resident_mib,
             open_endpoint=open_endpoint,
         )
-        predictions = running.read(documents)
+        predictions = self._predictions = running.read(documents)
         for entity_type in types if averaged else ():
             try:
                 mean = averaged_entities(predictions, self.digests, documents, entity_type)
@@ -217,6 +221,17 @@ class _Sources:
                 raise UsageError(f"member {name} has no {entity_type.label} span, only {', '.join(sorted(found))}")
         return dev_set(entity_type.label, documents, self._gold, named, self._mean.get(entity_type))
 
+    def calibration(self, entity_type: EntityType, fitted: Fitted, params: Params) -> Calibration | None:
+        """Of the chosen rule's spans; None for members that are files, which have no probabilities."""
+        if self._predictions is None:
+            return None
+        from enigma_tasks.ensembles.dev_calibration import calibration_on_dev
+
+        return calibration_on_dev(
+            self._documents or [], self._predictions, self.digests, entity_type, fitted.held_out,
+            params=params.ensemble, seed=params.seed,
+        )  # fmt: skip
+
     def provenance(self) -> dict[str, Any]:
         """Digest of the gold, and the members' names."""
         content = json.dumps(
@@ -250,13 +265,16 @@ def _write(
     members: _Sources,
     *,
     fitted: Fitted,
+    calibration: Calibration | None,
     provenance: dict[str, Any],
 ) -> None:
     """Write the ensemble's folder, replacing an earlier one."""
     if folder.exists():
         shutil.rmtree(folder)
     if members.folders:
-        write_ensemble(folder, language, entity_type, members.folders, fitted.rule, fitted=provenance)
+        write_ensemble(
+            folder, language, entity_type, members.folders, fitted.rule, fitted=provenance, calibration=calibration
+        )
         return
     card = EnsembleCard(
         language=language,
@@ -269,7 +287,9 @@ def _write(
     (folder / RULE_CARD).write_bytes(card_bytes(card))
 
 
-def _row(entity_type: EntityType, folder: Path, fitted: Fitted, labels: Sequence[str]) -> dict[str, Any]:
+def _row(
+    entity_type: EntityType, folder: Path, fitted: Fitted, calibration: Calibration | None, labels: Sequence[str]
+) -> dict[str, Any]:
     best, label = max(zip(fitted.singles, labels, strict=True), key=lambda pair: pair[0].score.f1)
     return {
         "entity": entity_type.value,
@@ -280,6 +300,7 @@ def _row(entity_type: EntityType, folder: Path, fitted: Fitted, labels: Sequence
         "best_member": label,
         "best_member_f1": round(best.score.f1, 4),
         "expected_gain": round(fitted.expected.score.f1 - best.score.f1, 4),
+        "estimated_f1": None if calibration is None else round(calibration.dev.estimated, 4),
         "documents": len(fitted.expected.counts),
         "out": str(folder),
     }

@@ -13,6 +13,7 @@ from enigma_tasks.adapters.night_records import NightRecords
 from enigma_tasks.adapters.object_store import ObjectStore
 from enigma_tasks.artifacts import QuarantinePlaces, ReportPlaces, RunPlaces
 from enigma_tasks.errors import DataError
+from enigma_tasks.monitoring.estimated_f1 import estimated_f1
 from enigma_tasks.notes.names import Names
 from enigma_tasks.pages.figures import (
     SCORE_BINS,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     import argparse
 
     from enigma_tasks.config import Params, Settings
+    from enigma_tasks.estimates import DevError, EstimatedF1
     from enigma_tasks.notes.commits import Published, ShardCommit
     from enigma_tasks.notes.plans import Plan
 
@@ -117,6 +119,7 @@ def _figures(
     }
     if published is not None:
         counts = _published_counts(plan.batch_id, settings, garbled_share)
+        counts["estimated"] = _estimated(plan, commits, settings.require("tables"))
         stages["publish"] = published.seconds
     return NightFigures(
         batch_id=plan.batch_id,
@@ -173,6 +176,34 @@ def _published_counts(batch_id: str, settings: Settings, garbled_share: float) -
             for code, figures in sorted(languages.items())
         },
     }
+
+
+def _estimated(plan: Plan, commits: dict[str, ShardCommit | None], tables: str) -> dict[str, dict[str, EstimatedF1]]:
+    """Language -> label -> estimated strict F1, from the published notes that have what it needs."""
+    errors: dict[str, dict[str, DevError]] = {}
+    for shard in plan.shards:
+        commit = commits[shard.id]
+        errors.setdefault(shard.language, {}).update({} if commit is None else commit.calibrations)
+    notes = night_table.read_notes(tables, plan.batch_id, ["language", "missed"])
+    spans = night_table.read_spans(tables, plan.batch_id, ["language", "label", "probability"])
+    sums = [("probability", "count"), ("probability", "sum")]
+    found = {
+        (row["language"], row["label"]): (row["probability_count"], row["probability_sum"] or 0.0)
+        for row in spans.group_by(["language", "label"]).aggregate(sums).to_pylist()
+    }
+    estimates: dict[str, dict[str, EstimatedF1]] = {}
+    for language, of_labels in sorted(errors.items()):
+        missed = notes.filter(pc.field("language") == language).column("missed")
+        for label, dev in sorted(of_labels.items()):
+            values = pc.map_lookup(missed, label, "first")
+            count, matched = found.get((language, label), (0, 0.0))
+            estimate = estimated_f1(
+                notes=len(values) - values.null_count, spans=count, matched=matched,
+                missed=pc.sum(values).as_py() or 0.0, dev=dev,
+            )  # fmt: skip
+            if estimate is not None:
+                estimates.setdefault(language, {})[label] = estimate
+    return estimates
 
 
 def _grouped(table: Any, *columns: str) -> list[list[Any]]:

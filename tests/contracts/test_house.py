@@ -23,11 +23,12 @@ PACKAGE = ROOT / "enigma_tasks"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # layer -> layers of the package that it may import (besides its own), every arrow downwards
-RECORDS = {"documents", "languages", "config", "params", "errors", "artifacts", "file_names"}
+RECORDS = {"documents", "languages", "config", "params", "errors", "estimates", "artifacts", "file_names"}
 CORE = {"ner", "ner/text", "ner/network", "ner/training"}
 LAYERS = {
     "errors": set(),
     "frozen": {"errors"},
+    "estimates": {"frozen"},
     "threads": set(),
     "report_table": set(),
     "licences": {"frozen"},
@@ -53,7 +54,8 @@ LAYERS = {
     "synthetic": {"documents", "errors"},
     "augmentation": {"documents", "errors", "languages", "params", "formats", "gold", "ner/text", "synthetic"},
     "notes": RECORDS | {"frozen"},
-    "pages": RECORDS | {"frozen", "formats", "ner", "notes", "promotion"},
+    "monitoring": RECORDS | {"frozen", "estimates"},
+    "pages": RECORDS | {"frozen", "formats", "ner", "notes", "promotion", "monitoring", "estimates"},
     "promotion": RECORDS | {"frozen", "ner"},
     "cli": {"cli_promotion", "documents", "config", "errors", "params", "adapters", "report_table"},
 }
@@ -73,7 +75,7 @@ HOMES = {
     "gliner": "members/gliner",
     "httpx2": "adapters/llm_endpoint.py",
     "openai": "adapters/llm_endpoint.py",
-    "sklearn": "ensembles/learned_voting.py",
+    "sklearn": ("ensembles/learned_voting.py", "ensembles/calibration.py"),
     "torch": ("ner/", "members/gliner"),
     "transformers": ("ner/", "members/gliner"),
     "tokenizers": "ner/",
