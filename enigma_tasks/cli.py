@@ -216,6 +216,12 @@ def _batch(p: Arguments) -> None:
     p.add_argument("--batch", required=True)
 
 
+def _monitor(p: Arguments) -> None:
+    subject = p.add_mutually_exclusive_group(required=True)
+    subject.add_argument("--batch", help="a night: write its morning page")
+    subject.add_argument("--week", metavar="YYYY-Www", help="an ISO week, e.g. 2026-W24: report on its reviewed notes")
+
+
 def _review(p: Arguments) -> None:
     p.add_argument("--note", required=True, help="URI of a published note: s3://.../note.txt or ...jsonl#id")
     p.add_argument("--out", required=True, help="the HTML file to write; it contains the note's text")
@@ -257,7 +263,9 @@ COMMANDS: dict[str, tuple[str, Callable[[Arguments], None]]] = {
     "plan": ("list the notes that are not done and write shards", _plan),
     "annotate": ("annotate one shard with the pinned champions", _annotate),
     "publish": ("publish a night's results in one commit", _batch),
-    "monitor": ("write the morning page", _batch),
+    "select": ("export notes of a night for review: a random sample, and the most useful ones", _batch),
+    "reviewed": ("read what reviewers dropped and count what they corrected", _batch),
+    "monitor": ("write the morning page of a night, or the report on a week of reviewed notes", _monitor),
     "review": ("write a page of one note with its entities highlighted", _review),
     "models": ("manage the store of base models and its lock file", _models),
     "doctor": ("report reachable services, versions and GPU", _doctor),

@@ -9,7 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from enigma_tasks.adapters.night_schema import NOTES, SCHEMAS, SPANS
+from enigma_tasks.ner.text.alignment import count_words
 from enigma_tasks.notes.plain_text import garbled_characters
+from enigma_tasks.notes.references import NoteRef
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
     from enigma_tasks.ensembles.runner import AnnotatedDocument
     from enigma_tasks.notes.plans import Plan
-    from enigma_tasks.notes.references import NoteRef, Refused
+    from enigma_tasks.notes.references import Refused
 
 BATCH_ROWS = 4096
 DECIMALS = 6
@@ -60,6 +62,23 @@ def _note_row(plan: Plan, note: NoteRef, outcome: Mapping[str, Any]) -> dict[str
     }
 
 
+def note_of_row(row: Mapping[str, Any]) -> NoteRef:
+    """A row of `notes`, with all of its columns -> the note, to read the text that was annotated."""
+    return NoteRef(
+        bucket=row["bucket"],
+        key=row["key"],
+        record_id=row["record_id"],
+        line=row["line"],
+        version=row["version"],
+        object_version=row["object_version"],
+        note_id=row["note_id"],
+        language=row["language"] or "",
+        language_source=row["language_source"],
+        drop_date=str(row["drop_date"] or ""),
+        size=row["size_bytes"],
+    )
+
+
 def quarantined_row(plan: Plan, refused: Refused) -> dict[str, Any]:
     """The row of `notes` for a refusal."""
     outcome = {"outcome": "quarantined", "rule": refused.rule.value, "rule_offset": refused.offset}
@@ -73,7 +92,12 @@ def annotated_row(plan: Plan, note: NoteRef, text: str, result: AnnotatedDocumen
         "characters": len(text),
         "characters_read": result.characters_read,
         "characters_garbled": garbled_characters(text),
+        "words": count_words(text),
+        "sub_words": result.sub_words,
+        "sub_words_unknown": result.sub_words_unknown,
         "entities": len(result.entities),
+        "member_spans": result.agreement and result.agreement.spans,
+        "member_spans_agreed": result.agreement and result.agreement.agreed,
         "models": models_of(plan, note.language),
         "missed": [(label, round(value, DECIMALS)) for label, value in sorted(result.missed.items())] or None,
     }

@@ -6,6 +6,7 @@ distinct member is loaded and run once, in however many ensembles it is.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -57,6 +58,24 @@ class AnnotatedDocument:
     """Label -> expected number of mentions that are none of the entities, for ensembles with a calibration."""
     dev: Mapping[str, DevError] = field(default_factory=dict)
     """Label -> the error of that calibration on dev."""
+    sub_words: int | None = None
+    """By the tokenizer of the first encoder; None without an encoder."""
+    sub_words_unknown: int | None = None
+    """Of these, pieces that its vocabulary does not have."""
+    agreement: Agreement | None = None
+    """None where every ensemble has one member."""
+    found_by: Mapping[str, int] = field(default_factory=dict)
+    """Member digest -> spans that it found, of the types that it votes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """Spans of one document that the members of ensembles of several members found, summed over the ensembles."""
+
+    spans: int
+    """Distinct spans that any member found."""
+    agreed: int
+    """Of these, spans that every member of the ensemble found."""
 
 
 @dataclass
@@ -69,6 +88,8 @@ class MemberPredictions:
     """For the members whose probabilities are asked for."""
     models: dict[str, Model]
     """Those members; their recipes have the post-processing rules."""
+    sub_words: list[tuple[int, int]] = field(default_factory=list)
+    """Per document, all and the unknown ones, by the first encoder; empty without one."""
 
 
 class Members:
@@ -145,6 +166,7 @@ class _Loaded:
             results = self.engine.read(documents, self.averaged)
             pairs = zip(predictions.characters_read, (r.characters_read for r in results), strict=True)
             predictions.characters_read = [min(pair) for pair in pairs]
+            predictions.sub_words = predictions.sub_words or [(r.sub_words, r.sub_words_unknown) for r in results]
             for i, digest in enumerate(self.encoders):
                 predictions.entities[digest] = [r.entities[i] for r in results]
             for i, digest in self.averaged.items():
@@ -191,19 +213,46 @@ class EnsembleAnnotator:
     def _annotated(
         self, index: int, document: Document, voted: Sequence[tuple[Entity, ...]], predictions: MemberPredictions
     ) -> AnnotatedDocument:
+        """The voted entities, how probable each is and how many are missed, and how far the members agree."""
         matches: dict[Entity, float] = {}
         missed: dict[str, float] = {}
-        for ensemble, entities in zip(self.ensembles, voted, strict=True):
+        for ensemble, of_type in zip(self.ensembles, voted, strict=True):
             if ensemble.calibration is None:
                 continue
-            evidence = evidence_of(
-                predictions, [m.digest for m in ensemble.members], index, entities, ensemble.entity_type
-            )
-            matches.update(zip(entities, ensemble.calibration.matches(evidence).tolist(), strict=True))
+            members = [m.digest for m in ensemble.members]
+            evidence = evidence_of(predictions, members, index, of_type, ensemble.entity_type)
+            matches.update(zip(of_type, ensemble.calibration.matches(evidence).tolist(), strict=True))
             missed[ensemble.entity_type.label] = ensemble.calibration.missing(evidence, len(document.text))
         entities = sorted_entities(e for of_ensemble in voted for e in of_ensemble)
-        read = predictions.characters_read[index]
-        return AnnotatedDocument(entities, read, tuple(matches.get(e) for e in entities), missed, self._dev)
+        agreement, found_by = self._agreement(predictions, index)
+        sub_words, unknown = predictions.sub_words[index] if predictions.sub_words else (None, None)
+        return AnnotatedDocument(
+            entities,
+            predictions.characters_read[index],
+            tuple(matches.get(e) for e in entities),
+            missed,
+            self._dev,
+            sub_words=sub_words,
+            sub_words_unknown=unknown,
+            agreement=agreement,
+            found_by=found_by,
+        )
+
+    def _agreement(self, predictions: MemberPredictions, index: int) -> tuple[Agreement | None, Mapping[str, int]]:
+        found_by: Counter[str] = Counter()
+        spans = agreed = 0
+        for ensemble in self.ensembles:
+            label = ensemble.entity_type.label
+            found = {
+                m.digest: {e.span for e in predictions.entities[m.digest][index] if e.label == label}
+                for m in ensemble.members
+            }
+            found_by.update({digest: len(of_one) for digest, of_one in found.items()})
+            if len(found) > 1:
+                spans += len(set[tuple[int, int]]().union(*found.values()))
+                agreed += len(set.intersection(*found.values()))
+        several = any(len(ensemble.members) > 1 for ensemble in self.ensembles)
+        return (Agreement(spans, agreed) if several else None), found_by
 
 
 def evidence_of(
