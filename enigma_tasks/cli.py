@@ -51,6 +51,16 @@ def _validate(p: Arguments) -> None:
         help="write the corpus without what breaks a hard rule or one with `drop: true` (paper, section 3.2); "
         "the exit code is then that of the filtered corpus",
     )
+    p.add_argument(
+        "--suspects",
+        metavar="DIR",
+        help="also train --member on folds of CORPUS and write the documents that disagree most with its out-of-fold "
+        "predictions: a page and a list of ids and offsets",
+    )
+    p.add_argument("--member", help="--suspects: an encoder recipe under `members` in params.yaml")
+    p.add_argument(
+        "--brat", metavar="DIR", help="--suspects: write these documents for brat, doubts marked; with texts"
+    )
 
 
 def _split(p: Arguments) -> None:
@@ -130,8 +140,11 @@ def _evaluate(p: Arguments) -> None:
     subject.add_argument(
         "--ensemble", action="append", metavar="DIR", help="an ensemble's folder, or a folder with one for each type"
     )
-    p.add_argument("--gold", required=True, metavar="CORPUS", help="a dev or test set; training documents are refused")
-    p.add_argument("--out", required=True, metavar="DIR", help="folder to write: metrics.json and slices.csv")
+    subject.add_argument(
+        "--table", nargs="+", metavar="DIR", help="the --out of earlier evaluations: print the paper's Tables 1 and 2"
+    )
+    p.add_argument("--gold", metavar="CORPUS", help="a dev or test set; training documents are refused")
+    p.add_argument("--out", metavar="DIR", help="folder to write: metrics.json, slices.csv, evaluated.json")
 
 
 def _ensemble(p: Arguments) -> None:
@@ -153,15 +166,17 @@ def _ensemble(p: Arguments) -> None:
 
 
 def _register(p: Arguments) -> None:
-    p.add_argument("--language", required=True)
-    p.add_argument("--entity", required=True, choices=ENTITIES)
+    p.add_argument("--language", help="required but for --retrained, which has its own")
+    p.add_argument("--entity", choices=ENTITIES, default="all")
     subject = p.add_mutually_exclusive_group(required=True)
     subject.add_argument("--model", action="append", help="a model folder; repeat for an ensemble")
     subject.add_argument("--ensemble", metavar="DIR", help="an --out of `enigma ensemble`: a folder for each type")
+    subject.add_argument("--retrained", metavar="URI", help="a language's retraining, listed by `enigma changes`")
     p.add_argument("--vote", choices=VOTES, default="majority", help="voting rule for several models")
     p.add_argument(
-        "--first", action="store_true", help="make it the first champion, where the journal has none, without a test"
+        "--scores", metavar="DIR", help="an --out of `enigma evaluate` of the same: logged with its test set"
     )
+    p.add_argument("--first", action="store_true", help="make it the first champion, where the journal has none")
 
 
 def _registry(p: Arguments) -> None:
@@ -173,6 +188,21 @@ def _registry(p: Arguments) -> None:
     p.add_argument("--reason", metavar="SENTENCE", help="rollback: why, for the journal; never text of a note")
 
 
+def _changes(p: Arguments) -> None:
+    p.add_argument("--batch", required=True, help="the retraining's id; a batch has one work list, also when run again")
+    p.add_argument("--language", help="this language only, whether its gold is new or not")
+    p.add_argument("--member", help="languages with this member only, whether their gold is new or not")
+
+
+def _prepare(p: Arguments) -> None:
+    p.add_argument("--batch", required=True, help="as for `enigma changes`")
+
+
+def _repro(p: Arguments) -> None:
+    p.add_argument("stage", choices=["train", "ensemble", "evaluate"], help="a stage of dvc.yaml")
+    p.add_argument("--work", required=True, metavar="URI", help="a language's or, to train, a model's retraining")
+
+
 def _plan(p: Arguments) -> None:
     p.add_argument("--batch", required=True, help="the night's id, e.g. 2026-06-11")
     p.add_argument("--backfill", metavar="FROM..TO", help="annotate these drop dates again, with the current champions")
@@ -182,11 +212,7 @@ def _annotate(p: Arguments) -> None:
     p.add_argument("--shard", required=True, help="URI of one shard of a plan")
 
 
-def _publish(p: Arguments) -> None:
-    p.add_argument("--batch", required=True)
-
-
-def _monitor(p: Arguments) -> None:
+def _batch(p: Arguments) -> None:
     p.add_argument("--batch", required=True)
 
 
@@ -222,13 +248,16 @@ COMMANDS: dict[str, tuple[str, Callable[[Arguments], None]]] = {
     "ensemble": ("fit a voting rule on dev and write the ensemble", _ensemble),
     "register": ("register an ensemble as a new version", _register),
     "registry": ("the journal of champions: history, verification, rollback, champions of a date", _registry),
+    "changes": ("list the languages whose gold no registered model was trained on", _changes),
+    "prepare": ("check, split and augment a retraining's gold, and freeze its test set", _prepare),
+    "repro": ("run one stage of the training path for a retraining", _repro),
     "challengers": ("list the registered versions that wait for the gate", challengers_arguments),
     "compare": ("compare challengers with the champion on a frozen test set", compare_arguments),
     "promote": ("make the challenger of a decision champion", promote_arguments),
     "plan": ("list the notes that are not done and write shards", _plan),
     "annotate": ("annotate one shard with the pinned champions", _annotate),
-    "publish": ("publish a night's results in one commit", _publish),
-    "monitor": ("write the morning page", _monitor),
+    "publish": ("publish a night's results in one commit", _batch),
+    "monitor": ("write the morning page", _batch),
     "review": ("write a page of one note with its entities highlighted", _review),
     "models": ("manage the store of base models and its lock file", _models),
     "doctor": ("report reachable services, versions and GPU", _doctor),

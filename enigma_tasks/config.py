@@ -34,7 +34,7 @@ from enigma_tasks.params.promotion import PromotionParams  # noqa: TC001 - pydan
 from enigma_tasks.params.publish import PublishParams  # noqa: TC001 - pydantic reads it
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, MutableMapping
+    from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 
 PARAMS_FILE = Path("params.yaml")
 NAME_KEY_CHARACTERS = 16
@@ -91,6 +91,13 @@ class Params(Frozen):
             raise UsageError(f"no ensemble {name!r} in params.yaml; there are: {', '.join(sorted(self.ensembles))}")
         return self.ensembles[name]
 
+    def ensemble_name(self, language: str, members: Sequence[str]) -> str:
+        """The ensemble of that language with exactly these members; the one member, or `a + b` where there is none."""
+        for name, ensemble in self.ensembles.items():
+            if ensemble.language == language and sorted(ensemble.members) == sorted(members) and len(members) > 1:
+                return name
+        return " + ".join(members)
+
     @model_validator(mode="after")
     def _check_ensembles(self) -> Params:
         check_ensembles(self.ensembles, self.members, self.languages)
@@ -145,8 +152,14 @@ class Settings(Frozen):
     """Decisions on challengers, as pages: docs/promotion.md."""
     dvc: str = ""
     """The DVC remote of the gold repository."""
+    training: str = ""
+    """What retraining works on; checkpoints."""
     gold_repository: str = Field("", repr=False)
     """Path or URL of the git repository of gold; a URL may hold a password."""
+    training_repository: str = Field("", repr=False)
+    """Path or URL of the git repository of the training project; a URL may hold a password."""
+    checkpoints: str = ""
+    """`s3://` folder for the checkpoint of `enigma train`, beside its copy on this machine; set by `enigma repro`."""
     mlflow_tracking_uri: str = ""
     actor: str = ""
     """Who runs the command, for the journal."""
@@ -177,7 +190,10 @@ class Settings(Frozen):
         return name
 
 
-S3_PLACES = ("drops", "gold", "runs", "annotations", "tables", "quarantine", "reports", "journal", "decisions", "dvc")
+S3_PLACES = (
+    *("drops", "gold", "runs", "annotations", "tables", "quarantine", "reports"),
+    *("journal", "decisions", "dvc", "training"),
+)
 
 
 def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
@@ -197,6 +213,8 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         **places,
         gold_repository=env.get("ENIGMA_GOLD_REPOSITORY", ""),
         actor=env.get("ENIGMA_ACTOR", "").strip(),
+        training_repository=env.get("ENIGMA_TRAINING_REPOSITORY", ""),
+        checkpoints=env.get("ENIGMA_CHECKPOINTS", "").rstrip("/"),
         mlflow_tracking_uri=env.get("MLFLOW_TRACKING_URI", ""),
         model_store=env.get("ENIGMA_MODEL_STORE", ""),
         cache=Path(env.get("ENIGMA_CACHE", ".enigma/cache")),

@@ -11,24 +11,33 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from enigma_tasks.artifacts import ENSEMBLE_ARTIFACT, REGISTERED_ARTIFACTS
+from enigma_tasks.documents import EntityType
 from enigma_tasks.errors import EnigmaError, ModelError, ServiceError, UsageError
+from enigma_tasks.gold.changes import TrainedVersion
 from enigma_tasks.notes.plans import Pin
+from enigma_tasks.threads import in_order
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from mlflow import MlflowClient
 
-    from enigma_tasks.documents import EntityType
 
 DIGEST_TAG = "digest"
+GOLD_TAG, GOLD_REVISION_TAG, REGISTERED_WITH_TAG = "gold", "gold_revision", "registered_with"
+"""Tags of a version that a retraining registered: digests of the gold of each type of its language, the gold's commit,
+and the types that this retraining registers."""
 PREFIX = "enigma"
 FOREIGN = {"mlflow", "requests", "urllib3", "boto3", "botocore", "s3transfer", "sqlalchemy"}
 UNREACHABLE = {"ConnectionError", "ConnectionRefusedError", "ConnectTimeout", "EndpointConnectionError", "ReadTimeout"}
 MISSING = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
+PARALLEL_CALLS = 8
 PAGE = 200
+_DIGESTS, _NAMES = TypeAdapter(dict[str, str]), TypeAdapter(tuple[str, ...])
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +47,19 @@ class Registered:
     name: str
     aliases: Mapping[str, str]
     tags: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A test set as MLflow knows it: `es-disease`, and the first 32 digits of its digest (MLflow keeps 36)."""
+
+    name: str
+    digest: str
+
+    @classmethod
+    def of(cls, language: str, entity_type: EntityType, digest: str) -> Dataset:
+        """The test set of that digest (`ner.digests.data_digest`)."""
+        return cls(f"{language}-{entity_type.value}", digest[:32])
 
 
 def registered_name(language: str, entity_type: EntityType) -> str:
@@ -55,7 +77,7 @@ def register_ensemble(
 ) -> Pin:
     """Register an ensemble folder as a version of `enigma-{language}-{entity}`; no alias is set.
 
-    A digest that is registered already gets no new version.
+    A digest that is registered already gets no new version, but the tags that say what its gold is.
 
     Raises:
         ModelError: `folder` is no valid ensemble.
@@ -72,7 +94,18 @@ def register_ensemble(
         if version is None:
             labels = {"language": language, "entity": entity_type.value, **tags, DIGEST_TAG: digest}
             version = new_version(client, name, folder, labels, metrics or {})
+        elif GOLD_TAG in tags:  # other gold that gives the same model, as where only dropped documents differ
+            for tag in (GOLD_TAG, GOLD_REVISION_TAG, REGISTERED_WITH_TAG):
+                client.set_model_version_tag(name, version, tag, tags[tag])
         return _pin(client, name, version, digest)
+
+
+def log_scores(pin: Pin, scores: Mapping[str, float], dataset: Dataset) -> None:
+    """Log scores on a test set as metrics of a version's logged model. Raises ServiceError."""
+    from enigma_tasks.adapters.mlflow_version import log_scores
+
+    with typed(f"log scores of {pin.name}"):
+        log_scores(mlflow_client(), pin, scores, dataset)
 
 
 def set_alias(pin: Pin, alias: str) -> None:
@@ -138,6 +171,33 @@ def registered_models() -> dict[str, Registered]:
     with typed("list registered models"):
         found = _pages(mlflow_client().search_registered_models, f"name LIKE '{PREFIX}-%'")
         return {m.name: Registered(m.name, {k: str(v) for k, v in m.aliases.items()}, dict(m.tags)) for m in found}
+
+
+def trained_versions(languages: Iterable[str]) -> list[TrainedVersion]:
+    """The usable versions of these languages that say which gold they were trained on.
+
+    Raises:
+        ModelError: what a version says is not readable; ServiceError: registry unreachable or failing.
+    """
+    names = [registered_name(language, t) for language in languages for t in EntityType]
+    with typed("list versions"):
+        client = mlflow_client()
+
+        def versions(name: str) -> list[Any]:
+            return list(_pages(client.search_model_versions, f"name = '{name}'"))
+
+        found = [v for own in in_order(versions, names, PARALLEL_CALLS) for v in own]
+    return [trained(v.name, v.version, v.tags) for v in found if v.status == "READY" and GOLD_TAG in v.tags]
+
+
+def trained(name: str, version: str, tags: Mapping[str, str]) -> TrainedVersion:
+    """What a version's tags say of its gold. Raises ModelError where they are not readable."""
+    try:
+        gold = _DIGESTS.validate_json(tags[GOLD_TAG])
+        registered_with = _NAMES.validate_json(tags[REGISTERED_WITH_TAG])
+        return TrainedVersion(tags["language"], tags["entity"], gold, registered_with)
+    except (KeyError, ValidationError):
+        raise ModelError(f"{name} version {version}: its tags do not say which gold it was trained on") from None
 
 
 def download(pin: Pin, cache: Path) -> Path:

@@ -35,6 +35,7 @@ SCHEMAS: dict[str, Any] = {
             pa.field("characters_garbled", pa.int64()),
             pa.field("entities", pa.int64()),
             pa.field("models", pa.string()),
+            pa.field("annotation", pa.string()),
             pa.field("planned_at", pa.timestamp("us", tz="UTC"), nullable=False),
         ]
     ),

@@ -8,7 +8,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from pydantic import Field, TypeAdapter
+from pydantic import TypeAdapter
 
 from enigma_tasks.errors import DataError
 from enigma_tasks.frozen import Frozen, json_bytes, read_record
@@ -74,9 +74,9 @@ class Plan(Frozen):
     backfill: str | None
     models: dict[str, dict[str, Pin]]
     """Language -> entity type -> pinned version."""
-    journal: dict[str, int] = Field(default_factory=dict)
+    journal: dict[str, int]
     """Registered model -> the last line of its journal when the champions were pinned."""
-    aliases: tuple[AliasMoved, ...] = ()
+    aliases: tuple[AliasMoved, ...]
     """The aliases that said otherwise than the journal."""
     shards: tuple[Shard, ...]
     quarantined: int

@@ -115,8 +115,8 @@ def next_line(name: str, draft: Draft, last: bytes | None, *, now: dt.datetime, 
     """The line that follows `last`, the bytes of the last line in the journal of `name`; `now` is an aware datetime.
 
     Raises:
-        DataError: `journal_kind`, the champion after the line is not one that a line of that kind leaves; or as
-            `parse_line` does for `last`.
+        DataError: `journal_kind`, the champion after the line is not one that a line of that kind leaves;
+            `journal_unreadable`, it could not be read back; or as `parse_line` does for `last`.
     """
     after = None if last is None else parse_line(name, last)
     _check_kind(name, draft, after)
@@ -133,7 +133,10 @@ def next_line(name: str, draft: Draft, last: bytes | None, *, now: dt.datetime, 
         clock_behind=behind,
         sha256="",
     )
-    return line.model_copy(update={"sha256": digest(line_bytes(line))})
+    sealed = line.model_copy(update={"sha256": digest(line_bytes(line))})
+    if parse_line(name, line_bytes(sealed)) != sealed:  # a line that cannot be read back would stop every night
+        raise DataError(name, "journal_unreadable", sealed.n, "a figure of the decision is not a number")
+    return sealed
 
 
 def _check_kind(name: str, draft: Draft, after: JournalLine | None) -> None:

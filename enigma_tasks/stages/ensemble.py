@@ -17,6 +17,7 @@ from enigma_tasks.ensembles.card import EnsembleCard, card_bytes
 from enigma_tasks.ensembles.dev_sets import dev_set
 from enigma_tasks.ensembles.fitting import fit_rule
 from enigma_tasks.ensembles.folder import write_ensemble
+from enigma_tasks.ensembles.named import missing_members, strategy_of
 from enigma_tasks.errors import DataError, ModelError, UsageError
 from enigma_tasks.file_names import shape, shapes
 from enigma_tasks.formats.corpora import read_corpus
@@ -24,7 +25,6 @@ from enigma_tasks.formats.predictions import distinct_names, read_member, read_t
 from enigma_tasks.formats.standoff import verified
 from enigma_tasks.ner.digests import code_digest, data_digest
 from enigma_tasks.ner.model_folder import model_digest, read_any_card
-from enigma_tasks.params.strategies import AUTO, STRATEGIES, names
 
 if TYPE_CHECKING:
     import argparse
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from enigma_tasks.ensembles.dev_sets import DevSet
     from enigma_tasks.ensembles.fitting import Fitted
     from enigma_tasks.ensembles.runner import OpenEndpoint
-    from enigma_tasks.params.ensembles import EnsembleParams
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +48,8 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     models the folder has the rule only, for `enigma vote --rule`.
 
     Raises:
-        UsageError: members do not match gold or `--name`; see also `dev_set` and `fit_rule`.
+        UsageError: members do not match gold or `--name` (`promotion.incomplete` allows fewer); see also `dev_set` and
+            `fit_rule`.
         DataError: a file that breaks a rule of its format, or a span outside its text.
         ModelError: a model is missing or damaged, or not for the language or the type.
     """
@@ -57,38 +57,33 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     language = params.language(arguments.language or (named.language if named else ""))
     if language is None:
         raise UsageError("--language: name a language of params.yaml, or an ensemble by --name")
+    if named is not None and language != named.language:
+        raise UsageError(f"--language: the ensemble is for {named.language}")
     types = list(EntityType) if arguments.entity == "all" else [EntityType(arguments.entity)]
     for entity_type in types:
         _check_out(Path(arguments.out) / entity_type.value)
     endpoints = LlmEndpoints(settings)
     members = _Sources(arguments, language, types, params, open_endpoint=endpoints)
-    if named is not None:
-        _check_names(named, language, members)
-    strategy = arguments.strategy or (named.strategy if named else AUTO)
-    only = None if strategy == AUTO else strategy
-    if arguments.k is not None and (only is None or not STRATEGIES[only].takes_k):
-        raise UsageError(f"--k is only for --strategy {names(lambda s: s.takes_k, ' or ')}")
-    k = arguments.k
-    if k is None and named and strategy == named.strategy:
-        k = named.k
+    missing: list[str] = []
+    if named is not None and members.folders:
+        missing = missing_members(named, members.names, incomplete=params.promotion.incomplete)
+    elif named is not None and len(members.names) != len(named.members):
+        raise UsageError(f"the ensemble has {len(named.members)} members; given: {len(members.names)} prediction files")
+    only, k = strategy_of(named, arguments.strategy, arguments.k, complete=not missing)
     rows = []
+    if arguments.entity == "all":
+        types = members.types_in_gold()
     for entity_type in types:
         dev = members.dev_set(entity_type)
         fitted = fit_rule(dev, params.ensemble, params.seed, only, k)
         folder = Path(arguments.out) / entity_type.value
-        provenance = {
-            "seed": params.seed,
-            "code": code_digest(),
-            **params.ensemble.model_dump(),
-            **members.provenance(),
-        }
         _write(
             folder,
             language,
             entity_type,
             members,
             fitted=fitted,
-            provenance={**fitted.to_json(params.seed, params.ensemble.samples), **provenance},
+            provenance=_provenance(fitted, members, missing, params),
         )
         rows.append(_row(entity_type, folder, fitted, members.labels))
         log.info("%s: %s", entity_type.value, fitted.name)
@@ -98,7 +93,21 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
                 entity_type.value,
                 rows[-1]["best_member"],
             )
-    return {"language": language, "members": members.names, "ensembles": rows, **endpoints.report()}
+    if missing:
+        log.warning("the ensemble is fitted without %s", ", ".join(missing))
+    return {"language": language, "members": members.names, "missing": missing, "ensembles": rows, **endpoints.report()}
+
+
+def _provenance(fitted: Fitted, members: _Sources, missing: Sequence[str], params: Params) -> dict[str, Any]:
+    """How the rule was fitted, for the ensemble's card."""
+    return {
+        **fitted.to_json(params.seed, params.ensemble.samples),
+        "seed": params.seed,
+        "code": code_digest(),
+        **params.ensemble.model_dump(),
+        **members.provenance(),
+        **({"missing": list(missing)} if missing else {}),
+    }
 
 
 class _Sources:
@@ -185,6 +194,16 @@ class _Sources:
             for digest in self.digests
         ]
 
+    def types_in_gold(self) -> list[EntityType]:
+        """The types with a span in dev; no rule can be fitted for another."""
+        labels = {e.label for spans in self._gold.values() for e in spans}
+        found = [t for t in EntityType if t.label in labels]
+        if not found:
+            raise UsageError("gold has no span in the dev documents")
+        for entity_type in set(EntityType).difference(found):
+            log.warning("%s: no ensemble, as dev has no span of it", entity_type.value)
+        return found
+
     def dev_set(self, entity_type: EntityType) -> DevSet:
         """The dev set on which the rule of one type is fitted."""
         if self._documents is None:
@@ -222,16 +241,6 @@ def _check_out(folder: Path) -> None:
     if inside == {ENSEMBLE_MEMBERS} and all(_DIGEST.fullmatch(p.name) for p in (folder / ENSEMBLE_MEMBERS).iterdir()):
         return
     raise UsageError(f"--out: {folder} exists and is not an ensemble")
-
-
-def _check_names(named: EnsembleParams, language: str, members: _Sources) -> None:
-    if language != named.language:
-        raise UsageError(f"--language: the ensemble is for {named.language}")
-    given, wanted = sorted(members.names), sorted(named.members)
-    if members.folders and given != wanted:
-        raise UsageError(f"the ensemble's members are {', '.join(wanted)}; given: {', '.join(given)}")
-    if not members.folders and len(given) != len(wanted):
-        raise UsageError(f"the ensemble has {len(wanted)} members; given: {len(given)} prediction files")
 
 
 def _write(

@@ -30,13 +30,16 @@ LAYERS = {
     "frozen": {"errors"},
     "threads": set(),
     "report_table": set(),
+    "licences": {"frozen"},
+    "paper_tables": {"artifacts", "documents", "errors", "frozen"},
     "file_names": set(),
     "documents": {"errors"},
     "params": {"documents", "frozen"},
     "languages": {"frozen"},
     "config": {"errors", "frozen", "languages", "params"},
     "artifacts": {"config", "errors", "file_names"},
-    "annotation_places": {"file_names"},
+    "annotation_places": {"file_names", "notes"},
+    "training_places": {"artifacts", "config", "errors"},
     "decision_places": {"errors"},
     "cli_promotion": {"documents"},
     "formats": {"documents", "errors", "file_names", "languages", "notes"},
@@ -46,24 +49,21 @@ LAYERS = {
     "ner/training": RECORDS | {"ner", "ner/text", "ner/network"},
     "members": RECORDS | {"frozen"} | CORE,
     "ensembles": RECORDS | {"frozen", "members"} | CORE,
-    "gold": RECORDS | {"formats", "notes"},
+    "gold": RECORDS | {"frozen", "formats", "notes"},
     "synthetic": {"documents", "errors"},
     "augmentation": {"documents", "errors", "languages", "params", "formats", "gold", "ner/text", "synthetic"},
     "notes": RECORDS | {"frozen"},
-    "pages": RECORDS | {"frozen", "promotion"},
+    "pages": RECORDS | {"frozen", "formats", "ner", "notes", "promotion"},
     "promotion": RECORDS | {"frozen", "ner"},
-    "adapters": RECORDS
-    | {"frozen", "threads", "notes", "gold", "ner", "ner/text", "members", "ensembles", "promotion"},
-    "stages": RECORDS
-    | {"threads", "formats", "notes", "gold", "members", "ensembles", "synthetic", "pages", "adapters", "augmentation"}
-    | {"annotation_places", "decision_places", "promotion"}
-    | CORE,
     "cli": {"cli_promotion", "documents", "config", "errors", "params", "adapters", "report_table"},
 }
+LAYERS["adapters"] = set(LAYERS) - {"cli", "pages", "synthetic", "augmentation", "formats"}
+LAYERS["stages"] = set(LAYERS) - {"cli"}
 # library -> the only place that may import it
 HOMES = {
     "boto3": ("adapters/object_store.py", "adapters/s3_client.py"),
     "cassis": "formats/imports/inception.py",
+    "cleanlab": "ner/suspects.py",
     "botocore": "adapters/",
     "deltalake": "adapters/night_table.py",
     "great_expectations": "adapters/expectations.py",

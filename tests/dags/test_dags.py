@@ -177,6 +177,7 @@ def test_every_argument_list_parses_in_the_real_command_line(bag, run_type: str,
             "again": bool(backfill),
             "language": "es" if backfill else "",
             "entity": "disease" if backfill else "",
+            "member": "e5-small" if backfill else "",
         },
         "value": "s3://notes/runs/b/shards/es-0001.jsonl.gz",
         "answer": {
@@ -188,10 +189,13 @@ def test_every_argument_list_parses_in_the_real_command_line(bag, run_type: str,
     for dag in bag.dags.values():
         for task in commands(dag):
             given = build_parser().parse_args(rendered(task, **context))
-            assert given.command == task.task_id
+            # a task is called after the command, or after the stage of dvc.yaml that `enigma repro` runs
+            assert task.task_id == (given.stage if given.command == "repro" else given.command)
             assert given.json is True
             if task.task_id == "plan":
                 assert given.backfill == (backfill or None)
+            if task.task_id == "changes":
+                assert (given.language, given.member) == (("es", "e5-small") if backfill else (None, None))
             if task.task_id == "challengers":
                 assert (given.language, given.entity) == (("es", "disease") if backfill else (None, "all"))
             elif task.task_id == "promote":
@@ -242,3 +246,38 @@ def test_nothing_is_approved_by_default_or_by_waiting(bag) -> None:
     assert approve.execution_timeout is None
     assert approve.response_timeout > dt.timedelta(days=1)
     assert approve.retries == 0
+
+
+def test_new_gold_wakes_the_retraining_whose_challengers_are_announced(bag) -> None:
+    dag = bag.dags["retrain"]
+    assert [asset.name for asset in dag.timetable.asset_condition.objects] == ["enigma-gold"]
+    assert [asset.name for asset in bag.dags["ingest_gold"].tasks[0].outlets] == ["enigma-gold"]
+    assert dag.get_task("register").partial_kwargs["outlets"][0].name == "enigma-challengers"
+    assert {t.task_id: t.downstream_task_ids for t in dag.tasks} == {
+        "changes": {"prepare", "ensemble", "evaluate", "register"},
+        "prepare": {"train"},
+        "train": {"ensemble"},
+        "ensemble": {"evaluate"},
+        "evaluate": {"register"},
+        "register": set(),
+    }
+
+
+def test_a_model_is_a_task_in_the_gpu_pool_and_a_failed_one_stops_no_language(bag) -> None:
+    dag = bag.dags["retrain"]
+    mapped = {t.task_id: t for t in dag.tasks if t.is_mapped}
+    assert {name: t.expand_input.value["value"].operator.task_id for name, t in mapped.items()} == {
+        "train": "prepare",
+        "ensemble": "changes",
+        "evaluate": "changes",
+        "register": "changes",
+    }
+    assert {name for name, t in mapped.items() if t.pool == "gpu" and t.partial_kwargs["gpu"]} == mapped.keys() - {
+        "register"
+    }
+    assert {name: t.trigger_rule.value for name, t in mapped.items()} == {
+        "train": "all_success",
+        "ensemble": "all_done",
+        "evaluate": "all_done",
+        "register": "all_done",
+    }

@@ -15,12 +15,16 @@ from enigma_tasks.adapters import champions, mlflow_registry
 from enigma_tasks.adapters.journal_store import JournalStore
 from enigma_tasks.adapters.object_store import ObjectStore
 from enigma_tasks.adapters.s3_client import forget_client
-from enigma_tasks.cli import build_parser
+from enigma_tasks.cli import build_parser, main
 from enigma_tasks.config import load_params, load_settings, quiet_third_parties
 from enigma_tasks.documents import EntityType
+from enigma_tasks.ensembles.folder import write_ensemble
+from enigma_tasks.ensembles.voting_rule import VotingRule
 from enigma_tasks.errors import DataError, ModelError, ServiceError, UsageError
+from enigma_tasks.formats.corpora import read_corpus, write_corpus
+from enigma_tasks.ner.digests import data_digest
 from enigma_tasks.promotion.journal import Draft, ModelVersion
-from enigma_tasks.stages import doctor, monitor, plan, register, registry
+from enigma_tasks.stages import doctor, evaluate, monitor, plan, register, registry
 from tests.integration.mlflow_server import mlflow_server, moto_server
 from tests.integration.server_process import free_port
 from tests.unit.ner_builders import model_folder, notes
@@ -359,6 +363,73 @@ def test_a_rollback_to_what_was_never_champion_is_refused(hospital: Hospital) ->
     assert hospital.kinds() == ["first", "promoted"]
 
 
+def best(name: str, gold: str) -> list[str]:
+    """The digests of the models of one name, the best on a test set first; the question that MLflow answers."""
+    dataset = {"dataset_name": name, "dataset_digest": gold[:32]}
+    found = MlflowClient().search_logged_models(
+        experiment_ids=[MlflowClient().get_experiment_by_name("enigma").experiment_id],
+        filter_string="tags.language = 'es' AND tags.entity = 'disease' AND metrics.strict_f1 >= 0",
+        datasets=[dataset],
+        order_by=[{"field_name": "metrics.strict_f1", "ascending": False, **dataset}],
+    )
+    return [model.tags["digest"] for model in found]
+
+
+def test_mlflow_says_which_version_is_best_on_a_test_set(hospital: Hospital, tmp_path: Path) -> None:
+    """The second model is better on the first set and was not measured on the second one."""
+    golds = {}
+    for name, first in (("one", 300), ("two", 500)):
+        write_corpus(notes(6, first), tmp_path / name, "packed")
+        golds[name] = data_digest(list(read_corpus(tmp_path / name, "es")))
+    rows = {}
+    for number, name in ((2, "two"), (2, "one"), (0, "one"), (0, "two")):
+        out = tmp_path / f"{number}-{name}"
+        hospital.run(
+            evaluate, "evaluate", "--model", str(hospital.models[number]), "--gold", str(tmp_path / name),
+            "--out", str(out),
+        )  # fmt: skip
+        if number == 2 and name == "one":
+            weaken(out)
+        if (number, name) != (0, "two"):
+            rows[number] = hospital.register(number, "--scores", str(out))
+    assert best("es-disease", golds["one"]) == [rows[0]["digest"], rows[2]["digest"]]
+    assert best("es-disease", golds["two"]) == [rows[2]["digest"]]
+    version = MlflowClient().get_model_version(NAME, rows[0]["version"])
+    run = MlflowClient().get_run(version.run_id)
+    (given,), (model,) = [d.dataset for d in run.inputs.dataset_inputs], run.outputs.model_outputs
+    assert (given.name, given.digest, given.schema, given.source) == ("es-disease", golds["one"][:32], None, "{}")
+    scores = json.loads((tmp_path / "0-one" / "metrics.json").read_bytes())["by_entity"]["disease"]["strict"]
+    logged = {m.key: m.value for m in MlflowClient().get_logged_model(model.model_id).metrics if m.dataset_name}
+    assert logged["strict_f1"] == scores["f1"]
+    assert (logged["strict_f1_low"], logged["documents"]) == (scores["f1_low"], 6)
+
+
+def weaken(out: Path) -> None:
+    """Halve the strict F1 in an evaluation's figures."""
+    figures = json.loads((out / "metrics.json").read_bytes())
+    figures["by_entity"]["disease"]["strict"]["f1"] /= 2
+    (out / "metrics.json").write_text(json.dumps(figures))
+
+
+def test_scores_of_another_model_or_ensemble_are_refused_before_anything_is_registered(
+    hospital: Hospital, tmp_path: Path
+) -> None:
+    write_corpus(notes(6, 300), tmp_path / "gold", "packed")
+    folders = [tmp_path / name / "disease" for name in ("one", "two")]
+    for folder, model in zip(folders, hospital.models, strict=False):
+        write_ensemble(folder, "es", EntityType.DISEASE, [model], VotingRule("majority"))
+    gold = ["--gold", str(tmp_path / "gold"), "--out"]
+    hospital.run(evaluate, "evaluate", "--model", str(hospital.models[1]), *gold, str(tmp_path / "of-model"))
+    hospital.run(evaluate, "evaluate", "--ensemble", str(folders[1]), *gold, str(tmp_path / "of-ensemble"))
+    for name, error in (("of-model", ModelError), ("of-ensemble", ModelError), ("gold", UsageError)):
+        with pytest.raises(error):
+            hospital.register(0, "--scores", str(tmp_path / name))
+    assert MlflowClient().search_registered_models() == []
+    ensemble = ["--ensemble", str(folders[1]), "--scores", str(tmp_path / "of-ensemble")]
+    (row,) = hospital.run(register, "register", *WHO, *ensemble)["registered"]
+    assert row["version"] == "1"
+
+
 def test_the_champions_of_a_time(hospital: Hospital) -> None:
     assert hospital.registry("as-of", "2026-01-01")["champions"] == []
     first = hospital.register(0, "--first")
@@ -376,6 +447,29 @@ def test_the_champions_of_a_time(hospital: Hospital) -> None:
     for words in ("yesterday", "2026-13-01"):
         with pytest.raises(UsageError, match="as-of takes"):
             hospital.registry("as-of", words)
+
+
+def test_people_get_tables_and_programs_one_object(
+    hospital: Hospital, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ENIGMA_S3_ROOT", hospital.settings.journal.removesuffix("/journal"))
+    hospital.register(0, "--first")
+    hospital.promoted(1)
+    capsys.readouterr()
+    assert main(["registry", "history", *WHO]) == 0
+    table = capsys.readouterr().out
+    assert "Better on the frozen test set." in table
+    assert [line.split()[:2] for line in table.splitlines() if NAME in line] == [[NAME, "1"], [NAME, "2"]]
+    assert main(["registry", "as-of", "2999-01-01", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["champions"][0]["version"] == "2"
+    assert main(["registry", "verify"]) == 0
+    uri = f"{hospital.settings.journal}/{NAME}/00000001.json"
+    hospital.store.put(uri, hospital.store.get(uri).replace(b'"ana"', b'"eva"'))
+    capsys.readouterr()
+    assert main(["registry", "verify"]) == 1
+    assert f"{NAME}  1     changed" in capsys.readouterr().out
+    assert main(["registry", "rollback", *WHO, "--reason", "x"]) == 1
+    assert f"{NAME}: journal_changed at 1" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

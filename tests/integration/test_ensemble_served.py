@@ -54,7 +54,8 @@ def registered(folder: Path) -> Iterator[Pin]:
         for name, value in {**quieted, "OMP_NUM_THREADS": "1", "MLFLOW_TRACKING_URI": url}.items():
             patch.setenv(name, value)
         arguments = argparse.Namespace(
-            language="es", entity="disease", model=None, ensemble=str(folder / "ensemble"), vote="majority", first=False
+            language="es", entity="disease", model=None, ensemble=str(folder / "ensemble"), vote="majority",
+            first=False, scores=None,
         )  # fmt: skip
         rows = register.run(arguments, load_params(Path(PARAMS)), load_settings())["registered"]
         assert [(r["entity"], r["members"]) for r in rows] == [("disease", 3)]

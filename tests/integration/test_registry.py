@@ -125,7 +125,7 @@ def registered(
     models: list[Path], entity: str = "disease", vote: str = "majority", *, first: bool = False
 ) -> list[dict[str, Any]]:
     arguments = argparse.Namespace(
-        language="es", entity=entity, model=[str(m) for m in models], ensemble=None, vote=vote, first=first
+        language="es", entity=entity, model=[str(m) for m in models], ensemble=None, vote=vote, first=first, scores=None
     )
     rows: list[dict[str, Any]] = register.run(arguments, PARAMS, load_settings())["registered"]
     return rows

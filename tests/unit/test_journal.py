@@ -113,6 +113,13 @@ def test_a_line_that_its_kind_does_not_allow_is_refused(before: list[Draft], ite
         next_line(NAME, item, stored.get(len(before)), now=MORNING, line_id="a" * 32)
 
 
+def test_a_line_that_could_not_be_read_back_is_not_written() -> None:
+    broken = DECISION.model_copy(update={"p_value": float("nan")})
+    item = draft("look", None, challenger=version(1), decision=broken)
+    with pytest.raises(DataError, match="journal_unreadable"):
+        next_line(NAME, item, None, now=MORNING, line_id="a" * 32)
+
+
 def test_looks_before_the_first_champion_are_lines_as_well() -> None:
     stored = written([draft("look", None, challenger=version(1), decision=DECISION), promoted(1)])
     assert [line.champion for line in lines(stored)] == [None, version(1)]
