@@ -122,7 +122,7 @@ def test_a_better_challenger_becomes_champion_when_a_person_approves(hospital: G
     assert line.test_set == look.test_set
     hospital.drop(1)
     hospital.plan("night")
-    (pin,) = hospital.planned("night")["champions"]["es"].values()
+    (pin,) = hospital.planned("night")["models"]["es"].values()
     assert pin["version"] == "2"
 
 
