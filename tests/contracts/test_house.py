@@ -41,6 +41,7 @@ LAYERS = {
     "annotation_places": {"file_names", "notes"},
     "training_places": {"artifacts", "config", "errors"},
     "decision_places": {"errors"},
+    "cli_gold": {"documents"},
     "cli_promotion": {"documents"},
     "formats": {"documents", "errors", "file_names", "languages", "notes"},
     "ner/text": {"documents", "errors", "languages", "params"},
@@ -55,7 +56,7 @@ LAYERS = {
     "notes": RECORDS | {"frozen"},
     "pages": RECORDS | {"frozen", "formats", "ner", "notes", "promotion"},
     "promotion": RECORDS | {"frozen", "ner"},
-    "cli": {"cli_promotion", "documents", "config", "errors", "params", "adapters", "report_table"},
+    "cli": {"cli_gold", "cli_promotion", "documents", "config", "errors", "params", "adapters", "report_table"},
 }
 LAYERS["adapters"] = set(LAYERS) - {"cli", "pages", "synthetic", "augmentation", "formats"}
 LAYERS["stages"] = set(LAYERS) - {"cli"}
