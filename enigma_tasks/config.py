@@ -33,6 +33,7 @@ from enigma_tasks.params.plan import PlanParams  # noqa: TC001 - pydantic reads 
 from enigma_tasks.params.promotion import PromotionParams  # noqa: TC001 - pydantic reads it
 from enigma_tasks.params.publish import PublishParams  # noqa: TC001 - pydantic reads it
 from enigma_tasks.params.review import ReviewParams  # noqa: TC001 - pydantic reads it
+from enigma_tasks.params.third_parties import QUIET
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, MutableMapping, Sequence
@@ -296,23 +297,3 @@ def quiet_third_parties(environment: MutableMapping[str, str] | None = None, *, 
         env.setdefault("MLFLOW_BOTO_CLIENT_ADDRESSING_STYLE", s3.addressing)
         env.setdefault("AWS_REQUEST_CHECKSUM_CALCULATION", s3.checksums)
         env.setdefault("AWS_RESPONSE_CHECKSUM_VALIDATION", s3.checksums)
-
-
-QUIET = {
-    "DO_NOT_TRACK": "1",
-    "GIT_PYTHON_REFRESH": "quiet",
-    "GX_ANALYTICS_ENABLED": "false",
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-    "MLFLOW_DISABLE_SCHEMA_DETAILS": "true",  # otherwise messages quote refused input
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",  # seconds
-    "MLFLOW_LOGGING_LEVEL": "ERROR",
-    "MLFLOW_MODEL_CATALOG_URI": "",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    "MLFLOW_UV_AUTO_DETECT": "false",
-    "OMP_WAIT_POLICY": "PASSIVE",  # sleep at barriers: on a busy machine spinning made training 18 times slower
-    "TOKENIZERS_PARALLELISM": "false",
-}

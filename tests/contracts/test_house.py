@@ -42,6 +42,7 @@ LAYERS = {
     "annotation_places": {"file_names", "notes"},
     "training_places": {"artifacts", "config", "errors"},
     "decision_places": {"errors"},
+    "cli_gold": {"documents"},
     "cli_promotion": {"documents"},
     "review_places": {"artifacts", "config", "file_names"},
     "formats": {"documents", "errors", "file_names", "languages", "notes"},
@@ -58,7 +59,7 @@ LAYERS = {
     "monitoring": RECORDS | {"frozen", "estimates", "notes", "ner"},
     "pages": RECORDS | {"frozen", "formats", "ner", "notes", "promotion", "monitoring", "estimates"},
     "promotion": RECORDS | {"frozen", "ner"},
-    "cli": {"cli_promotion", "documents", "config", "errors", "params", "adapters", "report_table"},
+    "cli": {"cli_gold", "cli_promotion", "documents", "config", "errors", "params", "adapters", "report_table"},
 }
 LAYERS["adapters"] = set(LAYERS) - {"cli", "pages", "synthetic", "augmentation", "formats"}
 LAYERS["stages"] = set(LAYERS) - {"cli"}
