@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from enigma_tasks.adapters.night_schema import NOTES, SCHEMAS, SPANS
-from enigma_tasks.notes.plain_text import garbled_characters
+from enigma_tasks.notes.garbled import garbled_characters
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
