@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from enigma_tasks.adapters.night_schema import NOTES, SCHEMAS, SPANS
 from enigma_tasks.ner.text.alignment import count_words
-from enigma_tasks.notes.plain_text import garbled_characters
+from enigma_tasks.notes.garbled import garbled_characters
 from enigma_tasks.notes.references import NoteRef
 
 if TYPE_CHECKING:

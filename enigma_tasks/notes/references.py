@@ -50,8 +50,8 @@ class Rule(StrEnum):
     FILE_TYPE = "file_type"
     """Neither .txt nor .jsonl nor .jsonl.gz."""
     NOT_PLAIN_TEXT = "not_plain_text"
-    """A file of another kind (gzip, PDF, RTF, UTF-16, a JSON array, ...), or markup (HTML, CDA and other XML, RTF,
-    JSON, an HL7 message). Export UTF-8 text, or one JSON object per line."""
+    """A file of another kind (gzip, PDF, RTF, UTF-16, a JSON array, ...), markup (HTML, CDA and other XML, RTF, JSON,
+    HL7 messages), encoded text (Base64, ...), or a table of notes. Export UTF-8 text, or one JSON object per line."""
     JSON_INVALID = "json_invalid"
     """A line is no JSON; without a line's name, no line of the file is. Offset: the line."""
     JSON_FIELDS = "json_fields"
@@ -238,6 +238,27 @@ def plain_text(record: str, data: bytes) -> str:
     if (at := data.find(b"\x00")) >= 0:
         raise DataError(record, Rule.NUL_BYTE, at)
     return text
+
+
+def check_text(record: str, text: str) -> None:
+    """The same rules for a text that stands in a record of a file.
+
+    Raises:
+        DataError: `not_utf8` (a lone surrogate) or `nul_byte` (offsets in code points), `empty`, `blank`,
+            `not_plain_text`.
+    """
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise DataError(record, Rule.NOT_UTF8, error.start) from None
+    if (at := text.find("\x00")) >= 0:
+        raise DataError(record, Rule.NUL_BYTE, at)
+    if not text:
+        raise DataError(record, Rule.EMPTY)
+    if is_blank(text):
+        raise DataError(record, Rule.BLANK)
+    if is_markup(text):
+        raise DataError(record, Rule.NOT_PLAIN_TEXT)
 
 
 def is_blank(text: str) -> bool:

@@ -170,6 +170,15 @@ LABEL_STUDIO: dict[str, Case] = {
         "a.json", [task(predictions=[{"result": [ONE]}], drafts=[{"result": [ONE]}])], ["text_without_annotation"]
     ),
     "ls-cancelled": Case("a.json", [task(annotation(ONE, was_cancelled=True))], ["text_without_annotation"]),
+    "ls-text-unusable": Case(
+        "a.json",
+        [
+            task(annotation(), text=" \u200b\n"),
+            task(annotation(region(0, 4, "asma")), text="asma\0") | {"id": 8},
+            task(annotation(region(13, 17, "asma")), text='{"resumen": "asma"}') | {"id": 9},
+        ],
+        ["blank", "nul_byte", "not_plain_text"],
+    ),
     "ls-no-id": Case(
         "a.json", [task(annotation(ONE)) | {"id": None}, task(annotation(ONE)) | {"id": 8}], ["id_missing", ASTHMA]
     ),
@@ -327,6 +336,14 @@ DOCCANO: dict[str, Case] = {
         "all.jsonl",
         lines(line(text="Niega ano\u0301smia y asma grave", label=[[17, 21, "DISEASE"]])),
         ["offset_unit_unknown"],
+    ),
+    "do-text-unusable": Case(
+        "all.jsonl",
+        lines(
+            line(text="<html><p>asma</p></html>", label=[[9, 13, "DISEASE"]]),
+            line(id=8, text="Tiene \0 asma", label=[[8, 12, "DISEASE"]]),
+        ),
+        ["not_plain_text", "nul_byte"],
     ),
     "do-path": Case("all.jsonl", lines(line(text="notes/note 17.txt", **ANNOTATED)), ["text_missing"]),
 }

@@ -12,6 +12,7 @@ from enigma_tasks.errors import DataError
 from enigma_tasks.formats.imports.ids import places_of
 from enigma_tasks.formats.imports.placing import located
 from enigma_tasks.formats.offset_units import CODE_POINTS, Content
+from enigma_tasks.notes.references import check_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -97,20 +98,17 @@ def imported(
         units: those that the tool may count offsets in.
         record: names the document where its id is none, as it came from a cell that may hold anything.
 
-    Rules: `id_unsafe`, `text_missing`, `not_utf8`, `label_unexpected`, and those of `located` and of `entity_at`.
+    Rules: `id_unsafe`, `text_missing`, `label_unexpected`, and those of `located`, `entity_at` and `check_text`.
     """
     content = text if isinstance(text, Content) else Content(text if isinstance(text, str) else "")
     try:
         check_id(document_id)
         if not content.text:
             raise DataError(document_id, "text_missing", hint="expected a string")
-        content.text.encode("utf-8")
     except DataError as error:
         if error.rule == "id_unsafe":
             return refused(None, DataError(record or error.record, "id_unsafe", hint="it can be no file's name"))
         return refused(document_id, error)
-    except UnicodeEncodeError as error:
-        return refused(document_id, DataError(document_id, "not_utf8", error.start))
     spans = list(spans)
     places, defects = located(document_id, content, spans, units)
     entities: list[Entity] = []
@@ -121,6 +119,11 @@ def imported(
                 hint = f"found {entity.label}, but the folder is for {', '.join(sorted(t.label for t in types))}"
                 raise DataError(document_id, "label_unexpected", start, hint)
             entities.append(entity)
+        except DataError as error:
+            defects.append(error)
+    if not defects:
+        try:
+            check_text(document_id, content.text)
         except DataError as error:
             defects.append(error)
     if defects:
