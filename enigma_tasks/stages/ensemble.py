@@ -33,9 +33,11 @@ if TYPE_CHECKING:
     from enigma_tasks.config import Params, Settings
     from enigma_tasks.documents import Document, Entity
     from enigma_tasks.ensembles.calibration import Calibration
+    from enigma_tasks.ensembles.card import FittedRule
     from enigma_tasks.ensembles.dev_sets import DevSet
     from enigma_tasks.ensembles.fitting import Fitted
     from enigma_tasks.ensembles.runner import MemberPredictions, OpenEndpoint
+    from enigma_tasks.ensembles.voting_rule import VotingRule
 
 log = logging.getLogger(__name__)
 
@@ -78,15 +80,16 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
         dev = members.dev_set(entity_type)
         fitted = fit_rule(dev, params.ensemble, params.seed, only, k)
         folder = Path(arguments.out) / entity_type.value
-        _write(
-            folder,
-            language,
-            entity_type,
-            members,
-            fitted=fitted,
-            calibration=(calibration := members.calibration(entity_type, fitted, params)),
-            provenance=_provenance(fitted, members, missing, params),
+        record = fitted.record(
+            params.ensemble,
+            params.seed,
+            code=code_digest(),
+            gold=members.gold_digest(),
+            names=members.names,
+            missing=missing,
         )
+        calibration = members.calibration(entity_type, fitted, params)
+        _write(folder, language, entity_type, members, rule=fitted.rule, fitted=record, calibration=calibration)
         rows.append(_row(entity_type, folder, fitted, calibration, members.labels))
         log.info("%s: %s", entity_type.value, fitted.name)
         if rows[-1]["expected_gain"] <= 0:
@@ -98,18 +101,6 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     if missing:
         log.warning("the ensemble is fitted without %s", ", ".join(missing))
     return {"language": language, "members": members.names, "missing": missing, "ensembles": rows, **endpoints.report()}
-
-
-def _provenance(fitted: Fitted, members: _Sources, missing: Sequence[str], params: Params) -> dict[str, Any]:
-    """How the rule was fitted, for the ensemble's card."""
-    return {
-        **fitted.to_json(params.seed, params.ensemble.samples),
-        "seed": params.seed,
-        "code": code_digest(),
-        **params.ensemble.model_dump(),
-        **members.provenance(),
-        **({"missing": list(missing)} if missing else {}),
-    }
 
 
 class _Sources:
@@ -232,12 +223,12 @@ class _Sources:
             params=params.ensemble, seed=params.seed,
         )  # fmt: skip
 
-    def provenance(self) -> dict[str, Any]:
-        """Digest of the gold, and the members' names."""
+    def gold_digest(self) -> str:
+        """Of the gold's spans."""
         content = json.dumps(
             [[d, [[e.label, *e.span] for e in spans]] for d, spans in sorted(self._gold.items())]
         ).encode()
-        return {"gold": hashlib.sha256(content).hexdigest(), "names": self.names}
+        return hashlib.sha256(content).hexdigest()
 
 
 def _checked(member: Mapping[str, Sequence[Entity]], texts: Mapping[str, str]) -> dict[str, tuple[Entity, ...]]:
@@ -264,24 +255,22 @@ def _write(
     entity_type: EntityType,
     members: _Sources,
     *,
-    fitted: Fitted,
+    rule: VotingRule,
+    fitted: FittedRule,
     calibration: Calibration | None,
-    provenance: dict[str, Any],
 ) -> None:
     """Write the ensemble's folder, replacing an earlier one."""
     if folder.exists():
         shutil.rmtree(folder)
     if members.folders:
-        write_ensemble(
-            folder, language, entity_type, members.folders, fitted.rule, fitted=provenance, calibration=calibration
-        )
+        write_ensemble(folder, language, entity_type, members.folders, rule, fitted=fitted, calibration=calibration)
         return
     card = EnsembleCard(
         language=language,
         entity_type=entity_type,
         members=tuple(members.digests),
-        rule=fitted.rule.to_json(),
-        fitted=provenance,
+        rule=rule.to_json(),
+        fitted=fitted,
     )
     folder.mkdir(parents=True)
     (folder / RULE_CARD).write_bytes(card_bytes(card))

@@ -280,7 +280,8 @@ def test_models_become_an_ensemble_that_annotates_by_the_fitted_rule(
     assert [r["entity"] for r in report["ensembles"]] == [t.value for t in EntityType]
     ensembles = [read_ensemble(tmp_path / "out" / t.value) for t in EntityType]
     assert [m.digest for m in ensembles[0].members] == [model_digest(folder) for folder in models]
-    assert "mean" in {str(r["rule"]) for r in ensembles[0].fitted["rules"]}  # type: ignore[index, attr-defined]
+    assert ensembles[0].fitted is not None
+    assert "mean" in {score.rule for score in ensembles[0].fitted.rules}
     annotated = EnsembleAnnotator(ensembles, 500).annotate(notes(6, first=300))
     assert any(a.entities for a in annotated)
     for ensemble, row in zip(ensembles, report["ensembles"], strict=True):
