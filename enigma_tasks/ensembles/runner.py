@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from enigma_tasks import artifacts
 from enigma_tasks.documents import sorted_entities
+from enigma_tasks.ensembles.expected_matches import expected_matches
 from enigma_tasks.ensembles.mean_voting import mean_entities
-from enigma_tasks.ensembles.span_evidence import span_evidence
 from enigma_tasks.ensembles.voting import vote
 from enigma_tasks.errors import ModelError, UsageError
 from enigma_tasks.ner.engine import Engine, cleaned
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from enigma_tasks.documents import Document, Entity, EntityType
     from enigma_tasks.ensembles.folder import Ensemble
-    from enigma_tasks.ensembles.span_evidence import SpanEvidence
     from enigma_tasks.estimates import DevError
     from enigma_tasks.ner.engine import Precision, WordProbabilities
     from enigma_tasks.ner.model_folder import Model
@@ -191,34 +190,11 @@ class EnsembleAnnotator:
     def _annotated(
         self, index: int, document: Document, voted: Sequence[tuple[Entity, ...]], predictions: MemberPredictions
     ) -> AnnotatedDocument:
-        matches: dict[Entity, float] = {}
-        missed: dict[str, float] = {}
-        for ensemble, entities in zip(self.ensembles, voted, strict=True):
-            if ensemble.calibration is None:
-                continue
-            evidence = evidence_of(
-                predictions, [m.digest for m in ensemble.members], index, entities, ensemble.entity_type
-            )
-            matches.update(zip(entities, ensemble.calibration.matches(evidence).tolist(), strict=True))
-            missed[ensemble.entity_type.label] = ensemble.calibration.missing(evidence, len(document.text))
+        """The document's voted entities with what is expected of them; `voted`: by ensemble."""
         entities = sorted_entities(e for of_ensemble in voted for e in of_ensemble)
-        read = predictions.characters_read[index]
-        return AnnotatedDocument(entities, read, tuple(matches.get(e) for e in entities), missed, self._dev)
-
-
-def evidence_of(
-    predictions: MemberPredictions,
-    digests: Sequence[str],
-    index: int,
-    entities: Sequence[Entity],
-    entity_type: EntityType,
-) -> SpanEvidence:
-    """What the members say of the ensemble's entities of one type in one document, `index` among those read."""
-    members = [
-        predictions.probabilities[d][index] if d in predictions.probabilities else predictions.entities[d][index]
-        for d in digests
-    ]
-    return span_evidence(entities, members, entity_type)
+        matches, missed = expected_matches(self.ensembles, voted, predictions, index, len(document.text))
+        probabilities = tuple(matches.get(e) for e in entities)
+        return AnnotatedDocument(entities, predictions.characters_read[index], probabilities, missed, self._dev)
 
 
 def averaged_entities(

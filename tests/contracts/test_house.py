@@ -52,7 +52,19 @@ LAYERS = {
     "pages": RECORDS | {"frozen"},
     "adapters": RECORDS | {"frozen", "threads", "notes", "gold", "ner", "ner/text", "members", "ensembles"},
     "stages": RECORDS
-    | {"threads", "formats", "notes", "gold", "members", "ensembles", "synthetic", "pages", "monitoring", "adapters", "augmentation"}
+    | {
+        "threads",
+        "formats",
+        "notes",
+        "gold",
+        "members",
+        "ensembles",
+        "synthetic",
+        "pages",
+        "monitoring",
+        "adapters",
+        "augmentation",
+    }
     | CORE,
     "cli": {"documents", "config", "errors", "params", "adapters", "report_table"},
 }
