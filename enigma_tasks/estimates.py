@@ -13,8 +13,8 @@ class DevError(Frozen):
     """Gold mentions in them."""
     estimated: float
     measured: float
-    deviation: float
-    """Standard deviation of the difference under resampling of the documents."""
+    rms: float
+    """Root mean square of the difference under resampling of the documents."""
 
 
 class EstimatedF1(Frozen):

@@ -145,7 +145,7 @@ def _dev_error(documents: Sequence[CalibrationDocument], folds: int, seed: int, 
         mentions=int(rows[:, 4].sum()),
         estimated=round(float(estimated), _DECIMALS),
         measured=round(float(measured), _DECIMALS),
-        deviation=round(float(differences.std()), _DECIMALS),
+        rms=round(float(np.sqrt(np.square(differences).mean())), _DECIMALS),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from enigma_tasks.ensembles.calibration import calibration_document, fit_calibration
-from enigma_tasks.ensembles.runner import evidence_of
+from enigma_tasks.ensembles.expected_matches import evidence_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -6,14 +6,14 @@ distinct member is loaded and run once, in however many ensembles it is.
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from enigma_tasks import artifacts
 from enigma_tasks.documents import sorted_entities
+from enigma_tasks.ensembles.agreement import Agreement, agreement_of
+from enigma_tasks.ensembles.expected_matches import expected_matches
 from enigma_tasks.ensembles.mean_voting import mean_entities
-from enigma_tasks.ensembles.span_evidence import span_evidence
 from enigma_tasks.ensembles.voting import vote
 from enigma_tasks.errors import ModelError, UsageError
 from enigma_tasks.ner.engine import Engine, cleaned
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from enigma_tasks.documents import Document, Entity, EntityType
     from enigma_tasks.ensembles.folder import Ensemble
-    from enigma_tasks.ensembles.span_evidence import SpanEvidence
     from enigma_tasks.estimates import DevError
     from enigma_tasks.ner.engine import Precision, WordProbabilities
     from enigma_tasks.ner.model_folder import Model
@@ -66,16 +65,6 @@ class AnnotatedDocument:
     """None where every ensemble has one member."""
     found_by: Mapping[str, int] = field(default_factory=dict)
     """Member digest -> spans that it found, of the types that it votes on."""
-
-
-@dataclass(frozen=True, slots=True)
-class Agreement:
-    """Spans of one document that the members of ensembles of several members found, summed over the ensembles."""
-
-    spans: int
-    """Distinct spans that any member found."""
-    agreed: int
-    """Of these, spans that every member of the ensemble found."""
 
 
 @dataclass
@@ -213,18 +202,10 @@ class EnsembleAnnotator:
     def _annotated(
         self, index: int, document: Document, voted: Sequence[tuple[Entity, ...]], predictions: MemberPredictions
     ) -> AnnotatedDocument:
-        """The voted entities, how probable each is and how many are missed, and how far the members agree."""
-        matches: dict[Entity, float] = {}
-        missed: dict[str, float] = {}
-        for ensemble, of_type in zip(self.ensembles, voted, strict=True):
-            if ensemble.calibration is None:
-                continue
-            members = [m.digest for m in ensemble.members]
-            evidence = evidence_of(predictions, members, index, of_type, ensemble.entity_type)
-            matches.update(zip(of_type, ensemble.calibration.matches(evidence).tolist(), strict=True))
-            missed[ensemble.entity_type.label] = ensemble.calibration.missing(evidence, len(document.text))
+        """The voted entities, what is expected of them, and how far the members agree; `voted`: by ensemble."""
         entities = sorted_entities(e for of_ensemble in voted for e in of_ensemble)
-        agreement, found_by = self._agreement(predictions, index)
+        matches, missed = expected_matches(self.ensembles, voted, predictions, index, len(document.text))
+        agreement, found_by = agreement_of(self.ensembles, predictions.entities, index)
         sub_words, unknown = predictions.sub_words[index] if predictions.sub_words else (None, None)
         return AnnotatedDocument(
             entities,
@@ -237,37 +218,6 @@ class EnsembleAnnotator:
             agreement=agreement,
             found_by=found_by,
         )
-
-    def _agreement(self, predictions: MemberPredictions, index: int) -> tuple[Agreement | None, Mapping[str, int]]:
-        found_by: Counter[str] = Counter()
-        spans = agreed = 0
-        for ensemble in self.ensembles:
-            label = ensemble.entity_type.label
-            found = {
-                m.digest: {e.span for e in predictions.entities[m.digest][index] if e.label == label}
-                for m in ensemble.members
-            }
-            found_by.update({digest: len(of_one) for digest, of_one in found.items()})
-            if len(found) > 1:
-                spans += len(set[tuple[int, int]]().union(*found.values()))
-                agreed += len(set.intersection(*found.values()))
-        several = any(len(ensemble.members) > 1 for ensemble in self.ensembles)
-        return (Agreement(spans, agreed) if several else None), found_by
-
-
-def evidence_of(
-    predictions: MemberPredictions,
-    digests: Sequence[str],
-    index: int,
-    entities: Sequence[Entity],
-    entity_type: EntityType,
-) -> SpanEvidence:
-    """What the members say of the ensemble's entities of one type in one document, `index` among those read."""
-    members = [
-        predictions.probabilities[d][index] if d in predictions.probabilities else predictions.entities[d][index]
-        for d in digests
-    ]
-    return span_evidence(entities, members, entity_type)
 
 
 def averaged_entities(

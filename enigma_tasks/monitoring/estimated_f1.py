@@ -23,7 +23,7 @@ def estimated_f1(*, notes: int, spans: int, matched: float, missed: float, dev: 
     if not spans + gold > 0:
         return None
     f1 = 2 * matched / (spans + gold)
-    deviation = QUANTILE * _deviation(dev, gold)
+    half = QUANTILE * _deviation(dev, gold)
     return EstimatedF1(
         notes=notes,
         spans=spans,
@@ -32,8 +32,8 @@ def estimated_f1(*, notes: int, spans: int, matched: float, missed: float, dev: 
         precision=round(matched / spans if spans else 0.0, 4),
         recall=round(matched / gold if gold > 0 else 0.0, 4),
         f1=round(f1, 4),
-        low=round(max(0.0, f1 - deviation), 4),
-        high=round(min(1.0, f1 + deviation), 4),
+        low=round(max(0.0, f1 - half), 4),
+        high=round(min(1.0, f1 + half), 4),
         dev=dev,
     )
 
@@ -44,4 +44,4 @@ def _deviation(dev: DevError, mentions: float) -> float:
     Two parts: the calibration's own error, which is that on dev as its counts come from there; and the real outcome's
     scatter about its expectation, which falls with the square root of the number of mentions.
     """
-    return dev.deviation * math.sqrt(1 + dev.mentions / mentions) if mentions > 0 else 1.0
+    return dev.rms * math.sqrt(1 + dev.mentions / mentions) if mentions > 0 else 1.0

@@ -80,7 +80,7 @@ def test_the_page_tells_what_the_tables_hold_and_no_text(nights: Nights) -> None
     assert "bad&lt;script&gt;.txt" in nights.store.get(report["page"]).decode()
 
 
-DEV = DevError(documents=40, mentions=300, estimated=0.71, measured=0.72, deviation=0.02)
+DEV = DevError(documents=40, mentions=300, estimated=0.71, measured=0.72, rms=0.02)
 
 
 def calibrated_engine(documents: Sequence[Document]) -> list[AnnotatedDocument]:

@@ -59,7 +59,7 @@ def test_where_new_notes_are_like_dev_the_estimate_is_within_its_stated_error(ov
         notes = drawn(60, 1000 + seed, overconfidence)
         matched, missed, spans = expected(calibration, notes)
         real = strict_f1(sum(d.right.sum() for d in notes), spans, sum(d.gold for d in notes))
-        inside += abs(strict_f1(matched, spans, matched + missed) - real) < 2 * 2**0.5 * calibration.dev.deviation
+        inside += abs(strict_f1(matched, spans, matched + missed) - real) < 2 * 2**0.5 * calibration.dev.rms
     assert inside >= 17
 
 
@@ -76,7 +76,7 @@ def test_the_error_on_dev_is_measured_on_documents_that_were_not_fitted_on() -> 
     matched, spans = sum(d.right.sum() for d in dev), sum(len(d.right) for d in dev)
     assert error.measured == pytest.approx(strict_f1(matched, spans, error.mentions), abs=1e-6)
     assert (error.documents, error.mentions) == (40, sum(d.gold for d in dev))
-    assert abs(error.estimated - error.measured) < 3 * error.deviation
+    assert abs(error.estimated - error.measured) < 3 * error.rms
 
 
 def test_equal_documents_give_equal_bytes() -> None:
@@ -98,7 +98,7 @@ def test_documents_without_any_span_or_mention() -> None:
     documents = [CalibrationDocument(nothing, np.zeros(0, bool), np.zeros(0, np.int64), 0, 0)] * 2
     calibration = fit_calibration(documents, 5, 1, 100)
     assert calibration.missing(nothing, 500) == 0
-    assert (calibration.dev.measured, calibration.dev.deviation) == (0, 0)
+    assert (calibration.dev.measured, calibration.dev.rms) == (0, 0)
 
 
 def test_gold_that_was_not_found_belongs_to_the_word_that_it_starts_in() -> None:

@@ -231,7 +231,7 @@ def test_nothing_to_annotate_gives_nothing(folders: list[Path], tmp_path: Path) 
 
 
 CURVE = Curve(intercept=0.5, slope=0.8)
-DEV = DevError(documents=10, mentions=50, estimated=0.7, measured=0.71, deviation=0.02)
+DEV = DevError(documents=10, mentions=50, estimated=0.7, measured=0.71, rms=0.02)
 CALIBRATION = Calibration(found=CURVE, missed=Curve(intercept=-1, slope=0.5), unseen=0.25, dev=DEV)
 
 

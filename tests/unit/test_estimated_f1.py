@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from enigma_tasks.estimates import DevError
 from enigma_tasks.monitoring.estimated_f1 import estimated_f1
 
-DEV = DevError(documents=100, mentions=1000, estimated=0.71, measured=0.7, deviation=0.01)
+DEV = DevError(documents=100, mentions=1000, estimated=0.71, measured=0.7, rms=0.01)
 ROUNDED = 1e-4
 
 
@@ -45,9 +45,9 @@ def test_notes_without_spans_in_which_mentions_are_missed_have_the_estimate_zero
 
 
 @given(st.integers(0, 10_000), st.floats(0, 1), st.floats(0, 10_000), st.floats(0, 0.5))
-def test_estimates_are_shares_and_counts_add_up(spans: int, share: float, missed: float, deviation: float) -> None:
+def test_estimates_are_shares_and_counts_add_up(spans: int, share: float, missed: float, rms: float) -> None:
     matched = spans * share
-    dev = DEV.model_copy(update={"deviation": deviation})
+    dev = DEV.model_copy(update={"rms": rms})
     found = estimated_f1(notes=1, spans=spans, matched=matched, missed=missed, dev=dev)
     if found is None:
         assert spans + matched + missed == 0
@@ -67,7 +67,7 @@ def test_where_probabilities_are_right_the_real_score_is_within_the_interval() -
         true_precision = 0.8
         dev_matched = generator.binomial(1000, true_precision) / 1000
         spread = np.std(generator.binomial(1000, true_precision, 400) / 1000) * 2 * 1000 / (1000 + 1000)
-        dev = DevError(documents=50, mentions=1000, estimated=0.8, measured=0.8, deviation=float(spread))
+        dev = DevError(documents=50, mentions=1000, estimated=0.8, measured=0.8, rms=float(spread))
         estimate = estimated_f1(notes=20, spans=400, matched=400 * dev_matched, missed=400 - 400 * dev_matched, dev=dev)
         matched = generator.binomial(400, true_precision)
         assert estimate is not None
