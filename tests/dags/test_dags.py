@@ -94,17 +94,21 @@ def test_every_task_is_built_by_container_task_and_is_retried_and_limited_in_tim
             assert task.owner == "clinical-nlp"
 
 
-def test_the_night_is_plan_annotate_publish_monitor(night) -> None:
+def test_the_night_is_plan_annotate_publish_and_the_review_loop_before_monitor(night) -> None:
     assert {t.task_id: t.downstream_task_ids for t in night.tasks} == {
         "plan": {"annotate"},
         "annotate": {"publish"},
-        "publish": {"monitor"},
+        "publish": {"select", "reviewed"},
+        "select": {"monitor"},
+        "reviewed": {"monitor"},
         "monitor": set(),
     }
     assert {t.task_id: t.trigger_rule.value for t in night.tasks} == {
         "plan": "all_success",
         "annotate": "all_success",
         "publish": "none_failed",
+        "select": "all_success",
+        "reviewed": "all_success",
         "monitor": "all_success",
     }
 

@@ -17,7 +17,7 @@ from enigma_tasks.errors import IncompleteError, UsageError
 from enigma_tasks.formats.standoff import format_ann
 from enigma_tasks.monitoring.reviews import ReviewedCounts
 from enigma_tasks.review_places import ReviewIndexPlaces
-from enigma_tasks.stages import reviewed, select
+from enigma_tasks.stages import monitor, reviewed, select
 from tests.integration.night_helpers import Nights
 
 if TYPE_CHECKING:
@@ -329,6 +329,27 @@ def test_a_note_that_was_chosen_by_hand_counts_apart(loop: Loop) -> None:
     (review,) = loop.index.reviews()
     assert (review.stream, review.probability, review.batch_id) == ("chosen", None, BATCH)
     assert review.counts == {"disease": ReviewedCounts(tp=1, fp=0, fn=1)}
+
+
+def test_the_morning_page_counts_the_week_s_reviews_and_names_the_notes_worth_one(loop: Loop) -> None:
+    published(loop)
+    loop.select()
+    first, second, *_ = found_in(loop)
+    loop.review("a.json", export(loop, first, second))
+    loop.reviewed("import-1")
+    loop.night("night-2")
+    for batch, count in (
+        (BATCH, 0),
+        ("night-2", 2),
+    ):  # reviews that were dropped after a night's plan are the next one's
+        arguments = loop.arguments("monitor", "--batch", batch)
+        assert monitor.run(arguments, loop.params, loop.settings)["counts"]["reviewed"] == count
+    before, after = (loop.store.get(f"{loop.settings.reports}/{b}/index.html").decode() for b in (BATCH, "night-2"))
+    assert "<p>2 notes were reviewed in the last seven days.</p>" in after
+    useful = [t.key for t in loop.manifest().tasks if t.also_chosen or t.stream == "chosen"]
+    assert len(useful) == 2
+    assert all(key in before for key in useful)
+    assert CANARY not in before + after
 
 
 def test_records_of_a_file_are_exported_and_come_back_also_after_the_file_has_grown(loop: Loop) -> None:
