@@ -3,13 +3,14 @@
     python -m benchmarks.promotion_simulation --sequences 200
     python -m benchmarks.promotion_simulation --comparisons 200
 
-The decisions are those of `enigma_tasks.promotion.gate` by the change plan of params.yaml. Test documents are drawn from
-125 real ones with the spans of their gold and of five published models. A simulated model takes, in each document, what
-one of the five found, drawn at random: so all simulated models are equally good, and differ as real ones do. Then right
-spans are made wrong (a true loss) or wrong ones right (a true gain). In `short` notes, a sixth of the spans is kept.
+The decisions are those of `enigma_tasks.promotion.gate` by the change plan of params.yaml. Test documents are drawn
+from 125 real ones with the spans of their gold and of five published models. A simulated model takes, in each document,
+what one of the five found, drawn at random: so all simulated models are equally good, and differ as real ones do. Then
+right spans are made wrong (a true loss) or wrong ones right (a true gain). In `short` notes, a sixth of the spans is
+kept.
 
-In sequences, a challenger whose gain is below the plan's margin is refused without its intervals, which take most of the
-time: the gate refuses it whatever they are (`tests/unit/test_gate.py`).
+In sequences, a challenger whose gain is below the plan's margin is refused without its intervals, which take most of
+the time: the gate refuses it whatever they are (`tests/unit/test_gate.py`).
 """
 
 from __future__ import annotations
