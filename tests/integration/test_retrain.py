@@ -20,6 +20,7 @@ import pytest
 import yaml
 from mlflow import MlflowClient
 
+from enigma_tasks.adapters.journal_store import JournalStore
 from enigma_tasks.adapters.object_store import ObjectStore
 from enigma_tasks.adapters.s3_client import forget_client
 from enigma_tasks.artifacts import FOLDS
@@ -225,6 +226,15 @@ def test_gold_becomes_challengers_once_and_what_is_frozen_is_never_trained_on(
     test = read_corpus(folders["test"], "es")
     assert data_digest([d for d in test if EntityType.DISEASE in d.annotated]) == version.tags["test_set"]
     assert data_digest(read_corpus(folders["frozen"] / "test", "es")) == data_digest(test)
+
+    # the gate measures the challengers on the test set that they were evaluated on, from the training project
+    waiting = hospital.enigma("challengers")["challengers"]
+    assert [uri.split("/")[-3] for uri in waiting] == [f"enigma-es-{t.value}" for t in EntityType]
+    report = hospital.enigma("compare", "--challenger", waiting[0], "--set", "promotion.documents=2")
+    (row,) = report["decisions"]
+    (look,) = JournalStore(hospital.store, f"{hospital.root}/journal").lines(version.name)
+    assert look.test_set == version.tags["test_set"]
+    assert (row["challenger"], row["documents"], row["look"]) == (1, 8, 1)
 
     # new notes, a copy of a frozen one with a sentence more, and a frozen one that was annotated again
     copied = [replace(d, id="copy", text=f"{d.text} Se da de alta.") for d in test[:1]]
