@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -173,11 +174,11 @@ def _place(folders: Sequence[str], language_of: Callable[[str], str | None]) -> 
 
 
 def _kind(path: str) -> tuple[str, str]:
-    """(kind, record); a pair's record is the path of its text, were the two in one folder."""
+    """(kind, record); a pair's record is the path of its text in composed form (NFC), were the two in one folder."""
     name = path.rpartition("/")[2]
     named, stem = kind_of(name)
     kind = _READ_AS.get(named, "")
-    return kind, _beside(path) + f"{stem}.txt" if kind == PAIR else path
+    return kind, unicodedata.normalize("NFC", _beside(path) + f"{stem}.txt") if kind == PAIR else path
 
 
 def _beside(path: str) -> str:

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 AUTO = "auto"
-"""The folder of notes whose language is detected."""
+"""The folder of notes whose language is detected ..."""
 _UNDETERMINED = "und"
-"""ISO 639-2's code for an undetermined language."""
+"""... and ISO 639-2's code for an undetermined language, which means the same."""
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _DOTS = frozenset({".", ".."})
@@ -160,13 +160,13 @@ def note_of_object(
 ) -> NoteRef | Refused:
     """A listed object -> its reference; `drop_path` is the key below drops/.
 
-    `language_of`: a folder's name -> the configured code, or None. The language of a note in `auto` is empty, its
-    source `detected`. For a file of records the reference is a template, and its note id the file's name.
+    `language_of`: a folder's name -> the configured code, or None. The language of a note in `auto` or `und` is empty,
+    its source `detected`. For a file of records the reference is a template, and its note id the file's name.
     """
     segments = drop_path.split("/")
     folder, name = segments[0], segments[-1]
     drop_date = segments[1] if len(segments) > 2 and is_date(segments[1]) else ""
-    automatic = folder.lower() == AUTO
+    automatic = bool(folder) and named_language(folder) is None
     language = "" if automatic or not drop_date else language_of(folder) or ""
     note = NoteRef(
         bucket,
@@ -189,7 +189,7 @@ def note_of_object(
 
 
 def named_language(language: str | None) -> str | None:
-    """What a record says of its language; None where that names none (missing, `auto`, `und`)."""
+    """What a record or a drop's folder says of the language; None where that names none (missing, `auto`, `und`)."""
     code = (language or "").strip().lower().replace("_", "-").partition("-")[0]
     return None if code in ("", AUTO, _UNDETERMINED) else language
 

@@ -18,6 +18,7 @@ STRING = "uima.cas.String"
 SEGMENTATION = "de.tudarmstadt.ukp.dkpro.core.api.segmentation.type"
 WEBANNO = "de.tudarmstadt.ukp.clarin.webanno.api.type"
 CHUNK = "de.tudarmstadt.ukp.dkpro.core.api.syntax.type.chunk.Chunk"
+POS = "de.tudarmstadt.ukp.dkpro.core.api.lexmorph.type.pos.POS"
 CTAKES = "org.apache.ctakes.typesystem.type.textsem.DiseaseDisorderMention"
 NAMED_ENTITY = "de.tudarmstadt.ukp.dkpro.core.api.ner.type.NamedEntity"
 Annotation = tuple[str, int, int, dict[str, str]]

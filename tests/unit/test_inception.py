@@ -9,10 +9,20 @@ import pytest
 from enigma_tasks.documents import Document
 from enigma_tasks.formats.imports.inception import export_name
 from tests.unit.import_builders import zipped
+from tests.unit.import_cases_inception import INCEPTION
 from tests.unit.inception_builders import ALL, ASTHMA, NAMED_ENTITY, TEXT, as_json, both, cas_of, read, rule
 
 if TYPE_CHECKING:
     import cassis
+
+    from tests.unit.import_cases_inception import CasCase
+
+
+@pytest.mark.parametrize("case", INCEPTION.values(), ids=INCEPTION)
+def test_an_export_of_inception_is_read_right_or_refused_by_its_rule(case: CasCase) -> None:
+    found = read(case.name, case.data, type_system=case.type_system)
+    outcomes = [tuple(e.text for e in f.document.entities) if f.document else f.defects[0].rule for f in found]
+    assert outcomes == case.outcomes
 
 
 def test_the_view_is_read_whose_text_was_annotated() -> None:

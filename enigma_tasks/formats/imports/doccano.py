@@ -133,10 +133,10 @@ def _spans(document_id: str, line: dict[str, Any]) -> list[Span]:
 
 def _check_other_keys(document_id: str, line: dict[str, Any], spans: list[Span]) -> None:
     """Spans under another key would be lost. Raises DataError `spans_not_understood` where they are not the same."""
-    own = {(span.start, span.end) for span in spans}
+    own = [(span.start, span.end) for span in spans]
     for key, value in line.items():
-        other = {place for one in _list(_parsed(value)) if (place := _place(one))}
-        if key not in (*SPAN_KEYS, "relations") and not other <= own:
+        other = [place for one in _list(_parsed(value)) if (place := _place(one))]
+        if key not in (*SPAN_KEYS, "relations") and any(place not in own for place in other):
             named = key if _SHOWABLE.fullmatch(key) else "another key"
             hint = f"{named} holds spans, which are read from {', '.join(SPAN_KEYS)} only"
             raise DataError(document_id, "spans_not_understood", hint=hint)
