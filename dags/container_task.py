@@ -12,14 +12,15 @@ import os
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from runtimes.alerts import MonitorNotifier as MonitorNotifier  # used by the DAGs
-from runtimes.alerts import send
+from runtimes.alerts import MonitorNotifier, send
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow.sdk import BaseOperator
     from airflow.sdk.definitions.mappedoperator import OperatorPartial
+
+__all__ = ["MonitorNotifier", "batch_id", "container_task", "container_task_partial", "deadline_missed", "last_week"]
 
 RUNTIMES = ("process", "docker")
 

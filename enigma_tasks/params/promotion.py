@@ -91,7 +91,8 @@ class PromotionParams(Frozen):
     def _check_floors(cls, floors: dict[str, float]) -> dict[str, float]:
         unknown = floors.keys() - {DEFAULT_FLOOR, *EntityType}
         if unknown or DEFAULT_FLOOR not in floors:
-            raise ValueError(f"{DEFAULT_FLOOR} and, where they differ, entity types: {', '.join(EntityType)}")
+            named = f"{', '.join(sorted(unknown))}: " if unknown else ""
+            raise ValueError(f"{named}{DEFAULT_FLOOR} and, where they differ, entity types: {', '.join(EntityType)}")
         return floors
 
     def floor(self, entity_type: EntityType) -> float:

@@ -1,4 +1,4 @@
-"""Alerts and metrics of what is monitored, through Airflow's own notifiers and metrics; no sentence of a stage."""
+"""Alerts and metrics of what is monitored: by Airflow's notifiers and metrics, without any sentence of a stage."""
 
 from __future__ import annotations
 
