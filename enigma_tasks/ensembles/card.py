@@ -27,7 +27,7 @@ class EnsembleCard(Frozen):
     """Digests, in the order of the rule's weights."""
     rule: dict[str, object]
     fitted: dict[str, object] | None = None
-    """Where the rule comes from: scores on dev, digests; None for a rule that somebody named."""
+    """Where the rule comes from: scores on dev, digests; None for a rule that was named on the command line."""
 
     @property
     def member_names(self) -> list[str]:
