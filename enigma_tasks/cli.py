@@ -27,7 +27,7 @@ from enigma_tasks.cli_gold import (
 )
 from enigma_tasks.cli_promotion import challengers_arguments, compare_arguments, promote_arguments
 from enigma_tasks.documents import EntityType
-from enigma_tasks.errors import EnigmaError
+from enigma_tasks.errors import DataError, EnigmaError
 from enigma_tasks.params.strategies import AUTO, STRATEGIES, names
 from enigma_tasks.report_table import as_table
 
@@ -251,7 +251,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             ObjectStore().put(arguments.result, json.dumps(report).encode())
     except EnigmaError as error:
-        print(f"enigma {arguments.command}: {error}", file=sys.stderr)  # noqa: T201
+        message = _message(error, argv) if isinstance(error, DataError) else str(error)
+        print(f"enigma {arguments.command}: {message}", file=sys.stderr)  # noqa: T201
         return error.exit_code
     except Exception as error:
         if debug:
@@ -263,3 +264,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     print(json.dumps(report) if arguments.json else as_table(report))  # noqa: T201
     return int(report.get("exit_code", 0))
+
+
+def _message(error: DataError, argv: Sequence[str] | None) -> str:
+    """The message with the name of its record as it may be shown (docs/what-is-shown.md)."""
+    from enigma_tasks.config import load_settings
+    from enigma_tasks.notes.names import Names
+
+    return Names.of(load_settings()).message(error, sys.argv[1:] if argv is None else argv)

@@ -61,7 +61,7 @@ class EnsembleCard(Frozen):
     """Digests, in the order of the rule's weights."""
     rule: dict[str, object]
     fitted: FittedRule | None = None
-    """None for a rule that somebody named."""
+    """None for a rule that was named on the command line."""
     calibration: Calibration | None = None
     """Of the spans; None where there was no dev set with the members' probabilities."""
 

@@ -57,7 +57,7 @@ class LlmUsage(Frozen):
 
 
 class ShardCommit(Frozen):
-    """The attempt that counts for a shard: whoever creates it first has annotated the shard."""
+    """The attempt that counts for a shard: the first to be created decides who has annotated the shard."""
 
     schema_version: Literal[1] = 1
     shard: str

@@ -15,6 +15,7 @@ from enigma_tasks.formats.corpora import file_id, read_corpus, read_text
 from enigma_tasks.formats.predictions import check_ends, placed
 from enigma_tasks.formats.standoff import parse_tsv
 from enigma_tasks.ner.scoring import DECIMALS, bootstrap, by_document, by_label, count_documents, total
+from enigma_tasks.notes.names import Names
 
 if TYPE_CHECKING:
     import argparse
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> dict[str, Any]:  # noqa: ARG001
+def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> dict[str, Any]:
     """Score `--pred` against `--gold`.
 
     In a gold corpus each document is annotated for certain types: predictions of other types and other documents are
@@ -65,7 +66,8 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     if arguments.by == "label":
         report["by_label"] = [_row("label", k, v) for k, v in by_label(documents).items()]
     elif arguments.by == "document":
-        report["by_document"] = [_row("document", k, v) for k, v in by_document(documents).items()]
+        names = Names.of(settings)
+        report["by_document"] = [_row("document", names.shown(k), v) for k, v in by_document(documents).items()]
     return report
 
 

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from enigma_tasks.cli import main
+from enigma_tasks.config import load_settings
 from enigma_tasks.documents import Document, EntityType, entity_at
 from enigma_tasks.formats.corpora import write_corpus
 from enigma_tasks.formats.standoff import TSV_HEADER
+from enigma_tasks.notes.names import Names
 
 PARAMS = str(Path(__file__).parents[2] / "params.yaml")
 TEXT = "Niño 😀 con asma.\r\nRefiere fiebre   alta.  Reposo."
@@ -110,3 +112,17 @@ def test_without_texts_ends_that_are_included_are_an_error(
     assert code == 1
     assert "p.tsv: surface_differs (all 2 surfaces are one longer than their spans" in err
     assert score(capsys, str(file), tmp_path / "p.tsv", [*moved(0, 0, last=-1), *moved(0, 0)])[0] == 0
+
+
+def test_with_a_name_key_no_id_is_shown_but_the_file_that_was_named(
+    gold: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ENIGMA_NAME_KEY", "a secret of this hospital")
+    shown = Names.of(load_settings()).shown("a")
+    _, _, err = score(capsys, gold, tmp_path / "p.tsv", moved(0, 2))
+    assert f"enigma score: {shown}: surface_differs" in err
+    _, _, err = score(capsys, gold, tmp_path / "p.tsv", [("DRUG", 1, 2, "x")])
+    assert "enigma score: p.tsv: label_unknown" in err
+    score(capsys, gold, tmp_path / "p.tsv", moved(0, 0))
+    main(["score", "--params", PARAMS, "--json", "--gold", gold, "--pred", str(tmp_path / "p.tsv"), "--by", "document"])
+    assert [row["document"] for row in json.loads(capsys.readouterr().out)["by_document"]] == [shown]

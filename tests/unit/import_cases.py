@@ -107,6 +107,9 @@ LABEL_STUDIO: dict[str, Case] = {
     ),
     "ls-no-label": Case("a.json", labelled(ONE, region(30, 36, "fiebre", labels=[])), ["label_missing"]),
     "ls-two-labels": Case("a.json", labelled(region(6, 10, "asma", labels=["DISEASE", "Síntoma"])), [("asma", "asma")]),
+    "ls-two-label-keys": Case(
+        "a.json", labelled(region(6, 10, "asma", hypertextlabels=["SYMPTOM", "DISEASE"])), [("asma", "asma")]
+    ),
     "ls-about-document": Case("a.json", labelled(ONE, ABOUT_TEXT), [ASTHMA]),
     "ls-about-region": Case("a.json", labelled(ONE, ABOUT_ONE), [ASTHMA]),
     "ls-about-nothing": Case("a.json", labelled(TWO, ABOUT_ONE), ["region_not_understood"]),
@@ -165,6 +168,11 @@ LABEL_STUDIO: dict[str, Case] = {
     "ls-choices-beside": Case("a.json", [*labelled(ABOUT_TEXT), task(annotation(ONE), id=8)], [(), ASTHMA]),
     "ls-row-of-choices": Case("a.json", [row(label="DISEASE")], ["not_span_labels"]),
     "ls-row-without": Case("a.json", [row(), row(id=8, tags=SPANS)], [(), BOTH]),
+    "ls-row-other-spans": Case(
+        "a.json",
+        [row(entities=[[6, 10, "DISEASE"]]), row(id=8, tags=SPANS)],
+        ["spans_not_understood", BOTH],
+    ),
     "ls-empty": Case("a.json", labelled(), [()]),
     "ls-predictions": Case(
         "a.json", [task(predictions=[{"result": [ONE]}], drafts=[{"result": [ONE]}])], ["text_without_annotation"]
@@ -285,8 +293,11 @@ DOCCANO: dict[str, Case] = {
                 id=8, label=[], ner='[{"start_char": 6, "end_char": 10, "label": "DISEASE"}]', annotation_approver="a"
             ),
             line(id=9, spans=[{"start": 30, "end": 36, "type": "SYMPTOM"}], **ANNOTATED),
+            line(id=10, label=[], meta={"spans": [["6", "10", "DISEASE"]]}),
+            line(id=11, label=[], annotation_approver="ana", result={"entities": [["DISEASE", 6, 10]]}),
+            line(id=12, label=[], annotation_approver="ana", tags=["O", "B-DISEASE"]),
         ),
-        ["spans_not_understood"] * 3,
+        ["spans_not_understood"] * 6,
     ),
     "do-other-key-alike": Case(
         "all.jsonl",

@@ -5,6 +5,7 @@ An outcome is one of each document of the export, in order: the surfaces that ar
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from tests.unit.import_builders import ASTHMA, Outcome, zipped
@@ -96,6 +97,12 @@ INCEPTION: dict[str, CasCase] = {
     "in-project-uncurated": CasCase("p.zip", project(), ["zip_of_several"]),
     "in-initial": CasCase("doc1.txt/INITIAL_CAS.json", as_json(cas_of()), ["text_without_annotation"]),
     "in-cas-damaged": CasCase("case.xmi", b"<xmi", ["uima_invalid"], b"<typeSystemDescription/>"),
+    "in-unlisted": CasCase(
+        "case.xmi",
+        re.sub('members="[^"]*"', 'members=""', cas_of(DISEASE).to_xmi()).encode(),
+        ["uima_invalid"],
+        cas_of(DISEASE).typesystem.to_xml().encode(),
+    ),
     "in-dtd": CasCase("case.xmi", b"<!DOCTYPE x [<!ENTITY a 'b'>]><x/>", ["xml_unsafe"], b"<x/>"),
     "in-webanno-tsv": CasCase("case.tsv", b"#FORMAT=WebAnno TSV 3.3\n#T_SP=custom.Disease\n\n", ["export_unknown"]),
     "in-conll": CasCase("case.zip", zipped({"case.conll": "1\tasma\tB-DISEASE\n"}), ["file_type"]),

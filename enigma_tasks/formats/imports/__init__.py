@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from enigma_tasks.errors import DataError
-from enigma_tasks.file_names import is_type_system
+from enigma_tasks.file_names import FileKind, is_type_system, kind_of
 from enigma_tasks.formats.imports import doccano, inception, label_studio
 from enigma_tasks.formats.imports.files import Records, is_zip, parsed_json, parsed_table, unzipped
 from enigma_tasks.formats.imports.ids import Source
@@ -74,7 +74,9 @@ def _read_zip(name: str, data: bytes, language: Language | None, types: frozense
             if is_zip(member.data):
                 raise DataError(record, "zip_in_zip", hint="unpack the outer zip")
             if not member.name.lower().endswith(_MEMBERS) and member.path.suffix:
-                raise DataError(record, "file_type", hint=f"expected {', '.join(_MEMBERS)}")
+                of_brat = kind_of(member.path.name)[0] in (FileKind.TEXT, FileKind.ANNOTATION)
+                hint = "unpack the zip" if of_brat else f"expected {', '.join(_MEMBERS)}"
+                raise DataError(record, "file_type", hint=hint)
             if member.data.strip():  # a member of a project who has annotated nothing has an empty file
                 files.append((record, _parsed(record, member.data)))
         except DataError as error:

@@ -11,12 +11,11 @@ what was not annotated with the rest (`unknown.jsonl`, or the file of each membe
 
 from __future__ import annotations
 
-import json
-import re
 from typing import TYPE_CHECKING, Any
 
 from enigma_tasks.errors import DataError
 from enigma_tasks.formats.imports.ids import ID_KEYS, id_text, own_id, shown_id
+from enigma_tasks.formats.imports.other_keys import check_other_key, parsed
 from enigma_tasks.formats.imports.spans import LOCATION, Imported, Span, imported, is_location, refused, same_id
 from enigma_tasks.formats.offset_units import CODE_POINTS, CRLF_ONCE, GRAPHEMES, UTF16, UTF16_CRLF_ONCE
 
@@ -27,9 +26,6 @@ if TYPE_CHECKING:
     from enigma_tasks.formats.imports.ids import Source
 
 UNITS = (CODE_POINTS, UTF16, CRLF_ONCE, UTF16_CRLF_ONCE, GRAPHEMES)
-_PARTS = (("start", "begin", "from"), ("end", "stop", "to"), ("label", "labels", "type", "entity", "tag", "category"))
-"""First words of the keys under which programs write a span's start, end and label."""
-_SHOWABLE = re.compile(r"[A-Za-z_]{1,30}")
 SPAN_KEYS = ("entities", "label", "labels", "annotations")
 
 
@@ -61,20 +57,10 @@ def read_records(
 
 
 def _document_id(line: dict[str, Any]) -> str | None:
-    places = [line, *(_parsed(line.get(key)) for key in ("meta", "metadata"))]
+    places = [line, *(parsed(line.get(key)) for key in ("meta", "metadata"))]
     ids = [id_text(place.get("id")) for place in places if isinstance(place, dict)]
     number = next(filter(None, ids), None)
     return own_id(places) or (None if number is None else f"doccano-{shown_id(number)}")
-
-
-def _parsed(value: Any) -> Any:
-    """What older versions export as JSON in a string."""
-    if isinstance(value, str) and value.lstrip().startswith(("{", "[")):
-        try:
-            return json.loads(value)
-        except (ValueError, RecursionError):
-            return value
-    return value
 
 
 def _documents(
@@ -114,7 +100,7 @@ def _spans(document_id: str, line: dict[str, Any]) -> list[Span]:
     found: list[list[Span]] = []
     ids: set[str] = set()
     for key in SPAN_KEYS:
-        values = _parsed(line.get(key))
+        values = parsed(line.get(key))
         if values is None:
             continue
         if not isinstance(values, list) or any(isinstance(value, str | int) for value in values):
@@ -124,40 +110,13 @@ def _spans(document_id: str, line: dict[str, Any]) -> list[Span]:
         found += [[_span(document_id, value) for value in values]] if values else []
     if any(spans != found[0] for spans in found):
         raise DataError(document_id, "annotations_tie", hint="two keys of the line hold different spans")
-    _check_other_keys(document_id, line, found[0] if found else [])
+    spans = found[0] if found else []
+    for key in [k for k in line if k not in (*SPAN_KEYS, "relations")]:
+        check_other_key(document_id, key, line[key], [(span.start, span.end) for span in spans])
     relations = line.get("relations") or []
     if not isinstance(relations, list) or not all(_is_between(relation, ids) for relation in relations):
         raise DataError(document_id, "relation_not_understood", hint="it is of something that is no span")
-    return found[0] if found else []
-
-
-def _check_other_keys(document_id: str, line: dict[str, Any], spans: list[Span]) -> None:
-    """Spans under another key would be lost. Raises DataError `spans_not_understood` where they are not the same."""
-    own = [(span.start, span.end) for span in spans]
-    for key, value in line.items():
-        other = [place for one in _list(_parsed(value)) if (place := _place(one))]
-        if key not in (*SPAN_KEYS, "relations") and any(place not in own for place in other):
-            named = key if _SHOWABLE.fullmatch(key) else "another key"
-            hint = f"{named} holds spans, which are read from {', '.join(SPAN_KEYS)} only"
-            raise DataError(document_id, "spans_not_understood", hint=hint)
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _place(value: Any) -> tuple[int, int] | None:
-    """Start and end of what looks like a span: two offsets and a label, in a list or under names for these."""
-    if isinstance(value, dict):
-        named = {key.lower().split("_")[0]: own for key, own in value.items() if _SHOWABLE.fullmatch(key)}
-        parts = [next((named[name] for name in names if name in named), None) for names in _PARTS]
-    else:
-        parts = sorted(_list(value)[:3], key=lambda part: isinstance(part, str))
-    match parts:
-        case [int(start), int(end), str() | list()] if not isinstance(start, bool) and 0 <= start < end:
-            return start, end
-        case _:
-            return None
+    return spans
 
 
 def _is_between(relation: Any, ids: set[str]) -> bool:

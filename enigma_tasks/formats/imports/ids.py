@@ -19,6 +19,7 @@ _IDENTIFIER = re.compile(r"(?=.*\d)[^\s,;]+")
 _SEPARATOR = re.compile(r"[/\\]+")
 _NO_FOLDER = re.compile(r"\.{0,2}|[A-Za-z][A-Za-z0-9+.-]*:")
 """A part of a path that names no folder: nothing, `.`, `..`, a drive, a scheme."""
+_WHOLE = re.compile(r"[0-9]+\.0")
 _EXACT = 2**53
 """Up to here a JSON number with a decimal point is an exact whole number."""
 
@@ -48,7 +49,9 @@ def places_of(sources: Sequence[Source]) -> str:
 
 
 def id_text(value: Any) -> str | None:
-    """What may be an id: a string that is not blank, or a whole number (`18.0` is 18)."""
+    """What may be an id: a string that is not blank, or a whole number (`18.0` is 18, in a table's cell too)."""
+    if isinstance(value, str) and _WHOLE.fullmatch(value.strip()):
+        value = value.strip().partition(".")[0]
     if isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT:
         value = int(value)
     if not isinstance(value, str | int) or isinstance(value, bool):

@@ -42,6 +42,7 @@ _PERSON_LIKE = re.compile(r"[\s,;]")
 """In a title, where a file name is usual: a blank or comma, as in a person's name."""
 _DECLARED = re.compile(rb"""\A(?:\xef\xbb\xbf)?\s*<\?xml[^>]*?encoding\s*=\s*["']([^"']*)["']""")
 _UNKNOWN_TYPE = re.compile(r"Type with name \[([^\]]*)\] not found")
+_BEGIN = re.compile(rb"""\bbegin"?\s*[:=]\s*"?[0-9]""")
 _NO_SUCH_OFFSET = "Not mapping external offset"
 
 
@@ -142,7 +143,10 @@ def _loaded(name: str, data: bytes, type_system: bytes | None) -> list[Any]:
             raise DataError(name, "type_system_differs", hint=f"it lacks the layer {shown_layer(unknown[1])}")
         if str(warning.message).startswith(_NO_SUCH_OFFSET):
             raise DataError(name, "span_outside_text", hint="an offset is no place in the text")
-    return [cas.get_view(sofa.sofaID) for sofa in cas.sofas] or [cas]
+    views = [cas.get_view(sofa.sofaID) for sofa in cas.sofas] or [cas]
+    if _BEGIN.search(data) and not any(view.select_all_annotations() for view in views):
+        raise DataError(name, "uima_invalid", hint="its views list none of its annotations")
+    return views
 
 
 def _document(name: str, views: Sequence[Any], language: Language | None, types: frozenset[EntityType]) -> Imported:

@@ -14,6 +14,8 @@ from enigma_tasks.formats.imports.ids import ID_KEYS, id_text, own_id, shown_id
 from enigma_tasks.formats.imports.label_studio_tasks import FROM_ROW, as_task, is_record
 from enigma_tasks.formats.imports.latest import latest
 from enigma_tasks.formats.imports.markup import has_markup, shown
+from enigma_tasks.formats.imports.other_keys import check_other_key
+from enigma_tasks.formats.imports.other_keys import check_other_key
 from enigma_tasks.formats.imports.regions import is_labelled, read_regions
 from enigma_tasks.formats.imports.spans import LOCATION, Imported, imported, is_location, refused, same_id
 from enigma_tasks.formats.offset_units import CODE_POINTS, CRLF_ONCE, UTF16, UTF16_CRLF_ONCE, Content
@@ -47,7 +49,8 @@ def read_records(
 
     Rules: `task_malformed`, `id_missing`, `id_duplicate` (a task's id with two texts), `text_without_annotation`,
     `annotations_tie`, `not_span_labels` (the export has no span anywhere, but something else was annotated),
-    `not_plain_text`, those of `read_regions` and of `spans.imported`.
+    `not_plain_text`, `spans_not_understood` (in a row's column that no control wrote), those of `read_regions` and of
+    `spans.imported`.
     """
     tasks = [(source, as_task(tree) or {}) for source, tree in records]
     groups: dict[object, list[Record]] = {}
@@ -127,6 +130,9 @@ def _document(
     if not isinstance(chosen.get("result"), list):
         raise DataError(document_id, "task_malformed", hint="an annotation has no list of results")
     regions = read_regions(document_id, chosen["result"])
+    if chosen.get(FROM_ROW):
+        for key, value in data.items():
+            check_other_key(document_id, key, value, [(span.start, span.end) for span in regions.spans])
     columns, likeliest = _columns(document_id, data, regions)
     found = {
         column: _first_sound(

@@ -22,10 +22,10 @@ def latest(record: str, annotations: Sequence[dict[str, Any]]) -> dict[str, Any]
     """The ground truth, else the annotation that was changed last, else created last, else of the highest id.
 
     Times are compared as times, whatever their zone and their fractions of a second; one without a zone is UTC. They
-    are ISO 8601, RFC 5322 (`Tue, 02 Jan 2026 10:30:01 GMT`), or seconds or milliseconds since 1970. An
-    annotation that was never changed was changed when it was created. Label Studio marks what is imported over its API
-    as ground truth, a machine's annotations too: a mark on one that no user has changed (`updated_by` is there and
-    null) does not count where a user's annotation differs from it.
+    are ISO 8601, those of mail (RFC 5322), or seconds or milliseconds since 1970. An annotation that was never changed
+    was changed when it was created. Label Studio marks what is imported over its API as ground truth, a machine's
+    annotations too: a mark on one that no user has changed (`updated_by` is there and null) does not count where a
+    user's annotation differs from it.
 
     Args:
         record: names the document in errors.
