@@ -84,7 +84,7 @@ class PromotionParams(Frozen):
     approval: bool
     """Whether a person must approve."""
     approvers: tuple[Annotated[str, Field(min_length=1)], ...] = ()
-    """Who may; empty: anyone who gives a name."""
+    """Who may; empty: every person who gives a name."""
 
     @field_validator("floors")
     @classmethod
