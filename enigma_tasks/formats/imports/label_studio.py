@@ -15,7 +15,6 @@ from enigma_tasks.formats.imports.label_studio_tasks import FROM_ROW, as_task, i
 from enigma_tasks.formats.imports.latest import latest
 from enigma_tasks.formats.imports.markup import has_markup, shown
 from enigma_tasks.formats.imports.other_keys import check_other_key
-from enigma_tasks.formats.imports.other_keys import check_other_key
 from enigma_tasks.formats.imports.regions import is_labelled, read_regions
 from enigma_tasks.formats.imports.spans import LOCATION, Imported, imported, is_location, refused, same_id
 from enigma_tasks.formats.offset_units import CODE_POINTS, CRLF_ONCE, UTF16, UTF16_CRLF_ONCE, Content
