@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from enigma_tasks.documents import EntityType
 from enigma_tasks.formats.imports import read_export
-from tests.unit.import_cases import DOCCANO, LABEL_STUDIO
+from tests.unit.import_cases import LABEL_STUDIO
 from tests.unit.import_cases_brat import BRAT
+from tests.unit.import_cases_doccano import DOCCANO
 from tests.unit.import_cases_inception import INCEPTION
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from enigma_tasks.documents import Document, Entity, EntityType
 from enigma_tasks.formats.imports import Imported, read_export
 from tests.unit.import_builders import zipped
+from tests.unit.strategies import is_note
 
 ALL = frozenset(EntityType)
 DISEASE = frozenset({EntityType.DISEASE})
@@ -272,7 +273,9 @@ def test_a_hostile_id_is_no_file_name_and_is_not_shown(document_id: str) -> None
     assert (rules(found), found[0].document_id, found[0].defects[0].record) == (["id_unsafe"], None, "a.json#1")
 
 
-texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\\"), min_size=1, max_size=40)
+texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\\"), min_size=1, max_size=40).filter(
+    is_note
+)
 
 
 @given(texts, st.data())

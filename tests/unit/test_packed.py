@@ -18,9 +18,7 @@ from enigma_tasks.errors import DataError
 from enigma_tasks.formats.corpora import CorpusReport, read_corpus, write_corpus
 from enigma_tasks.formats.packed import pack, read_packed, write_packed
 from enigma_tasks.gold.folds import shape_of, write_fold
-from enigma_tasks.notes.plain_text import is_markup
-from enigma_tasks.notes.references import is_blank
-from tests.unit.strategies import annotated_texts
+from tests.unit.strategies import annotated_texts, is_note
 
 D, P, S = EntityType.DISEASE, EntityType.PROCEDURE, EntityType.SYMPTOM
 TEXT = "\ufeffCrise de goutte.\r\nOn fait une e\u0301chographie.\rFin\u2028"
@@ -48,17 +46,12 @@ def packed(path: Path, *lines: Any) -> Path:
 
 
 TYPES = st.sets(st.sampled_from(EntityType), min_size=1)
-
-
-def is_note(sample: tuple[str, tuple[Entity, ...]]) -> bool:
-    return not is_blank(sample[0]) and not is_markup(sample[0]) and "\0" not in sample[0]
-
-
-@given(
-    st.lists(
-        st.tuples(annotated_texts().filter(is_note), TYPES, st.sampled_from(["cs", "es", None])), min_size=1, max_size=4
-    )
+SAMPLES = st.tuples(
+    annotated_texts().filter(lambda sample: is_note(sample[0])), TYPES, st.sampled_from(["cs", "es", None])
 )
+
+
+@given(st.lists(SAMPLES, min_size=1, max_size=4))
 def test_no_code_point_offset_type_or_language_is_lost(
     tmp_path_factory: pytest.TempPathFactory,
     samples: list[tuple[tuple[str, tuple[Entity, ...]], set[EntityType], str | None]],
