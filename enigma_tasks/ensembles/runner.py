@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from enigma_tasks.documents import Document, Entity, EntityType
     from enigma_tasks.ensembles.folder import Ensemble
     from enigma_tasks.estimates import DevError
-    from enigma_tasks.ner.engine import Precision, WordProbabilities
+    from enigma_tasks.ner.engine import Precision, TextSize, WordProbabilities
     from enigma_tasks.ner.model_folder import Model
     from enigma_tasks.params.annotators import LlmMemberParams
     from enigma_tasks.params.llm import Complete
@@ -57,10 +57,8 @@ class AnnotatedDocument:
     """Label -> expected number of mentions that are none of the entities, for ensembles with a calibration."""
     dev: Mapping[str, DevError] = field(default_factory=dict)
     """Label -> the error of that calibration on dev."""
-    sub_words: int | None = None
+    size: TextSize | None = None
     """By the tokenizer of the first encoder; None without an encoder."""
-    sub_words_unknown: int | None = None
-    """Of these, pieces that its vocabulary does not have."""
     agreement: Agreement | None = None
     """None where every ensemble has one member."""
     found_by: Mapping[str, int] = field(default_factory=dict)
@@ -77,8 +75,8 @@ class MemberPredictions:
     """For the members whose probabilities are asked for."""
     models: dict[str, Model]
     """Those members; their recipes have the post-processing rules."""
-    sub_words: list[tuple[int, int]] = field(default_factory=list)
-    """Per document, all and the unknown ones, by the first encoder; empty without one."""
+    sizes: list[TextSize] = field(default_factory=list)
+    """Per document, by the tokenizer of the first encoder; empty without one."""
 
 
 class Members:
@@ -155,7 +153,7 @@ class _Loaded:
             results = self.engine.read(documents, self.averaged)
             pairs = zip(predictions.characters_read, (r.characters_read for r in results), strict=True)
             predictions.characters_read = [min(pair) for pair in pairs]
-            predictions.sub_words = predictions.sub_words or [(r.sub_words, r.sub_words_unknown) for r in results]
+            predictions.sizes = predictions.sizes or [r.size for r in results]
             for i, digest in enumerate(self.encoders):
                 predictions.entities[digest] = [r.entities[i] for r in results]
             for i, digest in self.averaged.items():
@@ -206,15 +204,13 @@ class EnsembleAnnotator:
         entities = sorted_entities(e for of_ensemble in voted for e in of_ensemble)
         matches, missed = expected_matches(self.ensembles, voted, predictions, index, len(document.text))
         agreement, found_by = agreement_of(self.ensembles, predictions.entities, index)
-        sub_words, unknown = predictions.sub_words[index] if predictions.sub_words else (None, None)
         return AnnotatedDocument(
             entities,
             predictions.characters_read[index],
             tuple(matches.get(e) for e in entities),
             missed,
             self._dev,
-            sub_words=sub_words,
-            sub_words_unknown=unknown,
+            size=predictions.sizes[index] if predictions.sizes else None,
             agreement=agreement,
             found_by=found_by,
         )
