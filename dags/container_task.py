@@ -12,6 +12,9 @@ import os
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from runtimes.alerts import MonitorNotifier as MonitorNotifier  # used by the DAGs
+from runtimes.alerts import send
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -57,6 +60,25 @@ def container_task_partial(
     return _operator().partial(**_settings(stage, arguments, task_id, gpu, **policy))
 
 
+def promotion_tasks(challengers: Any) -> None:
+    """For each challenger: compare → approve → promote; one that waits for its approval does not hold up the others.
+
+    `challengers`: the output of the task that lists them.
+    """
+    from airflow.sdk import task_group
+    from runtimes.approval import Approval
+
+    @task_group(group_id="challenger", prefix_group_id=False)
+    def one(value: Any) -> None:
+        compare = container_task("compare", ["--challenger"], gpu=True, pool="gpu", value=value)
+        approve = Approval(task_id="approve", report=compare.output)
+        answer = approve.output
+        arguments = ["--decision", answer["decision"], "--digest", answer["line_digest"], answer["person"]]
+        container_task("promote", arguments)
+
+    one.expand(value=challengers)
+
+
 def batch_id(dag_run: Any) -> str:
     """The night's id: unique for a run, unchanged when tasks are cleared, safe in a path.
 
@@ -69,14 +91,17 @@ def batch_id(dag_run: Any) -> str:
 
 
 def deadline_missed(context: dict[str, Any]) -> None:
-    """Report a late night: an error in the log and, if `ENIGMA_ALERT_WEBHOOK` is set, a JSON POST."""
+    """Report a late night: an error in the log, and an alert."""
     run = context["dag_run"]
     text = f"{run['dag_id']} is late: {run['dag_run_id']} has not ended by {context['deadline']['deadline_time']}"
     logging.getLogger(__name__).error(text)
-    if webhook := os.environ.get("ENIGMA_ALERT_WEBHOOK"):
-        import requests
+    send(text, [], context)
 
-        requests.post(webhook, json={"text": text}, timeout=10).raise_for_status()
+
+def last_week(dag_run: Any) -> str:
+    """The ISO week before the run: `2026-W24`."""
+    year, week, _ = (dag_run.run_after - timedelta(days=7)).isocalendar()
+    return f"{year}-W{week:02}"
 
 
 def _operator() -> type[BaseOperator]:

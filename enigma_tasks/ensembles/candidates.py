@@ -65,11 +65,19 @@ class DevEvaluation:
 
     def cross_validated(self, candidate: RuleCandidate, documents: Sequence[str]) -> tuple[Counts, ...]:
         """The candidate's counts in each document, fitted on the other folds."""
-        found: dict[str, Counts] = {}
+        rules = self._held_out_rules(candidate, documents)
+        return tuple(self.counts(rules[d], d) for d in documents)
+
+    def cross_predicted(self, candidate: RuleCandidate, documents: Sequence[str]) -> dict[str, Sequence[Entity]]:
+        """The candidate's entities in each document, fitted on the other folds."""
+        return {d: self.predicted(rule, d) for d, rule in self._held_out_rules(candidate, documents).items()}
+
+    def _held_out_rules(self, candidate: RuleCandidate, documents: Sequence[str]) -> dict[str, VotingRule]:
+        """Document -> the candidate's rule, fitted on the other folds."""
+        rules: dict[str, VotingRule] = {}
         for train, test in self.folds(documents):
-            rule = candidate.fit(self, train)
-            found.update({d: self.counts(rule, d) for d in test})
-        return tuple(found[d] for d in documents)
+            rules.update(dict.fromkeys(test, candidate.fit(self, train)))
+        return rules
 
     def evidence(self, document: str) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         """Rows of `learned_voting.evidence`, and which of their spans are gold."""

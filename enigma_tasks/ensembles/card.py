@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import TypeAdapter
 
 from enigma_tasks.documents import EntityType, Language  # noqa: TC001 - pydantic reads them
+from enigma_tasks.ensembles.calibration import Calibration  # noqa: TC001
 from enigma_tasks.ensembles.voting_rule import VotingRule
 from enigma_tasks.errors import DataError, ModelError, UsageError
 from enigma_tasks.frozen import Frozen, read_record
@@ -61,6 +62,8 @@ class EnsembleCard(Frozen):
     rule: dict[str, object]
     fitted: FittedRule | None = None
     """None for a rule that somebody named."""
+    calibration: Calibration | None = None
+    """Of the spans; None where there was no dev set with the members' probabilities."""
 
 
 _CARD = TypeAdapter(EnsembleCard)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from enigma_tasks.documents import Document, Entity
+    from enigma_tasks.ensembles.loaded_members import MemberPredictions
 
 log = logging.getLogger(__name__)
 
@@ -86,8 +87,8 @@ class DevPredictions:
     """Per member, by document."""
     mean: Mapping[EntityType, Mapping[str, Sequence[Entity]]] = field(repr=False)
     """Of the members' averaged probabilities, for the types that have them."""
-    from_files: bool
-    """Whether the spans are from files."""
+    predictions: MemberPredictions | None = field(repr=False)
+    """Of the models that were run; None where the spans are from files."""
 
     @property
     def labels(self) -> list[str]:
@@ -111,7 +112,7 @@ class DevPredictions:
         else:
             documents = [d.id for d in self.documents if entity_type in d.annotated]
         named = dict(zip(self.labels, self.spans, strict=True))
-        for name, spans in named.items() if self.from_files else ():
+        for name, spans in named.items() if self.predictions is None else ():
             found = {e.label for d in documents for e in spans.get(d, ())}
             if found and entity_type.label not in found:
                 raise UsageError(f"member {name} has no {entity_type.label} span, only {', '.join(sorted(found))}")

@@ -15,8 +15,9 @@ from enigma_tasks.errors import UsageError
 from enigma_tasks.ner.scoring import Counts, Interval, Score, bootstrap, paired_bootstrap
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from enigma_tasks.documents import Entity
     from enigma_tasks.ensembles.candidates import RuleCandidate
     from enigma_tasks.ensembles.dev_sets import DevSet
     from enigma_tasks.ensembles.voting_rule import VotingRule
@@ -49,6 +50,8 @@ class Fitted:
     """Each member alone, in order."""
     expected: Scored = field(repr=False)
     """Choice and fit together, cross-validated: the score to expect on new documents."""
+    held_out: Mapping[str, Sequence[Entity]] = field(repr=False)
+    """Document -> the entities of the chosen rule, fitted on the other folds."""
 
     def record(
         self, params: FittingParams, seed: int, *, code: str, gold: str, names: Sequence[str], missing: Sequence[str]
@@ -109,7 +112,8 @@ def fit_rule(
     singles = [
         Scored(f"member {i + 1}", tuple(c[d] for d in dev.documents)) for i, c in enumerate(evaluation.member_counts)
     ]
-    return Fitted(chosen.fit(evaluation, dev.documents), chosen.name, scored, tuple(singles), expected)
+    own = evaluation.cross_predicted(chosen, dev.documents)
+    return Fitted(chosen.fit(evaluation, dev.documents), chosen.name, scored, tuple(singles), expected, own)
 
 
 def rules_from(dev: DevSet, parts: Sequence[Sequence[str]], params: FittingParams, seed: int) -> list[VotingRule]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from enigma_tasks.documents import EntityType, Language
+    from enigma_tasks.ensembles.calibration import Calibration
     from enigma_tasks.ensembles.card import FittedRule
     from enigma_tasks.ner.model_folder import Card
 
@@ -47,6 +48,8 @@ class Ensemble:
     """sha256 of the card, which names every member by digest."""
     fitted: FittedRule | None = None
     """As in the card."""
+    calibration: Calibration | None = None
+    """As in the card."""
 
 
 def write_ensemble(
@@ -57,6 +60,7 @@ def write_ensemble(
     rule: VotingRule,
     *,
     fitted: FittedRule | None = None,
+    calibration: Calibration | None = None,
 ) -> str:
     """Write an ensemble folder with a copy of each member; returns its digest. The same input gives the same bytes.
 
@@ -85,6 +89,7 @@ def write_ensemble(
         members=tuple(digests),
         rule=rule.to_json(),
         fitted=fitted,
+        calibration=calibration,
     )
     content = card_bytes(card)
     (folder / artifacts.ENSEMBLE_CARD).write_bytes(content)
@@ -118,4 +123,4 @@ def read_ensemble(folder: Path) -> Ensemble:
     for member in members:
         if not member.folder.is_dir():
             raise ModelError(f"ensemble {folder.name}: member {member.digest[:12]} is missing")
-    return Ensemble(card.language, card.entity_type, members, rule, digest, card.fitted)
+    return Ensemble(card.language, card.entity_type, members, rule, digest, card.fitted, card.calibration)

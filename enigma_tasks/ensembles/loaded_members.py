@@ -5,7 +5,7 @@ All encoders run in one engine, which tokenises and makes windows once; members 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from enigma_tasks import artifacts
@@ -42,9 +42,11 @@ class MemberPredictions:
     characters_read: list[int]
     entities: dict[str, list[tuple[Entity, ...]]]
     probabilities: dict[str, list[WordProbabilities]]
-    """For the members whose probabilities are averaged."""
+    """For the members whose probabilities are asked for."""
     models: dict[str, Model]
     """Those members; their recipes have the post-processing rules."""
+    sub_words: list[tuple[int, int]] = field(default_factory=list)
+    """Per document, all and the unknown ones, by the first encoder; empty without one."""
 
 
 @dataclass(frozen=True)
@@ -96,25 +98,28 @@ def load_members(
     precision: Precision = "auto",
     *,
     averaged: Iterable[str] = (),
+    calibrated: Iterable[str] = (),
     resident_mib: int | None = None,
     open_endpoint: OpenEndpoint | None = None,
 ) -> Members:
     """Load all members, or prepare to load them in groups where their weights exceed `resident_mib`.
 
     `folders`: by digest. `averaged`: digests of the members whose word probabilities are returned too.
-    `open_endpoint`: opens the endpoint of a language model.
+    `calibrated`: the same, where a member has word probabilities. `open_endpoint`: opens the endpoint of a language
+    model.
 
     Raises:
         ModelError: a member is missing, damaged, of another digest, or has no probabilities to average.
         UsageError: a member is a language model without an endpoint or without permission to use it.
     """
     kinds = {digest: _kind(folder) for digest, folder in folders.items()}
-    asked = frozenset(averaged)
+    asked = set(averaged)
     for digest in sorted(asked):
         if kinds[digest] != "encoder":
             raise ModelError(f"member {digest[:12]} is no token classifier: it has no probabilities to average")
+    asked.update(digest for digest in calibrated if kinds[digest] == "encoder")
     groups = [
-        _Group({d: folders[d] for d in digests}, kinds, asked, batch_tokens, precision, open_endpoint)
+        _Group({d: folders[d] for d in digests}, kinds, frozenset(asked), batch_tokens, precision, open_endpoint)
         for digests in _groups(folders, resident_mib)
     ]
     return Members(groups if len(groups) > 1 else [group.load() for group in groups])
@@ -135,6 +140,7 @@ class _Loaded:
             results = self.engine.read(documents, self.averaged)
             pairs = zip(predictions.characters_read, (r.characters_read for r in results), strict=True)
             predictions.characters_read = [min(pair) for pair in pairs]
+            predictions.sub_words = predictions.sub_words or [(r.sub_words, r.sub_words_unknown) for r in results]
             for i, digest in enumerate(self.encoders):
                 predictions.entities[digest] = [r.entities[i] for r in results]
             for i, digest in self.averaged.items():

@@ -45,6 +45,10 @@ class DocumentPredictions:
     """Per model, sorted by offset."""
     characters_read: int
     """Code points before the first word that some model did not read; the text's length if all was read."""
+    sub_words: int
+    """By the tokenizer of the first model."""
+    sub_words_unknown: int
+    """Of these, pieces that its vocabulary does not have."""
     word_probabilities: Mapping[int, WordProbabilities] = field(default_factory=dict, repr=False, compare=False)
     """By the model's index, for the models in `averaged`."""
 
@@ -112,8 +116,11 @@ class Engine:
         found: dict[int, list[tuple[Entity, ...]]] = {}
         word_probabilities: dict[int, list[WordProbabilities]] = {}
         read = [len(d.text) for d in documents]
+        sub_words: list[tuple[int, int]] = []
         for scored in self._score_chunk(documents):
             model = self.models[scored.index]
+            if scored.index == 0:
+                sub_words = [(len(text.ids), model.tokenizer.unknown_in(text.ids)) for text in scored.texts]
             if scored.index in averaged:
                 word_probabilities[scored.index] = self._word_probabilities(scored)
             words = [text.alignment.words for text in scored.texts]
@@ -124,6 +131,7 @@ class Engine:
             DocumentPredictions(
                 tuple(found[m][i] for m in range(len(self.models))),
                 read[i],
+                *sub_words[i],
                 {index: of_one[i] for index, of_one in word_probabilities.items()},
             )
             for i in range(len(documents))

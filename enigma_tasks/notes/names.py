@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 DIGITS = 24
 """Hexadecimal: 96 bits."""
 MARK = "name-"
-_PLACES_OF_NAMES = ("drops", "annotations", "gold")
-"""Places whose keys the hospital chose; all others are named by us."""
+_PLACES_OF_NAMES = ("drops", "annotations", "gold", "to_review", "reviewed")
+"""Places in whose keys the hospital's names are; all others are named by us."""
 
 
 @dataclass(frozen=True, slots=True)

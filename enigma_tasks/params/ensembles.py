@@ -22,8 +22,6 @@ class FittingParams(Frozen):
     """Significance level at which a rule replaces the plain majority."""
     samples: int = Field(2000, ge=100)
     """Bootstrap resamples of the documents, for that test and for the intervals."""
-    incomplete: bool = False
-    """Whether an ensemble of params.yaml may be fitted without some of its members, which is in its card then."""
     learned_strength: float = Field(0.1, gt=0)
     """Inverse of the L2 penalty of `learned`; low, as dev is small and members' votes are correlated."""
 

@@ -80,7 +80,7 @@ class PromotionParams(Frozen):
     cost: float = Field(gt=0)
     """Longest time a note, as a multiple of the champion's on the same machine."""
     incomplete: bool
-    """Whether an ensemble without some of its members may become champion."""
+    """Whether an ensemble may be fitted without some of its members, and become champion."""
     approval: bool
     """Whether a person must approve."""
     approvers: tuple[Annotated[str, Field(min_length=1)], ...] = ()

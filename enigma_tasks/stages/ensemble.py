@@ -31,9 +31,10 @@ if TYPE_CHECKING:
 
     from enigma_tasks.config import Params, Settings
     from enigma_tasks.documents import Document, Entity
+    from enigma_tasks.ensembles.calibration import Calibration
     from enigma_tasks.ensembles.card import FittedRule
     from enigma_tasks.ensembles.fitting import Fitted
-    from enigma_tasks.ensembles.loaded_members import OpenEndpoint
+    from enigma_tasks.ensembles.loaded_members import MemberPredictions, OpenEndpoint
     from enigma_tasks.ensembles.voting_rule import VotingRule
 
 log = logging.getLogger(__name__)
@@ -48,7 +49,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     models the folder has the rule only, for `enigma vote --rule`.
 
     Raises:
-        UsageError: members do not match gold or `--name` (`ensemble.incomplete` allows fewer); see also `dev_set` and
+        UsageError: members do not match gold or `--name` (`promotion.incomplete` allows fewer); see also `dev_set` and
             `fit_rule`.
         DataError: a file that breaks a rule of its format, or a span outside its text.
         ModelError: a model is missing or damaged, or not for the language or the type.
@@ -66,7 +67,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     members = _read_members(arguments, language, types, params, open_endpoint=endpoints)
     missing: list[str] = []
     if named is not None and members.folders:
-        missing = missing_members(named, members.names, incomplete=params.ensemble.incomplete)
+        missing = missing_members(named, members.names, incomplete=params.promotion.incomplete)
     elif named is not None and len(members.names) != len(named.members):
         raise UsageError(f"the ensemble has {len(named.members)} members; given: {len(members.names)} prediction files")
     only, k = strategy_of(named, arguments.strategy, arguments.k, complete=not missing)
@@ -85,8 +86,9 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
             names=members.names,
             missing=missing,
         )
-        _write(folder, language, entity_type, members, rule=fitted.rule, fitted=record)
-        rows.append(_row(entity_type, folder, fitted, members.labels))
+        calibration = _calibration(members, entity_type, fitted, params)
+        _write(folder, language, entity_type, members, rule=fitted.rule, fitted=record, calibration=calibration)
+        rows.append(_row(entity_type, folder, fitted, calibration, members.labels))
         log.info("%s: %s", entity_type.value, fitted.name)
         if rows[-1]["expected_gain"] <= 0:
             log.warning(
@@ -128,14 +130,17 @@ def _read_members(
     digests = _checked_models(folders, documents, types, language) if folders else []
     names = [read_any_card(f).member for f in folders] if folders else distinct_names(files)
     mean: Mapping[EntityType, Mapping[str, Sequence[Entity]]] = {}
+    predictions: MemberPredictions | None = None
     if files:
         spans = [read_member(file) for file in files]
         digests = digests or [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
         if texts := read_texts(arguments.texts) if arguments.texts else {d.id: d.text for d in documents or ()}:
             gold, spans = _checked(gold, texts), [_checked(m, texts) for m in spans]
     else:
-        by_digest = dict(zip(digests, folders, strict=True))
-        spans, mean = _predicted(by_digest, documents or [], types, params, open_endpoint)
+        documents = documents or []
+        predictions, mean = _run(dict(zip(digests, folders, strict=True)), documents, types, params, open_endpoint)
+        found = [predictions.entities[digest] for digest in digests]
+        spans = [dict(zip((d.id for d in documents), entities, strict=True)) for entities in found]
     return DevPredictions(
         folders=tuple(folders),
         digests=tuple(digests),
@@ -144,7 +149,7 @@ def _read_members(
         gold=gold,
         spans=tuple(spans),
         mean=mean,
-        from_files=bool(files),
+        predictions=predictions,
     )
 
 
@@ -170,14 +175,14 @@ def _checked_models(
     return digests
 
 
-def _predicted(
+def _run(
     folders: Mapping[str, Path],
     documents: Sequence[Document],
     types: Sequence[EntityType],
     params: Params,
     open_endpoint: OpenEndpoint,
-) -> tuple[list[dict[str, tuple[Entity, ...]]], dict[EntityType, Mapping[str, Sequence[Entity]]]]:
-    """Each model's spans by document, and those of the models' mean by type, where they have one; models by digest."""
+) -> tuple[MemberPredictions, dict[EntityType, Mapping[str, Sequence[Entity]]]]:
+    """The models' predictions, and the spans of their mean by type, where they have one; `folders`: by digest."""
     from enigma_tasks.ensembles.loaded_members import load_members
     from enigma_tasks.ensembles.runner import averaged_entities
 
@@ -188,6 +193,7 @@ def _predicted(
         folders,
         limits.batch_tokens,
         averaged=averaged,
+        calibrated=list(folders),
         resident_mib=limits.resident_mib,
         open_endpoint=open_endpoint,
     )
@@ -200,10 +206,21 @@ def _predicted(
             log.info("no mean: %s", error)
             break
         mean[entity_type] = {d.id: spans for d, spans in zip(documents, found, strict=True)}
-    spans = [
-        {d.id: found for d, found in zip(documents, predictions.entities[digest], strict=True)} for digest in folders
-    ]
-    return spans, mean
+    return predictions, mean
+
+
+def _calibration(
+    members: DevPredictions, entity_type: EntityType, fitted: Fitted, params: Params
+) -> Calibration | None:
+    """Of the chosen rule's spans; None for members that are files, which have no probabilities."""
+    if members.predictions is None:
+        return None
+    from enigma_tasks.ensembles.dev_calibration import calibration_on_dev
+
+    return calibration_on_dev(
+        members.documents or (), members.predictions, members.digests, entity_type, fitted.held_out,
+        params=params.ensemble, seed=params.seed,
+    )  # fmt: skip
 
 
 def _checked(member: Mapping[str, Sequence[Entity]], texts: Mapping[str, str]) -> dict[str, tuple[Entity, ...]]:
@@ -232,12 +249,13 @@ def _write(
     *,
     rule: VotingRule,
     fitted: FittedRule,
+    calibration: Calibration | None,
 ) -> None:
     """Write the ensemble's folder, replacing an earlier one."""
     if folder.exists():
         shutil.rmtree(folder)
     if members.folders:
-        write_ensemble(folder, language, entity_type, members.folders, rule, fitted=fitted)
+        write_ensemble(folder, language, entity_type, members.folders, rule, fitted=fitted, calibration=calibration)
         return
     card = EnsembleCard(
         language=language,
@@ -250,7 +268,9 @@ def _write(
     (folder / RULE_CARD).write_bytes(card_bytes(card))
 
 
-def _row(entity_type: EntityType, folder: Path, fitted: Fitted, labels: Sequence[str]) -> dict[str, Any]:
+def _row(
+    entity_type: EntityType, folder: Path, fitted: Fitted, calibration: Calibration | None, labels: Sequence[str]
+) -> dict[str, Any]:
     best, label = max(zip(fitted.singles, labels, strict=True), key=lambda pair: pair[0].score.f1)
     return {
         "entity": entity_type.value,
@@ -261,6 +281,7 @@ def _row(entity_type: EntityType, folder: Path, fitted: Fitted, labels: Sequence
         "best_member": label,
         "best_member_f1": round(best.score.f1, 4),
         "expected_gain": round(fitted.expected.score.f1 - best.score.f1, 4),
+        "estimated_f1": None if calibration is None else round(calibration.dev.estimated, 4),
         "documents": len(fitted.expected.counts),
         "out": str(folder),
     }

@@ -10,14 +10,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from enigma_tasks.adapters.delivery_reader import contents, listed
 from enigma_tasks.adapters.gold_repository import GoldRepository
-from enigma_tasks.adapters.object_store import ObjectStore, split_uri
+from enigma_tasks.adapters.object_store import ObjectStore
 from enigma_tasks.artifacts import INGESTED, QuarantinePlaces, ingest_batch, packed_gold
 from enigma_tasks.errors import DataError, ServiceError
 from enigma_tasks.formats.imports.spans import DUPLICATE_HINT
 from enigma_tasks.formats.packed import read_packed, write_packed
-from enigma_tasks.gold.deliveries import ReadDelivery, read_delivery
-from enigma_tasks.gold.ingestion import Delivery, GoldObject, arrange, content_digest, news
+from enigma_tasks.gold.deliveries import ReadDelivery, read_delivery, unread
+from enigma_tasks.gold.ingestion import Delivery, arrange, content_digest, news
 from enigma_tasks.gold.manifest import Manifest, ManifestEntry, documents_of, pack_manifest, unpack_manifest
 from enigma_tasks.gold.refusals import Refusal, quarantine_row, refusal
 from enigma_tasks.gold.rules import Fold
@@ -52,7 +53,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     quarantine = QuarantinePlaces.of(settings, ingest_batch(arguments.batch))
     names = Names.of(settings)
     store = ObjectStore()
-    deliveries, ignored = arrange(_listed(store, gold), params.language, params.ingest.max_bytes)
+    deliveries, ignored = arrange(listed(store, gold), params.language, params.ingest.max_bytes)
     with GoldRepository.open(
         settings.gold_repository,
         settings.require("dvc"),
@@ -124,14 +125,6 @@ def _report(batch: str, revision: str | None, summary: IngestSummary) -> dict[st
     return report
 
 
-def _listed(store: ObjectStore, gold: str) -> list[GoldObject]:
-    prefix = f"{split_uri(gold)[1]}/"
-    return [
-        GoldObject(o.key.removeprefix(prefix), o.etag, o.size, o.last_modified.isoformat())
-        for o in store.list(f"{gold}/")
-    ]
-
-
 def _manifest(repository: GoldRepository) -> Manifest:
     repository.fetch([INGESTED])
     path = repository.path(INGESTED)
@@ -144,17 +137,9 @@ def _readings(
     """Every new delivery, read and judged, in the order of writing; one written over is left to the next."""
     readings: list[ReadDelivery] = []
     with tempfile.TemporaryDirectory(prefix="enigma-") as scratch:
-        objects = [(f"{gold}/{o.path}", o.etag) for d in new if not d.rule for o in d.objects]
-        fetched = store.get_many(objects)
-        for number, delivery in enumerate(new):
+        for number, (delivery, data) in enumerate(contents(store, gold, new)):
             if delivery.rule:
-                refused = ReadDelivery(delivery)
-                refused.refuse(None, [DataError(delivery.record, delivery.rule)])
-                readings.append(refused)
-                continue
-            parts = [(o.path, next(fetched).data) for o in delivery.objects]
-            data = {path: content for path, content in parts if content is not None}
-            if len(data) < len(parts):
+                readings.append(unread(delivery))
                 continue
             digest = content_digest(delivery, data)
             entry = manifest.get(delivery.record)

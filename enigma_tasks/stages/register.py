@@ -89,8 +89,9 @@ def _retrained(found: Retrained) -> dict[str, Any]:
     """Register the ensembles of a retraining, but for types without test documents: those cannot be compared."""
     folders = {t: _ensemble_folder(found.ensembles, found.language, t) for t in _types_under(found.ensembles)}
     test = read_corpus(found.test, found.language)
-    measured = {t: [d for d in test if t in d.annotated] for t in folders}
-    ensembles = {t: read_ensemble(folder) for t, folder in folders.items() if measured[t]}
+    _, scored = read_evaluation(found.metrics)
+    measured = {t: [d for d in test if t in d.annotated] for t in folders if t in scored}
+    ensembles = {t: read_ensemble(folders[t]) for t in measured}
     together = sorted(t.value for t in ensembles)
     common = {**found.tags, REGISTERED_WITH_TAG: json.dumps(together)}
     scores = _test_scores(found.metrics, ensembles)

@@ -110,6 +110,6 @@ def _check_missing(missing: Sequence[str], work: TrainingWork, own: Params) -> N
     lacking = f"{work.language}: the training of {', '.join(missing)} has failed"
     if len(missing) == len(work.members):
         raise ModelError(f"{lacking}; no member is left")
-    if not own.ensemble.incomplete:
-        raise ModelError(f"{lacking}, and params.yaml does not allow an ensemble without a member")
+    if not own.promotion.incomplete:
+        raise ModelError(f"{lacking}, and the change plan does not allow an ensemble without a member")
     log.warning("%s; the ensemble is fitted without", lacking)

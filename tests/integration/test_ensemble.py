@@ -284,6 +284,11 @@ def test_models_become_an_ensemble_that_annotates_by_the_fitted_rule(
     assert "mean" in {score.rule for score in ensembles[0].fitted.rules}
     annotated = EnsembleAnnotator(ensembles, 500).annotate(notes(6, first=300))
     assert any(a.entities for a in annotated)
+    for ensemble, row in zip(ensembles, report["ensembles"], strict=True):
+        assert ensemble.calibration is not None
+        assert ensemble.calibration.dev.documents == 15
+        assert row["estimated_f1"] == pytest.approx(ensemble.calibration.dev.estimated, abs=1e-4)
+        assert ensemble.calibration.dev.measured == pytest.approx(row["expected_f1"], abs=0.1)
     in_turn = EnsembleAnnotator(ensembles, 500, resident_mib=1).annotate(notes(6, first=300))
     assert in_turn == annotated
 

@@ -20,13 +20,13 @@ from enigma_tasks.pages.figures import (
     ModelFigures,
     NightFigures,
     NightRecord,
-    NightSummary,
     QuarantinedNote,
     ShardTiming,
 )
 from enigma_tasks.pages.flags import flags, usual_ranges
 from enigma_tasks.pages.morning import render_morning_page, render_nights_page
 from enigma_tasks.pages.review import render_review_page
+from enigma_tasks.pages.summary import NightSummary
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -20,6 +20,7 @@ import pytest
 import yaml
 from mlflow import MlflowClient
 
+from enigma_tasks.adapters.journal_store import JournalStore
 from enigma_tasks.adapters.object_store import ObjectStore
 from enigma_tasks.adapters.s3_client import forget_client
 from enigma_tasks.artifacts import FOLDS
@@ -136,7 +137,7 @@ def small(params: dict[str, Any]) -> None:
 
 
 def allow_incomplete(params: dict[str, Any]) -> None:
-    params["ensemble"]["incomplete"] = True
+    params["promotion"]["incomplete"] = True
 
 
 @pytest.fixture(scope="module")
@@ -226,6 +227,15 @@ def test_gold_becomes_challengers_once_and_what_is_frozen_is_never_trained_on(
     assert data_digest([d for d in test if EntityType.DISEASE in d.annotated]) == version.tags["test_set"]
     assert data_digest(read_corpus(folders["frozen"] / "test", "es")) == data_digest(test)
 
+    # the gate measures the challengers on the test set that they were evaluated on, from the training project
+    waiting = hospital.enigma("challengers")["challengers"]
+    assert [uri.split("/")[-3] for uri in waiting] == [f"enigma-es-{t.value}" for t in EntityType]
+    report = hospital.enigma("compare", "--challenger", waiting[0], "--set", "promotion.documents=2")
+    (row,) = report["decisions"]
+    (look,) = JournalStore(hospital.store, f"{hospital.root}/journal").lines(version.name)
+    assert look.test_set == version.tags["test_set"]
+    assert (row["challenger"], row["documents"], row["look"]) == (1, 8, 1)
+
     # new notes, a copy of a frozen one with a sentence more, and a frozen one that was annotated again
     copied = [replace(d, id="copy", text=f"{d.text} Se da de alta.") for d in test[:1]]
     hospital.drop("july", notes(hospital, 12, 2, "july") + copied)
@@ -299,7 +309,7 @@ def test_a_member_that_fails_costs_the_ensemble_only_itself_where_that_is_allowe
     assert "nowhere/at-all" in failed["error"]
     refused = hospital.enigma("repro", "ensemble", "--work", uri, code=1)
     assert "the training of broken has failed" in refused["error"]
-    assert "ensemble is not done" in hospital.enigma("repro", "evaluate", "--work", uri, code=1)["error"]
+    assert "ensemble-without-broken is not done" in hospital.enigma("repro", "evaluate", "--work", uri, code=1)["error"]
     assert "ensemble-without-broken is not done" in hospital.enigma("register", "--retrained", uri, code=1)["error"]
 
     hospital.change(allow_incomplete)
@@ -337,10 +347,12 @@ def test_what_is_not_set_up_or_not_reachable_is_named(servers: Path, tmp_path: P
         assert "no member 'nobody'" in own.enigma(*words, "--member", "nobody", code=2)["error"]
 
         (uri,) = own.enigma(*words)["languages"]
-        assert own.enigma("prepare", "--batch", "b", code=3, ENIGMA_S3_DVC="s3://nowhere/dvc")
         refused = own.enigma("prepare", "--batch", "b", code=1)["error"]
         assert "too few to be split" in refused
         assert "prepare is not done" in own.enigma("repro", "ensemble", "--work", uri, code=1)["error"]
+        own.drop("more", notes(own, 20, 8, "more"))
+        own.enigma("changes", "--batch", "more")
+        own.enigma("prepare", "--batch", "more", code=3, ENIGMA_S3_DVC="s3://nowhere/dvc")
         assert not git(own.project, "ls-tree", "main", "--", "frozen/es.dvc")
 
 

@@ -129,6 +129,24 @@ LABEL_STUDIO: dict[str, Case] = {
     "ls-last-row": Case(
         "a.json", [row(tags=[ONE["value"]], updated_at="2026-05-02"), row(tags=[WRONG["value"]])], [ASTHMA]
     ),
+    "ls-last-rfc": Case(
+        "a.json",
+        [
+            task(
+                annotation(WRONG, id=9, updated_at="Fri, 02 Jan 2026 10:30:01 GMT"),
+                annotation(ONE, id=5, updated_at="Sat, 03 Jan 2026 10:30:00 +0100"),
+            )
+        ],
+        [ASTHMA],
+    ),
+    "ls-time-unknown": Case(
+        "a.json",
+        [
+            task(annotation(WRONG, id=9, updated_at="vor 2 Tagen"), annotation(ONE, id=5)),
+            task(annotation(ONE, id=9, updated_at="vor 2 Tagen"), annotation(ONE, id=5)) | {"id": 8},
+        ],
+        ["annotations_tie", ASTHMA],
+    ),
     "ls-tie": Case("a.json", [task(annotation(ONE), annotation(WRONG))], ["annotations_tie"]),
     "ls-truth": Case(
         "a.json", [task(annotation(ONE, ground_truth=True), annotation(WRONG, updated_at="2026-06-01"))], [ASTHMA]
@@ -152,6 +170,15 @@ LABEL_STUDIO: dict[str, Case] = {
         "a.json", [task(predictions=[{"result": [ONE]}], drafts=[{"result": [ONE]}])], ["text_without_annotation"]
     ),
     "ls-cancelled": Case("a.json", [task(annotation(ONE, was_cancelled=True))], ["text_without_annotation"]),
+    "ls-text-unusable": Case(
+        "a.json",
+        [
+            task(annotation(), text=" \u200b\n"),
+            task(annotation(region(0, 4, "asma")), text="asma\0") | {"id": 8},
+            task(annotation(region(13, 17, "asma")), text='{"resumen": "asma"}') | {"id": 9},
+        ],
+        ["blank", "nul_byte", "not_plain_text"],
+    ),
     "ls-no-id": Case(
         "a.json", [task(annotation(ONE)) | {"id": None}, task(annotation(ONE)) | {"id": 8}], ["id_missing", ASTHMA]
     ),
@@ -159,6 +186,30 @@ LABEL_STUDIO: dict[str, Case] = {
         "a.json",
         [*labelled(ONE), *labelled(region(3, 7, "asma"), text="Su asma."), task(annotation(ONE)) | {"id": 8}],
         ["id_duplicate", "id_duplicate", ASTHMA],
+    ),
+    "ls-own-id-twice": Case(
+        "a.json",
+        [
+            task(annotation(ONE), data={"text": TEXT, "doc_id": "n1"}),
+            task(data={"text": "Tos.", "doc_id": "n1"}) | {"id": 8},
+        ],
+        ["id_duplicate", "id_duplicate"],
+    ),
+    "ls-task-copies": Case(
+        "a.json",
+        [
+            task(data={"text": TEXT, "doc_id": "n1"}),
+            task(annotation(ONE), data={"text": TEXT, "doc_id": "n1"}) | {"id": 8},
+        ],
+        [ASTHMA],
+    ),
+    "ls-own-id-path": Case(
+        "a.json",
+        [
+            task(annotation(ONE), data={"text": TEXT, "filename": "a/n1.txt"}),
+            task(annotation(ONE), data={"text": TEXT, "filename": "b/n1.txt"}) | {"id": 8},
+        ],
+        [ASTHMA, ASTHMA],
     ),
     "ls-url": Case(
         "a.json",
@@ -226,6 +277,22 @@ DOCCANO: dict[str, Case] = {
         "all.jsonl", lines(line(label=[[6, 10, "DISEASE"]], entities=[[0, 5, "DISEASE"]])), ["annotations_tie"]
     ),
     "do-one-key-empty": Case("all.jsonl", lines(line(label=[[6, 10, "DISEASE"]], entities=[])), [ASTHMA]),
+    "do-other-key": Case(
+        "all.jsonl",
+        lines(
+            line(label=[], spans=[[6, 10, "DISEASE"]], annotation_approver="ana"),
+            line(
+                id=8, label=[], ner='[{"start_char": 6, "end_char": 10, "label": "DISEASE"}]', annotation_approver="a"
+            ),
+            line(id=9, spans=[{"start": 30, "end": 36, "type": "SYMPTOM"}], **ANNOTATED),
+        ),
+        ["spans_not_understood"] * 3,
+    ),
+    "do-other-key-alike": Case(
+        "all.jsonl",
+        lines(line(spans=[["DISEASE", 6, 10]], tokens=[{"text": "Tiene", "start": 0, "end": 5}], **ANNOTATED)),
+        [ASTHMA],
+    ),
     "do-classes": Case(
         "all.jsonl", lines(line(label=["DISEASE"]), line(id=8, label="resumen")), ["not_span_labels", "not_span_labels"]
     ),
@@ -269,6 +336,14 @@ DOCCANO: dict[str, Case] = {
         "all.jsonl",
         lines(line(text="Niega ano\u0301smia y asma grave", label=[[17, 21, "DISEASE"]])),
         ["offset_unit_unknown"],
+    ),
+    "do-text-unusable": Case(
+        "all.jsonl",
+        lines(
+            line(text="<html><p>asma</p></html>", label=[[9, 13, "DISEASE"]]),
+            line(id=8, text="Tiene \0 asma", label=[[8, 12, "DISEASE"]]),
+        ),
+        ["not_plain_text", "nul_byte"],
     ),
     "do-path": Case("all.jsonl", lines(line(text="notes/note 17.txt", **ANNOTATED)), ["text_missing"]),
 }

@@ -12,6 +12,7 @@ from enigma_tasks.errors import DataError
 from enigma_tasks.file_names import is_type_system
 from enigma_tasks.formats.imports import doccano, inception, label_studio
 from enigma_tasks.formats.imports.files import Records, is_zip, parsed_json, parsed_table, unzipped
+from enigma_tasks.formats.imports.ids import Source
 from enigma_tasks.formats.imports.spans import Imported, refused, without_duplicates
 
 if TYPE_CHECKING:
@@ -99,9 +100,9 @@ def _read_files(
     files: Sequence[tuple[str, Records]], language: Language | None, types: frozenset[EntityType]
 ) -> list[Imported]:
     """Documents of files that are one export: each tool sees all of its records together."""
-    records: dict[Any, list[tuple[str, Any]]] = {}
+    records: dict[Any, list[tuple[Source, Any]]] = {}
     found: list[Imported] = []
-    for name, parsed in files:
+    for place, (name, parsed) in enumerate(files, start=1):
         values = [value for _, value in parsed.values]
         if len(values) == 1 and inception.is_cas(values[0]):
             found += inception.read_cas(name, values[0], language, types)
@@ -111,7 +112,7 @@ def _read_files(
             rule = "export_unknown" if values else "export_empty"
             found.append(refused(None, DataError(name, rule, hint="expected an export that docs/gold.md names")))
             continue
-        records.setdefault(tool, []).extend((f"{name}#{number}", value) for number, value in parsed.values)
+        records.setdefault(tool, []).extend((Source(name, number, place), value) for number, value in parsed.values)
         found += [refused(None, defect) for defect in parsed.defects]
     for tool, own in records.items():
         found += tool.read_records(own, language, types)
