@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from enigma_tasks.documents import Document, Entity, EntityType
     from enigma_tasks.ensembles.calibration import Calibration
-    from enigma_tasks.ensembles.runner import MemberPredictions
+    from enigma_tasks.ensembles.loaded_members import MemberPredictions
     from enigma_tasks.params.ensembles import FittingParams
 
 

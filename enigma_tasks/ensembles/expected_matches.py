@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from enigma_tasks.documents import Entity, EntityType
     from enigma_tasks.ensembles.folder import Ensemble
-    from enigma_tasks.ensembles.runner import MemberPredictions
+    from enigma_tasks.ensembles.loaded_members import MemberPredictions
     from enigma_tasks.ensembles.span_evidence import SpanEvidence
 
 

@@ -194,10 +194,10 @@ def test_annotating_a_note_with_encoders_loads_nothing_that_it_does_not_need(tmp
         "import enigma_tasks.stages.annotate\n"
         "from pathlib import Path\n"
         "from enigma_tasks.documents import Document\n"
-        "from enigma_tasks.ensembles.runner import Members\n"
+        "from enigma_tasks.ensembles.loaded_members import load_members\n"
         "from enigma_tasks.ner.model_folder import model_digest\n"
         f"folder = Path({str(tmp_path)!r})\n"
-        "members = Members({model_digest(folder): folder}, 512)\n"
+        "members = load_members({model_digest(folder): folder}, 512)\n"
         "assert members.read([Document('n', 'Fiebre alta.', language='es')]).entities\n"
     )
     assert {"torch", "transformers", "boto3", "pyarrow.parquet"} <= loaded

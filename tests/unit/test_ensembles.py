@@ -12,7 +12,7 @@ import pytest
 from enigma_tasks import artifacts
 from enigma_tasks.adapters.ensemble_cache import cached
 from enigma_tasks.documents import Document, EntityType
-from enigma_tasks.ensembles import runner as module
+from enigma_tasks.ensembles import loaded_members as module
 from enigma_tasks.ensembles.calibration import Calibration, Curve
 from enigma_tasks.ensembles.folder import read_ensemble, write_ensemble
 from enigma_tasks.ensembles.mean_voting import mean_entities
