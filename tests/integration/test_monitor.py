@@ -61,7 +61,14 @@ def test_the_page_tells_what_the_tables_hold_and_no_text(nights: Nights) -> None
     drop_night(nights, "2026-06-11")
     nights.night("night-1")
     report = watch(nights, "night-1")
-    assert report["counts"] == {"planned": 9, "annotated": 8, "quarantined": 1, "waiting": 1, "entities": 15}
+    assert report["counts"] == {
+        "planned": 9,
+        "annotated": 8,
+        "quarantined": 1,
+        "waiting": 1,
+        "entities": 15,
+        "reviewed": 0,
+    }
     assert [a["rule"] for a in report["alerts"]] == ["waiting"]
     figures = summary(nights, "night-1").figures
     assert figures.rules == {"not_utf8": 1}

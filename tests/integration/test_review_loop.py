@@ -256,6 +256,50 @@ def test_an_import_is_made_once_and_the_same_files_are_not_read_again(loop: Loop
     assert loop.objects("reviewed_index", "quarantine") == after
 
 
+def test_an_import_that_was_killed_or_made_twice_at_once_counts_each_review_once(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published(loop)
+    loop.select()
+    loop.review("a.json", export(loop, *found_in(loop)[:2]))
+    loop.review("broken.json", "{")
+    loop.reviewed("import-1")
+    whole = loop.objects("reviewed_index", "quarantine")
+    imported = f"{loop.settings.reviewed_index}/imported/import-1.json"
+    for allowed in range(3):
+        loop.store.delete_many([imported])
+        with monkeypatch.context() as dying:
+            kill_after(allowed, dying)
+            with pytest.raises(KeyboardInterrupt):
+                loop.reviewed("import-1")
+        loop.reviewed("import-1")
+        assert loop.objects("reviewed_index", "quarantine") == whole
+    loop.store.delete_many([imported])
+    loop.reviewed("import-2")  # which did not see the other
+    loop.store.put(imported, whole[imported])
+    assert len(loop.index.reviews()) == 2
+    assert loop.reviewed("import-3")["counts"]["read"] == 0
+
+
+def test_with_a_name_key_no_list_and_no_log_shows_a_note_s_name(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("ENIGMA_NAME_KEY", "a key of sixteen")
+    loop = Loop(monkeypatch, "review.random_notes=4", "review.useful_notes=2")
+    loop.drop("es/2026-06-11/ward-1/patient-4711.txt", SPANISH)
+    loop.night(BATCH)
+    reports = [loop.select()]
+    (task,) = loop.manifest().tasks
+    pair(loop, "patient-4711", task.task, SPANISH + "x", PNEUMONIA)
+    pair(loop, "patient-4711", "patient-4711", SPANISH + "x", PNEUMONIA)
+    reports.append(loop.reviewed("import-1"))
+    assert loop.refused("import-1") == {"text_differs": 2}
+    shown = loop.objects("quarantine")
+    assert b"name-" in b"".join(shown.values())
+    said = "".join([*(data.decode() for data in shown.values()), *capfd.readouterr(), caplog.text, json.dumps(reports)])
+    assert "4711" not in said
+
+
 def test_two_people_and_a_later_export_of_one_of_them(loop: Loop) -> None:
     """The last one counts; the same export dropped again under a later name says nothing new."""
     published(loop)
@@ -334,22 +378,22 @@ def test_a_note_that_was_chosen_by_hand_counts_apart(loop: Loop) -> None:
 def test_the_morning_page_counts_the_week_s_reviews_and_names_the_notes_worth_one(loop: Loop) -> None:
     published(loop)
     loop.select()
+    assert monitored(loop, BATCH)["counts"]["reviewed"] == 0
     first, second, *_ = found_in(loop)
     loop.review("a.json", export(loop, first, second))
     loop.reviewed("import-1")
     loop.night("night-2")
-    for batch, count in (
-        (BATCH, 0),
-        ("night-2", 2),
-    ):  # reviews that were dropped after a night's plan are the next one's
-        arguments = loop.arguments("monitor", "--batch", batch)
-        assert monitor.run(arguments, loop.params, loop.settings)["counts"]["reviewed"] == count
+    assert monitored(loop, "night-2")["counts"]["reviewed"] == 2
     before, after = (loop.store.get(f"{loop.settings.reports}/{b}/index.html").decode() for b in (BATCH, "night-2"))
     assert "<p>2 notes were reviewed in the last seven days.</p>" in after
     useful = [t.key for t in loop.manifest().tasks if t.also_chosen or t.stream == "chosen"]
     assert len(useful) == 2
     assert all(key in before for key in useful)
     assert CANARY not in before + after
+
+
+def monitored(loop: Loop, batch: str) -> dict[str, Any]:
+    return monitor.run(loop.arguments("monitor", "--batch", batch), loop.params, loop.settings)
 
 
 def test_records_of_a_file_are_exported_and_come_back_also_after_the_file_has_grown(loop: Loop) -> None:
