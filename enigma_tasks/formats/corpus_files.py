@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from enigma_tasks.documents import LABELS, EntityType, Language, canonical_label
 from enigma_tasks.errors import DataError, UsageError
-from enigma_tasks.file_names import FileKind, beside, is_about, is_hidden, is_type_system, kind_of
+from enigma_tasks.file_names import FileKind, beside, is_about, is_hidden, is_type_system, kind_of, without_suffix
 from enigma_tasks.languages.rules import canonical_code
 
 if TYPE_CHECKING:
@@ -141,9 +141,9 @@ def _enter(
 def _file(path: Path, place: Place, part: Part, found: CorpusFiles) -> None:
     kind, stem = kind_of(unicodedata.normalize("NFC", path.name))
     if kind is FileKind.TEXT:
-        part.texts.setdefault(stem, []).append(path)
+        part.texts.setdefault(without_suffix(stem), []).append(path)
     elif kind is FileKind.ANNOTATION:
-        part.annotations.setdefault(stem, []).append(path)
+        part.annotations.setdefault(without_suffix(stem), []).append(path)
         part.annotated = True
     elif kind is FileKind.PACKED:
         named = place.types & {EntityType(stem)} if stem in set(EntityType) else place.types

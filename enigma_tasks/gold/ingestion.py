@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from enigma_tasks.documents import EntityType, check_id
 from enigma_tasks.errors import DataError
-from enigma_tasks.file_names import FileKind, beside, is_about, is_hidden, is_type_system, kind_of
+from enigma_tasks.file_names import FileKind, beside, is_about, is_hidden, is_type_system, kind_of, without_suffix
 from enigma_tasks.formats.corpus_files import ALL_TYPES, RELEASE_FOLDER, meaning
 from enigma_tasks.formats.imports.inception_zip import (
     CURATED,
@@ -178,7 +178,7 @@ def _kind(path: str) -> tuple[str, str]:
     name = path.rpartition("/")[2]
     named, stem = kind_of(name)
     kind = _READ_AS.get(named, "")
-    return kind, unicodedata.normalize("NFC", _beside(path) + f"{stem}.txt") if kind == PAIR else path
+    return kind, unicodedata.normalize("NFC", f"{_beside(path)}{without_suffix(stem)}.txt") if kind == PAIR else path
 
 
 def _beside(path: str) -> str:

@@ -10,8 +10,9 @@ _BASE64 = re.compile(r"(?:data:[\w/+.-]*;base64,)?[A-Za-z0-9+/_-]+={0,2}")
 _HEXADECIMAL = re.compile(r"(?:0x)?[0-9A-Fa-f]+")
 _FIRST_WORD = re.compile(r"\s*\S{40}")
 """Characters without a blank that no language has in one word."""
-_FEWEST_CLASSES = 3
-"""Of capital letters, small letters, digits and signs: a separator line has one."""
+_CHANGES = re.compile(r"(?=[a-z][A-Z])")
+_FEWEST_CHANGES = 3
+"""From a small to a capital letter: words have none inside, and Base64 many."""
 _ESCAPES = re.compile(
     r"=(?:C[2-9A-F]|D[0-9]|E[0-9])=[89AB][0-9A-F]"  # quoted-printable, in mail
     r"|%(?:C[2-9A-F]|D[0-9]|E[0-9])%[89AB][0-9A-F]"  # URLs
@@ -22,17 +23,20 @@ _MANY = 4
 _DENSE = 500
 _IDS = frozenset(
     {
-        *("id", "note_id", "noteid", "doc_id", "docid", "document_id", "report_id", "record_id", "row_id"),
-        *("visit_id", "encounter_id", "patient_id", "patientid", "person_id", "subject_id", "hadm_id", "nhc", "mrn"),
-        *("filename", "file_name", "file"),
+        *("id", "noteid", "docid", "patientid", "reportid", "filename", "file", "nhc", "mrn", "episodio", "identifier"),
+        *("identificador", "identificativo", "identifikator", "identificatie"),
     }
 )
+"""Words in the names of columns of ids ..."""
 _TEXTS = frozenset(
     {
-        *("text", "note_text", "notetext", "note", "report", "document", "body", "content", "clinical_text"),
-        *("free_text", "freetext", "texto", "nota", "informe", "contenido", "testo", "tekst", "verslag", "anteckning"),
+        *("text", "texto", "testo", "tekst", "note", "notes", "nota", "notetext", "report", "document", "body"),
+        *("content", "contenido", "freetext", "informe", "referto", "verslag", "anteckning", "zpráva"),
     }
 )
+"""... and of texts."""
+_WORDS = 3
+"""In the name of a column; a sentence has more."""
 _HEADER = 2000
 
 
@@ -43,7 +47,7 @@ def is_encoded(text: str) -> bool:
         joined = "".join(lines)
         if _HEXADECIMAL.fullmatch(joined) and len(joined) % 2 == 0 and not joined.isdecimal():
             return True
-        if _BASE64.fullmatch(joined) and _classes(joined) >= _FEWEST_CLASSES:
+        if _BASE64.fullmatch(joined) and len(_CHANGES.findall(joined)) >= _FEWEST_CHANGES:
             return True
     count = len(_ESCAPES.findall(text))
     return count >= _MANY and count * _DENSE >= len(text)
@@ -54,16 +58,13 @@ def _is_wrapped(lines: list[str]) -> bool:
     return all(len(line) == len(lines[0]) for line in lines[:-1])
 
 
-def _classes(text: str) -> int:
-    return sum(bool(re.search(pattern, text)) for pattern in ("[A-Z]", "[a-z]", "[0-9]", "[+/=_-]"))
-
-
 def is_table_of_notes(text: str) -> bool:
     """Whether the first line names a column of ids and one of texts, and the first row below has as many cells."""
     header = text[:_HEADER].partition("\n")[0].rstrip("\r")
     delimiter = max(",;\t|", key=header.count)
-    names = [name.strip(" \"'").lower() for name in header.split(delimiter)]
-    if _IDS.isdisjoint(names) or _TEXTS.isdisjoint(names):
+    names = [re.findall(r"[^\W_]+", name.lower()) for name in header.split(delimiter)]
+    words = [set(name) for name in names if len(name) <= _WORDS]
+    if not any(_IDS & name and _TEXTS & other for name in words for other in words if name is not other):
         return False
     below = csv.reader(io.StringIO(text.partition("\n")[2], newline=""), delimiter=delimiter)
     try:

@@ -50,6 +50,8 @@ _TEXT_SIGNATURES = (
     b"BEGIN:VC",  # vCard, iCalendar
     b"-----BEGIN PGP",
     b"-----BEGIN CERT",
+    b"begin 644 ",  # uuencode
+    b"begin 666 ",
     b"-- MySQL dump",
     b"-- PostgreSQL database dump",
 )
@@ -70,6 +72,13 @@ _KNOWN_ROOT = re.compile(
     r"Envelope|Bundle|Composition|DocumentReference|DiagnosticReport|Observation)(?:\s[^<>]*)?>\s*+(?=<|\Z)"
 )
 """The first tag of CDA, FHIR, SOAP or Word, and another after it: such a document may have been cut off."""
+_TAG = r"<(?P<{0}>[A-Za-z][\w.:-]*)(?:\s[^<>]*)?>"
+_NESTED = re.compile(
+    rf"\s*+{_TAG.format('a')}\s*+{_TAG.format('b')}\s*+{_TAG.format('c')}[^<]*</(?P=c)\s*>.*</(?P=b)\s*>"
+    rf"|\s*+{_TAG.format('d')}[ \t]*\r?\n[ \t]*{_TAG.format('e')}[^<\n]*</(?P=e)\s*>[ \t]*\r?\n\s*<[A-Za-z/]",
+    re.DOTALL,
+)
+"""Elements in elements, or one a line, at the head: XML of any kind, cut off or not. Placeholders are not nested."""
 _MESSAGE = re.compile(r"(?:EVN|PID|PV1|ORC|OBR|OBX|NTE)\|[^|\n]{0,40}\|")
 """A segment of an HL7 version 2 message without its head."""
 _JSON_HEAD = re.compile(r'\[?\s*\{\s*"[^"\n]{1,80}"\s*:')
@@ -108,7 +117,7 @@ def is_markup(text: str) -> bool:
 
 def _is_tagged(text: str, start: str) -> bool:
     root = _ROOT.match(start)
-    if _KNOWN_ROOT.match(start):
+    if _KNOWN_ROOT.match(start) or _NESTED.match(start):
         return True
     if root and ("xmlns" in root["attributes"] or _encloses(root["name"], start)):
         return True

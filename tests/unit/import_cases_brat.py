@@ -75,6 +75,7 @@ BRAT: dict[str, FilesCase] = {
     "br-suffix-twice": FilesCase({"x.txt": TEXT, "x.TXT": TEXT, "x.ann": ONE}, {"x": "id_duplicate"}),
     "br-forms": FilesCase({f"{NFC}.txt": TEXT, f"{NFD}.ann": ONE}, {NFC: ASTHMA}),
     "br-forms-both": FilesCase({f"{NFC}.txt": TEXT, f"{NFD}.txt": TEXT, f"{NFD}.ann": ONE}, {NFC: "id_duplicate"}),
+    "br-both-suffixes": FilesCase({"x.txt": TEXT, "x.txt.ann": ONE}, {"x": ASTHMA}),
     "br-companions": FilesCase(
         {"x.txt": TEXT, "x.ann": ONE, "annotation.conf": "[entities]", "Thumbs.db": b"\0", ".stats_cache": "x",
          "README.txt": "Corpus.", "x.tsv": "filename\tlabel"},
