@@ -8,6 +8,8 @@ publishes them in one commit. Owner: **clinical-nlp**.
 | `plan` | `enigma plan` | `runs/{batch}/plan.json` with the night's pinned models, and shards of one language each |
 | `annotate` (one per shard) | `enigma annotate` | `runs/{batch}/results/` |
 | `publish` | `enigma publish` | the tables, the `.ann` files, `quarantine/{batch}/`, `_SUCCESS` |
+| `select` | `enigma select` | `to-review/{batch}/`, notes for reviewers, with what was found in them |
+| `reviewed` | `enigma reviewed` | `reviewed-index/imported/{batch}.json`: what reviewers corrected, as counts |
 | `monitor` | `enigma monitor` | `reports/{batch}/index.html`, the morning page; then alerts and metrics |
 
 ### When a task fails
@@ -62,5 +64,7 @@ with DAG(
     annotate = container_task_partial("annotate", ["--shard"], gpu=True, pool="gpu").expand(value=plan.output)
     # `none_failed`: runs when annotate was skipped (no new notes), not when a shard failed
     publish = container_task("publish", BATCH, trigger_rule="none_failed")
+    select = container_task("select", BATCH)
+    reviewed = container_task("reviewed", BATCH)
     monitor = container_task("monitor", BATCH, on_success_callback=[MonitorNotifier()])
-    annotate >> publish >> monitor
+    annotate >> publish >> [select, reviewed] >> monitor

@@ -61,6 +61,25 @@ def container_task_partial(
     return _operator().partial(**_settings(stage, arguments, task_id, gpu, **policy))
 
 
+def promotion_tasks(challengers: Any) -> None:
+    """For each challenger: compare → approve → promote; one that waits for its approval does not hold up the others.
+
+    `challengers`: the output of the task that lists them.
+    """
+    from airflow.sdk import task_group
+    from runtimes.approval import Approval
+
+    @task_group(group_id="challenger", prefix_group_id=False)
+    def one(value: Any) -> None:
+        compare = container_task("compare", ["--challenger"], gpu=True, pool="gpu", value=value)
+        approve = Approval(task_id="approve", report=compare.output)
+        answer = approve.output
+        arguments = ["--decision", answer["decision"], "--digest", answer["line_digest"], answer["person"]]
+        container_task("promote", arguments)
+
+    one.expand(value=challengers)
+
+
 def batch_id(dag_run: Any) -> str:
     """The night's id: unique for a run, unchanged when tasks are cleared, safe in a path.
 

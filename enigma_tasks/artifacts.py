@@ -77,6 +77,8 @@ PROVENANCE = "provenance.jsonl"
 AUGMENTATION_DICTIONARY = "dictionary.tsv"
 """Beside a corpus augmented by morphology: the dictionary that was used, for reuse."""
 FOLDS = ("train", "dev", "test")
+RETIRED = "retired"
+"""Beside frozen dev and test: documents that are in neither any more, and never in train."""
 METRICS = "metrics.json"
 EVALUATED = "evaluated.json"
 """What the metrics are of."""
@@ -86,6 +88,7 @@ METRICS_BY_SLICE = "slices.csv"
 INGESTED = "ingested.jsonl.gz"
 """In the gold repository: which objects were ingested, and how many of their documents were refused."""
 _JOURNAL_LINE = re.compile(r"[^/]+/(\d{8})\.json")
+_PACKED_GOLD = re.compile(r"([^/]+)/([^/]+)\.jsonl\.gz")
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,7 @@ class RunPlaces:
         Raises:
             UsageError: `batch_id` has other characters than letters, digits and `._+:-`.
         """
-        return cls(f"{settings.require('runs')}/{_folder(batch_id)}")
+        return cls(f"{settings.require('runs')}/{folder_name(batch_id)}")
 
     @classmethod
     def of_shard(cls, shard_uri: str) -> tuple[RunPlaces, str]:
@@ -161,7 +164,7 @@ class QuarantinePlaces:
     @classmethod
     def of(cls, settings: Settings, batch_id: str) -> QuarantinePlaces:
         """The places of the batch under the configured `quarantine`. Raises UsageError as RunPlaces.of does."""
-        return cls(f"{settings.require('quarantine')}/{_folder(batch_id)}")
+        return cls(f"{settings.require('quarantine')}/{folder_name(batch_id)}")
 
     @property
     def notes(self) -> str:
@@ -184,12 +187,19 @@ def packed_gold(language: str, entity: str) -> str:
     return f"{language}/{entity}.jsonl.gz"
 
 
+def gold_place(name: str) -> tuple[str, str] | None:
+    """The language and type of a packed file of the gold repository; None for another file."""
+    found = _PACKED_GOLD.fullmatch(name)
+    return (found[1], found[2]) if found else None
+
+
 def ingest_batch(batch_id: str) -> str:
     """The quarantine folder of an ingestion, distinct from that of a night of the same id. Raises UsageError."""
-    return f"gold-{_folder(batch_id)}"
+    return f"gold-{folder_name(batch_id)}"
 
 
-def _folder(batch_id: str) -> str:
+def folder_name(batch_id: str) -> str:
+    """The id of a batch or run, which may be a folder's name. Raises UsageError."""
     if not BATCH_ID.fullmatch(batch_id):
         raise UsageError("a batch id is letters, digits and ._+:-, beginning with a letter or digit")
     return batch_id
@@ -224,9 +234,10 @@ class JournalPlaces:
         found = _JOURNAL_LINE.fullmatch(uri.removeprefix(f"{self.root}/"))
         return int(found[1]) if found else None
 
-    def name(self, uri: str) -> str:
-        """The name of the journal that an object is in."""
-        return uri.removeprefix(f"{self.root}/").partition("/")[0]
+    def name(self, uri: str) -> str | None:
+        """The name of the journal that an object is in; None for one that is in no journal's folder."""
+        name, slash, _ = uri.removeprefix(f"{self.root}/").partition("/")
+        return name if slash or not name else None
 
 
 @dataclass(frozen=True)
@@ -242,11 +253,11 @@ class ReportPlaces:
 
     def page(self, batch_id: str) -> str:
         """The morning page of a night."""
-        return f"{self.root}/{_folder(batch_id)}/index.html"
+        return f"{self.root}/{folder_name(batch_id)}/index.html"
 
     def summary(self, batch_id: str) -> str:
         """The page's figures, with which later nights are compared."""
-        return f"{self.root}/{_folder(batch_id)}/summary.json"
+        return f"{self.root}/{folder_name(batch_id)}/summary.json"
 
     @property
     def weeks(self) -> str:
@@ -255,11 +266,11 @@ class ReportPlaces:
 
     def week(self, week: str) -> str:
         """The report on an ISO week's reviewed notes."""
-        return f"{self.weeks}/{_folder(week)}.html"
+        return f"{self.weeks}/{folder_name(week)}.html"
 
     def week_summary(self, week: str) -> str:
         """The report's figures, and what was alerted about."""
-        return f"{self.weeks}/{_folder(week)}.json"
+        return f"{self.weeks}/{folder_name(week)}.json"
 
     @property
     def nights(self) -> str:

@@ -51,7 +51,7 @@ def note_score(review: ReviewedNote, night: str, entity_type: str | None = None)
 
 
 def estimate(scores: Sequence[NoteScore], level: float) -> F1Estimate | None:
-    """F1 with a two-sided interval; None where nothing was marked by anyone.
+    """F1 with a two-sided interval; None where neither models nor people marked anything.
 
     The interval is a t-interval on the logit of F1. Where every note is alike or F1 is 0 or 1, the notes' spread says
     nothing: Wilson's interval for as many trials as there are notes.

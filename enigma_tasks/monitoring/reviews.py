@@ -28,8 +28,6 @@ class ReviewedNote(Frozen):
     """One review of one version of a note, compared with what a night published of it."""
 
     schema_version: Literal[1] = 1
-    review: str
-    """SHA-256 of the note, the night, what the reviewer marked and where it was dropped: equal reviews are one."""
     bucket: str
     key: str
     record_id: str | None
@@ -39,36 +37,43 @@ class ReviewedNote(Frozen):
     """The folder below the drop date, such as a ward; empty where there is none."""
     batch_id: str
     """The night whose annotations were reviewed."""
+    planned_at: str
+    """When that night was planned: UTC, ISO 8601."""
     models: dict[str, str]
     """Entity type -> digest of the ensemble that annotated the note; the types that were reviewed."""
     reviewed_at: str
-    """UTC, ISO 8601: when the file was dropped."""
+    """When the reviewed file was dropped: UTC, ISO 8601."""
+    source: str
+    """SHA-256 of the name that it was dropped under, without the time that Label Studio adds to it."""
+    marks: str
+    """SHA-256 of the reviewed types and the labels and offsets that the reviewer left."""
     stream: Stream
     """`random`: drawn with a known probability; `chosen`: by usefulness or by hand, never mixed into estimates."""
     also_chosen: bool = False
-    """A note of the random stream that was also among the most useful ones."""
+    """A note of the random stream that is also among the most useful ones."""
     probability: float | None = Field(None, gt=0, le=1)
     """With which the random stream drew the note; None for chosen ones."""
     stratum: str = ""
-    """The stratum it was drawn from; empty for chosen ones."""
+    """The stratum that it was drawn from; empty for chosen ones."""
     counts: dict[str, ReviewedCounts]
     """Entity type -> counts, for every type of `models`."""
 
     @property
-    def note(self) -> tuple[str, str, str, str]:
-        """(bucket, key, record id or "", version)."""
-        return self.bucket, self.key, self.record_id or "", self.version
+    def reviewed_place(self) -> tuple[str, str, str, str, str]:
+        """(bucket, key, record id or "", version, batch): what one review counts for."""
+        return self.bucket, self.key, self.record_id or "", self.version, self.batch_id
+
+    @property
+    def order(self) -> tuple[str, str, str]:
+        """Of two reviews of one place the one that is later in this order counts, however they were read."""
+        return self.reviewed_at, self.source, self.marks
 
 
 def latest_reviews(reviews: Iterable[ReviewedNote]) -> list[ReviewedNote]:
-    """The review that counts of each note and night: the last one, in the order of note and night.
-
-    Of two reviews of one time the one whose digest is higher counts, so that the order of reading decides nothing.
-    """
+    """The review that counts of each note and night: the last one; sorted by note and night."""
     latest: dict[tuple[str, ...], ReviewedNote] = {}
     for review in reviews:
-        place = (*review.note, review.batch_id)
-        other = latest.get(place)
-        if other is None or (review.reviewed_at, review.review) > (other.reviewed_at, other.review):
-            latest[place] = review
+        other = latest.get(review.reviewed_place)
+        if other is None or review.order > other.order:
+            latest[review.reviewed_place] = review
     return [latest[place] for place in sorted(latest)]

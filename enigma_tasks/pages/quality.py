@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from enigma_tasks.monitoring.reviews import ReviewedNote
     from enigma_tasks.params.monitor import MonitorParams
 
+RECENT = dt.timedelta(days=7)
 FELL, BELOW_FLOOR = "f1_fell", "f1_below_floor"
 
 
@@ -72,6 +74,8 @@ class Quality:
     """By language and label, over the floor's weeks."""
     sites: tuple[GroupF1, ...] = ()
     """By language and site, over the floor's weeks."""
+    reviewed: int = 0
+    """Notes that were reviewed in the last seven days, of both streams."""
     chosen: F1Estimate | None = None
     """Of the notes that were chosen, which are no sample."""
     charts: Mapping[str, ControlChart] = field(default_factory=dict)
@@ -110,6 +114,7 @@ def reviewed_quality(
     scores = scores if len(scores) > 2 else {k: v for k, v in scores.items() if k != ALL}
     chosen = [note_score(r, r.batch_id) for r in of_stream(known, "chosen")]
     return Quality(
+        reviewed=_reviewed_lately(reviews, until),
         weeks=tuple(_group(k, e) for k, e in weekly.items() if k[1] in shown),
         types=tuple(
             _group((language, kind.upper()), e)
@@ -126,6 +131,12 @@ def reviewed_quality(
         },
         floor=params.reviewed.floor,
     )
+
+
+def _reviewed_lately(reviews: Sequence[ReviewedNote], until: str) -> int:
+    end = dt.datetime.fromisoformat(until)
+    times = (dt.datetime.fromisoformat(r.reviewed_at) for r in reviews)
+    return sum(end - RECENT < time <= end for time in times)
 
 
 def chart_flags(quality: Quality, nights: int) -> Iterator[Flag]:

@@ -12,9 +12,10 @@ import pyarrow.compute as pc
 from enigma_tasks.adapters import night_table
 from enigma_tasks.adapters.journal_store import JournalStore
 from enigma_tasks.adapters.night_counts import published_counts
+from enigma_tasks.adapters.night_estimates import night_estimates
 from enigma_tasks.adapters.night_records import NightRecords
 from enigma_tasks.adapters.object_store import ObjectStore
-from enigma_tasks.adapters.review_index import read_reviews
+from enigma_tasks.adapters.review_index import ReviewIndex, read_reviews
 from enigma_tasks.artifacts import QuarantinePlaces, ReportPlaces, RunPlaces
 from enigma_tasks.errors import DataError
 from enigma_tasks.frozen import json_bytes
@@ -38,6 +39,7 @@ from enigma_tasks.pages.quality import BELOW_FLOOR, JournalRow, Quality, chart_f
 from enigma_tasks.pages.summary import NightSummary
 from enigma_tasks.pages.verdict import alerts, verdict
 from enigma_tasks.pages.week import WeekRecord, read_week_record, render_week_page, week_end
+from enigma_tasks.review_places import ReviewIndexPlaces
 
 if TYPE_CHECKING:
     import argparse
@@ -74,7 +76,9 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     published = run_records.find_published()
     counts = None
     if published is not None:
-        counts = published_counts(settings.require("tables"), plan.batch_id, params.monitor.garbled_share, SCORE_BINS)
+        tables = settings.require("tables")
+        counts = published_counts(tables, plan.batch_id, params.monitor.garbled_share, SCORE_BINS)
+        counts["estimated"] = night_estimates(plan, commits, tables)
     night = night_figures(plan, commits, published, counts)
     others = [r for r in _records(store, reports) if r.figures.batch_id != night.batch_id]
     before = [r for r in others if _order(r.figures) < _order(night)]
@@ -106,6 +110,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
             "quarantined": night.quarantined,
             "waiting": night.waiting_total,
             "entities": night.entities_total,
+            "reviewed": summary.quality.reviewed,
         },
         "published": night.published,
         "verdict": verdict(night, summary.flags).word,
@@ -140,7 +145,19 @@ def _quality(
     """What the reviewed notes of this night and those before say, and the newest lines of the journals."""
     planned = {r.figures.batch_id: r.figures.planned_at for r in others} | {night.batch_id: night.planned_at}
     found = reviewed_quality(read_reviews(store, settings.reviewed_index), planned, night.planned_at, params)
-    return replace(found, journal=_journal(store, settings, night.planned_at))
+    index = ReviewIndex(store, ReviewIndexPlaces.of(settings))
+    return replace(
+        found,
+        worth_review=_worth_review(index, night.batch_id, Names.of(settings)),
+        journal=_journal(store, settings, night.planned_at),
+    )
+
+
+def _worth_review(index: ReviewIndex, batch_id: str, names: Names) -> tuple[str, ...]:
+    """The most useful notes of the night that were exported for review, as they may be shown."""
+    manifest = index.find_manifest(batch_id)
+    tasks = manifest.tasks if manifest else ()
+    return tuple(names.record(t.key, t.record_id) for t in tasks if t.also_chosen or t.stream == "chosen")
 
 
 def _journal(store: ObjectStore, settings: Settings, until: str) -> tuple[JournalRow, ...]:
