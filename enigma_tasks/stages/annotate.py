@@ -88,7 +88,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
         calibrations=work.calibrations,
         models=tuple(sorted(pin.digest for pin in plan.models[shard.language].values())),
         llm=endpoints.usage(),
-        found_by=dict(sorted(work.found_by.items())) or None,
+        found_by=dict(sorted(work.found_by.items())),
     )
     if records.create_commit(commit):
         return commit.report()
