@@ -114,10 +114,12 @@ class Engine:
         read = [len(d.text) for d in documents]
         for scored in self._score_chunk(documents):
             model = self.models[scored.index]
+            known = None
             if scored.index in averaged:
                 word_probabilities[scored.index] = self._word_probabilities(scored)
+                known = [p.values for p in word_probabilities[scored.index]]
             words = [text.alignment.words for text in scored.texts]
-            decoded = decode(scored.network, model.card.entity_types, documents, words, scored.scores)
+            decoded = decode(scored.network, model.card.entity_types, documents, words, scored.scores, known=known)
             found[scored.index] = [cleaned(model, d, entities) for d, entities in zip(documents, decoded, strict=True)]
             read = [min(pair) for pair in zip(read, scored.characters_read, strict=True)]
         return [
