@@ -130,10 +130,12 @@ class Engine:
             model = self.models[scored.index]
             if scored.index == 0:
                 sizes = [_size(text, model) for text in scored.texts]
+            known = None
             if scored.index in averaged:
                 word_probabilities[scored.index] = self._word_probabilities(scored)
+                known = [p.values for p in word_probabilities[scored.index]]
             words = [text.alignment.words for text in scored.texts]
-            decoded = decode(scored.network, model.card.entity_types, documents, words, scored.scores)
+            decoded = decode(scored.network, model.card.entity_types, documents, words, scored.scores, known=known)
             found[scored.index] = [cleaned(model, d, entities) for d, entities in zip(documents, decoded, strict=True)]
             read = [min(pair) for pair in zip(read, scored.characters_read, strict=True)]
         return [
