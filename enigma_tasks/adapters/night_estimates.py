@@ -24,7 +24,7 @@ def night_estimates(
     errors: dict[str, dict[str, DevError]] = {}
     for shard in plan.shards:
         commit = commits[shard.id]
-        errors.setdefault(shard.language, {}).update({} if commit is None else commit.calibrations)
+        errors.setdefault(shard.language, {}).update((commit and commit.calibrations) or {})
     notes = night_table.read_notes(tables, plan.batch_id, ["language", "missed"])
     spans = night_table.read_spans(tables, plan.batch_id, ["language", "label", "probability"])
     sums = [("probability", "count"), ("probability", "sum")]

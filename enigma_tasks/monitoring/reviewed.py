@@ -17,7 +17,7 @@ from enigma_tasks.frozen import Frozen
 from enigma_tasks.monitoring.f1_sums import F1Sums, NoteScore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from enigma_tasks.monitoring.reviews import ReviewedNote
 
@@ -92,19 +92,14 @@ def of_stream(reviews: Iterable[ReviewedNote], stream: str) -> list[ReviewedNote
     return [r for r in reviews if r.stream == stream]
 
 
-def by_night(reviews: Iterable[ReviewedNote], planned: Mapping[str, str]) -> dict[str, list[NoteScore]]:
-    """Language, or ALL -> its notes' scores for the control chart; `planned`: night -> its time."""
+def by_night(reviews: Iterable[ReviewedNote]) -> dict[str, list[NoteScore]]:
+    """Language, or ALL -> its notes' scores for the control chart."""
     scores: dict[str, list[NoteScore]] = {}
     for review in reviews:
-        score = note_score(review, night_time(review, planned))
+        score = note_score(review, review.planned_at)
         scores.setdefault(review.language, []).append(score)
         scores.setdefault(ALL, []).append(score)
     return scores
-
-
-def night_time(review: ReviewedNote, planned: Mapping[str, str]) -> str:
-    """When the reviewed night was planned; of a night that is no longer listed, when the note was reviewed."""
-    return planned.get(review.batch_id, review.reviewed_at)
 
 
 def _expit(value: float) -> float:

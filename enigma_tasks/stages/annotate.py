@@ -85,10 +85,10 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
         files=files,
         counts=counts,
         seconds=clock.seconds,
-        calibrations=work.calibrations,
+        calibrations=work.calibrations or None,
         models=tuple(sorted(pin.digest for pin in plan.models[shard.language].values())),
         llm=endpoints.usage(),
-        found_by=dict(sorted(work.found_by.items())),
+        found_by=dict(sorted(work.found_by.items())) or None,
     )
     if records.create_commit(commit):
         return commit.report()

@@ -28,7 +28,6 @@ def review(
     tp = int(rng.binomial(12, share))
     counts = {"disease": ReviewedCounts(tp=tp, fp=12 - tp, fn=12 - tp)}
     values: dict[str, Any] = {
-        "review": f"{n:064}",
         "bucket": "b",
         "key": f"drops/es/2026-06-01/ward-{n % 2}/{n}.txt",
         "record_id": None,
@@ -36,6 +35,9 @@ def review(
         "language": "es",
         "site": f"ward-{n % 2}",
         "batch_id": f"night-{day:03}",
+        "planned_at": f"2026-{6 + day // 28:02}-{1 + day % 28:02}T01:00:00+00:00",
+        "source": "0" * 64,
+        "marks": "0" * 64,
         "models": {"disease": "d" * 64},
         "reviewed_at": UNTIL,
         "stream": "random",
@@ -43,10 +45,6 @@ def review(
         "counts": counts,
     }
     return ReviewedNote.model_validate({**values, **changed})
-
-
-def planned(days: int) -> dict[str, str]:
-    return {f"night-{d:03}": f"2026-{6 + d // 28:02}-{1 + d % 28:02}T01:00:00+00:00" for d in range(days)}
 
 
 def test_the_interval_holds_the_true_f1_as_often_as_it_says() -> None:
@@ -64,7 +62,7 @@ def test_unequal_probabilities_are_weighted_and_a_chosen_note_never_counts() -> 
     good = [review(n, f1=0.9, probability=0.02) for n in range(40)]
     poor = [review(n, f1=0.4, probability=0.2) for n in range(40, 80)]
     chosen = [review(n, f1=0.1, stream="chosen", probability=None) for n in range(80, 120)]
-    quality = reviewed_quality([*good, *poor, *chosen], planned(1), UNTIL, PARAMS)
+    quality = reviewed_quality([*good, *poor, *chosen], UNTIL, PARAMS)
     (group,) = quality.types
     assert group.estimate.notes == 80
     assert group.estimate.f1 == pytest.approx((10 * 0.9 + 0.4) / 11, abs=0.03)
@@ -88,25 +86,25 @@ def test_notes_in_which_nobody_marked_anything_have_no_f1() -> None:
 
 def test_weeks_are_those_of_the_nights_and_not_of_the_reviews() -> None:
     reviews = [review(n, day=n % 14) for n in range(56)]
-    quality = reviewed_quality(reviews, planned(14), UNTIL, PARAMS)
+    quality = reviewed_quality(reviews, UNTIL, PARAMS)
     assert [(g.language, g.subject) for g in quality.weeks if g.language == "es"] == [
         ("es", "2026-W23"), ("es", "2026-W24"),
     ]  # fmt: skip
     assert quality.languages == ["es"]
     assert {g.subject for g in quality.sites} == {"ward-0", "ward-1"}
-    early = reviewed_quality(reviews, planned(14), week_end("2026-W23"), PARAMS)
+    early = reviewed_quality(reviews, week_end("2026-W23"), PARAMS)
     assert {g.subject for g in early.weeks} == {"2026-W23"}
 
 
 def test_a_fall_is_flagged_on_the_chart_and_one_below_the_floor_asks_for_retraining() -> None:
     rng = np.random.default_rng(3)
     quiet = [review(20 * d + n, day=d, rng=rng) for d in range(30) for n in range(20)]
-    quality = reviewed_quality(quiet, planned(60), UNTIL, PARAMS)
+    quality = reviewed_quality(quiet, UNTIL, PARAMS)
     assert [*chart_flags(quality, 7), *floor_flags(quality, PARAMS)] == []
     fallen = [review(20 * d + n, day=d, f1=0.45, rng=rng) for d in range(30, 58) for n in range(20)]
-    quality = reviewed_quality([*quiet, *fallen[:100]], planned(60), UNTIL, PARAMS)
+    quality = reviewed_quality([*quiet, *fallen[:100]], UNTIL, PARAMS)
     assert [f.subject for f in chart_flags(quality, 7)] == ["es"]
-    quality = reviewed_quality([*quiet, *fallen], planned(60), UNTIL, PARAMS)
+    quality = reviewed_quality([*quiet, *fallen], UNTIL, PARAMS)
     (flag,) = floor_flags(quality, PARAMS)
     assert (flag.rule, flag.subject) == ("f1_below_floor", "es DISEASE")
     page = render_week_page("2026-W31", quality, [flag])
