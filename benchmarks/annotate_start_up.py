@@ -66,6 +66,8 @@ def planned(store: ObjectStore, batch: str, pins: dict[str, Pin]) -> str:
         planned_at="2026-06-11T01:00:00+00:00",
         backfill=None,
         models={"es": pins},
+        journal={},
+        aliases=(),
         shards=shards,
         quarantined=0,
         quarantined_sha256=records.write_refusals([]),

@@ -38,7 +38,7 @@ def champions(stack: Stack, folder: Path, notes: int) -> None:
         model = str(folder / "models" / language)
         who = ["--language", language, "--entity", "all"]
         enigma(stack, "train", *who, "--member", "tiny", *data, "--out", model)
-        enigma(stack, "register", *who, "--model", model, "--alias", "champion")
+        enigma(stack, "register", *who, "--model", model, "--first")
 
 
 def main() -> int:

@@ -5,16 +5,12 @@ See docs/architecture.md, "Places".
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
-import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from enigma_tasks.errors import UsageError
-from enigma_tasks.file_names import ANNOTATION_SUFFIX, RECORD_SUFFIXES, TEXT_SUFFIX, stem
+from enigma_tasks.file_names import ANNOTATION_SUFFIX, TEXT_SUFFIX
 
 if TYPE_CHECKING:
     from enigma_tasks.config import Settings
@@ -69,6 +65,8 @@ BATCH_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+:-]{0,199}")
 SHARD_SUFFIX = ".jsonl.gz"
 VALIDATION_REPORT = "report.json"
 VALIDATION_DEFECTS = "defects.jsonl"
+SUSPECTS = "suspects.jsonl"
+SUSPECTS_PAGE = "index.html"
 """Each breach of a rule: fold, document, rule, offset; a JSON line each."""
 DATA_DOCS = "data-docs"
 """Great Expectations' pages; the first is `index.html`."""
@@ -80,17 +78,14 @@ AUGMENTATION_DICTIONARY = "dictionary.tsv"
 """Beside a corpus augmented by morphology: the dictionary that was used, for reuse."""
 FOLDS = ("train", "dev", "test")
 METRICS = "metrics.json"
+EVALUATED = "evaluated.json"
+"""What the metrics are of."""
 """What `dvc metrics` reads."""
 METRICS_BY_SLICE = "slices.csv"
 """What `dvc plots` draws: a row for each entity type and slice of document length."""
 INGESTED = "ingested.jsonl.gz"
 """In the gold repository: which objects were ingested, and how many of their documents were refused."""
-_DROP_FOLDER = re.compile("auto|[a-z]{2}")
-"""Name of a drop's folder that is not the note's language: `auto`, `cz`."""
-_OWN = re.compile("~[0-9a-f]{32}")
-"""The folder of a note whose ordinary place is ambiguous."""
-MAX_KEY_BYTES = 1024
-"""S3's limit for a key (Amazon S3 user guide, object key names)."""
+_JOURNAL_LINE = re.compile(r"[^/]+/(\d{8})\.json")
 
 
 @dataclass(frozen=True)
@@ -194,57 +189,10 @@ def ingest_batch(batch_id: str) -> str:
     return f"gold-{_folder(batch_id)}"
 
 
-def annotation_uri(annotations: str, language: str, drop_path: str, record_id: str | None) -> str:
-    """The URI of a note's BRAT file; no two notes share one in any letter case or Unicode form.
-
-    `drop_path` is the key below drops/, `{folder}/{date}/.../{name}`. A folder that is not the note's language (`auto`,
-    an alias) is kept below the date; a record's file is in a folder with its record file's name. A note whose place is
-    ambiguous (not `_is_ordinary`) gets a separate folder, named by the digest of its key: decision 0006.
-    """
-    folder, date, rest = drop_path.split("/", 2)
-    base = f"{annotations}/{language}/{date}"
-    *folders, file = rest.split("/")
-    name = stem(file) if record_id is None else _file_name(record_id)
-    folders += [] if record_id is None else [file]
-    folders = folders if folder == language else [folder, *folders]
-    place = "/".join((base, *folders, f"{name}{ANNOTATION_SUFFIX}"))
-    if _is_ordinary(language, folder, rest, record_id) and len(place.encode()) <= MAX_KEY_BYTES:
-        return place
-    own = f"~{hashlib.sha256(json.dumps([drop_path, record_id]).encode()).hexdigest()[:32]}"
-    place = "/".join((base, *filter(None, folders), own, f"{name}{ANNOTATION_SUFFIX}"))
-    return place if len(place.encode()) <= MAX_KEY_BYTES else f"{base}/{own}/note{ANNOTATION_SUFFIX}"
-
-
-def _is_ordinary(language: str, folder: str, rest: str, record_id: str | None) -> bool:
-    """Whether no other key has the same ordinary place, which belongs to keys in lower case and composed form (NFC).
-
-    Keys that could collide: in other letter case (`N1.txt`, `n1.TXT`), in a folder named like a file of records or like
-    a drop's folder (`es/{date}/auto/n1.txt`), with an empty segment, or in a folder that matches `_OWN`.
-    """
-    *folders, file = rest.split("/")
-    written = f"{folder}/{rest}"
-    if unicodedata.normalize("NFC", written.casefold()) != written or unicodedata.normalize("NFC", written) != written:
-        return False
-    if any(not f or f.endswith((*RECORD_SUFFIXES, ANNOTATION_SUFFIX)) or _OWN.fullmatch(f) for f in folders):
-        return False
-    if folder != language and not _DROP_FOLDER.fullmatch(folder):
-        return False
-    if folder == language and folders and folders[0] != language and _DROP_FOLDER.fullmatch(folders[0]):
-        return False
-    ending = (TEXT_SUFFIX,) if record_id is None else RECORD_SUFFIXES
-    return file.endswith(ending) and not any("A" <= c <= "Z" for c in record_id or "")
-
-
 def _folder(batch_id: str) -> str:
     if not BATCH_ID.fullmatch(batch_id):
         raise UsageError("a batch id is letters, digits and ._+:-, beginning with a letter or digit")
     return batch_id
-
-
-def _file_name(record_id: str) -> str:
-    """A record id percent-encoded, leading dots included: it may be `..`."""
-    encoded = quote(record_id, safe="")
-    return "%2E" * (len(encoded) - len(encoded.lstrip("."))) + encoded.lstrip(".")
 
 
 def corpus_pair(language: str, note_id: str) -> tuple[str, str]:
@@ -255,6 +203,30 @@ def corpus_pair(language: str, note_id: str) -> tuple[str, str]:
 def drop_name(language: str, drop_date: str, ward: int, note_id: str) -> str:
     """An incoming note, relative to the place of the drops."""
     return f"{language}/{drop_date}/ward-{ward:02}/{note_id}{TEXT_SUFFIX}"
+
+
+@dataclass(frozen=True)
+class JournalPlaces:
+    """URIs under `journal/`."""
+
+    root: str
+
+    def folder(self, name: str) -> str:
+        """The lines of one registered model, with the slash."""
+        return f"{self.root}/{name}/"
+
+    def line(self, name: str, n: int) -> str:
+        """One line; created once, never replaced."""
+        return f"{self.folder(name)}{n:08}.json"
+
+    def number(self, uri: str) -> int | None:
+        """The number of a line's URI; None for any other object."""
+        found = _JOURNAL_LINE.fullmatch(uri.removeprefix(f"{self.root}/"))
+        return int(found[1]) if found else None
+
+    def name(self, uri: str) -> str:
+        """The name of the journal that an object is in."""
+        return uri.removeprefix(f"{self.root}/").partition("/")[0]
 
 
 @dataclass(frozen=True)
@@ -275,6 +247,19 @@ class ReportPlaces:
     def summary(self, batch_id: str) -> str:
         """The page's figures, with which later nights are compared."""
         return f"{self.root}/{_folder(batch_id)}/summary.json"
+
+    @property
+    def weeks(self) -> str:
+        """Folder of the weekly reports."""
+        return f"{self.root}/weeks"
+
+    def week(self, week: str) -> str:
+        """The report on an ISO week's reviewed notes."""
+        return f"{self.weeks}/{_folder(week)}.html"
+
+    def week_summary(self, week: str) -> str:
+        """The report's figures, and what was alerted about."""
+        return f"{self.weeks}/{_folder(week)}.json"
 
     @property
     def nights(self) -> str:

@@ -50,6 +50,16 @@ def _validate(p: Arguments) -> None:
         help="write the corpus without what breaks a hard rule or one with `drop: true` (paper, section 3.2); "
         "the exit code is then that of the filtered corpus",
     )
+    p.add_argument(
+        "--suspects",
+        metavar="DIR",
+        help="also train --member on folds of CORPUS and write the documents that disagree most with its out-of-fold "
+        "predictions: a page and a list of ids and offsets",
+    )
+    p.add_argument("--member", help="--suspects: an encoder recipe under `members` in params.yaml")
+    p.add_argument(
+        "--brat", metavar="DIR", help="--suspects: write these documents for brat, doubts marked; with texts"
+    )
 
 
 def _split(p: Arguments) -> None:
@@ -129,8 +139,11 @@ def _evaluate(p: Arguments) -> None:
     subject.add_argument(
         "--ensemble", action="append", metavar="DIR", help="an ensemble's folder, or a folder with one for each type"
     )
-    p.add_argument("--gold", required=True, metavar="CORPUS", help="a dev or test set; training documents are refused")
-    p.add_argument("--out", required=True, metavar="DIR", help="folder to write: metrics.json and slices.csv")
+    subject.add_argument(
+        "--table", nargs="+", metavar="DIR", help="the --out of earlier evaluations: print the paper's Tables 1 and 2"
+    )
+    p.add_argument("--gold", metavar="CORPUS", help="a dev or test set; training documents are refused")
+    p.add_argument("--out", metavar="DIR", help="folder to write: metrics.json, slices.csv, evaluated.json")
 
 
 def _ensemble(p: Arguments) -> None:
@@ -158,7 +171,19 @@ def _register(p: Arguments) -> None:
     subject.add_argument("--model", action="append", help="a model folder; repeat for an ensemble")
     subject.add_argument("--ensemble", metavar="DIR", help="an --out of `enigma ensemble`: a folder for each type")
     p.add_argument("--vote", choices=VOTES, default="majority", help="voting rule for several models")
-    p.add_argument("--alias", default="challenger", choices=["champion", "challenger"])
+    p.add_argument(
+        "--scores", metavar="DIR", help="an --out of `enigma evaluate` of the same: logged with its test set"
+    )
+    p.add_argument("--first", action="store_true", help="make it the first champion, where the journal has none")
+
+
+def _registry(p: Arguments) -> None:
+    p.add_argument("action", choices=["history", "verify", "rollback", "as-of"])
+    p.add_argument("when", nargs="?", metavar="DATE", help="as-of: a date (its end) or a time, UTC, ISO 8601")
+    p.add_argument("--language", help="only journals of this language")
+    p.add_argument("--entity", choices=ENTITIES, default="all", help="only journals of this type")
+    p.add_argument("--to", metavar="VERSION", help="rollback: an earlier champion (default: the one before)")
+    p.add_argument("--reason", metavar="SENTENCE", help="rollback: why, for the journal; never text of a note")
 
 
 def _plan(p: Arguments) -> None:
@@ -170,12 +195,14 @@ def _annotate(p: Arguments) -> None:
     p.add_argument("--shard", required=True, help="URI of one shard of a plan")
 
 
-def _publish(p: Arguments) -> None:
+def _batch(p: Arguments) -> None:
     p.add_argument("--batch", required=True)
 
 
 def _monitor(p: Arguments) -> None:
-    p.add_argument("--batch", required=True)
+    subject = p.add_mutually_exclusive_group(required=True)
+    subject.add_argument("--batch", help="a night: write its morning page")
+    subject.add_argument("--week", metavar="YYYY-Www", help="an ISO week, e.g. 2026-W24: report on its reviewed notes")
 
 
 def _review(p: Arguments) -> None:
@@ -209,10 +236,11 @@ COMMANDS: dict[str, tuple[str, Callable[[Arguments], None]]] = {
     "evaluate": ("score a model or ensemble on dev or test, for `dvc metrics` and `dvc plots`", _evaluate),
     "ensemble": ("fit a voting rule on dev and write the ensemble", _ensemble),
     "register": ("register an ensemble as a new version", _register),
+    "registry": ("the journal of champions: history, verification, rollback, champions of a date", _registry),
     "plan": ("list the notes that are not done and write shards", _plan),
     "annotate": ("annotate one shard with the pinned champions", _annotate),
-    "publish": ("publish a night's results in one commit", _publish),
-    "monitor": ("write the morning page", _monitor),
+    "publish": ("publish a night's results in one commit", _batch),
+    "monitor": ("write the morning page of a night, or the report on a week of reviewed notes", _monitor),
     "review": ("write a page of one note with its entities highlighted", _review),
     "models": ("manage the store of base models and its lock file", _models),
     "doctor": ("report reachable services, versions and GPU", _doctor),

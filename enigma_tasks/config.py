@@ -5,6 +5,7 @@ The only module that reads the environment.
 
 from __future__ import annotations
 
+import getpass
 import logging
 import os
 import re
@@ -29,10 +30,11 @@ from enigma_tasks.params.members import AnyMember  # noqa: TC001 - pydantic read
 from enigma_tasks.params.monitor import MonitorParams  # noqa: TC001 - pydantic reads it
 from enigma_tasks.params.notes import NoteParams  # noqa: TC001 - pydantic reads it
 from enigma_tasks.params.plan import PlanParams  # noqa: TC001 - pydantic reads it
+from enigma_tasks.params.promotion import PromotionParams  # noqa: TC001 - pydantic reads it
 from enigma_tasks.params.publish import PublishParams  # noqa: TC001 - pydantic reads it
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, MutableMapping
+    from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 
 PARAMS_FILE = Path("params.yaml")
 NAME_KEY_CHARACTERS = 16
@@ -58,6 +60,7 @@ class Params(Frozen):
     training: dict[str, TrainingParams]
     evaluate: EvaluateParams
     ingest: IngestParams
+    promotion: PromotionParams
     ensemble: FittingParams = FittingParams()
 
     def language(self, code: str) -> str | None:
@@ -87,6 +90,13 @@ class Params(Frozen):
         if name not in self.ensembles:
             raise UsageError(f"no ensemble {name!r} in params.yaml; there are: {', '.join(sorted(self.ensembles))}")
         return self.ensembles[name]
+
+    def ensemble_name(self, language: str, members: Sequence[str]) -> str:
+        """The ensemble of that language with exactly these members; the one member, or `a + b` where there is none."""
+        for name, ensemble in self.ensembles.items():
+            if ensemble.language == language and sorted(ensemble.members) == sorted(members) and len(members) > 1:
+                return name
+        return " + ".join(members)
 
     @model_validator(mode="after")
     def _check_ensembles(self) -> Params:
@@ -136,11 +146,17 @@ class Settings(Frozen):
     tables: str = ""
     quarantine: str = ""
     reports: str = ""
+    reviewed_index: str = ""
+    """Counts of reviewed notes."""
+    journal: str = ""
+    """The journal of champions: docs/journal.md."""
     dvc: str = ""
     """The DVC remote of the gold repository."""
     gold_repository: str = Field("", repr=False)
     """Path or URL of the git repository of gold; a URL may hold a password."""
     mlflow_tracking_uri: str = ""
+    actor: str = ""
+    """Who runs the command, for the journal."""
     model_store: str = ""
     cache: Path = Path(".enigma/cache")
     """Folder for downloaded models, by digest."""
@@ -157,8 +173,29 @@ class Settings(Frozen):
             raise UsageError(f"set ENIGMA_S3_ROOT or ENIGMA_S3_{place.upper()}")
         return uri
 
+    def require_actor(self) -> str:
+        """`ENIGMA_ACTOR`, or the name of the user who runs the command. Raises UsageError where there is neither."""
+        try:
+            name = self.actor or getpass.getuser()
+        except (OSError, KeyError):
+            name = ""
+        if not name.isprintable() or not name:
+            raise UsageError("set ENIGMA_ACTOR to who runs this command")
+        return name
 
-S3_PLACES = ("drops", "gold", "runs", "annotations", "tables", "quarantine", "reports", "dvc")
+
+S3_PLACES = (
+    "drops",
+    "gold",
+    "runs",
+    "annotations",
+    "tables",
+    "quarantine",
+    "reports",
+    "reviewed_index",
+    "journal",
+    "dvc",
+)
 
 
 def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
@@ -177,6 +214,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     return Settings(
         **places,
         gold_repository=env.get("ENIGMA_GOLD_REPOSITORY", ""),
+        actor=env.get("ENIGMA_ACTOR", "").strip(),
         mlflow_tracking_uri=env.get("MLFLOW_TRACKING_URI", ""),
         model_store=env.get("ENIGMA_MODEL_STORE", ""),
         cache=Path(env.get("ENIGMA_CACHE", ".enigma/cache")),

@@ -1,4 +1,4 @@
-"""The MLflow registry: an ensemble folder -> a version and its alias; aliases -> pins; a pin -> a verified folder.
+"""The MLflow registry: an ensemble folder -> a version; a digest -> a pin; a pin -> a verified folder; aliases.
 
 MLflow takes seconds to import, so it is imported where it is used: shards with artifacts on S3 do not load it.
 """
@@ -7,28 +7,50 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from enigma_tasks.artifacts import ENSEMBLE_ARTIFACT, REGISTERED_ARTIFACTS
-from enigma_tasks.documents import EntityType
 from enigma_tasks.errors import EnigmaError, ModelError, ServiceError, UsageError
 from enigma_tasks.notes.plans import Pin
-from enigma_tasks.threads import in_order
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from mlflow import MlflowClient
 
-CHAMPION = "champion"
+    from enigma_tasks.documents import EntityType
+
 DIGEST_TAG = "digest"
 PREFIX = "enigma"
 FOREIGN = {"mlflow", "requests", "urllib3", "boto3", "botocore", "s3transfer", "sqlalchemy"}
 UNREACHABLE = {"ConnectionError", "ConnectionRefusedError", "ConnectTimeout", "EndpointConnectionError", "ReadTimeout"}
-PARALLEL_CALLS = 8
+MISSING = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
 PAGE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """A registered model: its versions by alias, and its tags."""
+
+    name: str
+    aliases: Mapping[str, str]
+    tags: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A test set as MLflow knows it: `es-disease`, and the first 32 digits of its digest (MLflow keeps 36)."""
+
+    name: str
+    digest: str
+
+    @classmethod
+    def of(cls, language: str, entity_type: EntityType, digest: str) -> Dataset:
+        """The test set of that digest (`ner.digests.data_digest`)."""
+        return cls(f"{language}-{entity_type.value}", digest[:32])
 
 
 def registered_name(language: str, entity_type: EntityType) -> str:
@@ -40,15 +62,13 @@ def register_ensemble(
     folder: Path,
     language: str,
     entity_type: EntityType,
-    alias: str,
     tags: Mapping[str, str],
     *,
     metrics: Mapping[str, float] | None = None,
 ) -> Pin:
-    """Register an ensemble folder as a version of `enigma-{language}-{entity}` and point `alias` at it.
+    """Register an ensemble folder as a version of `enigma-{language}-{entity}`; no alias is set.
 
-    A digest that is registered already gets no new version. The alias is set last, so that it never points at an
-    incomplete version.
+    A digest that is registered already gets no new version.
 
     Raises:
         ModelError: `folder` is no valid ensemble.
@@ -65,30 +85,58 @@ def register_ensemble(
         if version is None:
             labels = {"language": language, "entity": entity_type.value, **tags, DIGEST_TAG: digest}
             version = new_version(client, name, folder, labels, metrics or {})
-        client.set_registered_model_alias(name, alias, version)
-        return _pin(client, name, version)
+        return _pin(client, name, version, digest)
 
 
-def resolve_champions(languages: Iterable[str]) -> dict[str, dict[str, Pin]]:
-    """Language -> entity type's value -> its champion, if there is one.
+def log_scores(pin: Pin, scores: Mapping[str, float], dataset: Dataset) -> None:
+    """Log scores on a test set as metrics of a version's logged model. Raises ServiceError."""
+    from enigma_tasks.adapters.mlflow_version import log_scores
+
+    with typed(f"log scores of {pin.name}"):
+        log_scores(mlflow_client(), pin, scores, dataset)
+
+
+def set_alias(pin: Pin, alias: str) -> None:
+    """Point an alias at a version. Raises ServiceError."""
+    with typed(f"set alias {alias} of {pin.name}"):
+        mlflow_client().set_registered_model_alias(pin.name, alias, pin.version)
+
+
+def set_tag(name: str, key: str, value: str) -> None:
+    """Set a tag of a registered model. Raises ServiceError."""
+    with typed(f"tag {name}"):
+        mlflow_client().set_registered_model_tag(name, key, value)
+
+
+def pin_of_digest(name: str, version: str, digest: str) -> Pin:
+    """The registered version that has `digest`: `version`, or another one where the registry was filled again.
 
     Raises:
-        ModelError: a champion has no digest, which `register_ensemble` gives to every version.
+        ModelError: no version of that name has the digest.
         ServiceError: registry unreachable or failing.
     """
-    wanted = {registered_name(lang, t): (lang, t.value) for lang in languages for t in EntityType}
-    champions: dict[str, dict[str, Pin]] = {}
-    with typed("resolve champions"):
+    from mlflow.exceptions import MlflowException
+
+    with typed(f"resolve {name}"):
         client = mlflow_client()
-        found = [
-            (model.name, str(model.aliases[CHAMPION]))
-            for model in _pages(client.search_registered_models, f"name LIKE '{PREFIX}-%'")
-            if model.name in wanted and CHAMPION in model.aliases
-        ]
-        for pin in in_order(lambda pair: _pin(client, *pair), sorted(found), PARALLEL_CALLS):
-            language, entity = wanted[pin.name]
-            champions.setdefault(language, {})[entity] = pin
-    return champions
+        try:
+            known = client.get_model_version(name, version)
+            found = version if known.tags.get(DIGEST_TAG) == digest and known.status == "READY" else None
+        except MlflowException as error:
+            if error.error_code not in MISSING:
+                raise
+            found = None
+        found = found or _version_of(client, name, digest)
+        if found is None:
+            raise ModelError(f"{name} version {version}: the registry has no version of its digest {digest[:12]}")
+        return _pin(client, name, found, digest)
+
+
+def registered_models() -> dict[str, Registered]:
+    """Enigma's registered models by name. Raises ServiceError."""
+    with typed("list registered models"):
+        found = _pages(mlflow_client().search_registered_models, f"name LIKE '{PREFIX}-%'")
+        return {m.name: Registered(m.name, {k: str(v) for k, v in m.aliases.items()}, dict(m.tags)) for m in found}
 
 
 def download(pin: Pin, cache: Path) -> Path:
@@ -134,10 +182,7 @@ def _version_of(client: MlflowClient, name: str, digest: str) -> str | None:
     return max((str(v.version) for v in same if v.status == "READY"), key=int, default=None)
 
 
-def _pin(client: MlflowClient, name: str, version: str) -> Pin:
-    digest = client.get_model_version(name, version).tags.get(DIGEST_TAG)
-    if not digest:
-        raise ModelError(f"{name} version {version} has no digest: not registered by enigma register")
+def _pin(client: MlflowClient, name: str, version: str, digest: str) -> Pin:
     root = client.get_model_version_download_uri(name, version)
     source_uri = f"{root.rstrip('/')}/{REGISTERED_ARTIFACTS}/{ENSEMBLE_ARTIFACT}"
     return Pin(name=name, version=version, digest=digest, source_uri=source_uri)

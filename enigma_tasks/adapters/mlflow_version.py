@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
     from mlflow import MlflowClient
 
+    from enigma_tasks.adapters.mlflow_registry import Dataset
+    from enigma_tasks.notes.plans import Pin
+
 EXPERIMENT = "enigma"
 MODEL_CODE = Path(__file__).with_name("mlflow_pyfunc.py")
 SERVED_WITH = ("enigma-tasks", "mlflow", "numpy", "safetensors", "tokenizers", "torch", "transformers")
@@ -47,6 +50,7 @@ def new_version(
             python_model=str(MODEL_CODE),
             artifacts={ENSEMBLE_ARTIFACT: str(artifact)},
             signature=_signature(),
+            tags=dict(tags),
             pip_requirements=[f"{library}=={metadata.version(library).partition('+')[0]}" for library in SERVED_WITH],
         )
     try:
@@ -58,6 +62,21 @@ def new_version(
         name, logged.model_uri, run_id=run.info.run_id, tags=dict(tags), model_id=logged.model_id
     )
     return str(version.version)
+
+
+def log_scores(client: MlflowClient, pin: Pin, scores: Mapping[str, float], dataset: Dataset) -> None:
+    """Log scores of a version as metrics of its logged model and of the test set that they were measured on.
+
+    The test set is a name and a digest; it has no schema and no source that would hold text.
+    """
+    run_id = client.get_model_version(pin.name, pin.version).run_id
+    (logged,) = client.get_run(run_id).outputs.model_outputs  # a server's versions do not name their logged model
+    mlflow.log_metrics(
+        dict(scores),
+        run_id=run_id,
+        model_id=logged.model_id,
+        dataset=mlflow.entities.Dataset(dataset.name, dataset.digest, source_type="enigma", source="{}"),
+    )
 
 
 def _signature() -> ModelSignature:

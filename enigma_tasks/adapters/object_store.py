@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import io
 import time
 from dataclasses import dataclass
@@ -83,13 +85,17 @@ class ObjectStore:
     def put_if_absent(self, uri: str, data: bytes, content_type: str = "application/json") -> bool:
         """Create the object; False if it exists with other bytes.
 
-        After a lost reply a retry finds its own object, so an existing object with equal bytes counts as written.
+        After a lost reply a retry finds its own object, so an existing object with equal bytes counts as written. The
+        MD5 is there because stores refuse an object without one in a bucket with a default retention.
         """
         bucket, key = split_uri(uri)
+        md5 = base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()
         for attempt in range(ATTEMPTS):
             try:
                 with typed("PutObject", bucket, key):
-                    self._s3.put_object(Bucket=bucket, Key=key, Body=data, ContentType=content_type, IfNoneMatch="*")
+                    self._s3.put_object(
+                        Bucket=bucket, Key=key, Body=data, ContentType=content_type, ContentMD5=md5, IfNoneMatch="*"
+                    )
             except ObjectChanged:
                 try:
                     return self.get(uri) == data
@@ -178,6 +184,21 @@ class ObjectStore:
             extra: Any = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
             with typed("CreateBucket", bucket):
                 self._s3.create_bucket(Bucket=bucket, **extra)
+
+    def retention(self, uri: str) -> str | None:
+        """Object lock of the bucket of `uri`: `COMPLIANCE 3650 DAYS`, `` without a default, None without a lock."""
+        bucket, _ = split_uri(uri)
+        try:
+            with typed("GetObjectLockConfiguration", bucket):
+                found = self._s3.get_object_lock_configuration(Bucket=bucket)["ObjectLockConfiguration"]
+        except ServiceError as error:
+            reply = getattr(error.__cause__, "response", {})
+            if reply.get("Error", {}).get("Code") == "ObjectLockConfigurationNotFoundError":
+                return None
+            raise
+        default: Any = found.get("Rule", {}).get("DefaultRetention", {})
+        period = next((f"{default[unit]} {unit.upper()}" for unit in ("Days", "Years") if default.get(unit)), "")
+        return f"{default['Mode']} {period}" if period else ""
 
     def read_range(self, info: ObjectInfo, start: int, length: int) -> bytes:
         """Bytes [start, start + length) of the version in `info`."""

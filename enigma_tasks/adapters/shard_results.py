@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from enigma_tasks.adapters.night_schema import NOTES, SCHEMAS, SPANS
+from enigma_tasks.ner.text.alignment import count_words
 from enigma_tasks.notes.plain_text import garbled_characters
 
 if TYPE_CHECKING:
@@ -73,7 +74,12 @@ def annotated_row(plan: Plan, note: NoteRef, text: str, result: AnnotatedDocumen
         "characters": len(text),
         "characters_read": result.characters_read,
         "characters_garbled": garbled_characters(text),
+        "words": result.size.words if result.size else count_words(text),
+        "sub_words": result.size and result.size.sub_words,
+        "sub_words_unknown": result.size and result.size.sub_words_unknown,
         "entities": len(result.entities),
+        "member_spans": result.agreement and result.agreement.spans,
+        "member_spans_agreed": result.agreement and result.agreement.agreed,
         "models": models_of(plan, note.language),
         "missed": [(label, round(value, DECIMALS)) for label, value in sorted(result.missed.items())] or None,
     }

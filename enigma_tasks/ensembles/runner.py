@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from enigma_tasks import artifacts
 from enigma_tasks.documents import sorted_entities
+from enigma_tasks.ensembles.agreement import agreement_of
 from enigma_tasks.ensembles.expected_matches import expected_matches
 from enigma_tasks.ensembles.mean_voting import mean_entities
 from enigma_tasks.ensembles.voting import vote
@@ -23,9 +24,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from enigma_tasks.documents import Document, Entity, EntityType
+    from enigma_tasks.ensembles.agreement import Agreement
     from enigma_tasks.ensembles.folder import Ensemble
     from enigma_tasks.estimates import DevError
-    from enigma_tasks.ner.engine import Precision, WordProbabilities
+    from enigma_tasks.ner.engine import Precision, TextSize, WordProbabilities
     from enigma_tasks.ner.model_folder import Model
     from enigma_tasks.params.annotators import LlmMemberParams
     from enigma_tasks.params.llm import Complete
@@ -56,6 +58,12 @@ class AnnotatedDocument:
     """Label -> expected number of mentions that are none of the entities, for ensembles with a calibration."""
     dev: Mapping[str, DevError] = field(default_factory=dict)
     """Label -> the error of that calibration on dev."""
+    size: TextSize | None = None
+    """By the tokenizer of the first encoder; None without an encoder."""
+    agreement: Agreement | None = None
+    """None where every ensemble has one member."""
+    found_by: Mapping[str, int] = field(default_factory=dict)
+    """Member digest -> spans that it found, of the types that it votes on."""
 
 
 @dataclass
@@ -68,6 +76,8 @@ class MemberPredictions:
     """For the members whose probabilities are asked for."""
     models: dict[str, Model]
     """Those members; their recipes have the post-processing rules."""
+    sizes: list[TextSize] = field(default_factory=list)
+    """Per document, by the tokenizer of the first encoder; empty without one."""
 
 
 class Members:
@@ -144,6 +154,7 @@ class _Loaded:
             results = self.engine.read(documents, self.averaged)
             pairs = zip(predictions.characters_read, (r.characters_read for r in results), strict=True)
             predictions.characters_read = [min(pair) for pair in pairs]
+            predictions.sizes = predictions.sizes or [r.size for r in results]
             for i, digest in enumerate(self.encoders):
                 predictions.entities[digest] = [r.entities[i] for r in results]
             for i, digest in self.averaged.items():
@@ -193,8 +204,17 @@ class EnsembleAnnotator:
         """The document's voted entities with what is expected of them; `voted`: by ensemble."""
         entities = sorted_entities(e for of_ensemble in voted for e in of_ensemble)
         matches, missed = expected_matches(self.ensembles, voted, predictions, index, len(document.text))
-        probabilities = tuple(matches.get(e) for e in entities)
-        return AnnotatedDocument(entities, predictions.characters_read[index], probabilities, missed, self._dev)
+        agreement, found_by = agreement_of(self.ensembles, predictions, index)
+        return AnnotatedDocument(
+            entities,
+            predictions.characters_read[index],
+            probabilities=tuple(matches.get(e) for e in entities),
+            missed=missed,
+            dev=self._dev,
+            size=predictions.sizes[index] if predictions.sizes else None,
+            agreement=agreement,
+            found_by=found_by,
+        )
 
 
 def averaged_entities(

@@ -7,9 +7,13 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from enigma_tasks.errors import UsageError
+from enigma_tasks.gold.cases import cases_under
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from enigma_tasks.config import Params
     from enigma_tasks.documents import Document
 
 
@@ -61,6 +65,23 @@ def assign(cases: Sequence[Case], shares: Mapping[str, float], bins: int, seed: 
         deficit[chosen] -= case.documents
         folds[case.key] = chosen
     return folds
+
+
+def cross_validation_folds(documents: Sequence[Document], count: int, params: Params) -> list[list[Document]]:
+    """Documents in `count` folds of about the same size, all versions of a case in one fold.
+
+    Raises:
+        UsageError: fewer cases than folds.
+    """
+    groups = [[documents[i] for i in group] for group in cases_under(documents, params)]
+    if len(groups) < count:
+        raise UsageError(f"{len(groups)} cases cannot be divided into {count} folds")
+    cases = [case_of(group) for group in groups]
+    names = [f"{i:03}" for i in range(count)]
+    assigned = assign(cases, dict.fromkeys(names, 1 / count), params.split.density_bins, params.seed)
+    return [
+        [d for case, group in zip(cases, groups, strict=True) if assigned[case.key] == n for d in group] for n in names
+    ]
 
 
 def _ordered(cases: Sequence[Case], bins: int, seed: int) -> Iterator[Case]:

@@ -74,6 +74,8 @@ class ShardCommit(Frozen):
     """Label -> the error on dev of its ensemble's calibration; without the labels whose ensemble has none."""
     llm: LlmUsage | None = None
     """None where no language model was asked."""
+    found_by: dict[str, int] = Field(default_factory=dict)
+    """Member digest -> spans that it found in the shard's notes; empty in a commit of an earlier version."""
 
     def report(self) -> dict[str, Any]:
         """What the command prints."""

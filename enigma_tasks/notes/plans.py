@@ -54,6 +54,16 @@ class PlanCounts(Frozen):
     """Their language has no champion."""
 
 
+class AliasMoved(Frozen):
+    """A registered model whose alias `champion` was not what the journal says when the night was planned."""
+
+    name: str
+    alias: str
+    """The version that the alias named; empty if there was no alias."""
+    champion: str
+    """The champion's version, which the night uses; empty if the journal has no champion."""
+
+
 class Plan(Frozen):
     """The plan of one night. Later stages use neither the clock nor the registry, so they are repeatable."""
 
@@ -64,6 +74,10 @@ class Plan(Frozen):
     backfill: str | None
     models: dict[str, dict[str, Pin]]
     """Language -> entity type -> pinned version."""
+    journal: dict[str, int]
+    """Registered model -> the last line of its journal when the champions were pinned."""
+    aliases: tuple[AliasMoved, ...]
+    """The aliases that said otherwise than the journal."""
     shards: tuple[Shard, ...]
     quarantined: int
     """Notes that `plan` refused."""

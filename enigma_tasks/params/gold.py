@@ -80,10 +80,20 @@ class RulesParams(Frozen):
         return rule.severity != "off" and isinstance(rule, DropRuleParams) and rule.drop
 
 
+class SuspectsParams(Frozen):
+    """`enigma validate --suspects`."""
+
+    folds: int = Field(ge=3)
+    """Models trained for each corpus: one predicts each fold."""
+    listed: int = Field(gt=0)
+    """Documents and types on the page; the file beside it has all."""
+
+
 class ValidationParams(Frozen):
     """The rules, and overrides for languages."""
 
     rules: RulesParams
+    suspects: SuspectsParams
     languages: dict[str, RulesParams] = Field(default_factory=dict)
     """Complete rules; params.yaml has only what differs from `rules`."""
 

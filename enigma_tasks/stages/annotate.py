@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     attempt = uuid.uuid4().hex
     with tempfile.TemporaryDirectory(prefix="enigma-") as folder:
         with ResultWriter(Path(folder)) as writer:
-            work = _Work(plan, params, Names.of(settings), clock)
+            work = _Work(plan, params, Names.of(settings), clock, Counter())
             counts = _annotate(store, planned, engine, writer, work)
         with clock("write"):
             files = _upload(store, places, shard, attempt, writer)
@@ -88,6 +88,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
         calibrations=work.calibrations,
         models=tuple(sorted(pin.digest for pin in plan.models[shard.language].values())),
         llm=endpoints.usage(),
+        found_by=dict(sorted(work.found_by.items())),
     )
     if records.create_commit(commit):
         return commit.report()
@@ -117,6 +118,8 @@ class _Work:
     params: Params
     names: Names
     clock: _Clock
+    found_by: Counter[str]
+    """Member digest -> spans that it found."""
     calibrations: dict[str, DevError] = field(default_factory=dict)
     """Filled while notes are annotated."""
 
@@ -145,6 +148,7 @@ def _annotate(
                 note_rows.append(quarantined_row(plan, Refused(note, Rule.FAILED)))
                 continue
             note_rows.append(annotated_row(plan, note, text, result))
+            work.found_by.update(result.found_by)
             spans += span_rows(plan, note, result)
             work.calibrations.update(result.dev)
             counts.update(annotated=1, entities=len(result.entities), characters=len(text))

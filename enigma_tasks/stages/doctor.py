@@ -46,6 +46,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
         ("versions", _versions),
         ("device", _device),
         ("s3", _object_store),
+        ("journal", _journal),
         ("tables", _tables),
         ("mlflow", _registry),
         ("model store", _model_store),
@@ -129,20 +130,52 @@ def _registry(params: Params, settings: Settings) -> Iterator[Check]:
     if not settings.mlflow_tracking_uri:
         yield Check("mlflow", "warn", "not configured: set MLFLOW_TRACKING_URI")
         return
-    from enigma_tasks.adapters.mlflow_registry import resolve_champions, server_version
+    from enigma_tasks.adapters.mlflow_registry import server_version
 
     version = server_version(settings.mlflow_tracking_uri)
     yield Check("mlflow", "ok", f"{_host(settings.mlflow_tracking_uri)}, {version}")
-    champions = resolve_champions(params.languages)
+    if settings.journal:
+        yield from _champions(params, settings.journal)
+
+
+def _champions(params: Params, place: str) -> Iterator[Check]:
+    """By the journal; and the aliases that say otherwise."""
+    from enigma_tasks.adapters.champions import resolve
+    from enigma_tasks.adapters.journal_store import JournalStore
+    from enigma_tasks.adapters.object_store import ObjectStore
+
+    found = resolve(params.languages, JournalStore(ObjectStore(), place))
     missing = [
         f"{language}: {', '.join(lacking)}"
         for language in params.languages
-        if (lacking := [t.value for t in EntityType if t.value not in champions.get(language, {})])
+        if (lacking := [t.value for t in EntityType if t.value not in found.pins.get(language, {})])
     ]
     if missing:
         yield Check("champions", "warn", f"none for {'; '.join(missing)}")
     else:
         yield Check("champions", "ok", f"all {len(params.languages)} languages")
+    for item in found.moved:
+        alias, journal = item.alias or "nothing", f"version {item.champion}" if item.champion else "no champion"
+        yield Check("alias champion", "warn", f"{item.name}: names {alias}; the journal says {journal}")
+
+
+def _journal(_: Params, settings: Settings) -> Iterator[Check]:
+    """Whether the store keeps lines from being deleted."""
+    if not settings.journal:
+        return
+    from enigma_tasks.adapters.object_store import ObjectStore
+
+    try:
+        kept = ObjectStore().retention(settings.journal)
+    except ServiceError as error:
+        yield Check("journal", "warn", f"whether its bucket has object lock is not known: {error}")
+        return
+    if kept is None:
+        yield Check("journal", "warn", "its bucket has no object lock: who may delete objects may delete lines")
+    elif not kept:
+        yield Check("journal", "warn", "its bucket has object lock, but no default retention: lines are not locked")
+    else:
+        yield Check("journal", "ok", f"each line is locked: {kept}")
 
 
 def _model_store(_: Params, settings: Settings) -> Iterator[Check]:

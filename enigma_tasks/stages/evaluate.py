@@ -1,4 +1,4 @@
-"""`enigma evaluate`: a model or ensembles + held-out gold -> metrics and plots for `dvc`."""
+"""`enigma evaluate`: a model or ensembles + held-out gold -> metrics and plots for `dvc`, and the paper's tables."""
 
 from __future__ import annotations
 
@@ -10,16 +10,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from enigma_tasks.adapters.llm_endpoint import LlmEndpoints
-from enigma_tasks.artifacts import ENSEMBLE_CARD, FOLDS, METRICS, METRICS_BY_SLICE, SPLIT_CARD
+from enigma_tasks.artifacts import ENSEMBLE_CARD, EVALUATED, FOLDS, METRICS, METRICS_BY_SLICE, SPLIT_CARD
 from enigma_tasks.documents import EntityType
 from enigma_tasks.ensembles.folder import read_ensemble
 from enigma_tasks.ensembles.runner import EnsembleAnnotator, Members
 from enigma_tasks.errors import UsageError
 from enigma_tasks.formats.corpora import read_corpus
+from enigma_tasks.frozen import json_bytes
 from enigma_tasks.gold.augmented import refuse_augmented
 from enigma_tasks.ner.digests import data_digest
 from enigma_tasks.ner.model_folder import model_digest, read_any_card
 from enigma_tasks.ner.scoring import DECIMALS, Counts, Metric, bootstrap, count
+from enigma_tasks.paper_tables import Evaluated, read_scores, table_1, table_2
 
 if TYPE_CHECKING:
     import argparse
@@ -35,32 +37,57 @@ CountedDocuments = list[tuple["Document", dict[EntityType, Counts]]]
 
 
 def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> dict[str, Any]:
-    """Predict `--gold`, write `metrics.json` and `slices.csv` into `--out`, return the same figures.
+    """Predict `--gold`, write figures and what they are of into `--out`, return the same; or return the tables.
 
     The cost of language models is returned too; it is not in the files, as a second run uses the cache.
 
     Raises:
-        UsageError: no ensemble, nothing to score, two ensembles for one type, gold that was trained on, or a language
-            model without an endpoint or without permission to use it.
+        UsageError: `--gold` or `--out` is missing or too many, no ensemble, nothing to score, two ensembles for one
+            type, gold that was trained on, or a language model without an endpoint or without permission to use it.
         ModelError: a model or ensemble is missing or damaged.
         ServiceError: the endpoint of a language model.
         DataError: gold breaks a rule of the formats, or has augmented documents (`augmented_document`).
     """
+    if arguments.table:
+        return _tables(arguments)
+    if not (arguments.gold and arguments.out):
+        raise UsageError("--model and --ensemble need --gold and --out")
     gold = Path(arguments.gold)
     if gold.absolute().name == FOLDS[0] and (gold.absolute().parent / SPLIT_CARD).is_file():
         raise UsageError(f"--gold: {gold} is for training; measure on {' or '.join(FOLDS[1:])}")
     endpoints = LlmEndpoints(settings)
+    digests: dict[str, str] = {}
     if arguments.model:
-        counted, members = _by_model(Path(arguments.model), gold, params, endpoints)
+        counted, members, system = _by_model(Path(arguments.model), gold, params, endpoints)
     else:
-        counted, members = _by_ensembles(_ensembles([Path(p) for p in arguments.ensemble]), gold, params, endpoints)
+        ensembles = _ensembles([Path(p) for p in arguments.ensemble])
+        counted, members, system = _by_ensembles(ensembles, gold, params, endpoints)
+        digests = {e.entity_type.value: e.digest for e in ensembles}
     metrics = metrics_of(counted, params.seed, params.evaluate.samples)
+    evaluated = Evaluated(
+        **system, members=tuple(members), ensembles=digests, gold=data_digest([d for d, _ in counted])
+    )
     slices = by_length(counted, params.evaluate.lengths)
     out = Path(arguments.out)
     out.mkdir(parents=True, exist_ok=True)
     (out / METRICS).write_text(json.dumps(metrics, indent=1) + "\n")
+    (out / EVALUATED).write_bytes(json_bytes(evaluated.model_dump(mode="json")))
     (out / METRICS_BY_SLICE).write_bytes(_csv(slices))
-    return {"out": arguments.out, "members": members, **metrics, "slices": slices, **endpoints.report()}
+    return {
+        "out": arguments.out,
+        **evaluated.model_dump(exclude={"gold", "ensembles"}),
+        **metrics,
+        "slices": slices,
+        **endpoints.report(),
+    }
+
+
+def _tables(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Tables 1 and 2 of the paper for earlier evaluations."""
+    if arguments.gold or arguments.out:
+        raise UsageError("--table reads earlier evaluations: it takes neither --gold nor --out")
+    systems = [read_scores(Path(path)) for path in arguments.table]
+    return {"table_1": table_1(systems), "table_2": table_2(systems)}
 
 
 def metrics_of(counted: CountedDocuments, seed: int, samples: int) -> dict[str, Any]:
@@ -106,17 +133,21 @@ def by_length(counted: CountedDocuments, lengths: Sequence[int]) -> list[dict[st
     return rows
 
 
-def _by_model(folder: Path, gold: Path, params: Params, endpoints: LlmEndpoints) -> tuple[CountedDocuments, list[str]]:
+def _by_model(
+    folder: Path, gold: Path, params: Params, endpoints: LlmEndpoints
+) -> tuple[CountedDocuments, list[str], dict[str, str]]:
     card, digest = read_any_card(folder), model_digest(folder)
     documents = _gold(gold, card.languages, card.entity_types, [card])
     members = Members({digest: folder}, params.annotate.batch_tokens, open_endpoint=endpoints)
     found = members.read(documents).entities[digest]
-    return _counted(documents, found, card.entity_types), [digest]
+    languages = {d.language for d in documents if d.language} or set(card.languages)
+    system = {"language": languages.pop() if len(languages) == 1 else "all", "system": card.member}
+    return _counted(documents, found, card.entity_types), [digest], system
 
 
 def _by_ensembles(
     ensembles: Sequence[Ensemble], gold: Path, params: Params, endpoints: LlmEndpoints
-) -> tuple[CountedDocuments, list[str]]:
+) -> tuple[CountedDocuments, list[str], dict[str, str]]:
     members = {m.digest: m.folder for e in ensembles for m in e.members}
     types = [e.entity_type for e in ensembles]
     cards = [read_any_card(folder) for folder in members.values()]
@@ -126,7 +157,9 @@ def _by_ensembles(
         ensembles, limits.batch_tokens, resident_mib=limits.resident_mib, open_endpoint=endpoints
     )
     found = [a.entities for a in annotator.annotate(documents)]
-    return _counted(documents, found, types), sorted(members)
+    names = {params.ensemble_name(e.language, [read_any_card(m.folder).member for m in e.members]) for e in ensembles}
+    system = {"language": ensembles[0].language, "system": " and ".join(sorted(names))}
+    return _counted(documents, found, types), sorted(members), system
 
 
 def _ensembles(folders: Iterable[Path]) -> list[Ensemble]:

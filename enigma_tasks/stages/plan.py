@@ -10,7 +10,9 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from enigma_tasks.adapters import mlflow_registry, night_table
+from enigma_tasks.adapters import champions, night_table
+from enigma_tasks.adapters.champions import Champions
+from enigma_tasks.adapters.journal_store import JournalStore
 from enigma_tasks.adapters.night_records import NightRecords
 from enigma_tasks.adapters.note_reader import read_notes, rule_of
 from enigma_tasks.adapters.object_store import ObjectStore, split_uri
@@ -40,14 +42,18 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
 
     Raises:
         UsageError: a place is not set, the batch id or the back-fill range is malformed.
+        DataError: the journal of champions was edited; names the line.
+        ModelError: the registry has no version of a champion's digest.
         ServiceError: store, tables or registry.
     """
     began = time.perf_counter()
     places = RunPlaces.of(settings, arguments.batch)
     store = ObjectStore()
     records = NightRecords(store, places)
+    journal = JournalStore(store, settings.require("journal"))
     planned = records.find_plan()
     if planned is not None:
+        _repair(planned, journal, settings)
         return _report(planned, places)
     backfill = Backfill.parse(arguments.backfill) if arguments.backfill else None
     done = night_table.read_done(settings.require("tables"))
@@ -62,10 +68,13 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     )
     log.info("%d objects listed, %d done, %d to open", night.counts["listed"], night.counts["done"], len(night.unread))
     _open_unread(store, night, done, params, again=backfill is not None)
-    plan = _write(records, night, params, arguments, began)
+    languages = sorted({n.language for n in night.ready})
+    found = champions.resolve(languages, journal) if languages else Champions({}, {})
+    plan = _write(records, night, params, arguments, found=found, began=began)
     if not records.create_plan(plan):
         log.warning("another process planned this night first: its plan is used")
         plan = records.plan()
+    _repair(plan, journal, settings)
     return _report(plan, places)
 
 
@@ -127,10 +136,22 @@ def _records(store: ObjectStore, file: NoteRef, judgement: Judgement) -> Iterato
         yield Refused(file, rule_of(error))
 
 
-def _write(records: NightRecords, night: Night, params: Params, arguments: argparse.Namespace, began: float) -> Plan:
+def _repair(plan: Plan, journal: JournalStore, settings: Settings) -> None:
+    """After the plan is written, so that what was found is reported even if this is interrupted."""
+    champions.repair(plan.aliases, journal, by=settings.actor or f"plan {plan.batch_id}", batch_id=plan.batch_id)
+
+
+def _write(
+    records: NightRecords,
+    night: Night,
+    params: Params,
+    arguments: argparse.Namespace,
+    *,
+    found: Champions,
+    began: float,
+) -> Plan:
     """Pin the champions and write the shards; returns the plan, which is written last."""
-    champions = mlflow_registry.resolve_champions(sorted({n.language for n in night.ready})) if night.ready else {}
-    served = frozenset(language for language, pins in champions.items() if pins)
+    served = frozenset(language for language, pins in found.pins.items() if pins)
     refused = mark_torn(night.refused, night.ready, served)
     planned, left = waiting(night.ready, served)
     if left:
@@ -141,7 +162,9 @@ def _write(records: NightRecords, night: Night, params: Params, arguments: argpa
         batch_id=arguments.batch,
         planned_at=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         backfill=arguments.backfill,
-        models={lang: champions[lang] for lang in sorted(served)},
+        models={lang: dict(found.pins[lang]) for lang in sorted(served)},
+        journal=dict(found.lines),
+        aliases=found.moved,
         shards=shards,
         quarantined=len(refused),
         quarantined_sha256=quarantined_sha256,
@@ -165,6 +188,7 @@ def _report(plan: Plan, places: RunPlaces) -> dict[str, Any]:
         "counts": plan.counts.model_dump(),
         "waiting": plan.waiting,
         "languages": dict(sorted(_notes(plan).items())),
+        "aliases_moved": [item.name for item in plan.aliases],
         "shards": [s.uri for s in plan.shards],
     }
 

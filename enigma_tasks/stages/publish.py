@@ -25,7 +25,8 @@ from enigma_tasks.adapters.shard_results import (
     quarantined_row,
     read_batches,
 )
-from enigma_tasks.artifacts import QuarantinePlaces, RunPlaces, annotation_uri
+from enigma_tasks.annotation_places import annotation_uri
+from enigma_tasks.artifacts import QuarantinePlaces, RunPlaces
 from enigma_tasks.documents import Entity
 from enigma_tasks.errors import DataError, IncompleteError
 from enigma_tasks.formats.standoff import format_ann

@@ -1,4 +1,4 @@
-"""`enigma register`: models or fitted ensembles -> a version in the registry for each entity type, with the alias."""
+"""`enigma register`: models or fitted ensembles -> a version in the registry for each entity type: the challenger."""
 
 from __future__ import annotations
 
@@ -10,20 +10,27 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from enigma_tasks.adapters.mlflow_registry import register_ensemble
+from enigma_tasks.adapters import champions
+from enigma_tasks.adapters.champions import CHALLENGER, CHAMPION
+from enigma_tasks.adapters.journal_store import JournalStore
+from enigma_tasks.adapters.mlflow_registry import Dataset, log_scores, register_ensemble, registered_name, set_alias
+from enigma_tasks.adapters.object_store import ObjectStore
 from enigma_tasks.artifacts import DVC_LOCK, ENSEMBLE_ARTIFACT, ENSEMBLE_CARD
 from enigma_tasks.documents import EntityType
 from enigma_tasks.ensembles.folder import named_rule, read_ensemble, write_ensemble
 from enigma_tasks.errors import ModelError, UsageError
 from enigma_tasks.ner.model_folder import model_digest, read_any_card, verify_files
+from enigma_tasks.paper_tables import read_evaluation
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from enigma_tasks.config import Params, Settings
     from enigma_tasks.ensembles.folder import Ensemble
     from enigma_tasks.ner.model_folder import Card
+    from enigma_tasks.notes.plans import Pin
+    from enigma_tasks.promotion.journal import JournalLine
 
 log = logging.getLogger(__name__)
 
@@ -31,41 +38,99 @@ log = logging.getLogger(__name__)
 def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> dict[str, Any]:
     """Register the models for each type, or each type's ensemble; nothing is registered if one does not fit.
 
+    The alias `challenger` names the versions. With `--first` they become the champions, each by the first line of a
+    journal that has no champion yet; what is champion already, by digest, gets no second line.
+
     Raises:
-        UsageError: no registry configured, an unknown language, the same model twice.
-        ModelError: a model or ensemble is damaged, lacks a head for a type, or is not for the language or the type.
-        ServiceError: registry or artifact store unreachable.
+        UsageError: no registry configured, an unknown language, the same model twice, scores that `evaluate` did not
+            write.
+        ModelError: a model or ensemble is damaged, lacks a head for a type, or is not for the language or the type; the
+            scores are those of another one.
+        DataError: `journal_not_empty`, `--first` where there is another champion; or the journal was edited.
+        ServiceError: registry, artifact store or journal unreachable.
     """
     if not settings.mlflow_tracking_uri:
         raise UsageError("set MLFLOW_TRACKING_URI")
     language = params.require_language(arguments.language)
     types = list(EntityType) if arguments.entity == "all" else [EntityType(arguments.entity)]
-    versions = []
     with tempfile.TemporaryDirectory() as scratch:
         if arguments.ensemble:
             folders = {t: _ensemble_folder(Path(arguments.ensemble), language, t) for t in types}
         else:
             folders = _written(arguments, language, types, Path(scratch))
-        for entity_type, folder in folders.items():
-            ensemble = read_ensemble(folder)
-            cards = [read_any_card(member.folder) for member in ensemble.members]
-            pin = register_ensemble(
-                folder,
-                language,
-                entity_type,
-                arguments.alias,
-                {
-                    "members": ",".join(member.digest for member in ensemble.members),
-                    "recipes": ",".join(card.member for card in cards),
-                    "rule": json.dumps(ensemble.rule.to_json(), sort_keys=True),
-                    **_provenance(),
-                },
-                metrics={**_dev_scores(cards, entity_type), **_expected(ensemble)},
-            )
-            log.info("%s version %s is %s", pin.name, pin.version, arguments.alias)
-            row = {"entity": entity_type.value, "name": pin.name, "version": pin.version, "members": len(cards)}
-            versions.append({**row, "digest": pin.digest, "alias": arguments.alias})
+        ensembles = {t: read_ensemble(folder) for t, folder in folders.items()}
+        scores = _test_scores(Path(arguments.scores), ensembles) if arguments.scores else {}
+        first = _first(settings, language, ensembles) if arguments.first else None
+        versions = []
+        for entity_type, ensemble in ensembles.items():
+            pin = _registered(folders[entity_type], ensemble)
+            if arguments.scores:  # before the alias, which never names a half-made version
+                log_scores(pin, *scores[entity_type])
+            versions.append(_named(pin, ensemble, first))
     return {"language": language, "registered": versions}
+
+
+def _first(settings: Settings, language: str, ensembles: Mapping[EntityType, Ensemble]) -> Callable[[Pin], JournalLine]:
+    """What makes a version the first champion, after a check that no other one is champion."""
+    journal, by = JournalStore(ObjectStore(), settings.require("journal")), settings.require_actor()
+    for entity_type, ensemble in ensembles.items():
+        champions.check_first(journal, registered_name(language, entity_type), ensemble.digest)
+    return lambda pin: champions.make_first(journal, pin, by)
+
+
+def _registered(folder: Path, ensemble: Ensemble) -> Pin:
+    cards = [read_any_card(member.folder) for member in ensemble.members]
+    tags = {
+        "members": ",".join(member.digest for member in ensemble.members),
+        "recipes": ",".join(card.member for card in cards),
+        "rule": json.dumps(ensemble.rule.to_json(), sort_keys=True),
+        **_provenance(),
+    }
+    metrics = {**_dev_scores(cards, ensemble.entity_type), **_expected(ensemble)}
+    return register_ensemble(folder, ensemble.language, ensemble.entity_type, tags, metrics=metrics)
+
+
+def _named(pin: Pin, ensemble: Ensemble, first: Callable[[Pin], JournalLine] | None) -> dict[str, Any]:
+    """Make a version the challenger, or with `first` the first champion; returns the report's row."""
+    row: dict[str, Any] = {
+        "entity": ensemble.entity_type.value,
+        "name": pin.name,
+        "version": pin.version,
+        "members": len(ensemble.members),
+        "digest": pin.digest,
+        "alias": CHALLENGER,
+    }
+    if first is None:
+        set_alias(pin, CHALLENGER)
+    else:
+        row |= {"alias": CHAMPION, "line": first(pin).n}
+    log.info("%s version %s is %s", pin.name, pin.version, row["alias"])
+    return row
+
+
+def _test_scores(
+    folder: Path, ensembles: Mapping[EntityType, Ensemble]
+) -> dict[EntityType, tuple[dict[str, float], Dataset]]:
+    """The scores of each ensemble in an `--out` of `enigma evaluate`, and the test set that they were measured on."""
+    evaluated, scores = read_evaluation(folder)
+    found = {}
+    for entity_type, ensemble in ensembles.items():
+        alone = not evaluated.ensembles and evaluated.members == tuple(m.digest for m in ensemble.members)
+        if evaluated.ensembles.get(entity_type.value) != ensemble.digest and not alone:
+            raise ModelError(f"--scores: {folder.name} has the scores of another {entity_type.value} ensemble")
+        if entity_type not in scores:
+            raise ModelError(f"--scores: {folder.name} has no scores for {entity_type.value}")
+        own = scores[entity_type]
+        metrics = {
+            "strict_f1": own.f1,
+            "strict_f1_low": own.f1_low,
+            "strict_f1_high": own.f1_high,
+            "precision": own.precision,
+            "recall": own.recall,
+            "documents": float(own.documents),
+        }
+        found[entity_type] = metrics, Dataset.of(ensemble.language, entity_type, evaluated.gold)
+    return found
 
 
 def _written(

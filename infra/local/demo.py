@@ -205,7 +205,7 @@ def run(demo: Demo, stack: Stack, *, started: bool) -> None:
     with ThreadPoolExecutor(2) as pool:
         for report in pool.map(lambda language: register(stack.environment, language, work), LANGUAGES):
             names = ", ".join(v["name"] for v in report["registered"])
-            demo.say(f"registered {names} as champion in MLflow")
+            demo.say(f"registered {names} as first champions, each by a line of its journal")
     now = datetime.now(UTC)
     gold = work / "gold"
     shutil.rmtree(gold, ignore_errors=True)

@@ -65,11 +65,9 @@ def train(environment: Mapping[str, str], language: str, folder: Path, threads: 
 
 
 def register(environment: Mapping[str, str], language: str, folder: Path) -> dict[str, Any]:
-    """Register that model as the champion of its language for each entity type."""
+    """Register that model as the first champion of its language for each entity type."""
     model = str(folder / "models" / language)
-    return enigma(
-        environment, "register", "--language", language, "--entity", "all", "--model", model, "--alias", "champion"
-    )
+    return enigma(environment, "register", "--language", language, "--entity", "all", "--model", model, "--first")
 
 
 @dataclass

@@ -11,6 +11,7 @@ import yaml
 
 from enigma_tasks import __version__
 from enigma_tasks.cli import COMMANDS, build_parser
+from enigma_tasks.licences import licence_of
 from tests.pages import PAGES, ROOT, anchors, blocks, headings, links, prose, quoted, rows, section
 
 ARCHITECTURE = ROOT / "docs/architecture.md"
@@ -124,6 +125,9 @@ def test_every_base_model_has_its_licence_and_restricted_ensembles_are_named() -
     table = {quoted(row[0])[0]: row for row in rows(section(LICENCES, "Every base model of params.yaml"))}
     assert set(table) == set(used)
     refused = {hub_id for hub_id, row in table.items() if row[2] == "**no**"}
+    for hub_id, row in table.items():
+        known = licence_of(hub_id)
+        assert (row[1], row[2].strip("*").split()[0].rstrip(",")) == (known.licence, known.commercial)
     top, _, _ = section(LICENCES, "Licences").partition("## Every base model")
     assert {hub_id for row in rows(top) for hub_id in quoted(row[1])} == refused
     members = {m for hub_id in refused for m in used[hub_id]}

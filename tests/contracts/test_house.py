@@ -31,12 +31,15 @@ LAYERS = {
     "estimates": {"frozen"},
     "threads": set(),
     "report_table": set(),
+    "licences": {"frozen"},
+    "paper_tables": {"artifacts", "documents", "errors", "frozen"},
     "file_names": set(),
     "documents": {"errors"},
     "params": {"documents", "frozen"},
     "languages": {"frozen"},
     "config": {"errors", "frozen", "languages", "params"},
     "artifacts": {"config", "errors", "file_names"},
+    "annotation_places": {"file_names"},
     "formats": {"documents", "errors", "file_names", "languages", "notes"},
     "ner/text": {"documents", "errors", "languages", "params"},
     "ner/network": {"errors", "params", "ner/text"},
@@ -49,10 +52,18 @@ LAYERS = {
     "augmentation": {"documents", "errors", "languages", "params", "formats", "gold", "ner/text", "synthetic"},
     "notes": RECORDS | {"frozen"},
     "monitoring": RECORDS | {"frozen"},
-    "pages": RECORDS | {"frozen"},
-    "adapters": RECORDS | {"frozen", "threads", "notes", "gold", "ner", "ner/text", "members", "ensembles"},
+    "pages": RECORDS | {"frozen", "formats", "monitoring", "ner", "notes"},
+    "promotion": RECORDS | {"frozen", "ner"},
+    "adapters": RECORDS
+    | {"frozen", "threads", "notes", "gold", "ner", "ner/text", "members", "ensembles", "monitoring", "promotion"},
     "stages": RECORDS
     | {
+        "annotation_places",
+        "frozen",
+        "licences",
+        "monitoring",
+        "paper_tables",
+        "promotion",
         "threads",
         "formats",
         "notes",
@@ -61,7 +72,6 @@ LAYERS = {
         "ensembles",
         "synthetic",
         "pages",
-        "monitoring",
         "adapters",
         "augmentation",
     }
@@ -72,6 +82,7 @@ LAYERS = {
 HOMES = {
     "boto3": ("adapters/object_store.py", "adapters/s3_client.py"),
     "cassis": "formats/imports/inception.py",
+    "cleanlab": "ner/suspects.py",
     "botocore": "adapters/",
     "deltalake": "adapters/night_table.py",
     "great_expectations": "adapters/expectations.py",
@@ -215,7 +226,7 @@ def test_every_stage_module_is_a_sub_command_and_the_other_way_round() -> None:
 
 def test_a_params_section_is_shared_vocabulary_or_a_stage_word() -> None:
     sections = {field.alias or name for name, field in Params.model_fields.items()}
-    assert sections - {"seed", "languages", "members", "ensembles", "notes", "training"} <= set(COMMANDS)
+    assert sections - {"seed", "languages", "members", "ensembles", "notes", "training", "promotion"} <= set(COMMANDS)
 
 
 def test_airflow_tasks_and_dvc_stages_are_stage_words() -> None:

@@ -162,6 +162,7 @@ def test_every_argument_list_parses_in_the_real_command_line(bag, run_type: str,
         "params": {"backfill": backfill, "again": bool(backfill)},
         "value": "s3://notes/runs/b/shards/es-0001.jsonl.gz",
     }
+    context["params"]["week"] = ""
     for dag in bag.dags.values():
         for task in dag.tasks:
             given = build_parser().parse_args(rendered(task, **context))
@@ -171,6 +172,8 @@ def test_every_argument_list_parses_in_the_real_command_line(bag, run_type: str,
                 assert given.backfill == (backfill or None)
             if task.is_mapped:
                 assert given.shard == context["value"]
+            elif dag.dag_id == "monitor":
+                assert (given.batch, given.week) == (None, "2026-W23")
             else:
                 assert re.fullmatch(r"2026-06-11T0100(00-[0-9a-f]{8})?", given.batch)
 
@@ -191,3 +194,21 @@ def test_new_gold_is_looked_for_every_hour_and_announced_by_an_asset(bag) -> Non
         dag_run=SimpleNamespace(run_type="manual", run_id="r", run_after=dt.datetime(2026, 6, 11, tzinfo=dt.UTC)),
         params={"again": False},
     )
+
+
+def test_the_week_of_the_report_is_the_one_before_the_run_also_at_new_year() -> None:
+    from container_task import last_week
+
+    runs = [dt.datetime(2026, 6, 15, 5, tzinfo=dt.UTC), dt.datetime(2027, 1, 4, 5, tzinfo=dt.UTC)]
+    assert [last_week(SimpleNamespace(run_after=run)) for run in runs] == ["2026-W24", "2026-W53"]
+
+
+def test_both_tasks_that_monitor_send_alerts_and_only_the_weekly_one_asks_for_retraining(bag) -> None:
+    from airflow.sdk import AssetAlias
+    from container_task import MonitorNotifier
+
+    for dag in ("annotate_nightly", "monitor"):
+        (notifier,) = bag.dags[dag].get_task("monitor").on_success_callback
+        assert isinstance(notifier, MonitorNotifier)
+    assert bag.dags["annotate_nightly"].get_task("monitor").outlets == []
+    assert bag.dags["monitor"].get_task("monitor").outlets == [AssetAlias("enigma-quality-fell")]

@@ -59,7 +59,7 @@ def texts(user: User, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str
         *FEW_STEPS,
         "--train", str(folder / "train"), "--dev", str(folder / "dev"), "--out", str(folder / "model"),
     )  # fmt: skip
-    user.enigma("register", *who, "--model", str(folder / "model"), "--alias", "champion")
+    user.enigma("register", *who, "--model", str(folder / "model"), "--first")
     unseen = ids[-NIGHT:]
     notes = {f"es/2026-06-11/ward-1/{i}.txt": (CORPUS / "disease/txt" / f"{i}.txt").read_bytes() for i in unseen}
     user.drop(notes)

@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from enigma_tasks.adapters import mlflow_registry, night_table
+from enigma_tasks.adapters import champions, night_table
+from enigma_tasks.adapters.champions import Champions
 from enigma_tasks.adapters.object_store import ObjectStore
 from enigma_tasks.cli import build_parser
 from enigma_tasks.config import Params, Settings, load_params, load_settings
@@ -17,7 +18,7 @@ from enigma_tasks.stages import annotate, plan, publish
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import pytest
 
@@ -39,12 +40,16 @@ def pin(name: str, version: str, digest: str, source_uri: str) -> Pin:
     return Pin(name=name, version=version, digest=digest, source_uri=source_uri)
 
 
-def stand_in_champions(languages: Iterable[str]) -> dict[str, dict[str, Pin]]:
-    """Not a registry: disease champions for Spanish, Italian and English."""
+def stand_in_champions(pins: Mapping[str, Mapping[str, Pin]]) -> Callable[..., Champions]:
+    """Not a registry: what resolves the champions to these."""
+    return lambda languages, _: Champions({lang: pins[lang] for lang in languages if lang in pins}, {})
+
+
+def disease_champions() -> dict[str, dict[str, Pin]]:
+    """For Spanish, Italian and English."""
     return {
         lang: {"disease": pin(f"enigma-{lang}-disease", "3", f"{lang}0" * 20, f"s3://none/{lang}")}
-        for lang in languages
-        if lang in {"es", "it", "en"}
+        for lang in ("es", "it", "en")
     }
 
 
@@ -52,7 +57,7 @@ class Nights:
     """Run stages as the command line would; the parser is the real one."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *overrides: str) -> None:
-        monkeypatch.setattr(mlflow_registry, "resolve_champions", stand_in_champions)
+        monkeypatch.setattr(champions, "resolve", stand_in_champions(disease_champions()))
         self.engine: Any = stand_in_engine
         monkeypatch.setattr(annotate, "_engine", lambda *_: self.engine)
         self.params: Params = load_params(PARAMS, ["plan.notes_per_shard=5", "notes.max_bytes=5000", *overrides])

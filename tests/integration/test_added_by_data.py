@@ -146,9 +146,7 @@ def test_a_night_marks_the_new_type_in_the_new_language(
         store.put(f"{settings.drops}/{name}", text.encode())
     with mlflow_server(tmp_path / "mlflow", f"{s3_root}/mlflow") as url:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", url)
-        enigma.done(
-            "register", "--language", "pt", "--entity", "all", "--model", tmp_path / "model", "--alias", "champion"
-        )
+        enigma.done("register", "--language", "pt", "--entity", "all", "--model", tmp_path / "model", "--first")
         plan = enigma.done("plan", "--batch", NIGHT)
         (shard,) = plan["shards"]
         assert enigma.done("annotate", "--shard", shard)["counts"]["annotated"] == len(DROPS)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from enigma_tasks.adapters import mlflow_registry
+from enigma_tasks.adapters import champions
 from enigma_tasks.documents import Document, EntityType
 from enigma_tasks.ensembles.folder import read_ensemble, write_ensemble
 from enigma_tasks.ensembles.runner import EnsembleAnnotator
@@ -20,7 +20,7 @@ from enigma_tasks.formats.standoff import parse_ann
 from enigma_tasks.notes.plans import Pin
 from enigma_tasks.stages import annotate, monitor
 from enigma_tasks.synthetic.generator import notes as sample_notes
-from tests.integration.night_helpers import Nights
+from tests.integration.night_helpers import Nights, stand_in_champions
 from tests.unit.ner_builders import model_folder
 from tests.unit.ner_builders import notes as built_notes
 
@@ -125,7 +125,7 @@ def engine_nights(nights: Nights, monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
             name=f"enigma-es-{entity_type.value}", version="1", digest=digest, source_uri="s3://none"
         )
     annotator = EnsembleAnnotator([read_ensemble(tmp_path / t.value) for t in EntityType], 4096)
-    monkeypatch.setattr(mlflow_registry, "resolve_champions", lambda languages: dict.fromkeys(languages, ensembles))
+    monkeypatch.setattr(champions, "resolve", stand_in_champions(dict.fromkeys(nights.params.languages, ensembles)))
     monkeypatch.setattr(annotate, "_engine", lambda *_: annotator.annotate)
     nights.engine = annotator.annotate
     return nights

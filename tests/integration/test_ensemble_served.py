@@ -55,11 +55,11 @@ def registered(folder: Path) -> Iterator[Pin]:
             patch.setenv(name, value)
         arguments = argparse.Namespace(
             language="es", entity="disease", model=None, ensemble=str(folder / "ensemble"), vote="majority",
-            alias="champion",
+            first=False, scores=None,
         )  # fmt: skip
         rows = register.run(arguments, load_params(Path(PARAMS)), load_settings())["registered"]
         assert [(r["entity"], r["members"]) for r in rows] == [("disease", 3)]
-        yield mlflow_registry.resolve_champions(["es"])["es"]["disease"]
+        yield mlflow_registry.pin_of_digest(rows[0]["name"], rows[0]["version"], rows[0]["digest"])
 
 
 def expected(folder: Path) -> list[tuple[int, str, int, int]]:
@@ -72,7 +72,7 @@ def expected(folder: Path) -> list[tuple[int, str, int, int]]:
 def served(registered: Pin, folder: Path) -> Iterator[str]:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", f"models:/{registered.name}@champion",
+    command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", f"models:/{registered.name}@challenger",
                "--env-manager", "local", "-h", "127.0.0.1", "-p", str(port), "-w", "1"]  # fmt: skip
     log = folder / "serving.log"
     tools = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # MLflow calls uvicorn by name
@@ -93,7 +93,7 @@ def post(url: str, body: object) -> tuple[int, str]:
 def test_the_loaded_model_is_the_ensemble(registered: Pin, folder: Path) -> None:
     import mlflow
 
-    found = mlflow.pyfunc.load_model(f"models:/{registered.name}@champion").predict(TEXTS)
+    found = mlflow.pyfunc.load_model(f"models:/{registered.name}@challenger").predict(TEXTS)
     columns = ["document", "label", "char_start", "char_end"]
     assert expected(folder)
     assert [tuple(row) for row in found[columns].itertuples(index=False)] == expected(folder)

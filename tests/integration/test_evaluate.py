@@ -71,10 +71,10 @@ def test_the_files_hold_what_is_reported_and_are_the_same_again(
     report = enigma(capsys, *words, place / "once")
     enigma(capsys, *words, place / "twice")
     metrics = json.loads((place / "once/metrics.json").read_text())
-    assert metrics == {k: v for k, v in report.items() if k not in ("out", "members", "slices")}
+    assert metrics == {k: v for k, v in report.items() if k not in ("out", "members", "language", "system", "slices")}
     with (place / "once/slices.csv").open(newline="") as table:
         assert list(csv.DictReader(table)) == [{k: str(v) for k, v in row.items()} for row in report["slices"]]
-    for name in ("metrics.json", "slices.csv"):
+    for name in ("metrics.json", "slices.csv", "evaluated.json"):
         assert (place / "once" / name).read_bytes() == (place / "twice" / name).read_bytes()
 
 
@@ -157,3 +157,27 @@ def test_overall_figures_pool_the_spans_of_all_documents() -> None:
 def test_lengths_that_do_not_grow_are_refused() -> None:
     with pytest.raises(UsageError, match="greater"):
         load_params(PARAMS, ["evaluate.lengths=[1000, 1000]"])
+
+
+def test_the_tables_of_the_paper_are_made_of_earlier_evaluations(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gold = ["--gold", place / "split/test"]
+    report = enigma(capsys, "evaluate", "--model", place / "model", *gold, "--out", place / "t1")
+    enigma(capsys, "evaluate", "--ensemble", place / "ensembles", *gold, "--out", place / "t2")
+    tables = enigma(capsys, "evaluate", "--table", place / "t1", place / "t2")
+    ours = [row for row in tables["table_1"] if row["language"] == "es" and row["system"] == "small"]
+    strict = report["by_entity"]["symptom"]["strict"]
+    interval = f"[{strict['f1_low']:.4f}, {strict['f1_high']:.4f}]"
+    assert [row["symptom F1"] for row in ours] == [f"{strict['f1']:.4f} {interval} n=6"] * 2
+    assert [row["procedure F1"] == "-" for row in ours] == [False, True]  # the ensembles have no procedures
+    assert sum(row["system"] == "es small" for row in tables["table_2"]) == 5
+
+
+@pytest.mark.parametrize(
+    "words", [["--table", "{0}/model"], ["--table", "{0}/t1", "--out", "{0}/y"], ["--model", "{0}/model"]]
+)
+def test_tables_need_evaluations_and_evaluations_need_gold(
+    place: Path, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    enigma(capsys, "evaluate", *[word.format(place) for word in words], code=2)

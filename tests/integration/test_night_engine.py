@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from enigma_tasks.adapters import mlflow_registry
+from enigma_tasks.adapters import champions, mlflow_registry
 from enigma_tasks.adapters.llm_endpoint import LlmEndpoints
 from enigma_tasks.cli import main
 from enigma_tasks.documents import EntityType, entity_at
@@ -25,7 +25,7 @@ from enigma_tasks.ner.scoring import Counts, count
 from enigma_tasks.pages.figures import read_night_record
 from enigma_tasks.params.annotators import LlmMemberParams
 from enigma_tasks.stages import annotate, monitor
-from tests.integration.night_helpers import Nights, pin
+from tests.integration.night_helpers import Nights, pin, stand_in_champions
 from tests.integration.test_llm_endpoint import Endpoint, chat
 from tests.unit.gliner_builders import checkpoint, gliner_task
 from tests.unit.ner_builders import model_folder, notes
@@ -78,7 +78,7 @@ def test_a_night_runs_on_ensembles_of_members_of_all_kinds_fetched_into_the_cach
     engine = annotate._engine
     nights = Nights(monkeypatch)
     monkeypatch.setattr(annotate, "_engine", engine)
-    monkeypatch.setattr(mlflow_registry, "resolve_champions", lambda languages: {"es": pins})
+    monkeypatch.setattr(champions, "resolve", stand_in_champions({"es": pins}))
     monkeypatch.setattr(mlflow_registry, "_fetch", fetch)
     documents = {d.id: d for d in notes(5, first=200)}
     for document in documents.values():
@@ -109,7 +109,7 @@ def test_what_the_engine_finds_is_what_tables_and_files_hold(
     engine = annotate._engine
     nights = Nights(monkeypatch)
     monkeypatch.setattr(annotate, "_engine", engine)
-    monkeypatch.setattr(mlflow_registry, "resolve_champions", lambda languages: {"es": pins})
+    monkeypatch.setattr(champions, "resolve", stand_in_champions({"es": pins}))
     monkeypatch.setattr(mlflow_registry, "download", lambda pin, cache: tmp_path / pin.name.rsplit("-", 1)[1])
     documents = {d.id: d for d in notes(12, first=200)}
     for document in documents.values():

@@ -7,9 +7,9 @@ import json
 
 import pytest
 
-from enigma_tasks.adapters import mlflow_registry
+from enigma_tasks.adapters import champions
 from enigma_tasks.errors import DataError, IncompleteError, ModelError, ServiceError, UsageError
-from tests.integration.night_helpers import Nights, pin, stand_in_engine
+from tests.integration.night_helpers import Nights, pin, stand_in_champions, stand_in_engine
 
 SPANISH = "Ingresa por neumonía basal derecha. Se inicia antibiótico."
 ITALIAN = "Ricoverato per polmonite. Radiografia eseguita."
@@ -185,7 +185,7 @@ def test_a_record_waits_for_its_champion_and_its_file_is_opened_again(
     nights.drop("es/2026-06-11/two.jsonl", "\n".join(json.dumps(r) for r in rows))
     assert nights.night("night-1")["counts"]["waiting"] == 1
     everyone = {"sv": {"disease": pin("enigma-sv-disease", "1", "0" * 40, "s3://none/sv")}}
-    monkeypatch.setattr(mlflow_registry, "resolve_champions", lambda languages: everyone)
+    monkeypatch.setattr(champions, "resolve", stand_in_champions(everyone))
     assert nights.plan("night-2")["counts"] == {
         "listed": 1, "done": 2, "planned": 1, "quarantined": 0, "waiting": 0
     }  # fmt: skip

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from enigma_tasks.adapters import mlflow_registry
+from enigma_tasks.adapters.champions import resolve
+from enigma_tasks.adapters.journal_store import JournalStore
 from enigma_tasks.adapters.object_store import ObjectStore
 from enigma_tasks.adapters.s3_client import forget_client
 from enigma_tasks.config import load_params, load_settings, quiet_third_parties
@@ -25,7 +27,7 @@ from tests.integration.mlflow_server import mlflow_server, moto_server
 from tests.integration.server_process import free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from enigma_tasks.notes.plans import Pin
 
@@ -119,21 +121,28 @@ def registry(tmp_path_factory: pytest.TempPathFactory, environment: pytest.Monke
             yield folder
 
 
-def registered(models: list[Path], alias: str, entity: str = "disease", vote: str = "majority") -> list[dict[str, Any]]:
+def registered(
+    models: list[Path], entity: str = "disease", vote: str = "majority", *, first: bool = False
+) -> list[dict[str, Any]]:
     arguments = argparse.Namespace(
-        language="es", entity=entity, model=[str(m) for m in models], ensemble=None, vote=vote, alias=alias
+        language="es", entity=entity, model=[str(m) for m in models], ensemble=None, vote=vote, first=first, scores=None
     )
     rows: list[dict[str, Any]] = register.run(arguments, PARAMS, load_settings())["registered"]
     return rows
 
 
+def now(*languages: str) -> Mapping[str, Mapping[str, Pin]]:
+    """The champions of Spanish, or of these languages."""
+    return resolve(languages or ("es",), JournalStore(ObjectStore(), load_settings().journal)).pins
+
+
 @pytest.fixture(scope="module")
 def champions(registry: Path, models: list[Path]) -> dict[str, Pin]:
     """Entity type -> pin of version 1, registered by the command line from the first model."""
-    done = enigma("register", "--language", "es", "--entity", "all", "--model", models[0], "--alias", "champion")
+    done = enigma("register", "--language", "es", "--entity", "all", "--model", models[0], "--first")
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
-    pins = mlflow_registry.resolve_champions(["es"])["es"]
+    pins = now()["es"]
     assert [(r["name"], r["version"], r["digest"], r["alias"]) for r in report["registered"]] == [
         (pins[t.value].name, "1", pins[t.value].digest, "champion") for t in EntityType
     ]
@@ -143,7 +152,7 @@ def champions(registry: Path, models: list[Path]) -> dict[str, Pin]:
 def test_champions_of_all_types_are_found_and_languages_without_one_are_left_out(
     champions: dict[str, Pin],
 ) -> None:
-    found = mlflow_registry.resolve_champions(["es", "sv"])
+    found = now("es", "sv")
     assert found == {"es": champions}
     assert {pin.name for pin in champions.values()} == {"enigma-es-disease", "enigma-es-procedure", "enigma-es-symptom"}
     assert all(pin.source_uri.startswith("s3://ward/hospital/mlflow/") for pin in champions.values())
@@ -164,19 +173,16 @@ def test_a_version_says_what_it_is_and_where_it_came_from(champions: dict[str, P
     assert metrics["dev/0-tiny/strict_f1"] == read_card(models[0]).dev[EntityType.DISEASE].strict_f1
 
 
-def test_an_alias_moves_and_moves_back_without_a_second_version_of_the_same_digest(
+def test_a_challenger_is_a_second_version_and_the_same_digest_makes_no_third(
     champions: dict[str, Pin], models: list[Path]
 ) -> None:
-    def now() -> Pin:
-        return mlflow_registry.resolve_champions(["es"])["es"]["disease"]
+    from mlflow import MlflowClient
 
-    assert [row["version"] for row in registered(models, "challenger")] == ["2"]
-    assert now() == champions["disease"]
-    assert [row["version"] for row in registered(models, "champion")] == ["2"]
-    assert now().version == "2"
-    assert now().digest != champions["disease"].digest
-    assert [row["version"] for row in registered(models[:1], "champion")] == ["1"]
-    assert now() == champions["disease"]
+    for _ in range(2):
+        assert [(row["version"], row["alias"]) for row in registered(models)] == [("2", "challenger")]
+        assert MlflowClient().get_model_version_by_alias("enigma-es-disease", "challenger").version == "2"
+    assert now()["es"] == champions
+    assert [(row["version"], row["alias"]) for row in registered(models[:1])] == [("1", "challenger")]
 
 
 def test_members_of_a_weighted_ensemble_weigh_as_much_as_their_dev_scores(
@@ -184,9 +190,8 @@ def test_members_of_a_weighted_ensemble_weigh_as_much_as_their_dev_scores(
 ) -> None:
     from enigma_tasks.ner.model_folder import read_card
 
-    row = registered(models, "challenger", "procedure", "weighted")[0]
-    with mlflow_registry.typed("look"):
-        pin = mlflow_registry._pin(mlflow_registry.mlflow_client(), row["name"], row["version"])
+    row = registered(models, "procedure", "weighted")[0]
+    pin = mlflow_registry.pin_of_digest(row["name"], row["version"], row["digest"])
     rule = read_ensemble(mlflow_registry.download(pin, tmp_path)).rule
     assert rule.weights == tuple(read_card(m).dev[EntityType.PROCEDURE].strict_f1 for m in models)
 
@@ -294,10 +299,10 @@ def test_a_model_of_another_language_or_without_the_head_is_refused_before_anyth
     card["entity_types"] = ["disease"]
     (tmp_path / "headless" / "enigma.json").write_text(json.dumps(card))
     with pytest.raises(ModelError, match="no head for procedure, symptom"):
-        registered([models[0], tmp_path / "headless"], "champion", "all")
+        registered([models[0], tmp_path / "headless"], "all")
     with pytest.raises(UsageError, match="twice"):
-        registered([models[0], models[0]], "champion")
-    assert mlflow_registry.resolve_champions(["es", "sv"]) == {"es": champions}
+        registered([models[0], models[0]])
+    assert now("es", "sv") == {"es": champions}
 
 
 def test_a_registry_that_is_down_ends_with_exit_code_3_and_one_line(
@@ -317,7 +322,7 @@ def test_an_artifact_store_that_is_down_ends_with_exit_code_3(
     done = enigma("register", "--language", "es", "--entity", "disease", "--model", models[1])
     assert done.returncode == 3, done.stderr
     assert done.stderr.count("\n") == 1
-    assert mlflow_registry.resolve_champions(["es"])["es"] == champions
+    assert now()["es"] == champions
 
 
 def test_the_doctor_finds_everything_up_and_names_the_languages_without_champion(
@@ -338,7 +343,7 @@ def test_artifacts_behind_the_server_work_as_well(
 ) -> None:
     with mlflow_server(tmp_path, str(tmp_path / "stored"), proxied=True) as url:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", url)
-        registered(models[:1], "champion")
-        pin = mlflow_registry.resolve_champions(["es"])["es"]["disease"]
+        (row,) = registered(models[:1])
+        pin = mlflow_registry.pin_of_digest(row["name"], row["version"], row["digest"])
         assert pin.source_uri.startswith("mlflow-artifacts:")
         assert read_ensemble(mlflow_registry.download(pin, tmp_path / "cache")).digest == pin.digest

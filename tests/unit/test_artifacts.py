@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from enigma_tasks.artifacts import MAX_KEY_BYTES, QuarantinePlaces, RunPlaces, annotation_uri
+from enigma_tasks.annotation_places import MAX_KEY_BYTES, annotation_uri
+from enigma_tasks.artifacts import QuarantinePlaces, RunPlaces
 from enigma_tasks.config import load_settings
 from enigma_tasks.errors import UsageError
 from enigma_tasks.file_names import FileKind, kind_of, stem

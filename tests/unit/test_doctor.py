@@ -28,6 +28,7 @@ class Store:
     """An object store in memory; `honours` conditional writes, or lets every writer win."""
 
     honours = True
+    kept: str | None = None
     objects: dict[str, bytes]
 
     def __init__(self) -> None:
@@ -41,6 +42,9 @@ class Store:
             return self.objects[uri] == data
         self.objects[uri] = data
         return True
+
+    def retention(self, _: str) -> str | None:
+        return self.kept
 
     def delete_many(self, uris: list[str]) -> int:
         for uri in uris:
@@ -92,6 +96,29 @@ def test_a_store_that_lets_every_writer_win_fails(store: type[Store], monkeypatc
     assert status(found)["s3 conditional writes"] == "fail"
     assert found["exit_code"] == 1
     assert store.objects == {}
+
+
+@pytest.mark.parametrize(
+    ("kept", "word", "says"),
+    [(None, "warn", "no object lock"), ("", "warn", "no default retention"), ("COMPLIANCE 3650 DAYS", "ok", "3650")],
+)
+def test_it_says_whether_the_journal_is_locked(
+    store: type[Store], monkeypatch: pytest.MonkeyPatch, kept: str | None, word: str, says: str
+) -> None:
+    monkeypatch.setattr(store, "kept", kept)
+    found = report(**ROOT)
+    assert status(found)["journal"] == word
+    assert says in detail(found)["journal"]
+
+
+def test_a_lock_that_may_not_be_read_is_a_warning(store: type[Store], monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(*_: str) -> None:
+        raise ServiceError("s3 bucket b: GetObjectLockConfiguration: AccessDenied")
+
+    monkeypatch.setattr(store, "retention", denied)
+    found = report(**ROOT)
+    assert status(found)["journal"] == "warn"
+    assert found["exit_code"] == 0
 
 
 def test_tables_that_cannot_be_opened_fail(store: type[Store], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,6 +28,7 @@ from enigma_tasks.notes.commits import (
     read_published,
 )
 from enigma_tasks.notes.plans import (
+    AliasMoved,
     Pin,
     Plan,
     PlanCounts,
@@ -62,6 +63,8 @@ PLAN = Plan(
     planned_at="2026-06-11T01:00:00+00:00",
     backfill=None,
     models={"es": {"disease": PIN}},
+    journal={"enigma-es-disease": 4},
+    aliases=(AliasMoved(name="enigma-es-disease", alias="2", champion="3"),),
     shards=(SHARD,),
     quarantined=0,
     quarantined_sha256="0",
@@ -132,7 +135,7 @@ def test_a_record_survives_its_bytes_and_equal_records_give_equal_bytes(name: st
     assert write(read(name, write(record))) == write(record)
 
 
-FREE = {("waiting",), ("rules",), ("languages",), ("models",), ("seconds",), ("models", "es")}
+FREE = {("waiting",), ("rules",), ("languages",), ("models",), ("seconds",), ("models", "es"), ("journal",)}
 """Objects whose keys are names, not fields; a wrong value in them is found all the same."""
 
 

@@ -70,7 +70,7 @@ def test_without_a_tracking_uri_nothing_is_written_to_the_working_directory(
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError, match="MLFLOW_TRACKING_URI"):
-        mlflow_registry.resolve_champions(["es"])
+        mlflow_registry.registered_models()
     assert list(tmp_path.iterdir()) == []
 
 

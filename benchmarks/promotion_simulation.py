@@ -1,0 +1,174 @@
+"""What the promotion gate lets pass: sequences of challengers without a true gain, and single ones with one.
+
+    python -m benchmarks.promotion_simulation --sequences 300
+    python -m benchmarks.promotion_simulation --comparisons 400
+
+The decisions are those of `enigma_tasks.promotion.gate` by the change plan of params.yaml. Test documents are drawn from
+125 real ones with the spans of their gold and of five published models. A simulated model takes, in each document, what
+one of the five found, drawn at random: so all simulated models are equally good, and differ as real ones do. Then single
+right spans are made wrong (a true loss) or wrong ones right (a true gain). In `short` notes, a sixth of the spans is
+kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from benchmarks.voting_on_published import TYPES, published
+from enigma_tasks.config import load_params
+from enigma_tasks.documents import EntityType
+from enigma_tasks.ner.scoring import Counts
+from enigma_tasks.promotion.gate import FrozenSet, Gate, Measured
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from enigma_tasks.promotion.decision import Decision
+
+CHALLENGERS = 50
+SHORT = 1 / 6
+GAINS = (0.01, 0.02, 0.03)
+SLICES = 4
+"""Sources of the test documents in single comparisons, of equal size."""
+
+
+@dataclass(frozen=True)
+class World:
+    """Real documents of one entity type, from which test sets and models are drawn."""
+
+    spans: list[NDArray[np.bool_]]
+    """Of each document, (spans, 1 + models): which are in gold, and which each model found."""
+    kept: float
+    """Share of the spans that a test document keeps."""
+
+    def test_set(self, documents: int, random: np.random.Generator) -> list[NDArray[np.bool_]]:
+        """Drawn with replacement; a document without gold keeps its place."""
+        drawn = (self.spans[i] for i in random.integers(0, len(self.spans), documents))
+        return [table[random.random(len(table)) < self.kept] for table in drawn]
+
+    @property
+    def totals(self) -> tuple[float, float, float]:
+        """Of a model in one document, expected: `gold + predicted`, matched, and pairs of a wrong and a missed span."""
+        counts = np.array([_counts(table, model) for table in self.spans for model in range(1, table.shape[1])], float)
+        gold, predicted, matched = counts.T
+        return (gold + predicted).mean(), matched.mean(), np.minimum(gold - matched, predicted - matched).mean()
+
+
+def _counts(table: NDArray[np.bool_], model: int) -> tuple[int, int, int]:
+    gold, found = table[:, 0], table[:, model]
+    return int(gold.sum()), int(found.sum()), int((gold & found).sum())
+
+
+def simulated(
+    test: list[NDArray[np.bool_]], world: World, gain: float, random: np.random.Generator
+) -> tuple[Counts, ...]:
+    """A model whose true strict F1 differs from the others' by `gain`."""
+    both, matched_total, mendable = world.totals
+    spoilt = max(0.0, -gain) * both / 2 / matched_total
+    mended = max(0.0, gain) * both / 2 / mendable
+    counts = []
+    for table in test:
+        gold, predicted, matched = _counts(table, int(random.integers(1, table.shape[1])))
+        right = matched - random.binomial(matched, spoilt)
+        right += random.binomial(min(gold - matched, predicted - matched), mended)
+        counts.append(Counts(gold=gold, predicted=predicted, matched=right))
+    return tuple(counts)
+
+
+def worlds(folder: Path, entity: str) -> Iterator[tuple[str, World]]:
+    """By name: the documents as they are, and as if they were short."""
+    names, dev = published(folder, entity)
+    spans = []
+    for document in dev.documents:
+        sets = [{e.span for e in dev.gold.get(document, ())}, *({e.span for e in own} for own in dev.spans(document))]
+        every = sorted(set().union(*sets))
+        spans.append(np.array([[s in own for own in sets] for s in every], bool).reshape(len(every), 1 + len(names)))
+    for name, kept in (("long", 1.0), ("short", SHORT)):
+        yield name, World(spans, kept)
+
+
+def gate_of(earlier: list[Decision], documents: int, slices: int, seed: int) -> Gate:
+    """A gate with the project's change plan."""
+    plan = load_params().promotion
+    known = tuple({"source": f"s{i % slices}"} for i in range(documents))
+    return Gate(plan, EntityType("disease"), FrozenSet("0" * 64, known), earlier, seed)
+
+
+def sequence(world: World, documents: int, worst: float, seed: int) -> tuple[int, float]:
+    """Champions after a first one, by challengers without a true gain: how many, and the last one's true gain."""
+    random = np.random.default_rng(seed)
+    test = world.test_set(documents, random)
+    first = champion = Measured(simulated(test, world, 0.0, random), 1.0)
+    champion_gain, promoted = 0.0, 0
+    earlier: list[Decision] = []
+    for number in range(CHALLENGERS):
+        # no better than the champion, which is at first no better than the first one
+        true_gain = champion_gain - worst * float(random.random())
+        challenger = Measured(simulated(test, world, true_gain, random), 1.0)
+        gate = gate_of(earlier, documents, 1, seed * CHALLENGERS + number)
+        decision = gate.decide(challenger, champion, None if champion is first else first)
+        earlier.append(decision)
+        if decision.result == "promoted":
+            champion, champion_gain, promoted = challenger, true_gain, promoted + 1
+    return promoted, champion_gain
+
+
+def print_sequences(folder: Path, number: int, documents: int, entity: str, seed: int) -> None:
+    """The table of sequences without a true gain."""
+    margin = load_params().promotion.non_inferiority
+    print(
+        "| notes | challengers' true gain | sequences | with a false promotion | ending worse by more than the margin |"
+    )
+    print("|---|---|---:|---:|---:|")
+    for name, world in worlds(folder, entity):
+        for worst, words in ((0.0, "0"), (0.01, "-1 to 0 points")):
+            ends = [sequence(world, documents, worst, seed + i) for i in range(number)]
+            false = sum(promoted > 0 for promoted, _ in ends)
+            worse = sum(gain < -margin for _, gain in ends)
+            cells = f"{false} ({false / number:.1%}) | {worse} ({worse / number:.1%})"
+            print(f"| {name} | {words} | {number} | {cells} |", flush=True)
+
+
+def print_comparisons(folder: Path, number: int, documents: int, seed: int) -> None:
+    """The table of first looks at challengers with a true gain."""
+    print("| type | notes | true gain | promoted | undecided | refused |\n|---|---|---:|---:|---:|---:|")
+    for entity in TYPES:
+        for name, world in worlds(folder, entity):
+            for gain in GAINS:
+                results = []
+                for i in range(number):
+                    random = np.random.default_rng([seed, i])
+                    test = world.test_set(documents, random)
+                    champion, challenger = (Measured(simulated(test, world, g, random), 1.0) for g in (0.0, gain))
+                    results.append(gate_of([], documents, SLICES, i).decide(challenger, champion, None).result)
+                cells = " | ".join(f"{results.count(r) / number:.1%}" for r in ("promoted", "undecided", "refused"))
+                print(f"| {entity} | {name} | {100 * gain:.0f} points | {cells} |", flush=True)
+
+
+def main() -> None:
+    """Print one of the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--predictions", type=Path, default=Path("../shared/predictions/cardioccc-es"))
+    parser.add_argument("--sequences", type=int, default=0, metavar="N")
+    parser.add_argument("--comparisons", type=int, default=0, metavar="N")
+    parser.add_argument("--documents", type=int, default=250)
+    parser.add_argument("--entity", default=TYPES[0], choices=TYPES, help="of the sequences")
+    arguments = parser.parse_args()
+    seed, started = load_params().seed, time.perf_counter()
+    if arguments.sequences:
+        print_sequences(arguments.predictions, arguments.sequences, arguments.documents, arguments.entity, seed)
+    if arguments.comparisons:
+        print_comparisons(arguments.predictions, arguments.comparisons, arguments.documents, seed)
+    print(f"\n{time.perf_counter() - started:.0f} s")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Scores -> a decision with reasons, the change plan, the journal of champions."""
