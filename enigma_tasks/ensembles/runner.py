@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from enigma_tasks.documents import Document, Entity, EntityType
+    from enigma_tasks.ensembles.agreement import Agreement
     from enigma_tasks.ensembles.folder import Ensemble
     from enigma_tasks.ensembles.loaded_members import MemberPredictions, OpenEndpoint
     from enigma_tasks.estimates import DevError

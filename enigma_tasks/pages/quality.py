@@ -40,17 +40,6 @@ class GroupF1(Frozen):
 
 
 @dataclass(frozen=True, slots=True)
-class EstimatedRow:
-    """Strict F1 of one language and type as estimated without labels."""
-
-    language: str
-    label: str
-    f1: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, slots=True)
 class JournalRow:
     """A line of a journal of champions."""
 
@@ -79,7 +68,6 @@ class Quality:
     """Of the notes that were chosen, which are no sample."""
     charts: Mapping[str, ControlChart] = field(default_factory=dict)
     floor: float | None = None
-    estimated: tuple[EstimatedRow, ...] = ()
     worth_review: tuple[str, ...] = ()
     """Ids of the notes that a reviewer should see first."""
     journal: tuple[JournalRow, ...] = ()

@@ -19,6 +19,7 @@ from benchmarks.control_chart_simulation import Setting
 from benchmarks.control_chart_simulation import night as simulated_night
 from enigma_tasks.config import load_params
 from enigma_tasks.documents import Entity
+from enigma_tasks.estimates import DevError, EstimatedF1
 from enigma_tasks.monitoring.control_chart import control_chart
 from enigma_tasks.monitoring.moments import Moments
 from enigma_tasks.monitoring.reviewed import F1Estimate
@@ -33,7 +34,7 @@ from enigma_tasks.pages.figures import (
 )
 from enigma_tasks.pages.flags import flags, usual_ranges
 from enigma_tasks.pages.morning import render_morning_page, render_nights_page
-from enigma_tasks.pages.quality import EstimatedRow, GroupF1, JournalRow, Quality
+from enigma_tasks.pages.quality import GroupF1, JournalRow, Quality
 from enigma_tasks.pages.review import render_review_page
 from enigma_tasks.pages.summary import NightSummary
 
@@ -153,7 +154,23 @@ def night(day: int) -> NightFigures:
         },
         shards=6,
         models=models,
+        estimated={"es": {"DISEASE": ESTIMATE}},
     )
+
+
+DEV = DevError(documents=110, mentions=1200, estimated=0.775, measured=0.77, rms=0.012)
+ESTIMATE = EstimatedF1(
+    notes=200,
+    spans=3000,
+    matched=2400,
+    missed=640,
+    precision=0.8,
+    recall=0.7895,
+    f1=0.7947,
+    low=0.76,
+    high=0.83,
+    dev=DEV,
+)
 
 
 def measures(notes: int, day: int, length: float) -> dict[str, Moments]:
@@ -191,7 +208,6 @@ def quality() -> Quality:
         ),
         charts={"es": control_chart(scores, load_params().monitor.chart)},
         floor=0.6,
-        estimated=(EstimatedRow("es", "DISEASE", 0.78, 0.74, 0.82),),
         worth_review=("drops/es/2026-06-09/ward-1/n7.txt",),
         journal=(
             JournalRow(
