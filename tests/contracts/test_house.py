@@ -52,7 +52,7 @@ LAYERS = {
     "stages": RECORDS
     | {"threads", "formats", "notes", "gold", "members", "ensembles", "synthetic", "pages", "adapters", "augmentation"}
     | CORE,
-    "cli": {"documents", "config", "errors", "params", "adapters", "report_table"},
+    "cli": {"documents", "config", "errors", "params", "notes", "adapters", "report_table"},
 }
 # library -> the only place that may import it
 HOMES = {
