@@ -98,13 +98,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
             )
     if missing:
         log.warning("the ensemble is fitted without %s", ", ".join(missing))
-    return {
-        "language": language,
-        "members": list(members.names),
-        "missing": missing,
-        "ensembles": rows,
-        **endpoints.report(),
-    }
+    return {"language": language, "members": members.names, "missing": missing, "ensembles": rows, **endpoints.report()}
 
 
 def _read_members(
