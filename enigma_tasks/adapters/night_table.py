@@ -64,6 +64,8 @@ def rows_among(
     tables_uri: str, table: str, columns: Sequence[str], **among: Collection[str]
 ) -> Iterator[dict[str, Any]]:
     """Rows that have one of the given values in each of the named columns, one batch in memory at a time."""
+    if not all(among.values()):
+        return  # Arrow cannot tell the type of an empty list
     keep = None
     for column, values in among.items():
         one = ds.field(column).isin(list(values))
