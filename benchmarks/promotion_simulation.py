@@ -156,7 +156,7 @@ def print_sequences(folder: Path, number: int, documents: int, entity: str, seed
     )
     print("|---|---|---:|---:|---:|")
     for name, world in worlds(folder, entity):
-        for worst, words in ((0.0, "0"), (0.01, "-1 to 0 points")):
+        for worst, words in ((0.0, "0"), (0.02, "-2 to 0 points")):
             ends = [sequence(world, documents, worst, seed + i) for i in range(number)]
             false = sum(promoted > 0 for promoted, _ in ends)
             worse = sum(gain < -margin for _, gain in ends)
