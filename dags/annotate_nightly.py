@@ -8,7 +8,9 @@ publishes them in one commit. Owner: **clinical-nlp**.
 | `plan` | `enigma plan` | `runs/{batch}/plan.json` with the night's pinned models, and shards of one language each |
 | `annotate` (one per shard) | `enigma annotate` | `runs/{batch}/results/` |
 | `publish` | `enigma publish` | the tables, the `.ann` files, `quarantine/{batch}/`, `_SUCCESS` |
-| `monitor` | `enigma monitor` | `reports/{batch}/index.html`, the morning page |
+| `select` | `enigma select` | `to-review/{batch}/`, notes for reviewers, with what was found in them |
+| `reviewed` | `enigma reviewed` | `reviewed-index/imported/{batch}.json`: what reviewers corrected, as counts |
+| `monitor` | `enigma monitor` | `reports/{batch}/index.html`, the morning page; then alerts and metrics |
 
 ### When a task fails
 Clear it: every task may be run again at any time; no note is lost or annotated twice.
@@ -30,7 +32,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from airflow.sdk import DAG, CronTriggerTimetable, DeadlineAlert, DeadlineReference, Param, SyncCallback
-from container_task import batch_id, container_task, container_task_partial, deadline_missed
+from container_task import MonitorNotifier, batch_id, container_task, container_task_partial, deadline_missed
 
 BATCH = ["--batch", "{{ batch_id(dag_run) }}"]
 BACKFILL = "{% if params.backfill %}--backfill={{ params.backfill }}{% endif %}"
@@ -62,5 +64,7 @@ with DAG(
     annotate = container_task_partial("annotate", ["--shard"], gpu=True, pool="gpu").expand(value=plan.output)
     # `none_failed`: runs when annotate was skipped (no new notes), not when a shard failed
     publish = container_task("publish", BATCH, trigger_rule="none_failed")
-    monitor = container_task("monitor", BATCH)
-    annotate >> publish >> monitor
+    select = container_task("select", BATCH)
+    reviewed = container_task("reviewed", BATCH)
+    monitor = container_task("monitor", BATCH, on_success_callback=[MonitorNotifier()])
+    annotate >> publish >> [select, reviewed] >> monitor

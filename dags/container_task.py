@@ -12,11 +12,15 @@ import os
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from runtimes.alerts import MonitorNotifier, send
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow.sdk import BaseOperator
     from airflow.sdk.definitions.mappedoperator import OperatorPartial
+
+__all__ = ["MonitorNotifier", "batch_id", "container_task", "container_task_partial", "deadline_missed", "last_week"]
 
 RUNTIMES = ("process", "docker")
 
@@ -88,14 +92,17 @@ def batch_id(dag_run: Any) -> str:
 
 
 def deadline_missed(context: dict[str, Any]) -> None:
-    """Report a late night: an error in the log and, if `ENIGMA_ALERT_WEBHOOK` is set, a JSON POST."""
+    """Report a late night: an error in the log, and an alert."""
     run = context["dag_run"]
     text = f"{run['dag_id']} is late: {run['dag_run_id']} has not ended by {context['deadline']['deadline_time']}"
     logging.getLogger(__name__).error(text)
-    if webhook := os.environ.get("ENIGMA_ALERT_WEBHOOK"):
-        import requests
+    send(text, [], context)
 
-        requests.post(webhook, json={"text": text}, timeout=10).raise_for_status()
+
+def last_week(dag_run: Any) -> str:
+    """The ISO week before the run: `2026-W24`."""
+    year, week, _ = (dag_run.run_after - timedelta(days=7)).isocalendar()
+    return f"{year}-W{week:02}"
 
 
 def _operator() -> type[BaseOperator]:

@@ -12,7 +12,7 @@ an approved one becomes champion: the next night uses it. Owner: **clinical-nlp*
 | `promote` | `enigma promote` | a line `promoted` or `rejected`; the alias `champion` |
 
 A challenger that does not pass the gate is no failure: `approve` and `promote` are *skipped*, and its page says why.
-Where `promotion.approval` in `params.yaml` is false, nobody is asked.
+Where `promotion.approval` in `params.yaml` is false, no person is asked.
 
 ### Approve
 Open *Required actions*, read the page that it names, and answer. Nothing is approved by default: without an answer

@@ -70,21 +70,23 @@ def notes_apart(night: Callable[[], Iterable[tuple[Note, str]]], held: Iterable[
     """Which notes of the night lie in their separate place, as another note holds or takes their ordinary one.
 
     Places are compared folded. A note that holds a place keeps it; a place that is free is taken by the first of the
-    night's notes. 16 bytes per note of the night are kept in memory.
+    night's notes. 32 bytes per note of the night are kept in memory, and the notes that meet another.
 
     Args:
-        night: every note of the night with its ordinary place; called twice, in any order.
+        night: every note of the night with its ordinary place, in any order; called again where two notes meet.
         held: every note of other nights with the place that it was given.
     """
-    of_night = bytearray()
-    for _, place in night():
-        of_night += _fingerprint(place)
-    wanted = FingerprintSet(of_night)
+    places, owned = bytearray(), bytearray()
+    for note, place in night():
+        places += _fingerprint(place)
+        owned += _fingerprint(place, note)
+    wanted, own, repeated = FingerprintSet(places), FingerprintSet(owned), set(_repeated(places))
     holders: dict[bytes, Note] = {}
     for note, place in held:
-        if (found := _fingerprint(place)) in wanted:
+        found = _fingerprint(place)
+        if found in wanted and (found in repeated or _fingerprint(place, note) not in own):
             holders.setdefault(found, note)
-    contested = holders.keys() | _repeated(of_night)
+    contested = holders.keys() | repeated
     claims: dict[bytes, list[Note]] = defaultdict(list)
     for note, place in night() if contested else ():
         if (found := _fingerprint(place)) in contested:
@@ -106,8 +108,8 @@ def _unfit(folder: str) -> bool:
     return known in ("", ".", "..") or known.endswith(ANNOTATION_SUFFIX) or bool(_SEPARATE.fullmatch(known))
 
 
-def _fingerprint(place: str) -> bytes:
-    return fingerprint((folded(place),))
+def _fingerprint(place: str, note: Iterable[str] = ()) -> bytes:
+    return fingerprint((folded(place), *note))
 
 
 def _repeated(fingerprints: bytearray) -> Iterator[bytes]:

@@ -260,6 +260,19 @@ class ReportPlaces:
         return f"{self.root}/{folder_name(batch_id)}/summary.json"
 
     @property
+    def weeks(self) -> str:
+        """Folder of the weekly reports."""
+        return f"{self.root}/weeks"
+
+    def week(self, week: str) -> str:
+        """The report on an ISO week's reviewed notes."""
+        return f"{self.weeks}/{folder_name(week)}.html"
+
+    def week_summary(self, week: str) -> str:
+        """The report's figures, and what was alerted about."""
+        return f"{self.weeks}/{folder_name(week)}.json"
+
+    @property
     def nights(self) -> str:
         """The page that lists all nights."""
         return f"{self.root}/index.html"

@@ -32,6 +32,8 @@ from enigma_tasks.params.notes import NoteParams  # noqa: TC001 - pydantic reads
 from enigma_tasks.params.plan import PlanParams  # noqa: TC001 - pydantic reads it
 from enigma_tasks.params.promotion import PromotionParams  # noqa: TC001 - pydantic reads it
 from enigma_tasks.params.publish import PublishParams  # noqa: TC001 - pydantic reads it
+from enigma_tasks.params.review import ReviewParams  # noqa: TC001 - pydantic reads it
+from enigma_tasks.params.third_parties import QUIET
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, MutableMapping, Sequence
@@ -53,6 +55,7 @@ class Params(Frozen):
     plan: PlanParams
     annotate: AnnotateParams
     publish: PublishParams
+    review: ReviewParams
     monitor: MonitorParams
     validation: ValidationParams = Field(alias="validate")  # pydantic reserves the name `validate`
     split: SplitParams
@@ -146,6 +149,10 @@ class Settings(Frozen):
     tables: str = ""
     quarantine: str = ""
     reports: str = ""
+    to_review: str = ""
+    reviewed: str = ""
+    reviewed_index: str = ""
+    """Counts of reviewed notes, and which were exported for review."""
     journal: str = ""
     """The journal of champions: docs/journal.md."""
     decisions: str = ""
@@ -191,16 +198,18 @@ class Settings(Frozen):
 
 
 S3_PLACES = (
-    *("drops", "gold", "runs", "annotations", "tables", "quarantine", "reports"),
-    *("journal", "decisions", "dvc", "training"),
+    *("drops", "gold", "runs", "annotations", "tables", "quarantine", "reports", "to_review", "reviewed"),
+    *("reviewed_index", "journal", "decisions", "dvc", "training"),
 )
+"""Fields of `Settings`; a folder's name has `-` for `_`."""
 
 
 def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     """Settings from environment variables; `ENIGMA_S3_<PLACE>` overrides `ENIGMA_S3_ROOT` for one place."""
     env = os.environ if environment is None else environment
     root = env.get("ENIGMA_S3_ROOT", "").rstrip("/")
-    places = {p: env.get(f"ENIGMA_S3_{p.upper()}", f"{root}/{p}" if root else "").rstrip("/") for p in S3_PLACES}
+    folders = {p: f"{root}/{p.replace('_', '-')}" if root else "" for p in S3_PLACES}
+    places = {p: env.get(f"ENIGMA_S3_{p.upper()}", folder).rstrip("/") for p, folder in folders.items()}
     for place, uri in places.items():
         if uri and not uri.startswith("s3://"):
             raise UsageError(f"ENIGMA_S3_ROOT or ENIGMA_S3_{place.upper()} must be an s3:// URI")
@@ -288,23 +297,3 @@ def quiet_third_parties(environment: MutableMapping[str, str] | None = None, *, 
         env.setdefault("MLFLOW_BOTO_CLIENT_ADDRESSING_STYLE", s3.addressing)
         env.setdefault("AWS_REQUEST_CHECKSUM_CALCULATION", s3.checksums)
         env.setdefault("AWS_RESPONSE_CHECKSUM_VALIDATION", s3.checksums)
-
-
-QUIET = {
-    "DO_NOT_TRACK": "1",
-    "GIT_PYTHON_REFRESH": "quiet",
-    "GX_ANALYTICS_ENABLED": "false",
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-    "MLFLOW_DISABLE_SCHEMA_DETAILS": "true",  # otherwise messages quote refused input
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",  # seconds
-    "MLFLOW_LOGGING_LEVEL": "ERROR",
-    "MLFLOW_MODEL_CATALOG_URI": "",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    "MLFLOW_UV_AUTO_DETECT": "false",
-    "OMP_WAIT_POLICY": "PASSIVE",  # sleep at barriers: on a busy machine spinning made training 18 times slower
-    "TOKENIZERS_PARALLELISM": "false",
-}

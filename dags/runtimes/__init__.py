@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from airflow.sdk import Asset, AssetAlias
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 PASSED, DATA_FAILED, WRONG_USAGE = 0, 1, 2
-HARMLESS = re.compile(r"s3://[^\s]+|[0-9a-f]{8,64}|sha256:[0-9a-f]{64}")
-"""Text that may go into XCom: a URI or a digest. Anything else might quote a note."""
+HARMLESS = re.compile(r"s3://[^\s]+|[0-9a-f]{8,64}|sha256:[0-9a-f]{64}|alert(:[A-Za-z0-9_.-]{1,60}){1,6}")
+"""Text that may go into XCom: a URI, a digest, or an alert's rule and subject. Anything else might quote a note."""
 
 
 def command_line(stage: str, arguments: Sequence[str], value: str | None = None) -> list[str]:
@@ -53,16 +54,26 @@ def push(report: dict[str, Any], returns: str | None, context: Any) -> Any:
 def announce(report: dict[str, Any], outlets: Sequence[Any], context: Any) -> None:
     """Set the report's `announce` as the extra of the events of the task's assets.
 
+    An alias among the outlets stands for an asset of its name that has an event only if there is something to announce.
+
     Raises:
         AirflowSkipException: the report announces nothing; a skipped task has no asset events, but keeps its XCom.
     """
     if not outlets:
         return
     extra = harmless(report.get("announce"))
+    aliases = [outlet for outlet in outlets if isinstance(outlet, AssetAlias)]
+    if extra:
+        for alias in aliases:
+            context["outlet_events"][alias].add(Asset(alias.name), extra=extra)
+    if len(aliases) == len(outlets):
+        return
     if not extra:
         context["ti"].xcom_push("return_value", harmless(report))
         raise AirflowSkipException("nothing new to announce")
     for asset in outlets:
+        if asset in aliases:
+            continue
         context["outlet_events"][asset].extra = extra
 
 

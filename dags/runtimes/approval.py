@@ -32,8 +32,8 @@ Approve, and this version annotates the next night. Reject, and the journal says
 class Approval(ApprovalOperator):
     """Asks a person about the decision in `report`, that of `enigma compare`; returns what `enigma promote` is told.
 
-    Skipped where the gate was not passed. Asks nobody where the change plan wants no approval. There is no default: an
-    answer without the name of who gave it fails the task, and so does no answer.
+    Skipped where the gate was not passed. Asks no person where the change plan wants no approval. There is no default:
+    an answer without the name of who gave it fails the task, and so does no answer.
     """
 
     template_fields = ("report",)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 PASSED_ON = ("AWS_", "ENIGMA_", "GIT_", "HF_", "MLFLOW_", "OMP_NUM_THREADS")
 """Prefixes of the variables that are passed to the command, so that new settings of Enigma are included."""
 NOT_PASSED_ON = {
+    "ENIGMA_ALERT_EMAIL",
     "ENIGMA_ALERT_WEBHOOK",
     "ENIGMA_COMMAND",
     "ENIGMA_DOCKER_NETWORK",

@@ -8,21 +8,23 @@ Enigma's names are written, and output of git and DVC is not shown: it may quote
 from __future__ import annotations
 
 import configparser
-import json
 import logging
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import yaml
 
 from enigma_tasks.adapters.workspace import BRANCH, REMOTE, Workspace, quiet_environment
 from enigma_tasks.artifacts import gold_place
 from enigma_tasks.errors import UsageError
+from enigma_tasks.gold.summaries import read_summary, summary_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
+
+    from enigma_tasks.gold.summaries import IngestSummary
 
 log = logging.getLogger(__name__)
 
@@ -105,7 +107,7 @@ class GoldRepository(Workspace):
         if known:
             self.dvc("pull", "--force", *(f"{name}.dvc" for name in known))
 
-    def commit(self, names: Sequence[str], subject: str, batch: str, report: Mapping[str, Any]) -> str:
+    def commit(self, names: Sequence[str], subject: str, batch: str, summary: IngestSummary) -> str:
         """Commit data files as a version and push their data to the store; the version is not visible before `push`.
 
         Returns:
@@ -114,7 +116,7 @@ class GoldRepository(Workspace):
         self.dvc("add", *names)
         self.dvc("push", *(f"{name}.dvc" for name in names))
         self.git("add", "-A")
-        trailers = f"{BATCH_TRAILER}: {batch}\n{REPORT_TRAILER}: {json.dumps(report, sort_keys=True)}"
+        trailers = f"{BATCH_TRAILER}: {batch}\n{REPORT_TRAILER}: {summary_bytes(summary).decode()}"
         self.git("commit", "-q", "--no-verify", "--cleanup=verbatim", "-m", f"{subject}\n\n{trailers}\n")
         head = self.head
         assert head
@@ -143,8 +145,8 @@ class GoldRepository(Workspace):
         if head.returncode:
             self.run([*bare, "symbolic-ref", "HEAD", f"refs/heads/{BRANCH}"])
 
-    def report_of(self, batch: str) -> tuple[str, dict[str, Any]] | None:
-        """(data revision, report) of a batch's version, or None."""
+    def summary_of(self, batch: str) -> tuple[str, IngestSummary] | None:
+        """(data revision, summary) of a batch's version, or None. Raises DataError as `read_summary` does."""
         if self.head is None:
             return None
         trailers = [f"%(trailers:key={key},valueonly,unfold)" for key in (BATCH_TRAILER, REPORT_TRAILER)]
@@ -152,7 +154,7 @@ class GoldRepository(Workspace):
         for record in self.run(["git", "log", f"--format={line_format}"]).stdout.split(_RECORD):
             revision, *rest = record.strip("\n").split(_FIELD)
             if rest and rest[0].strip() == batch:
-                return revision, json.loads(rest[1])
+                return revision, read_summary(revision, rest[1].encode())
         return None
 
     def _initialise(self, storage: str) -> None:

@@ -11,20 +11,17 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pydantic import TypeAdapter, ValidationError
-
 from enigma_tasks.artifacts import ENSEMBLE_ARTIFACT, REGISTERED_ARTIFACTS
-from enigma_tasks.documents import EntityType
 from enigma_tasks.errors import EnigmaError, ModelError, ServiceError, UsageError
-from enigma_tasks.gold.changes import TrainedVersion
 from enigma_tasks.notes.plans import Pin
-from enigma_tasks.threads import in_order
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from mlflow import MlflowClient
+
+    from enigma_tasks.documents import EntityType
 
 
 DIGEST_TAG = "digest"
@@ -37,7 +34,6 @@ UNREACHABLE = {"ConnectionError", "ConnectionRefusedError", "ConnectTimeout", "E
 MISSING = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
 PARALLEL_CALLS = 8
 PAGE = 200
-_DIGESTS, _NAMES = TypeAdapter(dict[str, str]), TypeAdapter(tuple[str, ...])
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +42,15 @@ class Registered:
 
     name: str
     aliases: Mapping[str, str]
+    tags: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A version of a registered model, and its tags."""
+
+    name: str
+    version: str
     tags: Mapping[str, str]
 
 
@@ -173,31 +178,11 @@ def registered_models() -> dict[str, Registered]:
         return {m.name: Registered(m.name, {k: str(v) for k, v in m.aliases.items()}, dict(m.tags)) for m in found}
 
 
-def trained_versions(languages: Iterable[str]) -> list[TrainedVersion]:
-    """The usable versions of these languages that say which gold they were trained on.
-
-    Raises:
-        ModelError: what a version says is not readable; ServiceError: registry unreachable or failing.
-    """
-    names = [registered_name(language, t) for language in languages for t in EntityType]
-    with typed("list versions"):
-        client = mlflow_client()
-
-        def versions(name: str) -> list[Any]:
-            return list(_pages(client.search_model_versions, f"name = '{name}'"))
-
-        found = [v for own in in_order(versions, names, PARALLEL_CALLS) for v in own]
-    return [trained(v.name, v.version, v.tags) for v in found if v.status == "READY" and GOLD_TAG in v.tags]
-
-
-def trained(name: str, version: str, tags: Mapping[str, str]) -> TrainedVersion:
-    """What a version's tags say of its gold. Raises ModelError where they are not readable."""
-    try:
-        gold = _DIGESTS.validate_json(tags[GOLD_TAG])
-        registered_with = _NAMES.validate_json(tags[REGISTERED_WITH_TAG])
-        return TrainedVersion(tags["language"], tags["entity"], gold, registered_with)
-    except (KeyError, ValidationError):
-        raise ModelError(f"{name} version {version}: its tags do not say which gold it was trained on") from None
+def versions_of(name: str) -> list[Version]:
+    """The usable versions of a registered model, of every age. Raises ServiceError."""
+    with typed(f"list versions of {name}"):
+        found = _pages(mlflow_client().search_model_versions, f"name = '{name}'")
+        return [Version(v.name, str(v.version), dict(v.tags)) for v in found if v.status == "READY"]
 
 
 def download(pin: Pin, cache: Path) -> Path:

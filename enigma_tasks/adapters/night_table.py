@@ -20,7 +20,7 @@ from enigma_tasks.notes.references import TRANSIENT
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
 log = logging.getLogger(__name__)
 
@@ -57,8 +57,19 @@ def commit(tables_uri: str, table: str, reader: Any, batch_id: str) -> bool:
 
 def read_history(tables_uri: str, table: str, bucket: str, key: str) -> list[dict[str, Any]]:
     """Every night's rows of one object in `notes` or `spans`."""
-    keep = (ds.field("bucket") == bucket) & (ds.field("key") == key)
-    return [row for b in _batches(tables_uri, table, SCHEMAS[table].names, keep) for row in b.to_pylist()]
+    return list(rows_among(tables_uri, table, SCHEMAS[table].names, bucket=[bucket], key=[key]))
+
+
+def rows_among(
+    tables_uri: str, table: str, columns: Sequence[str], **among: Collection[str]
+) -> Iterator[dict[str, Any]]:
+    """Rows that have one of the given values in each of the named columns, one batch in memory at a time."""
+    keep = None
+    for column, values in among.items():
+        one = ds.field(column).isin(list(values))
+        keep = one if keep is None else keep & one
+    for batch in _batches(tables_uri, table, columns, keep):
+        yield from batch.to_pylist()
 
 
 def is_committed(tables_uri: str, table: str, batch_id: str) -> bool:

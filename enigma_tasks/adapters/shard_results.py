@@ -9,17 +9,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from enigma_tasks.adapters.night_schema import NOTES, SCHEMAS, SPANS
-from enigma_tasks.notes.plain_text import garbled_characters
+from enigma_tasks.ner.text.alignment import count_words
+from enigma_tasks.notes.garbled import garbled_characters
+from enigma_tasks.notes.references import NoteRef
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from enigma_tasks.documents import Entity
+    from enigma_tasks.ensembles.runner import AnnotatedDocument
     from enigma_tasks.notes.plans import Plan
-    from enigma_tasks.notes.references import NoteRef, Refused
+    from enigma_tasks.notes.references import Refused
 
 BATCH_ROWS = 4096
+DECIMALS = 6
 
 
 def models_of(plan: Plan, language: str) -> str:
@@ -59,27 +62,51 @@ def _note_row(plan: Plan, note: NoteRef, outcome: Mapping[str, Any]) -> dict[str
     }
 
 
+def note_of_row(row: Mapping[str, Any]) -> NoteRef:
+    """A row of `notes`, with all of its columns -> the note, to read the text that was annotated."""
+    return NoteRef(
+        bucket=row["bucket"],
+        key=row["key"],
+        record_id=row["record_id"],
+        line=row["line"],
+        version=row["version"],
+        object_version=row["object_version"],
+        note_id=row["note_id"],
+        language=row["language"] or "",
+        language_source=row["language_source"],
+        drop_date=str(row["drop_date"] or ""),
+        size=row["size_bytes"],
+    )
+
+
 def quarantined_row(plan: Plan, refused: Refused) -> dict[str, Any]:
     """The row of `notes` for a refusal."""
     outcome = {"outcome": "quarantined", "rule": refused.rule.value, "rule_offset": refused.offset}
     return _note_row(plan, refused.note, outcome)
 
 
-def annotated_row(plan: Plan, note: NoteRef, text: str, characters_read: int, entities: int) -> dict[str, Any]:
+def annotated_row(plan: Plan, note: NoteRef, text: str, result: AnnotatedDocument) -> dict[str, Any]:
     """The row of `notes` for an annotated note; lengths in code points."""
     outcome = {
         "outcome": "annotated",
         "characters": len(text),
-        "characters_read": characters_read,
+        "characters_read": result.characters_read,
         "characters_garbled": garbled_characters(text),
-        "entities": entities,
+        "words": result.size.words if result.size else count_words(text),
+        "sub_words": result.size and result.size.sub_words,
+        "sub_words_unknown": result.size and result.size.sub_words_unknown,
+        "entities": len(result.entities),
+        "member_spans": result.agreement and result.agreement.spans,
+        "member_spans_agreed": result.agreement and result.agreement.agreed,
         "models": models_of(plan, note.language),
+        "missed": [(label, round(value, DECIMALS)) for label, value in sorted(result.missed.items())] or None,
     }
     return _note_row(plan, note, outcome)
 
 
-def span_rows(plan: Plan, note: NoteRef, entities: Iterable[Entity]) -> list[dict[str, Any]]:
+def span_rows(plan: Plan, note: NoteRef, result: AnnotatedDocument) -> list[dict[str, Any]]:
     """A row of `spans` for each entity."""
+    probabilities = result.probabilities or (None,) * len(result.entities)
     names, day = model_names(plan, note.language), plan.planned_time.date()
     return [
         {
@@ -90,10 +117,11 @@ def span_rows(plan: Plan, note: NoteRef, entities: Iterable[Entity]) -> list[dic
             "char_end": e.char_end,
             "text": e.text,
             "score": e.score,
+            "probability": probability,
             "model": names.get(e.label, ""),
             "nlp_date": day,
         }
-        for e in entities
+        for e, probability in zip(result.entities, probabilities, strict=True)
     ]
 
 

@@ -119,7 +119,7 @@ class TrainingRepository(Workspace):
         """Whether a test set of the language has been frozen.
 
         Raises:
-            DataError: `frozen_set_removed`: it was, and somebody removed it.
+            DataError: `frozen_set_removed`: it was, and is removed.
         """
         if (self.folder / pointer(frozen_folder(language))).is_file():
             return True

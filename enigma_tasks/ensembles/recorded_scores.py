@@ -28,7 +28,7 @@ def dev_scores(cards: Sequence[Card[Any]], entity_type: EntityType) -> dict[str,
 
 def expected_scores(ensemble: Ensemble) -> dict[str, float]:
     """A fitted ensemble's expected scores on new documents."""
-    expected = (ensemble.fitted or {}).get("expected")
-    if not isinstance(expected, dict):
+    if ensemble.fitted is None:
         return {}
-    return {f"expected/{key}": float(expected[key]) for key in ("precision", "recall", "f1")}
+    expected = ensemble.fitted.expected
+    return {"expected/precision": expected.precision, "expected/recall": expected.recall, "expected/f1": expected.f1}

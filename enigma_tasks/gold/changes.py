@@ -30,7 +30,7 @@ class TrainingWork(Frozen):
 
     @property
     def run(self) -> str:
-        """A name for this work: the same commits are the same run, whoever asks for it and however often."""
+        """A name for this work: the same commits are the same run, however often it is asked for."""
         return f"{self.commit[:12]}-{self.revision[:12]}"
 
 

@@ -47,6 +47,13 @@ class ReadDelivery:
         self.refusals.append(refusal(self.delivery, document_id, defects))
 
 
+def unread(delivery: Delivery) -> ReadDelivery:
+    """A delivery that cannot be read for its `rule`: one refusal."""
+    reading = ReadDelivery(delivery)
+    reading.refuse(None, [DataError(delivery.record, delivery.rule or "")])
+    return reading
+
+
 def read_delivery(delivery: Delivery, data: Mapping[str, bytes], scratch: Path) -> ReadDelivery:
     """Read one delivery; whatever is wrong with a document is a refusal of that document.
 
@@ -84,7 +91,7 @@ def _read_pair(reading: ReadDelivery, data: Mapping[str, bytes], scratch: Path) 
         kind = "txt" if kind_of(PurePosixPath(path).name)[0] is FileKind.TEXT else "ann"
         (corpus / kind / f"{document_id}.{kind}").write_bytes(content)
     report = CorpusReport()
-    documents = read_corpus(corpus, delivery.language, None, report)
+    documents = read_corpus(corpus, delivery.language or None, None, report)
     if report.defects:
         reading.refuse(document_id, report.defects)
     else:
@@ -101,18 +108,20 @@ def _packed(delivery: Delivery, content: bytes, scratch: Path) -> list[Imported]
     for record in packed_records(path):
         d = record.document
         if d is None:
-            document = record.defects[0].record.replace(_PACKED_FILE, name, 1)
-            found.append(Imported(document, None, record.defects))
-        elif d.language and canonical_code(d.language) != delivery.language:
-            found.append(refused(d.id, DataError(d.id, "place_differs")))
+            defects = tuple(
+                DataError(e.record.replace(_PACKED_FILE, name, 1), e.rule, e.offset, e.hint) for e in record.defects
+            )
+            found.append(Imported(None, None, defects))
+        elif delivery.language and d.language and canonical_code(d.language) != delivery.language:
+            found.append(refused(None, DataError(d.id, "place_differs")))  # of another language: no rival of its id
         elif not d.annotated <= delivery.types:
             found.append(refused(d.id, DataError(d.id, "label_unexpected")))
         else:
-            found.append(Imported(d.id, replace(d, language=delivery.language)))
+            found.append(Imported(d.id, replace(d, language=delivery.language or d.language)))
     return without_duplicates(found)
 
 
 def _exported(delivery: Delivery, data: Mapping[str, bytes]) -> list[Imported]:
     name = export_name(delivery.record.split("/"))
     system = next((data[p] for p in data if is_type_system(p)), None)
-    return read_export(name, data[delivery.record], delivery.language, delivery.types, system)
+    return read_export(name, data[delivery.record], delivery.language or None, delivery.types, system)

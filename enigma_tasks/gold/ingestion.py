@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from enigma_tasks.documents import EntityType, check_id
 from enigma_tasks.errors import DataError
-from enigma_tasks.file_names import FileKind, beside, is_about, is_hidden, is_type_system, kind_of
+from enigma_tasks.file_names import FileKind, beside, is_about, is_hidden, is_type_system, kind_of, without_suffix
 from enigma_tasks.formats.corpus_files import ALL_TYPES, RELEASE_FOLDER, meaning
 from enigma_tasks.formats.imports.inception_zip import (
     CURATED,
@@ -79,7 +80,7 @@ class Delivery:
 
 
 def arrange(
-    objects: Iterable[GoldObject], language_of: Callable[[str], str | None], max_bytes: int
+    objects: Iterable[GoldObject], language_of: Callable[[str], str | None] | None, max_bytes: int
 ) -> tuple[list[Delivery], int]:
     """Deliveries in the order of their records, and how many objects are ignored.
 
@@ -87,8 +88,9 @@ def arrange(
     annotator's version of a document that was curated.
 
     Args:
-        objects: everything below gold/.
-        language_of: folder name -> configured language code, or None.
+        objects: everything below gold/, or below another place of annotated documents.
+        language_of: folder name -> configured language code, or None. Without it, folders mean nothing: documents are
+            of no known language, and of all types unless they say otherwise.
         max_bytes: of one object.
     """
     listed = sorted(objects)
@@ -130,7 +132,7 @@ def content_digest(delivery: Delivery, data: Mapping[str, bytes]) -> str:
 
 
 def _delivery(
-    item: GoldObject, language_of: Callable[[str], str | None], max_bytes: int, texts: set[str]
+    item: GoldObject, language_of: Callable[[str], str | None] | None, max_bytes: int, texts: set[str]
 ) -> Delivery | None:
     """What one object is, or None where it is ignored; `texts` are the folders of pairs."""
     *folders, name = item.path.split("/")
@@ -145,7 +147,7 @@ def _delivery(
     kind, record = _kind(item.path)
     if _CONTROL.search(item.path) or not {"", ".", ".."}.isdisjoint(folders):
         return Delivery(ascii(item.path)[1:-1], kind, (item,), rule="key_unsafe")
-    place = _place(folders, language_of)
+    place = ("", ALL_TYPES) if language_of is None else _place(folders, language_of)
     if isinstance(place, str):
         return Delivery(record, kind, (item,), rule=place)
     rule = "file_type" if not kind else "too_large" if item.size > max_bytes else None
@@ -172,11 +174,11 @@ def _place(folders: Sequence[str], language_of: Callable[[str], str | None]) -> 
 
 
 def _kind(path: str) -> tuple[str, str]:
-    """(kind, record); a pair's record is the path of its text, were the two in one folder."""
+    """(kind, record); a pair's record is the path of its text in composed form (NFC), were the two in one folder."""
     name = path.rpartition("/")[2]
     named, stem = kind_of(name)
     kind = _READ_AS.get(named, "")
-    return kind, _beside(path) + f"{stem}.txt" if kind == PAIR else path
+    return kind, unicodedata.normalize("NFC", f"{_beside(path)}{without_suffix(stem)}.txt") if kind == PAIR else path
 
 
 def _beside(path: str) -> str:

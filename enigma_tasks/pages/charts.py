@@ -27,6 +27,8 @@ class Series:
     name: str
     css: str
     values: tuple[float | None, ...]
+    intervals: tuple[tuple[float, float] | None, ...] = ()
+    """Of the values, if they have one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,8 @@ class Curve:
     css: str
     path: str
     points: tuple[Point, ...]
+    whiskers: tuple[tuple[float, float, float], ...] = ()
+    """(x, y of the upper end, y of the lower end) of each interval."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,8 @@ class LineChart:
     """(x, text, text-anchor)."""
     band: tuple[float, float] | None
     """The usual range: (y of its top, height)."""
+    limits: tuple[tuple[float, str], ...] = ()
+    """Horizontal lines: (y, name)."""
     width: int = WIDTH
     height: int = HEIGHT
     left: int = LEFT
@@ -105,12 +111,18 @@ def line_chart(
     show: Callable[[float], str],
     usual: tuple[float, float] | None = None,
     *,
+    limits: Sequence[tuple[float, str]] = (),
     tight: bool = False,
 ) -> LineChart:
-    """Lines over nights; `show` formats a value. The y axis starts at 0, or, if `tight`, below the values."""
+    """Lines over nights or weeks; `show` formats a value. The y axis starts at 0, or, if `tight`, below the values.
+
+    `limits`: (value, name) of horizontal lines.
+    """
     values = [v for s in series for v in s.values if v is not None]
+    values += [end for s in series for interval in s.intervals if interval is not None for end in interval]
+    values += [value for value, _ in limits]
     top = max([*values, usual[1] if usual else 0.0], default=0.0)
-    low = min(values, default=0.0)
+    low = min([*values, *(usual[:1] if usual and tight else ())], default=0.0)
     ticks = nice_ticks(top + TIGHT * low, (1 - TIGHT) * low) if tight else nice_ticks(top)
     inner = HEIGHT - TOP - BOTTOM
 
@@ -127,12 +139,18 @@ def line_chart(
             None if v is None else Point(x(i), y(v), f"{nights[i]} {s.name}{show(v)}", i == len(nights) - 1)
             for i, v in enumerate(s.values)
         ]
-        curves.append(Curve(s.css, _path(points), tuple(p for p in points if p is not None)))
+        whiskers = tuple((x(i), y(ends[1]), y(ends[0])) for i, ends in enumerate(s.intervals) if ends is not None)
+        curves.append(Curve(s.css, _path(points), tuple(p for p in points if p is not None), whiskers))
     chosen = sorted({0, (len(nights) - 1) // 2, len(nights) - 1}) if len(nights) > 4 else range(len(nights))
     x_ticks = tuple((x(i), nights[i], _anchor(i, len(nights))) for i in chosen)
     band = (y(usual[1]), round(y(usual[0]) - y(usual[1]), 1)) if usual else None
     return LineChart(
-        title, tuple(curves), tuple((y(t), tick_text(t, ticks[1] - ticks[0])) for t in ticks), x_ticks, band
+        title,
+        tuple(curves),
+        tuple((y(t), tick_text(t, ticks[1] - ticks[0])) for t in ticks),
+        x_ticks,
+        band,
+        tuple((y(value), name) for value, name in limits),
     )
 
 

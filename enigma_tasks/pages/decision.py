@@ -1,4 +1,4 @@
-"""Renders the page of a decision on a challenger, for the person who approves it and for whoever asks years later."""
+"""Renders the page of a decision on a challenger, for the person who approves it, and for the record."""
 
 from __future__ import annotations
 

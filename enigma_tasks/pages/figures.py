@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from pydantic import Field, TypeAdapter
 
+from enigma_tasks.estimates import EstimatedF1  # noqa: TC001 - pydantic reads it
 from enigma_tasks.frozen import Frozen, json_bytes, read_record
+from enigma_tasks.monitoring.moments import Moments  # noqa: TC001 - pydantic reads it
 
 SCORE_BINS = 20
 """Equal bins of a mention's score in [0, 1]."""
@@ -26,6 +28,10 @@ class LanguageFigures(Frozen):
     """Of these, how many the models read."""
     garbled: int = 0
     """Annotated notes with a share of garbled characters above `monitor.garbled_share`."""
+    measures: dict[str, Moments] = Field(default_factory=dict)
+    """By measure (`monitoring.measures`): sums over the annotated notes; empty in a record of an earlier version."""
+    found_by: dict[str, int] = Field(default_factory=dict)
+    """Member digest -> spans that it found, if it is in an ensemble of the language."""
 
 
 class ModelFigures(Frozen):
@@ -72,6 +78,8 @@ class NightFigures(Frozen):
     models: dict[str, dict[str, ModelFigures]] = Field(default_factory=dict)
     """language -> entity type -> champion."""
     aliases: tuple[AliasFigures, ...] = ()
+    estimated: dict[str, dict[str, EstimatedF1]] = Field(default_factory=dict)
+    """language -> label -> estimated strict F1; without those whose champion has no calibration."""
 
     @property
     def entities(self) -> dict[str, int]:
@@ -175,23 +183,8 @@ class NightRecord(Frozen):
 
     figures: NightFigures
     flags: tuple[Flag, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class NightSummary:
-    """The content of the morning page."""
-
-    figures: NightFigures
-    flags: tuple[Flag, ...] = ()
-    usual: dict[str, tuple[float, float]] = field(default_factory=dict)
-    """By measure: the usual range in past nights."""
-    history: tuple[NightFigures, ...] = ()
-    """The past nights for comparison, oldest first."""
-    nights_needed: int = 5
-    """Past nights needed before a figure is flagged as unusual."""
-    shards: tuple[ShardTiming, ...] = ()
-    quarantine: tuple[QuarantinedNote, ...] = ()
-    quarantine_uri: str = ""
+    alerted: tuple[tuple[str, str], ...] = ()
+    """(rule, subject) of the flags that were alerted about; later nights pause those (`monitor.alert_pause_nights`)."""
 
 
 _NIGHT_RECORD = TypeAdapter(NightRecord)

@@ -8,11 +8,11 @@ import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from enigma_tasks.pages.figures import Flag, NightFigures, ratio
+from enigma_tasks.pages.figures import Flag, LanguageFigures, NightFigures, ratio
 from enigma_tasks.pages.verdict import NOTICES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from enigma_tasks.params.monitor import MonitorParams
 
@@ -36,7 +36,7 @@ def measures(night: NightFigures, history: Sequence[NightFigures], params: Monit
     """The figures that are compared between nights; past nights without one, or with too few notes, are left out."""
     enough = [n for n in history if n.annotated >= params.notes_needed]
     here = night.annotated >= params.notes_needed
-    found = [
+    return [
         Measure("notes", "notes", "", night.planned, tuple(n.planned for n in history if n.planned), 1),
         Measure(
             "quarantine_share",
@@ -55,38 +55,6 @@ def measures(night: NightFigures, history: Sequence[NightFigures], params: Monit
             0.0,
         ),
     ]
-    for label in _labels(night, history):
-        found.append(
-            Measure(
-                f"mean_score.{label}",
-                f"mean score of {label}",
-                "",
-                night.mean_score(label) if here else None,
-                _known(n.mean_score(label) for n in enough),
-                0.02,
-            )
-        )
-        found += _per_note(label, night, enough, params)
-    return found
-
-
-def _per_note(
-    label: str, night: NightFigures, history: Sequence[NightFigures], params: MonitorParams
-) -> Iterator[Measure]:
-    for language in [None, *sorted(night.languages)]:
-        if language is None:
-            past = [n.per_note(label) for n in history if label in n.labels]
-            annotated = night.annotated
-        else:
-            known = [n for n in history if language in n.languages]
-            past = [
-                n.per_note(label, language) for n in known if n.languages[language].annotated >= params.notes_needed
-            ]
-            annotated = night.languages[language].annotated
-        suffix = f".{language}" if language else ""
-        where = f" in {language}" if language else ""
-        value = night.per_note(label, language) if annotated >= params.notes_needed else None
-        yield Measure(f"per_note.{label}{suffix}", f"{label} per note{where}", "", value, _known(past), 0.1)
 
 
 def usual_range(past: Sequence[float], floor: float, params: MonitorParams) -> tuple[float, float] | None:
@@ -111,9 +79,14 @@ def usual_ranges(
     return {key: found for key, found in ranges.items() if found is not None}
 
 
-def flags(night: NightFigures, history: Sequence[NightFigures], params: MonitorParams) -> tuple[Flag, ...]:
-    """All flags of a night: errors first, then unusual figures, then notices."""
-    found = (*_absolute(night, history, params), *_compared(night, history, params))
+def flags(
+    night: NightFigures, history: Sequence[NightFigures], params: MonitorParams, findings: Iterable[Flag] = ()
+) -> tuple[Flag, ...]:
+    """All flags of a night: errors first, then `findings` and unusual figures, then notices.
+
+    `findings`: of drift (`pages.drift`) and of reviewed notes (`pages.quality`).
+    """
+    found = (*_absolute(night, history, params), *findings, *_compared(night, history, params))
     return tuple(sorted(found, key=lambda flag: flag.rule in NOTICES))
 
 
@@ -151,6 +124,7 @@ def _absolute(night: NightFigures, history: Sequence[NightFigures], params: Moni
                     reason=f"No {entity_type.upper()} in {figures.annotated:,} notes in {language},"
                     " although a champion looked for it.",
                 )
+        yield from _silent_members(language, figures, params)
     for language, count in sorted(night.waiting.items()):
         if count:
             notes = "1 note waits" if count == 1 else f"{count:,} notes wait"
@@ -159,15 +133,27 @@ def _absolute(night: NightFigures, history: Sequence[NightFigures], params: Moni
     yield from _changed_models(night, history)
 
 
+def _silent_members(language: str, figures: LanguageFigures, params: MonitorParams) -> Iterator[Flag]:
+    """A member that finds nothing where others find something is dead, however good the vote still looks."""
+    if figures.annotated < params.notes_needed or not any(figures.found_by.values()):
+        return
+    for digest in sorted(d for d, spans in figures.found_by.items() if not spans):
+        reason = (
+            f"The member {digest[:12]} found nothing in {figures.annotated:,} notes in {language}, where other members"
+            " found entities: its model or its endpoint does not work."
+        )
+        yield Flag(rule="member_silent", subject=f"{language} {digest[:12]}", value=0, reason=reason)
+
+
 def _moved_aliases(night: NightFigures) -> Iterator[Flag]:
-    """The journal says which version is champion; the registry's alias is a copy that anybody may move."""
+    """The journal says which version is champion; the registry's alias is a copy that any user may move."""
     for item in night.aliases:
         found = f"version {item.alias}" if item.alias else "no version"
         if item.champion:
             rule = "alias_moved"
             reason = (
                 f"The alias champion of {item.name} named {found} and not {item.champion}, which the journal names and"
-                " this night used. Either a promotion was interrupted, or somebody moved the alias:"
+                " this night used. Either a promotion was interrupted, or a user moved the alias:"
                 " `enigma registry history` has the lines."
             )
         else:
@@ -206,7 +192,6 @@ def changed_models(night: NightFigures, history: Sequence[NightFigures]) -> Iter
 def _compared(night: NightFigures, history: Sequence[NightFigures], params: MonitorParams) -> Iterator[Flag]:
     if not night.published:
         return
-    yield from _absent_languages(night, history, params)
     for measure in measures(night, history, params):
         usual = usual_range(measure.past, measure.floor, params)
         if usual is None or measure.value is None or usual[0] <= measure.value <= usual[1]:
@@ -227,16 +212,6 @@ def _compared(night: NightFigures, history: Sequence[NightFigures], params: Moni
         )
 
 
-def _absent_languages(night: NightFigures, history: Sequence[NightFigures], params: MonitorParams) -> Iterator[Flag]:
-    recent = [n for n in history if n.planned][-params.nights_needed :]
-    if len(recent) < params.nights_needed or not night.planned:
-        return
-    everywhere = set.intersection(*({c for c, f in n.languages.items() if f.annotated} for n in recent))
-    for language in sorted(everywhere - set(night.languages) - set(night.waiting)):
-        reason = f"No notes in {language}, although each of the last {len(recent)} nights had some."
-        yield Flag(rule="language_absent", subject=language, reason=reason, value=0)
-
-
 def _short(value: float) -> str:
     """Three significant digits, thousands with commas."""
     if value == 0 or abs(value) >= 100:
@@ -250,7 +225,3 @@ def _percent(share: float | None) -> float | None:
 
 def _known(values: Iterator[float | None] | Sequence[float | None]) -> tuple[float, ...]:
     return tuple(v for v in values if v is not None)
-
-
-def _labels(night: NightFigures, history: Sequence[NightFigures]) -> list[str]:
-    return sorted({*night.labels, *(label for n in history for label in n.labels)})

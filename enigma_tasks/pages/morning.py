@@ -5,14 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from enigma_tasks.monitoring.measures import entry
+from enigma_tasks.monitoring.measures import title as measure_title
 from enigma_tasks.pages import charts
-from enigma_tasks.pages.figures import SCORE_BINS, NightFigures, NightRecord, NightSummary, QuarantinedNote, ratio
+from enigma_tasks.pages.drift import drift_table, values_over_nights
+from enigma_tasks.pages.figures import SCORE_BINS, NightFigures, NightRecord, QuarantinedNote, ratio
 from enigma_tasks.pages.flags import changed_models
 from enigma_tasks.pages.formats import count, dec, duration, environment, label_classes, percent
+from enigma_tasks.pages.quality_charts import quality_charts
 from enigma_tasks.pages.verdict import NOTICES, verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    from enigma_tasks.pages.summary import NightSummary
 
 QUARANTINE_ROWS = 200
 SLOW_SHARDS = 8
@@ -48,6 +54,7 @@ def render_morning_page(summary: NightSummary, language_names: Mapping[str, str]
     night = summary.figures
     colours = _colours([night, *summary.history])
     groups = _quarantine_groups(summary.quarantine)
+    measures, drift_rows = drift_table(night, summary.drift, summary.nights_needed)
     return environment().get_template("morning.html.jinja").render(
         night=night,
         summary=summary,
@@ -65,6 +72,12 @@ def render_morning_page(summary: NightSummary, language_names: Mapping[str, str]
         groups=groups,
         quarantine_shown=sum(len(notes) for _, notes in groups),
         changed={(language, kind): before for language, kind, before in changed_models(night, summary.history)},
+        quality=summary.quality,
+        quality_charts=quality_charts(summary.quality),
+        drift_measures=[_heading(m) for m in measures],
+        drift_rows=drift_rows if any(f.measures for f in night.languages.values()) else [],
+        drift_trends=_drift_trends(summary),
+        drift_level=summary.drift_level,
         previous=summary.history[-1].batch_id if summary.history else None,
     )  # fmt: skip
 
@@ -152,6 +165,25 @@ def _over_nights(
         by_label("Mean score", lambda n, label: n.mean_score(label), tight=True),
         one("Seconds of work", NEUTRAL, "seconds", [n.seconds_total for n in nights], dec),
     ]
+
+
+def _heading(measure: str) -> str:
+    unit = entry(measure).unit
+    return measure_title(measure).capitalize() + (", %" if unit == "%" else "")
+
+
+def _drift_trends(summary: NightSummary) -> list[Trend]:
+    """A chart of each figure that has drifted, with the range in which it would not have been flagged."""
+    nights = [*summary.history, summary.figures]
+    days = [n.planned_at[5:10] or n.batch_id for n in nights]
+    trends = []
+    for test in summary.drift:
+        if test.drifted:
+            name = f"{test.language}: {measure_title(test.measure)}"
+            line = charts.Series("", "warn", values_over_nights(nights, test.language, test.measure))
+            chart = charts.line_chart(name, days, [line], dec, (test.low, test.high), tight=True)
+            trends.append(Trend(name, dec(test.value), chart, {}))
+    return trends
 
 
 def _entity_bars(night: NightFigures, colours: Mapping[str, str]) -> tuple[charts.Bar, ...]:

@@ -65,7 +65,7 @@ def look_to_carry_out(name: str, lines: Sequence[JournalLine], n: int, seal: str
         name: of the journal.
         lines: all its lines.
         n: number of the look.
-        seal: the `sha256` of the line that somebody approved, if it is known.
+        seal: the `sha256` of the line that a person approved, if it is known.
 
     Raises:
         DataError: `decision_unknown`, line `n` is no look; `decision_changed`, it is not the line of that sha256;

@@ -7,7 +7,7 @@ import tempfile
 import time
 import uuid
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from enigma_tasks.config import Params, Settings
     from enigma_tasks.ensembles.runner import AnnotatedDocument
+    from enigma_tasks.estimates import DevError
     from enigma_tasks.notes.plans import Plan, Shard
     from enigma_tasks.notes.references import NoteRef
 
@@ -73,7 +74,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     attempt = uuid.uuid4().hex
     with tempfile.TemporaryDirectory(prefix="enigma-") as folder:
         with ResultWriter(Path(folder)) as writer:
-            work = _Work(plan, params, Names.of(settings), clock)
+            work = _Work(plan, params, Names.of(settings), clock, Counter())
             counts = _annotate(store, planned, engine, writer, work)
         with clock("write"):
             files = _upload(store, places, shard, attempt, writer)
@@ -84,8 +85,10 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
         files=files,
         counts=counts,
         seconds=clock.seconds,
+        calibrations=work.calibrations or None,
         models=tuple(sorted(pin.digest for pin in plan.models[shard.language].values())),
         llm=endpoints.usage(),
+        found_by=dict(sorted(work.found_by.items())) or None,
     )
     if records.create_commit(commit):
         return commit.report()
@@ -115,6 +118,10 @@ class _Work:
     params: Params
     names: Names
     clock: _Clock
+    found_by: Counter[str]
+    """Member digest -> spans that it found."""
+    calibrations: dict[str, DevError] = field(default_factory=dict)
+    """Filled while notes are annotated."""
 
 
 def _annotate(
@@ -140,8 +147,10 @@ def _annotate(
             if result is None:
                 note_rows.append(quarantined_row(plan, Refused(note, Rule.FAILED)))
                 continue
-            note_rows.append(annotated_row(plan, note, text, result.characters_read, len(result.entities)))
-            spans += span_rows(plan, note, result.entities)
+            note_rows.append(annotated_row(plan, note, text, result))
+            work.found_by.update(result.found_by)
+            work.calibrations.update(result.dev)
+            spans += span_rows(plan, note, result)
             counts.update(annotated=1, entities=len(result.entities), characters=len(text))
         counts["quarantined"] = writer.rows[NOTES] + len(note_rows) - counts["annotated"]
         with clock("write"):

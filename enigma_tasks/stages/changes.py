@@ -7,8 +7,8 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from enigma_tasks.adapters.gold_repository import GoldRepository
-from enigma_tasks.adapters.mlflow_registry import trained_versions
 from enigma_tasks.adapters.object_store import ObjectStore
+from enigma_tasks.adapters.trained_versions import trained_versions
 from enigma_tasks.adapters.training_repository import TrainingRepository
 from enigma_tasks.errors import ServiceError, UsageError
 from enigma_tasks.gold.changes import TrainingWork, outdated

@@ -157,9 +157,8 @@ class _Comparison:
         challenger = self._ensemble(pin)
         present = self._ensemble(_pin_of(pin.name, champion)) if champion else None
         labels = frozenset({present.entity_type.label}) if present else None
-        missing = (challenger.fitted or {}).get("missing", ())
-        assert isinstance(missing, list | tuple)
-        candidate = Candidate(frozenset({challenger.entity_type.label}), labels, tuple(map(str, missing)))
+        missing = challenger.fitted.missing if challenger.fitted else None
+        candidate = Candidate(frozenset({challenger.entity_type.label}), labels, missing or ())
         if challenger.language != language:
             raise ModelError(f"{pin.name} version {pin.version} is for {challenger.language}, not for {language}")
         if refused := gate.before(candidate):

@@ -14,7 +14,8 @@ from enigma_tasks.artifacts import ENSEMBLE_CARD, EVALUATED, FOLDS, METRICS, MET
 from enigma_tasks.documents import EntityType
 from enigma_tasks.ensembles.counting import counted, length_range
 from enigma_tasks.ensembles.folder import read_ensemble
-from enigma_tasks.ensembles.runner import EnsembleAnnotator, Members
+from enigma_tasks.ensembles.loaded_members import load_members
+from enigma_tasks.ensembles.runner import EnsembleAnnotator
 from enigma_tasks.errors import UsageError
 from enigma_tasks.formats.corpora import read_corpus
 from enigma_tasks.frozen import json_bytes
@@ -137,7 +138,7 @@ def _by_model(
 ) -> tuple[CountedDocuments, list[str], dict[str, str]]:
     card, digest = read_any_card(folder), model_digest(folder)
     documents = _gold(gold, card.languages, card.entity_types, [card])
-    members = Members({digest: folder}, params.annotate.batch_tokens, open_endpoint=endpoints)
+    members = load_members({digest: folder}, params.annotate.batch_tokens, open_endpoint=endpoints)
     found = members.read(documents).entities[digest]
     languages = {d.language for d in documents if d.language} or set(card.languages)
     system = {"language": languages.pop() if len(languages) == 1 else "all", "system": card.member}

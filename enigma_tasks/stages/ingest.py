@@ -10,18 +10,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from enigma_tasks.adapters.delivery_reader import contents, listed
 from enigma_tasks.adapters.gold_repository import GoldRepository
-from enigma_tasks.adapters.object_store import ObjectStore, split_uri
+from enigma_tasks.adapters.object_store import ObjectStore
 from enigma_tasks.artifacts import INGESTED, QuarantinePlaces, ingest_batch, packed_gold
 from enigma_tasks.errors import DataError, ServiceError
 from enigma_tasks.formats.imports.spans import DUPLICATE_HINT
 from enigma_tasks.formats.packed import read_packed, write_packed
-from enigma_tasks.gold.deliveries import ReadDelivery, read_delivery
-from enigma_tasks.gold.ingestion import Delivery, GoldObject, arrange, content_digest, news
+from enigma_tasks.gold.deliveries import ReadDelivery, read_delivery, unread
+from enigma_tasks.gold.ingestion import Delivery, arrange, content_digest, news
 from enigma_tasks.gold.manifest import Manifest, ManifestEntry, documents_of, pack_manifest, unpack_manifest
 from enigma_tasks.gold.refusals import Refusal, quarantine_row, refusal
 from enigma_tasks.gold.rules import Fold
 from enigma_tasks.gold.settling import Arriving, Fate, IngestCounts, claims_of, origins_of, settle
+from enigma_tasks.gold.summaries import IngestSummary, PlaceCounts
 from enigma_tasks.notes.names import Names
 
 if TYPE_CHECKING:
@@ -51,14 +53,14 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     quarantine = QuarantinePlaces.of(settings, ingest_batch(arguments.batch))
     names = Names.of(settings)
     store = ObjectStore()
-    deliveries, ignored = arrange(_listed(store, gold), params.language, params.ingest.max_bytes)
+    deliveries, ignored = arrange(listed(store, gold), params.language, params.ingest.max_bytes)
     with GoldRepository.open(
         settings.gold_repository,
         settings.require("dvc"),
         command_seconds=params.ingest.command_seconds,
         debug=settings.debug,
     ) as repository:
-        earlier = repository.report_of(arguments.batch)
+        earlier = repository.summary_of(arguments.batch)
         if earlier:
             log.info("%s was ingested already", arguments.batch)
             return _report(arguments.batch, *earlier)
@@ -93,23 +95,20 @@ class Version:
     """Packed files that changed."""
     refusals: list[tuple[Delivery, Refusal]]
     counts: IngestCounts
-    places: dict[str, dict[str, int]]
-    """`language/type` -> added, replaced."""
+    places: dict[str, PlaceCounts]
+    """By `language/type`."""
 
     @property
     def changed(self) -> bool:
         """Something is to be committed: documents, or that some were refused."""
         return bool(self.files or self.refusals)
 
-    def summary(self) -> dict[str, Any]:
-        """Counts only; what a commit keeps of its ingestion."""
+    def summary(self) -> IngestSummary:
+        """What a commit keeps of its ingestion."""
         rules = Counter(r.rule for _, r in self.refusals)
-        return {
-            "counts": self.counts.to_json(),
-            "rules": dict(sorted(rules.items())),
-            "places": self.places,
-            "new_version": bool(self.files),
-        }
+        return IngestSummary(
+            counts=self.counts, rules=dict(sorted(rules.items())), places=self.places, new_version=bool(self.files)
+        )
 
     def subject(self) -> str:
         """A commit's first line."""
@@ -117,20 +116,13 @@ class Version:
         return f"{counts.added} added, {counts.replaced} replaced, {counts.quarantined} quarantined"
 
 
-def _report(batch: str, revision: str | None, summary: dict[str, Any]) -> dict[str, Any]:
-    report = {"batch": batch, "revision": revision, **summary}
-    if summary["new_version"]:
-        counted = {word: summary["counts"][word] for word in ("added", "replaced", "quarantined")}
-        report["announce"] = {"revision": revision, **counted, "places": summary["places"]}
+def _report(batch: str, revision: str | None, summary: IngestSummary) -> dict[str, Any]:
+    tree = summary.model_dump(mode="json")
+    report = {"batch": batch, "revision": revision, **tree}
+    if summary.new_version:
+        counted = {word: tree["counts"][word] for word in ("added", "replaced", "quarantined")}
+        report["announce"] = {"revision": revision, **counted, "places": tree["places"]}
     return report
-
-
-def _listed(store: ObjectStore, gold: str) -> list[GoldObject]:
-    prefix = f"{split_uri(gold)[1]}/"
-    return [
-        GoldObject(o.key.removeprefix(prefix), o.etag, o.size, o.last_modified.isoformat())
-        for o in store.list(f"{gold}/")
-    ]
 
 
 def _manifest(repository: GoldRepository) -> Manifest:
@@ -145,17 +137,9 @@ def _readings(
     """Every new delivery, read and judged, in the order of writing; one written over is left to the next."""
     readings: list[ReadDelivery] = []
     with tempfile.TemporaryDirectory(prefix="enigma-") as scratch:
-        objects = [(f"{gold}/{o.path}", o.etag) for d in new if not d.rule for o in d.objects]
-        fetched = store.get_many(objects)
-        for number, delivery in enumerate(new):
+        for number, (delivery, data) in enumerate(contents(store, gold, new)):
             if delivery.rule:
-                refused = ReadDelivery(delivery)
-                refused.refuse(None, [DataError(delivery.record, delivery.rule)])
-                readings.append(refused)
-                continue
-            parts = [(o.path, next(fetched).data) for o in delivery.objects]
-            data = {path: content for path, content in parts if content is not None}
-            if len(data) < len(parts):
+                readings.append(unread(delivery))
                 continue
             digest = content_digest(delivery, data)
             entry = manifest.get(delivery.record)
@@ -223,7 +207,7 @@ def _version(repository: GoldRepository, manifest: Manifest, readings: Sequence[
         files,
         refusals,
         _counted(readings, settled.fates, len(refusals), ignored),
-        {place: {word: found[word] for word in ("added", "replaced")} for place, found in by_place.items()},
+        {place: PlaceCounts(added=found["added"], replaced=found["replaced"]) for place, found in by_place.items()},
     )
 
 

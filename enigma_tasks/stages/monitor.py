@@ -1,46 +1,69 @@
-"""`enigma monitor`: a night's plan, results and tables -> the morning page, and the list of all nights."""
+"""`enigma monitor`: a night's plan, results and tables -> the morning page; a week's reviewed notes -> its report."""
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
-from collections import Counter
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow.compute as pc
 
 from enigma_tasks.adapters import night_table
+from enigma_tasks.adapters.journal_store import JournalStore
+from enigma_tasks.adapters.night_counts import published_counts
+from enigma_tasks.adapters.night_estimates import night_estimates
 from enigma_tasks.adapters.night_records import NightRecords
 from enigma_tasks.adapters.object_store import ObjectStore
+from enigma_tasks.adapters.review_index import ReviewIndex, read_reviews
 from enigma_tasks.artifacts import QuarantinePlaces, ReportPlaces, RunPlaces
 from enigma_tasks.errors import DataError
+from enigma_tasks.frozen import json_bytes
 from enigma_tasks.notes.names import Names
+from enigma_tasks.pages.alerts import alert_report, not_paused
+from enigma_tasks.pages.drift import drift_flags, drift_of
 from enigma_tasks.pages.figures import (
     SCORE_BINS,
-    AliasFigures,
-    LanguageFigures,
-    ModelFigures,
     NightFigures,
     NightRecord,
-    NightSummary,
     QuarantinedNote,
     ShardTiming,
     night_record_bytes,
     read_night_record,
 )
 from enigma_tasks.pages.flags import flags, usual_ranges
+from enigma_tasks.pages.metrics import night_metrics, quality_metrics
 from enigma_tasks.pages.morning import render_morning_page, render_nights_page
+from enigma_tasks.pages.night_figures import night_figures
+from enigma_tasks.pages.quality import (
+    BELOW_FLOOR,
+    GroupF1,
+    JournalRow,
+    Quality,
+    chart_flags,
+    floor_flags,
+    reviewed_quality,
+)
+from enigma_tasks.pages.summary import NightSummary
 from enigma_tasks.pages.verdict import alerts, verdict
+from enigma_tasks.pages.week import WeekRecord, read_week_record, render_week_page, week_end
+from enigma_tasks.review_places import ReviewIndexPlaces
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable, Iterable, Sequence
 
     from enigma_tasks.config import Params, Settings
-    from enigma_tasks.notes.commits import Published, ShardCommit
     from enigma_tasks.notes.plans import Plan
+    from enigma_tasks.params.monitor import MonitorParams
+
+Record = TypeVar("Record")
 
 log = logging.getLogger(__name__)
 
 HTML = "text/html; charset=utf-8"
+JOURNAL_LINES = 8
+"""On the morning page."""
 
 
 def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> dict[str, Any]:
@@ -52,22 +75,25 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     Raises:
         UsageError: the batch has no plan. ServiceError: store or tables.
     """
-    run_places, reports, store = RunPlaces.of(settings, arguments.batch), ReportPlaces.of(settings), ObjectStore()
-    run_records = NightRecords(store, run_places)
+    reports, store = ReportPlaces.of(settings), ObjectStore()
+    if arguments.week:
+        return _week(store, reports, params, settings, arguments.week)
+    run_records = NightRecords(store, RunPlaces.of(settings, arguments.batch))
     plan = run_records.plan()
     commits = {s.id: run_records.find_commit(s) for s in plan.shards}
     published = run_records.find_published()
-    night = _figures(plan, commits, published, settings, params.monitor.garbled_share)
-    records = _other_nights(store, reports, night)
-    before = [r.figures for r in records if r.figures.published and _order(r.figures) < _order(night)]
-    history = tuple(before[-params.monitor.nights_compared :])
-    found = flags(night, history, params.monitor)
-    summary = NightSummary(
-        figures=night,
-        flags=found,
-        usual=usual_ranges(night, history, params.monitor),
-        history=history,
-        nights_needed=params.monitor.nights_needed,
+    counts = None
+    if published is not None:
+        tables = settings.require("tables")
+        counts = published_counts(tables, plan.batch_id, params.monitor.garbled_share, SCORE_BINS)
+        counts["estimated"] = night_estimates(plan, commits, tables)
+    night = night_figures(plan, commits, published, counts)
+    others = [r for r in _records(store, reports) if r.figures.batch_id != night.batch_id]
+    before = [r for r in others if _order(r.figures) < _order(night)]
+    compared = [r for r in before if r.figures.published][-params.monitor.nights_compared :]
+    summary = _summary(night, compared, params.monitor, _quality(store, settings, night, params.monitor))
+    summary = replace(
+        summary,
         shards=tuple(
             ShardTiming(s.id, s.language, s.notes, commit.seconds)
             for s in plan.shards
@@ -76,12 +102,12 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
         quarantine=_quarantined(plan, settings) if night.published else (),
         quarantine_uri=QuarantinePlaces.of(settings, plan.batch_id).notes,
     )
-    judged = verdict(night, found)
+    alerted = not_paused(summary.flags, [r.alerted for r in before], params.monitor.alert_pause_nights)
+    record = NightRecord(figures=night, flags=summary.flags, alerted=tuple((f.rule, f.subject) for f in alerted))
     names = {code: language.name for code, language in params.languages.items()}
-    record = NightRecord(figures=night, flags=found)
     store.put(reports.page(plan.batch_id), render_morning_page(summary, names).encode(), HTML)
     store.put(reports.summary(plan.batch_id), night_record_bytes(record), "application/json")
-    listed = sorted([*records, record], key=lambda r: _order(r.figures))[-params.monitor.nights_listed :]
+    listed = sorted([*others, record], key=lambda r: _order(r.figures))[-params.monitor.nights_listed :]
     store.put(reports.nights, render_nights_page(listed).encode(), HTML)
     return {
         "page": reports.page(plan.batch_id),
@@ -92,103 +118,106 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
             "quarantined": night.quarantined,
             "waiting": night.waiting_total,
             "entities": night.entities_total,
+            "reviewed": summary.quality.reviewed,
         },
         "published": night.published,
-        "verdict": judged.word,
-        "alerts": [{"rule": f.rule, "subject": f.subject, "reason": f.reason} for f in alerts(found)],
+        "verdict": verdict(night, summary.flags).word,
+        "alerts": [{"rule": f.rule, "subject": f.subject, "reason": f.reason} for f in alerts(summary.flags)],
+        "alerted": alert_report(alerted),
+        "metrics": night_metrics(summary),
     }
 
 
-def _figures(
-    plan: Plan,
-    commits: dict[str, ShardCommit | None],
-    published: Published | None,
-    settings: Settings,
-    garbled_share: float,
-) -> NightFigures:
-    done = [c for c in commits.values() if c is not None]
-    seconds: Counter[str] = Counter()
-    for commit in done:
-        seconds.update({f"annotate: {phase}": spent for phase, spent in commit.seconds.items()})
-    stages = {"plan": plan.seconds, **seconds}
-    counts: dict[str, Any] = {
-        "annotated": sum(c.counts.annotated for c in done),
-        "quarantined": plan.quarantined + sum(c.counts.quarantined for c in done),
-    }
-    if published is not None:
-        counts = _published_counts(plan.batch_id, settings, garbled_share)
-        stages["publish"] = published.seconds
-    return NightFigures(
-        batch_id=plan.batch_id,
-        planned_at=plan.planned_at,
-        published=published is not None,
-        listed=plan.counts.listed,
-        done=plan.counts.done,
-        planned=plan.counts.planned + plan.counts.quarantined,
-        waiting=plan.waiting,
-        seconds=stages,
-        shards=len(plan.shards),
-        missing_shards=tuple(s.id for s in plan.shards if commits[s.id] is None),
-        models={
-            language: {
-                kind: ModelFigures(name=pin.name, version=pin.version, digest=pin.digest)
-                for kind, pin in sorted(pins.items())
-            }
-            for language, pins in sorted(plan.models.items())
-        },
-        aliases=tuple(AliasFigures(**item.model_dump()) for item in plan.aliases),
-        **counts,
+def _summary(
+    night: NightFigures, compared: Sequence[NightRecord], params: MonitorParams, quality: Quality
+) -> NightSummary:
+    """The night's flags and comparisons."""
+    history = tuple(r.figures for r in compared)
+    drift = drift_of(night, compared, params)
+    findings = [*drift_flags(drift), *chart_flags(quality, params.alert_pause_nights)]
+    return NightSummary(
+        figures=night,
+        flags=flags(night, history, params, findings),
+        usual=usual_ranges(night, history, params),
+        history=history,
+        nights_needed=params.nights_needed,
+        drift=drift,
+        drift_level=params.drift.false_discoveries,
+        quality=quality,
     )
 
 
-def _published_counts(batch_id: str, settings: Settings, garbled_share: float) -> dict[str, Any]:
-    """The night's counts from the tables, grouped inside Arrow to bound memory for millions of spans."""
-    tables = settings.require("tables")
-    columns = ["language", "outcome", "rule", "characters", "characters_read", "characters_garbled"]
-    notes = night_table.read_notes(tables, batch_id, columns)
-    spans = night_table.read_spans(tables, batch_id, ["language", "label", "score"])
-    outcomes: Counter[str] = Counter()
-    languages: dict[str, dict[str, Any]] = {}
-    sums = [([], "count_all"), ("characters", "sum"), ("characters_read", "sum")]
-    for row in notes.group_by(["language", "outcome"]).aggregate(sums).to_pylist():
-        outcomes[row["outcome"]] += row["count_all"]
-        if row["language"]:
-            figures = languages.setdefault(row["language"], {"entities": {}})
-            figures[row["outcome"]] = row["count_all"]
-            if row["outcome"] == "annotated":
-                figures |= {"characters": row["characters_sum"], "characters_read": row["characters_read_sum"]}
-    for row in spans.group_by(["language", "label"]).aggregate([([], "count_all")]).to_pylist():
-        languages[row["language"]]["entities"][row["label"]] = row["count_all"]
-    many = pc.field("characters_garbled") > pc.multiply(pc.field("characters"), garbled_share)
-    for language, count in zip(*_grouped(notes.filter(many), "language"), strict=True):
-        languages[language]["garbled"] = count
-    rules = Counter(dict(zip(*_grouped(notes.filter(pc.field("rule").is_valid()), "rule"), strict=True)))
-    return {
-        "annotated": outcomes["annotated"],
-        "quarantined": outcomes["quarantined"],
-        "rules": dict(sorted(rules.items())),
-        "scores": _score_bins(spans),
-        "languages": {
-            code: LanguageFigures(**{**figures, "entities": dict(sorted(figures["entities"].items()))})
-            for code, figures in sorted(languages.items())
-        },
+def _quality(store: ObjectStore, settings: Settings, night: NightFigures, params: MonitorParams) -> Quality:
+    """What the reviewed notes of this night and those before say, and the newest lines of the journals."""
+    found = reviewed_quality(read_reviews(store, settings.reviewed_index), night.planned_at, params)
+    index = ReviewIndex(store, ReviewIndexPlaces.of(settings))
+    return replace(
+        found,
+        worth_review=_worth_review(index, night.batch_id, Names.of(settings)),
+        journal=_journal(store, settings, night.planned_at),
+    )
+
+
+def _sites_as_shown(quality: Quality, names: Names) -> tuple[GroupF1, ...]:
+    """A site is a folder of a key, so it is shown as keys are."""
+    return tuple(g.model_copy(update={"subject": g.subject and names.shown(g.subject)}) for g in quality.sites)
+
+
+def _worth_review(index: ReviewIndex, batch_id: str, names: Names) -> tuple[str, ...]:
+    """The most useful notes of the night that were exported for review, as they may be shown."""
+    manifest = index.find_manifest(batch_id)
+    tasks = manifest.tasks if manifest else ()
+    return tuple(names.record(t.key, t.record_id) for t in tasks if t.also_chosen or t.stream == "chosen")
+
+
+def _journal(store: ObjectStore, settings: Settings, until: str) -> tuple[JournalRow, ...]:
+    """The newest lines up to a time, of all journals. A damaged journal is reported by `plan`, and left out here."""
+    journals = JournalStore(store, settings.require("journal"))
+    rows = []
+    for name in journals.names():
+        try:
+            lines = journals.lines(name)
+        except DataError as error:
+            log.warning("%s", error)
+            continue
+        rows += [
+            JournalRow(
+                line.at, name, line.n, line.kind, line.champion.version if line.champion else "", line.by, line.reason
+            )
+            for line in lines
+            if line.time <= dt.datetime.fromisoformat(until)
+        ]
+    return tuple(sorted(rows, key=lambda row: (row.at, row.name, row.n), reverse=True)[:JOURNAL_LINES])
+
+
+def _week(store: ObjectStore, reports: ReportPlaces, params: Params, settings: Settings, week: str) -> dict[str, Any]:
+    """The report on the reviewed notes up to the end of a week."""
+    quality = reviewed_quality(read_reviews(store, settings.reviewed_index), week_end(week), params.monitor)
+    quality = replace(quality, sites=_sites_as_shown(quality, Names.of(settings)))
+    found = (*floor_flags(quality, params.monitor), *chart_flags(quality, params.monitor.alert_pause_nights))
+    earlier = _earlier_weeks(store, reports, week)
+    alerted = not_paused(found, [r.alerted for r in earlier], -(-params.monitor.alert_pause_nights // 7))
+    record = WeekRecord(
+        week=week,
+        weeks=quality.weeks,
+        types=quality.types,
+        sites=quality.sites,
+        flags=found,
+        alerted=tuple((f.rule, f.subject) for f in alerted),
+    )
+    store.put(reports.week(week), render_week_page(week, quality, found).encode(), HTML)
+    store.put(reports.week_summary(week), json_bytes(record.model_dump(mode="json")), "application/json")
+    below = [f for f in alerted if f.rule == BELOW_FLOOR]
+    report: dict[str, Any] = {
+        "page": reports.week(week),
+        "counts": {"reviewed": sum(g.estimate.notes for g in quality.types), "below_floor": len(below)},
+        "alerts": [{"rule": f.rule, "subject": f.subject, "reason": f.reason} for f in found],
+        "alerted": alert_report(alerted),
+        "metrics": quality_metrics(quality),
     }
-
-
-def _grouped(table: Any, *columns: str) -> list[list[Any]]:
-    """Distinct values of the columns, and their counts."""
-    counted = table.group_by(list(columns)).aggregate([([], "count_all")])
-    return [counted.column(name).to_pylist() for name in (*columns, "count_all")]
-
-
-def _score_bins(spans: Any) -> dict[str, tuple[int, ...]]:
-    """Label -> number of mentions in each bin of the score; mentions without a score are left out."""
-    scored = spans.filter(pc.field("score").is_valid())
-    bins = pc.min_element_wise(pc.floor(pc.multiply(scored.column("score"), float(SCORE_BINS))), SCORE_BINS - 1)
-    found: dict[str, list[int]] = {}
-    for label, index, count in zip(*_grouped(scored.append_column("bin", bins), "label", "bin"), strict=True):
-        found.setdefault(label, [0] * SCORE_BINS)[int(index)] += count
-    return {label: tuple(counts) for label, counts in sorted(found.items())}
+    return (
+        {**report, "announce": {"report": reports.week_summary(week), "below_floor": len(below)}} if below else report
+    )
 
 
 def _quarantined(plan: Plan, settings: Settings) -> tuple[QuarantinedNote, ...]:
@@ -202,17 +231,28 @@ def _quarantined(plan: Plan, settings: Settings) -> tuple[QuarantinedNote, ...]:
     return tuple(sorted(found, key=lambda note: (note.record_id, note.rule, note.offset or 0)))
 
 
-def _other_nights(store: ObjectStore, reports: ReportPlaces, night: NightFigures) -> list[NightRecord]:
-    """Every other night's figures, in the order in which they were planned."""
-    own = reports.summary(night.batch_id)
-    uris = [i.uri for i in store.list(f"{reports.root}/") if i.uri.endswith("/summary.json") and i.uri != own]
+def _records(store: ObjectStore, reports: ReportPlaces) -> list[NightRecord]:
+    """Every night's record, in the order in which they were planned."""
+    uris = [i.uri for i in store.list(f"{reports.root}/") if i.uri.endswith("/summary.json")]
+    return sorted(_readable(store, uris, read_night_record), key=lambda r: _order(r.figures))
+
+
+def _earlier_weeks(store: ObjectStore, reports: ReportPlaces, week: str) -> list[WeekRecord]:
+    """The records of the weeks before, oldest first."""
+    own = reports.week_summary(week)
+    uris = [i.uri for i in store.list(f"{reports.weeks}/") if i.uri.endswith(".json") and i.uri < own]
+    return sorted(_readable(store, uris, read_week_record), key=lambda r: r.week)
+
+
+def _readable(store: ObjectStore, uris: Iterable[str], read: Callable[[str, bytes], Record]) -> list[Record]:
+    """The records that this version can read."""
     records = []
     for fetched in store.get_many((uri, None) for uri in uris):
         try:
-            records.append(read_night_record(fetched.uri, fetched.data or b""))
+            records.append(read(fetched.uri, fetched.data or b""))
         except DataError as error:
-            log.warning("%s: run that night's monitor again", error)
-    return sorted(records, key=lambda r: _order(r.figures))
+            log.warning("%s: run `enigma monitor` of that night or week again", error)
+    return records
 
 
 def _order(night: NightFigures) -> tuple[str, str]:

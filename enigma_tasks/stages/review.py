@@ -9,11 +9,12 @@ from enigma_tasks.adapters import night_table
 from enigma_tasks.adapters.night_schema import NOTES, SPANS
 from enigma_tasks.adapters.note_reader import read_notes
 from enigma_tasks.adapters.object_store import ObjectStore, split_uri
+from enigma_tasks.adapters.shard_results import note_of_row
 from enigma_tasks.documents import Entity
 from enigma_tasks.errors import DataError, UsageError
 from enigma_tasks.file_names import holds_records
 from enigma_tasks.notes.names import Names
-from enigma_tasks.notes.references import NoteRef, Refused
+from enigma_tasks.notes.references import Refused
 from enigma_tasks.pages.review import render_review_page
 
 if TYPE_CHECKING:
@@ -78,20 +79,7 @@ def _latest(tables: str, uri: str) -> dict[str, Any]:
 
 def _text(record: str, row: dict[str, Any], params: Params) -> str:
     """The text of the version that was annotated."""
-    note = NoteRef(
-        bucket=row["bucket"],
-        key=row["key"],
-        record_id=row["record_id"],
-        line=row["line"],
-        version=row["version"],
-        object_version=row["object_version"],
-        note_id=row["note_id"],
-        language=row["language"],
-        language_source=row["language_source"],
-        drop_date=str(row["drop_date"]),
-        size=row["size_bytes"],
-    )
-    found = next(iter(read_notes(ObjectStore(), [note], params.notes.max_bytes, threads=1)))
+    found = next(iter(read_notes(ObjectStore(), [note_of_row(row)], params.notes.max_bytes, threads=1)))
     if isinstance(found, Refused):
         raise DataError(record, found.rule, found.offset)
     return found[1]

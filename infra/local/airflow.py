@@ -30,8 +30,9 @@ THEN = {"scheduler": ["scheduler", "--skip-serve-logs"]}
 PARALLELISM = 3
 DONE = ("success", "failed")
 STATES_IN_ORDER = (
-    *("plan", "annotate", "publish", "monitor"),
+    *("plan", "annotate", "publish", "select", "reviewed", "monitor"),
     *("changes", "prepare", "train", "ensemble", "evaluate", "register"),
+    *("compare", "approve", "promote"),
 )
 
 

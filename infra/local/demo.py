@@ -109,7 +109,7 @@ def _states(tasks: list[dict[str, Any]]) -> Table:
     table = Table(box=None, padding=(0, 2))
     for column in ("task", "states", "seconds"):
         table.add_column(column)
-    for word in ("plan", "annotate", "publish", "monitor"):
+    for word in ("plan", "annotate", "publish", "select", "reviewed", "monitor"):
         of_stage = [t for t in tasks if t["task_id"] == word]
         counts: dict[str, int] = {}
         for t in of_stage:

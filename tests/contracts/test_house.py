@@ -23,11 +23,12 @@ PACKAGE = ROOT / "enigma_tasks"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # layer -> layers of the package that it may import (besides its own), every arrow downwards
-RECORDS = {"documents", "languages", "config", "params", "errors", "artifacts", "file_names"}
+RECORDS = {"documents", "languages", "config", "params", "errors", "estimates", "artifacts", "file_names"}
 CORE = {"ner", "ner/text", "ner/network", "ner/training"}
 LAYERS = {
     "errors": set(),
     "frozen": {"errors"},
+    "estimates": {"frozen"},
     "threads": set(),
     "report_table": set(),
     "licences": {"frozen"},
@@ -41,7 +42,9 @@ LAYERS = {
     "annotation_places": {"file_names", "notes"},
     "training_places": {"artifacts", "config", "errors"},
     "decision_places": {"errors"},
+    "cli_gold": {"documents"},
     "cli_promotion": {"documents"},
+    "review_places": {"artifacts", "config", "file_names"},
     "formats": {"documents", "errors", "file_names", "languages", "notes"},
     "ner/text": {"documents", "errors", "languages", "params"},
     "ner/network": {"errors", "params", "ner/text"},
@@ -53,9 +56,10 @@ LAYERS = {
     "synthetic": {"documents", "errors"},
     "augmentation": {"documents", "errors", "languages", "params", "formats", "gold", "ner/text", "synthetic"},
     "notes": RECORDS | {"frozen"},
-    "pages": RECORDS | {"frozen", "formats", "ner", "notes", "promotion"},
+    "monitoring": RECORDS | {"frozen", "estimates", "notes", "ner"},
+    "pages": RECORDS | {"frozen", "formats", "ner", "notes", "promotion", "monitoring", "estimates"},
     "promotion": RECORDS | {"frozen", "ner"},
-    "cli": {"cli_promotion", "documents", "config", "errors", "params", "adapters", "report_table"},
+    "cli": {"cli_gold", "cli_promotion", "documents", "config", "errors", "params", "adapters", "report_table"},
 }
 LAYERS["adapters"] = set(LAYERS) - {"cli", "pages", "synthetic", "augmentation", "formats"}
 LAYERS["stages"] = set(LAYERS) - {"cli"}
@@ -73,7 +77,7 @@ HOMES = {
     "gliner": "members/gliner",
     "httpx2": "adapters/llm_endpoint.py",
     "openai": "adapters/llm_endpoint.py",
-    "sklearn": "ensembles/learned_voting.py",
+    "sklearn": ("ensembles/learned_voting.py", "ensembles/calibration.py"),
     "torch": ("ner/", "members/gliner"),
     "transformers": ("ner/", "members/gliner"),
     "tokenizers": "ner/",
@@ -190,10 +194,10 @@ def test_annotating_a_note_with_encoders_loads_nothing_that_it_does_not_need(tmp
         "import enigma_tasks.stages.annotate\n"
         "from pathlib import Path\n"
         "from enigma_tasks.documents import Document\n"
-        "from enigma_tasks.ensembles.runner import Members\n"
+        "from enigma_tasks.ensembles.loaded_members import load_members\n"
         "from enigma_tasks.ner.model_folder import model_digest\n"
         f"folder = Path({str(tmp_path)!r})\n"
-        "members = Members({model_digest(folder): folder}, 512)\n"
+        "members = load_members({model_digest(folder): folder}, 512)\n"
         "assert members.read([Document('n', 'Fiebre alta.', language='es')]).entities\n"
     )
     assert {"torch", "transformers", "boto3", "pyarrow.parquet"} <= loaded

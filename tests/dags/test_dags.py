@@ -94,17 +94,21 @@ def test_every_task_is_built_by_container_task_and_is_retried_and_limited_in_tim
             assert task.owner == "clinical-nlp"
 
 
-def test_the_night_is_plan_annotate_publish_monitor(night) -> None:
+def test_the_night_is_plan_annotate_publish_and_the_review_loop_before_monitor(night) -> None:
     assert {t.task_id: t.downstream_task_ids for t in night.tasks} == {
         "plan": {"annotate"},
         "annotate": {"publish"},
-        "publish": {"monitor"},
+        "publish": {"select", "reviewed"},
+        "select": {"monitor"},
+        "reviewed": {"monitor"},
         "monitor": set(),
     }
     assert {t.task_id: t.trigger_rule.value for t in night.tasks} == {
         "plan": "all_success",
         "annotate": "all_success",
         "publish": "none_failed",
+        "select": "all_success",
+        "reviewed": "all_success",
         "monitor": "all_success",
     }
 
@@ -186,6 +190,7 @@ def test_every_argument_list_parses_in_the_real_command_line(bag, run_type: str,
             "person": "--approved-by=Dr Ruiz" if backfill else "",
         },
     }
+    context["params"]["week"] = ""
     for dag in bag.dags.values():
         for task in commands(dag):
             given = build_parser().parse_args(rendered(task, **context))
@@ -203,6 +208,8 @@ def test_every_argument_list_parses_in_the_real_command_line(bag, run_type: str,
                 assert (given.approved_by, given.rejected_by) == ("Dr Ruiz" if backfill else None, None)
             elif has_value(task):
                 assert context["value"] in vars(given).values()
+            elif dag.dag_id == "monitor":
+                assert (given.batch, given.week) == (None, "2026-W23")
             else:
                 assert re.fullmatch(r"2026-06-11T0100(00-[0-9a-f]{8})?", given.batch)
 
@@ -282,3 +289,21 @@ def test_a_model_is_a_task_in_the_gpu_pool_and_a_failed_one_stops_no_language(ba
         "evaluate": "all_done",
         "register": "all_done",
     }
+
+
+def test_the_week_of_the_report_is_the_one_before_the_run_also_at_new_year() -> None:
+    from container_task import last_week
+
+    runs = [dt.datetime(2026, 6, 15, 5, tzinfo=dt.UTC), dt.datetime(2027, 1, 4, 5, tzinfo=dt.UTC)]
+    assert [last_week(SimpleNamespace(run_after=run)) for run in runs] == ["2026-W24", "2026-W53"]
+
+
+def test_both_tasks_that_monitor_send_alerts_and_only_the_weekly_one_asks_for_retraining(bag) -> None:
+    from airflow.sdk import AssetAlias
+    from container_task import MonitorNotifier
+
+    for dag in ("annotate_nightly", "monitor"):
+        (notifier,) = bag.dags[dag].get_task("monitor").on_success_callback
+        assert isinstance(notifier, MonitorNotifier)
+    assert bag.dags["annotate_nightly"].get_task("monitor").outlets == []
+    assert bag.dags["monitor"].get_task("monitor").outlets == [AssetAlias("enigma-quality-fell")]

@@ -31,7 +31,8 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 DAY = "2026-06-11"
 NIGHT_SECONDS = 600
 CANARY = "zanahoria7431azul"
-OF_A_BATCH = ("runs/", "reports/", "quarantine/")
+OF_A_BATCH = ("runs/", "reports/", "quarantine/", "to-review/")
+TEXT = ("drops/", "annotations/", "tables/spans/", "to-review/", "reviewed/")
 NIGHTS_PAGE = "reports/index.html"
 """Lists every night, so the second one is added to it."""
 
@@ -90,7 +91,8 @@ def test_a_second_night_changes_nothing_and_what_is_new_or_written_over_is_annot
     after_second = user.objects()
     assert {k: v for k, v in after_second.items() if k in after_first} == after_first
     new = [k for k in after_second if k not in after_first and k != NIGHTS_PAGE]
-    assert [k for k in new if not k.startswith(tuple(f"{p}{second.batch_id}/" for p in OF_A_BATCH))] == []
+    elsewhere = [k for k in new if not k.startswith(tuple(f"{p}{second.batch_id}/" for p in OF_A_BATCH))]
+    assert elsewhere == [f"reviewed-index/exported/{second.batch_id}.json"]
 
     added = {f"en/{DAY}/calm-week/added{i}.txt": text for i, text in enumerate(texts["en"][20:23])}
     user.drop(added)
@@ -217,8 +219,8 @@ def places_that_hold(user: User, needle: str) -> list[str]:
         if path.suffix == ".db" and any(needle in line for line in sqlite3.connect(path).iterdump()):
             found.append(f"{path} (dump)")
     for key in user.objects():
-        if key.startswith(("drops/", "annotations/", "tables/spans/")) or key.endswith("/spans.parquet"):
-            continue  # where a mention's own text belongs
+        if key.startswith(TEXT) or key.endswith("/spans.parquet"):
+            continue  # where a note's or a mention's own text belongs
         if needle in key or any(sought in part for part in readable(user.read(key), key)):
             found.append(key)
     return found
@@ -252,8 +254,23 @@ def test_a_planted_string_is_found_nowhere_but_in_the_notes_and_their_annotation
     counts = user.counts(ended)
     assert counts["annotated"] >= len(good)
     assert counts["quarantined"] >= 10
+    review(user, ended.batch_id)
+    after = night(user)
+    imported = json.loads(user.read(f"reviewed-index/imported/{after.batch_id}.json"))
+    assert (imported["counts"]["new"], imported["counts"]["refused"]) == (1, 2)
     assert places_that_hold(user, "calm-week")  # the search does find what is there: a key
     assert places_that_hold(user, CANARY) == []
+
+
+def review(user: User, batch: str) -> None:
+    """Drop a night's tasks as a reviewer's export: one accepted, one whose text differs, one that nobody looked at."""
+    tasks = json.loads(user.read(f"to-review/{batch}/es/label-studio.json"))
+    right, wrong, untouched = [t for t in tasks if CANARY in t["data"]["text"]][:3]
+    for task in (right, wrong):
+        task["annotations"] = [{"id": 1, "result": task["predictions"][0]["result"]}]
+    wrong["data"]["text"] += CANARY
+    export = json.dumps([right, wrong, untouched]).encode()
+    user.s3.put_object(Bucket=BUCKET, Key="reviewed/ana/export.json", Body=export)
 
 
 @pytest.mark.slow

@@ -72,6 +72,11 @@ class LabelStudio:
         found: list[dict[str, Any]] = self._call("GET", f"/api/tasks/{task}/annotations/")
         return found
 
+    def predictions(self, task: int) -> list[dict[str, Any]]:
+        """The predictions that a task was imported with, with `model_version` and `result`."""
+        found: list[dict[str, Any]] = self._call("GET", f"/api/predictions/?task={task}")
+        return found
+
     def correct(self, annotation: int, result: Result) -> None:
         """Put other regions into an annotation, as its page does with `Update`."""
         self._call("PATCH", f"/api/annotations/{annotation}/", {"result": result})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,14 +12,18 @@ import pytest
 from enigma_tasks.adapters.s3_client import forget_client
 from enigma_tasks.config import load_settings
 from enigma_tasks.errors import DataError, ObjectMissing, UsageError
+from enigma_tasks.estimates import DevError
 from enigma_tasks.notes.names import Names
 from enigma_tasks.pages.figures import read_night_record
 from enigma_tasks.stages import monitor, review
 from tests.integration.night_helpers import Nights, stand_in_engine
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
+    from enigma_tasks.documents import Document
+    from enigma_tasks.ensembles.runner import AnnotatedDocument
     from enigma_tasks.pages.figures import NightRecord
 
 PLANTED = "Zanahoria Violeta"
@@ -56,7 +61,14 @@ def test_the_page_tells_what_the_tables_hold_and_no_text(nights: Nights) -> None
     drop_night(nights, "2026-06-11")
     nights.night("night-1")
     report = watch(nights, "night-1")
-    assert report["counts"] == {"planned": 9, "annotated": 8, "quarantined": 1, "waiting": 1, "entities": 15}
+    assert report["counts"] == {
+        "planned": 9,
+        "annotated": 8,
+        "quarantined": 1,
+        "waiting": 1,
+        "entities": 15,
+        "reviewed": 0,
+    }
     assert [a["rule"] for a in report["alerts"]] == ["waiting"]
     figures = summary(nights, "night-1").figures
     assert figures.rules == {"not_utf8": 1}
@@ -73,6 +85,59 @@ def test_the_page_tells_what_the_tables_hold_and_no_text(nights: Nights) -> None
         assert "neumon" not in text.lower(), uri
         assert "bad<script>" not in text, uri
     assert "bad&lt;script&gt;.txt" in nights.store.get(report["page"]).decode()
+
+
+DEV = DevError(documents=40, mentions=300, estimated=0.71, measured=0.72, rms=0.02)
+
+
+def calibrated_engine(documents: Sequence[Document]) -> list[AnnotatedDocument]:
+    """The stand-in with a calibration: every mention is right with probability 0.75, and half a mention is missed."""
+    return [
+        replace(found, probabilities=(0.75,) * len(found.entities), missed={"DISEASE": 0.5}, dev={"DISEASE": DEV})
+        for found in stand_in_engine(documents)
+    ]
+
+
+def test_a_night_of_calibrated_models_has_an_estimate_of_strict_f1(nights: Nights) -> None:
+    nights.engine = calibrated_engine
+    drop_night(nights, "2026-06-11")
+    nights.night("night-1")
+    report = watch(nights, "night-1")
+    estimated = summary(nights, "night-1").figures.estimated
+    assert set(estimated) == {"es", "it"}
+    spanish = estimated["es"]["DISEASE"]
+    assert (spanish.notes, spanish.spans, spanish.matched, spanish.missed) == (7, 14, 10.5, 3.5)
+    assert (spanish.precision, spanish.recall, spanish.f1, spanish.dev) == (0.75, 0.75, 0.75, DEV)
+    assert spanish.low < 0.75 < spanish.high
+    assert {row["probability"] for row in nights.spans("night-1")} == {0.75}
+    assert [row["missed"] for row in nights.notes("night-1") if row["outcome"] == "annotated"] == [
+        [("DISEASE", 0.5)]
+    ] * 8
+    page = nights.store.get(report["page"]).decode()
+    assert "Estimated strict F1" in page
+    assert page.count("<b>75.0\N{NO-BREAK SPACE}%</b>") == 1
+
+
+def test_models_without_a_calibration_have_no_estimate_and_it_is_not_shown(nights: Nights) -> None:
+    drop_night(nights, "2026-06-11")
+    nights.night("night-1")
+    report = watch(nights, "night-1")
+    assert summary(nights, "night-1").figures.estimated == {}
+    assert {row["missed"] for row in nights.notes("night-1")} == {None}
+    assert "Estimated strict F1" not in nights.store.get(report["page"]).decode()
+
+
+def test_notes_of_a_shard_without_a_calibration_are_left_out_of_the_estimate(nights: Nights) -> None:
+    drop_night(nights, "2026-06-11")
+    shards = nights.plan("night-1")["shards"]
+    for shard in shards:
+        nights.engine = calibrated_engine if shard == shards[0] else stand_in_engine
+        nights.annotate(shard)
+    nights.publish("night-1")
+    watch(nights, "night-1")
+    (estimate,) = (e for of_labels in summary(nights, "night-1").figures.estimated.values() for e in of_labels.values())
+    assert estimate.notes == 4  # of seven, in two shards
+    assert estimate.matched == pytest.approx(0.75 * estimate.spans)
 
 
 def test_the_second_time_the_pages_are_the_same_bytes(nights: Nights) -> None:

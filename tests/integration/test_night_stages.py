@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from enigma_tasks.adapters import champions
+from enigma_tasks.adapters import champions, night_table
 from enigma_tasks.adapters.object_store import ObjectStore
 from enigma_tasks.errors import DataError, IncompleteError, ModelError, ServiceError, UsageError
 from tests.integration.night_helpers import Nights, pin, stand_in_champions, stand_in_engine
@@ -447,3 +447,27 @@ def test_a_publish_killed_after_its_commit_gives_the_same_places_after_a_later_n
     written = {uri.split("/annotations/")[1] for uri in nights.objects("annotations")}
     assert written == set(places.values())
     assert "~" in places["n1.txt"]
+
+
+def test_a_publish_killed_before_its_commit_leaves_the_place_that_a_later_night_has_taken(
+    nights: Nights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nights.drop("es/2026-06-11/N1.txt", "Neumonía.")
+    for shard in nights.plan("2026-06-12")["shards"]:
+        nights.annotate(shard)
+    nights.store.delete_many([f"{nights.settings.drops}/es/2026-06-11/N1.txt"])
+    nights.drop("es/2026-06-11/n1.txt", "Sin neumonía.")
+    nights.night("2026-06-13")
+    for write in ("commit", "put_many"):
+        with monkeypatch.context() as killed:
+            owner = night_table if write == "commit" else ObjectStore
+            killed.setattr(owner, write, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+            with pytest.raises(KeyboardInterrupt):
+                nights.publish("2026-06-12")
+    nights.publish("2026-06-12")
+    places = {row["key"].rsplit("/", 1)[1]: row["annotation"] for row in nights.notes()}
+    assert places["n1.txt"] == "es/2026-06-11/n1.ann"
+    assert "~" in places["N1.txt"]
+    written = {uri.split("/annotations/")[1]: data for uri, data in nights.objects("annotations").items()}
+    assert written.keys() == set(places.values())
+    assert b" 4 12\t" in written[places["n1.txt"]]

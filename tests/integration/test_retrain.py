@@ -194,7 +194,7 @@ def result(hospital: Hospital, version: Any, folder: Path) -> dict[str, Path]:
     return folds | {"frozen": clone / "frozen/es"}
 
 
-def test_gold_becomes_challengers_once_and_what_is_frozen_is_never_trained_on(
+def test_gold_becomes_challengers_once_and_what_is_frozen_is_never_trained_on(  # noqa: PLR0915 - one story
     hospital: Hospital, tmp_path: Path
 ) -> None:
     assert hospital.enigma("changes", "--batch", "early")["languages"] == []

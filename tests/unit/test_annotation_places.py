@@ -160,3 +160,31 @@ def test_of_twins_the_first_has_the_obvious_place_for_good(first: Drop, second: 
         alone, both = published([[one], [other, one]])
         assert alone[note(one)] == both[note(one)] == ordinary_place("es", *one)
         assert both[note(other)] == separate_place("es", *other)
+
+
+def test_a_back_fill_keeps_no_note_that_meets_no_other() -> None:
+    """The notes are gone through again only to collect those that meet another."""
+    passes = 0
+    notes = [(note(d), ordinary_place("es", *d)) for d in ((f"es/2026-06-11/N{n}.txt", None) for n in range(50))]
+
+    def night() -> list[tuple[Note, str]]:
+        nonlocal passes
+        passes += 1
+        return notes
+
+    assert not any(map(notes_apart(night, notes * 2), (n for n, _ in notes)))
+    assert passes == 1
+    twin = ("es/2026-06-11/n7.txt", None)
+    notes.append((note(twin), ordinary_place("es", *twin)))
+    apart = notes_apart(night, notes[:-1])
+    assert [n for n, _ in notes if apart(n)] == [note(twin)]
+    assert passes == 3
+
+
+def test_a_note_in_another_language_leaves_its_place_to_nobody() -> None:
+    """`auto` may find another language in a later version."""
+    first, second = ("auto/2026-06-11/N1.txt", None), ("auto/2026-06-11/n1.txt", None)
+    held = [(note(first), ordinary_place("es", *first))]
+    night = [(note(first), ordinary_place("it", *first)), (note(second), ordinary_place("es", *second))]
+    apart = notes_apart(lambda: night, held)
+    assert (apart(note(first)), apart(note(second))) == (False, True)

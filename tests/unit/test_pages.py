@@ -18,7 +18,6 @@ from enigma_tasks.pages.figures import (
     ModelFigures,
     NightFigures,
     NightRecord,
-    NightSummary,
     QuarantinedNote,
     ShardTiming,
     night_record_bytes,
@@ -28,6 +27,7 @@ from enigma_tasks.pages.flags import flags, usual_range, usual_ranges
 from enigma_tasks.pages.formats import OTHER_COLOURS, count, dec, duration, label_classes, moment, percent, visible
 from enigma_tasks.pages.morning import QUARANTINE_ROWS, render_morning_page, render_nights_page
 from enigma_tasks.pages.review import render_review_page
+from enigma_tasks.pages.summary import NightSummary
 from enigma_tasks.pages.verdict import alerts, verdict
 
 PARAMS = load_params().monitor
@@ -167,30 +167,29 @@ def test_a_long_quarantine_is_cut_and_every_rule_keeps_a_row() -> None:
 def test_a_figure_far_from_the_nights_before_is_flagged_and_a_usual_one_is_not() -> None:
     past = tuple(night(day) for day in range(1, 11))
     assert flags(night(11), past, PARAMS) == ()
-    odd = flags(night(11, per_note=1), past, PARAMS)
-    assert {f.subject for f in odd} == {"DISEASE per note", "DISEASE per note in es"}
-    assert odd[0].reason == "DISEASE per note: 1.00, less than usual; the last 10 nights make 4.25 to 5.75 usual."
-    assert "Unusual" in page(
-        night(11, per_note=1), history=past, flags=odd, usual=usual_ranges(night(11), past, PARAMS)
-    )
+    odd = flags(night(11, quarantined=9), past, PARAMS)
+    assert {f.subject for f in odd} == {"share in quarantine"}
+    assert odd[0].reason == ("Share in quarantine: 9.00%, more than usual; the last 10 nights make 0 to 1.00% usual.")
+    usual = usual_ranges(night(11, quarantined=9), past, PARAMS)
+    assert "Unusual" in page(night(11, quarantined=9), history=past, flags=odd, usual=usual)
 
 
 def test_one_odd_night_in_the_past_does_not_make_the_next_one_usual() -> None:
-    past = (*(night(day) for day in range(1, 10)), night(10, per_note=50))
-    assert "per_note" in rules(flags(night(11, per_note=50), past, PARAMS))
+    past = (*(night(day) for day in range(1, 10)), night(10, quarantined=50))
+    assert "quarantine_share" in rules(flags(night(11, quarantined=50), past, PARAMS))
 
 
 def test_nothing_is_unusual_before_enough_nights_have_passed() -> None:
     assert usual_range([5.0] * (PARAMS.nights_needed - 1), 0.1, PARAMS) is None
     assert usual_range([5.0] * PARAMS.nights_needed, 0.1, PARAMS) == (4.25, 5.75)
     few = tuple(night(day) for day in range(1, PARAMS.nights_needed))
-    assert flags(night(11, per_note=1), few, PARAMS) == ()
+    assert flags(night(11, quarantined=9), few, PARAMS) == ()
 
 
-def test_a_handful_of_notes_is_not_compared_note_by_note() -> None:
+def test_the_shares_of_a_handful_of_notes_are_not_compared() -> None:
     past = tuple(night(day, notes=PARAMS.notes_needed) for day in range(1, 11))
-    few = night(11, notes=PARAMS.notes_needed - 1, per_note=50)
-    assert "per_note" not in rules(flags(few, past, PARAMS))
+    few = night(11, notes=PARAMS.notes_needed, quarantined=1)  # one annotated note too few
+    assert "quarantine_share" not in rules(flags(few, past, PARAMS))
 
 
 def test_a_night_without_notes_after_nights_with_notes_is_flagged() -> None:
@@ -198,10 +197,13 @@ def test_a_night_without_notes_after_nights_with_notes_is_flagged() -> None:
     assert "notes" in rules(flags(night(11, notes=0), past, PARAMS))
 
 
-def test_a_language_that_stays_away_is_flagged() -> None:
-    past = tuple(night(day) for day in range(1, 11))
-    english = night(11).model_copy(update={"languages": {"en": night(11).languages["es"]}})
-    assert "language_absent" in rules(flags(english, past, PARAMS))
+def test_a_member_that_finds_nothing_where_others_do_is_flagged_from_the_first_night() -> None:
+    dead, alive = "a" * 64, "b" * 64
+    spanish = night(2).languages["es"].model_copy(update={"found_by": {dead: 0, alive: 500}})
+    found = flags(night(2).model_copy(update={"languages": {"es": spanish}}), (), PARAMS)
+    assert [(f.rule, f.subject) for f in found] == [("member_silent", "es aaaaaaaaaaaa")]
+    few = spanish.model_copy(update={"annotated": PARAMS.notes_needed - 1})
+    assert flags(night(2).model_copy(update={"languages": {"es": few}}), (), PARAMS) == ()
 
 
 def test_a_champion_that_finds_nothing_in_many_notes_is_flagged() -> None:

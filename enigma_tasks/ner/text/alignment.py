@@ -36,6 +36,11 @@ def split_words(text: str) -> IntArray:
     return np.array(ranges, dtype=np.int32).reshape(-1, 2)
 
 
+def count_words(text: str) -> int:
+    """The number of `split_words`."""
+    return len(_WORD.findall(text))
+
+
 @dataclass(frozen=True, slots=True)
 class Alignment:
     """The words of T sub-words of one text."""

@@ -87,6 +87,10 @@ class TextTokenizer:
                 unread_from = visible.stored_offset(self._unread_from(visible.text, alignment))
                 yield TokenisedText(len(stored), ids, _as_stored(alignment, visible), unread_from)
 
+    def unknown_in(self, ids: IntArray) -> int:
+        """How many of the sub-words are unknown to the vocabulary; 0 for one that can spell every text."""
+        return 0 if self.unknown_id is None else int(np.count_nonzero(ids == self.unknown_id))
+
     def _unread_from(self, text: str, alignment: Alignment) -> int:
         """Offset of the first uncovered word that gets sub-words if it is tokenised alone; else the text's length."""
         for start, end in alignment.uncovered.tolist():

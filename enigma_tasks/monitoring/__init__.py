@@ -1,0 +1,1 @@
+"""Whether the models are still good: control charts, drift, reviewed notes; pure."""
