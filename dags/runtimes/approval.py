@@ -40,7 +40,12 @@ class Approval(ApprovalOperator):
 
     def __init__(self, *, report: Any, **policy: Any) -> None:
         super().__init__(
-            subject="A new model", defaults=None, response_timeout=PATIENCE, execution_timeout=None, **policy
+            subject="A new model",
+            defaults=None,
+            response_timeout=PATIENCE,
+            execution_timeout=None,
+            multiple_outputs=True,  # an XCom for each key: `output["key"]` reads no other
+            **policy,
         )
         self.report = report
 

@@ -253,6 +253,7 @@ def test_nothing_is_approved_by_default_or_by_waiting(bag) -> None:
     assert approve.execution_timeout is None
     assert approve.response_timeout > dt.timedelta(days=1)
     assert approve.retries == 0
+    assert approve.multiple_outputs  # each part of the answer is an XCom, which `promote` reads by its key
 
 
 def test_new_gold_wakes_the_retraining_whose_challengers_are_announced(bag) -> None:

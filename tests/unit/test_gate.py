@@ -121,6 +121,13 @@ def test_a_slice_with_few_documents_is_shown_and_not_tested() -> None:
     assert slice_tests([{"source": "all"}] * 100, model(0.8).counts, model(0.8).counts, PLAN.slices, 1) == ()
 
 
+def test_lengths_are_listed_from_short_to_long() -> None:
+    names = ["up to 500", "up to 1000", "up to 4000", "over 4000"]
+    parts = [{"length": names[i % 4]} for i in range(100)]
+    tests = slice_tests(parts, model(0.8).counts, model(0.8, seed=1).counts, PLAN.slices, 1)
+    assert [t.name for t in tests] == names
+
+
 def test_a_much_slower_challenger_is_refused() -> None:
     slow = decided(model(0.9, seconds=2.5, seed=1), model(0.75, seed=2))
     assert (slow.result, failed(slow)) == ("refused", ["cost"])
