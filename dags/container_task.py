@@ -12,14 +12,15 @@ import os
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from runtimes.alerts import MonitorNotifier as MonitorNotifier  # used by the DAGs
-from runtimes.alerts import send
+from runtimes.alerts import MonitorNotifier, send
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow.sdk import BaseOperator
     from airflow.sdk.definitions.mappedoperator import OperatorPartial
+
+__all__ = ["MonitorNotifier", "batch_id", "container_task", "container_task_partial", "deadline_missed", "last_week"]
 
 RUNTIMES = ("process", "docker")
 
@@ -58,6 +59,25 @@ def container_task_partial(
 ) -> OperatorPartial:
     """`container_task`, mapped: `.expand(value=plan.output)` gives a task per value, appended to the arguments."""
     return _operator().partial(**_settings(stage, arguments, task_id, gpu, **policy))
+
+
+def promotion_tasks(challengers: Any) -> None:
+    """For each challenger: compare → approve → promote; one that waits for its approval does not hold up the others.
+
+    `challengers`: the output of the task that lists them.
+    """
+    from airflow.sdk import task_group
+    from runtimes.approval import Approval
+
+    @task_group(group_id="challenger", prefix_group_id=False)
+    def one(value: Any) -> None:
+        compare = container_task("compare", ["--challenger"], gpu=True, pool="gpu", value=value)
+        approve = Approval(task_id="approve", report=compare.output)
+        answer = approve.output
+        arguments = ["--decision", answer["decision"], "--digest", answer["line_digest"], answer["person"]]
+        container_task("promote", arguments)
+
+    one.expand(value=challengers)
 
 
 def batch_id(dag_run: Any) -> str:

@@ -1,7 +1,7 @@
 """## Report on the week's reviewed notes
 
 Every Monday at 05:00 UTC: strict F1 of the notes that people reviewed, by language, type, site and week, with
-intervals and control charts. The night's own monitoring is the last task of `annotate_nightly`. Owner: **clinical-nlp**.
+intervals and control charts. Each night is monitored by the last task of `annotate_nightly`. Owner: **clinical-nlp**.
 
 | task | runs | writes |
 |---|---|---|
@@ -39,9 +39,7 @@ with DAG(
     max_active_runs=1,
     tags=["enigma", "review"],
     default_args={"owner": "clinical-nlp"},
-    params={
-        "week": Param("", type="string", pattern=r"^(\d{4}-W\d{2})?$", description="an ISO week; default: the last")
-    },
+    params={"week": Param("", type="string", pattern=r"^(\d{4}-W\d{2})?$", description="an ISO week, else the last")},
     user_defined_macros={"last_week": last_week},
 ):
     container_task("monitor", WEEK, outlets=[QUALITY], on_success_callback=[MonitorNotifier()])

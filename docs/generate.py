@@ -19,11 +19,15 @@ def dags_page(dags: dict[str, Any]) -> str:
         rows = ["| task | command | after | pool | tries | time limit | runs when |", "|---|---|---|---|---|---|---|"]
         for task in dag.topological_sort():
             settings = task.partial_kwargs if task.is_mapped else vars(task)
-            command = f"`enigma {settings['stage']}`" + (", one task per value" if task.is_mapped else "")
-            policy = [task.pool, settings["retries"] + 1, settings["execution_timeout"], task.trigger_rule.value]
+            command = f"`enigma {settings['stage']}`" if "stage" in settings else "a person's answer"
+            command += ", one task per value" if task.is_mapped or task.get_closest_mapped_task_group() else ""
+            limit = settings.get("execution_timeout") or settings.get("response_timeout")
+            policy = [task.pool, settings["retries"] + 1, limit, task.trigger_rule.value]
             cells = [f"`{task.task_id}`", command, ", ".join(sorted(task.upstream_task_ids)), *policy]
             rows.append(f"| {' | '.join(map(str, cells))} |")
-        when = getattr(dag.timetable, "expression", None) or getattr(dag.timetable, "summary", "")
+        when = getattr(dag.timetable, "expression", None) or ", ".join(
+            asset.name for asset in dag.timetable.asset_condition.objects
+        )
         parts.append(f"# `{name}`\n\n{dag.description}. Schedule: `{when}`, one run at a time.\n")
         parts.append("\n".join(rows) + "\n")
         parts.append(dag.doc_md.strip() + "\n")

@@ -77,6 +77,8 @@ PROVENANCE = "provenance.jsonl"
 AUGMENTATION_DICTIONARY = "dictionary.tsv"
 """Beside a corpus augmented by morphology: the dictionary that was used, for reuse."""
 FOLDS = ("train", "dev", "test")
+RETIRED = "retired"
+"""Beside frozen dev and test: documents that are in neither any more, and never in train."""
 METRICS = "metrics.json"
 EVALUATED = "evaluated.json"
 """What the metrics are of."""
@@ -86,6 +88,7 @@ METRICS_BY_SLICE = "slices.csv"
 INGESTED = "ingested.jsonl.gz"
 """In the gold repository: which objects were ingested, and how many of their documents were refused."""
 _JOURNAL_LINE = re.compile(r"[^/]+/(\d{8})\.json")
+_PACKED_GOLD = re.compile(r"([^/]+)/([^/]+)\.jsonl\.gz")
 
 
 @dataclass(frozen=True)
@@ -184,6 +187,12 @@ def packed_gold(language: str, entity: str) -> str:
     return f"{language}/{entity}.jsonl.gz"
 
 
+def gold_place(name: str) -> tuple[str, str] | None:
+    """The language and type of a packed file of the gold repository; None for another file."""
+    found = _PACKED_GOLD.fullmatch(name)
+    return (found[1], found[2]) if found else None
+
+
 def ingest_batch(batch_id: str) -> str:
     """The quarantine folder of an ingestion, distinct from that of a night of the same id. Raises UsageError."""
     return f"gold-{folder_name(batch_id)}"
@@ -225,9 +234,10 @@ class JournalPlaces:
         found = _JOURNAL_LINE.fullmatch(uri.removeprefix(f"{self.root}/"))
         return int(found[1]) if found else None
 
-    def name(self, uri: str) -> str:
-        """The name of the journal that an object is in."""
-        return uri.removeprefix(f"{self.root}/").partition("/")[0]
+    def name(self, uri: str) -> str | None:
+        """The name of the journal that an object is in; None for one that is in no journal's folder."""
+        name, slash, _ = uri.removeprefix(f"{self.root}/").partition("/")
+        return name if slash or not name else None
 
 
 @dataclass(frozen=True)

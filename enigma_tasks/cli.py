@@ -15,8 +15,19 @@ import traceback
 from typing import TYPE_CHECKING, Any
 
 import enigma_tasks
+from enigma_tasks.cli_gold import (
+    augment_arguments,
+    changes_arguments,
+    ingest_arguments,
+    prepare_arguments,
+    repro_arguments,
+    sample_arguments,
+    split_arguments,
+    validate_arguments,
+)
+from enigma_tasks.cli_promotion import challengers_arguments, compare_arguments, promote_arguments
 from enigma_tasks.documents import EntityType
-from enigma_tasks.errors import EnigmaError
+from enigma_tasks.errors import DataError, EnigmaError
 from enigma_tasks.params.strategies import AUTO, STRATEGIES, names
 from enigma_tasks.report_table import as_table
 
@@ -28,64 +39,6 @@ ENTITIES = [*[t.value for t in EntityType], "all"]
 VOTES = [s.name for s in STRATEGIES.values() if s.by_name]
 K_HELP = f"{names(lambda s: s.takes_k)}: votes that a span needs"
 WEIGHTED = names(lambda s: s.takes_weights)
-
-
-def _sample(p: Arguments) -> None:
-    p.add_argument("--notes", type=int, required=True, help="number of notes, divided evenly among the languages")
-    p.add_argument("--language", nargs="+", required=True, help="language codes, or all")
-    p.add_argument("--out", required=True, help="a folder (corpus with gold) or s3://bucket/prefix")
-    p.add_argument("--seed", type=int, help="overrides the seed of params.yaml")
-    p.add_argument("--packed", action="store_true", help="one packed file per language and entity type, in a folder")
-    p.add_argument("--drop-date", metavar="YYYY-MM-DD", help="write the texts only, as drops of that day")
-
-
-def _validate(p: Arguments) -> None:
-    p.add_argument("corpus", metavar="CORPUS", help="a corpus folder, or a folder with train/ and dev/")
-    p.add_argument("--language", help="check only this language; texts outside any language's folder count as it")
-    p.add_argument("--entity", choices=ENTITIES, default="all", help="check only annotations of this type")
-    p.add_argument("--report", metavar="DIR", help="folder or s3://bucket/prefix for Data Docs and the list of defects")
-    p.add_argument(
-        "--filtered",
-        metavar="DIR",
-        help="write the corpus without what breaks a hard rule or one with `drop: true` (paper, section 3.2); "
-        "the exit code is then that of the filtered corpus",
-    )
-    p.add_argument(
-        "--suspects",
-        metavar="DIR",
-        help="also train --member on folds of CORPUS and write the documents that disagree most with its out-of-fold "
-        "predictions: a page and a list of ids and offsets",
-    )
-    p.add_argument("--member", help="--suspects: an encoder recipe under `members` in params.yaml")
-    p.add_argument(
-        "--brat", metavar="DIR", help="--suspects: write these documents for brat, doubts marked; with texts"
-    )
-
-
-def _split(p: Arguments) -> None:
-    p.add_argument("corpus", metavar="CORPUS", help="a corpus folder that `enigma validate` passed")
-    p.add_argument("--out", required=True, metavar="DIR", help="folder to write: train/, dev/ and split.json")
-    p.add_argument(
-        "--frozen",
-        metavar="DIR",
-        help="an earlier --out: its dev (and test) documents stay unchanged, new cases go to train, and new versions "
-        "of a case in dev or test are left out",
-    )
-
-
-def _ingest(p: Arguments) -> None:
-    p.add_argument("--batch", required=True, help="the ingestion's id; a batch makes one version, also when run again")
-    p.add_argument("--again", action="store_true", help="also read what is in quarantine, e.g. after a rule changed")
-
-
-def _augment(p: Arguments) -> None:
-    p.add_argument("corpus", metavar="CORPUS", help="a training corpus; never dev or test")
-    p.add_argument("--language", required=True, help="use only documents of this language")
-    p.add_argument("--method", required=True, choices=["oversample", "morphology", "paraphrase"])
-    p.add_argument("--out", required=True, metavar="DIR", help="folder to write: CORPUS with the new documents")
-    p.add_argument("--dictionary", metavar="FILE.tsv", help="morphology: a dictionary, e.g. of an earlier --out")
-    p.add_argument("--terms", metavar="FILE.tsv", help="morphology: build the dictionary from (concept, term) rows ...")
-    p.add_argument("--affixes", metavar="DIR", help="... and the hunspell dictionary of the language in this folder")
 
 
 def _train(p: Arguments) -> None:
@@ -165,11 +118,12 @@ def _ensemble(p: Arguments) -> None:
 
 
 def _register(p: Arguments) -> None:
-    p.add_argument("--language", required=True)
-    p.add_argument("--entity", required=True, choices=ENTITIES)
+    p.add_argument("--language", help="required but for --retrained, which has its own")
+    p.add_argument("--entity", choices=ENTITIES, default="all")
     subject = p.add_mutually_exclusive_group(required=True)
     subject.add_argument("--model", action="append", help="a model folder; repeat for an ensemble")
     subject.add_argument("--ensemble", metavar="DIR", help="an --out of `enigma ensemble`: a folder for each type")
+    subject.add_argument("--retrained", metavar="URI", help="a language's retraining, listed by `enigma changes`")
     p.add_argument("--vote", choices=VOTES, default="majority", help="voting rule for several models")
     p.add_argument(
         "--scores", metavar="DIR", help="an --out of `enigma evaluate` of the same: logged with its test set"
@@ -224,11 +178,11 @@ def _doctor(_: Arguments) -> None:
 
 
 COMMANDS: dict[str, tuple[str, Callable[[Arguments], None]]] = {
-    "sample": ("synthetic notes with gold, seeded", _sample),
-    "ingest": ("check new gold and commit it to the gold repository", _ingest),
-    "validate": ("check gold by its rules; exit 1 names document and rule", _validate),
-    "split": ("split into train and dev (80/20), by case, stratified by entity density", _split),
-    "augment": ("augment training documents: oversampling, inflected synonyms, paraphrases", _augment),
+    "sample": ("synthetic notes with gold, seeded", sample_arguments),
+    "ingest": ("check new gold and commit it to the gold repository", ingest_arguments),
+    "validate": ("check gold by its rules; exit 1 names document and rule", validate_arguments),
+    "split": ("split into train and dev (80/20), by case, stratified by entity density", split_arguments),
+    "augment": ("augment training documents: oversampling, inflected synonyms, paraphrases", augment_arguments),
     "train": ("fine-tune one token classifier", _train),
     "predict": ("annotate texts with model folders", _predict),
     "vote": ("combine members' TSV files by a voting rule", _vote),
@@ -237,6 +191,12 @@ COMMANDS: dict[str, tuple[str, Callable[[Arguments], None]]] = {
     "ensemble": ("fit a voting rule on dev and write the ensemble", _ensemble),
     "register": ("register an ensemble as a new version", _register),
     "registry": ("the journal of champions: history, verification, rollback, champions of a date", _registry),
+    "changes": ("list the languages whose gold no registered model was trained on", changes_arguments),
+    "prepare": ("check, split and augment a retraining's gold, and freeze its test set", prepare_arguments),
+    "repro": ("run one stage of the training path for a retraining", repro_arguments),
+    "challengers": ("list the registered versions that wait for the gate", challengers_arguments),
+    "compare": ("compare challengers with the champion on a frozen test set", compare_arguments),
+    "promote": ("make the challenger of a decision champion", promote_arguments),
     "plan": ("list the notes that are not done and write shards", _plan),
     "annotate": ("annotate one shard with the pinned champions", _annotate),
     "publish": ("publish a night's results in one commit", _batch),
@@ -291,7 +251,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             ObjectStore().put(arguments.result, json.dumps(report).encode())
     except EnigmaError as error:
-        print(f"enigma {arguments.command}: {error}", file=sys.stderr)  # noqa: T201
+        message = _message(error, argv) if isinstance(error, DataError) else str(error)
+        print(f"enigma {arguments.command}: {message}", file=sys.stderr)  # noqa: T201
         return error.exit_code
     except Exception as error:
         if debug:
@@ -303,3 +264,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     print(json.dumps(report) if arguments.json else as_table(report))  # noqa: T201
     return int(report.get("exit_code", 0))
+
+
+def _message(error: DataError, argv: Sequence[str] | None) -> str:
+    """The message with the name of its record as it may be shown (docs/what-is-shown.md)."""
+    from enigma_tasks.config import load_settings
+    from enigma_tasks.notes.names import Names
+
+    return Names.of(load_settings()).message(error, sys.argv[1:] if argv is None else argv)

@@ -33,6 +33,7 @@ from enigma_tasks.params.plan import PlanParams  # noqa: TC001 - pydantic reads 
 from enigma_tasks.params.promotion import PromotionParams  # noqa: TC001 - pydantic reads it
 from enigma_tasks.params.publish import PublishParams  # noqa: TC001 - pydantic reads it
 from enigma_tasks.params.review import ReviewParams  # noqa: TC001 - pydantic reads it
+from enigma_tasks.params.third_parties import QUIET
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, MutableMapping, Sequence
@@ -154,10 +155,18 @@ class Settings(Frozen):
     """Counts of reviewed notes, and which were exported for review."""
     journal: str = ""
     """The journal of champions: docs/journal.md."""
+    decisions: str = ""
+    """Decisions on challengers, as pages: docs/promotion.md."""
     dvc: str = ""
     """The DVC remote of the gold repository."""
+    training: str = ""
+    """What retraining works on; checkpoints."""
     gold_repository: str = Field("", repr=False)
     """Path or URL of the git repository of gold; a URL may hold a password."""
+    training_repository: str = Field("", repr=False)
+    """Path or URL of the git repository of the training project; a URL may hold a password."""
+    checkpoints: str = ""
+    """`s3://` folder for the checkpoint of `enigma train`, beside its copy on this machine; set by `enigma repro`."""
     mlflow_tracking_uri: str = ""
     actor: str = ""
     """Who runs the command, for the journal."""
@@ -190,7 +199,7 @@ class Settings(Frozen):
 
 S3_PLACES = (
     *("drops", "gold", "runs", "annotations", "tables", "quarantine", "reports", "to_review", "reviewed"),
-    *("reviewed_index", "journal", "dvc"),
+    *("reviewed_index", "journal", "decisions", "dvc", "training"),
 )
 """Fields of `Settings`; a folder's name has `-` for `_`."""
 
@@ -213,6 +222,8 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         **places,
         gold_repository=env.get("ENIGMA_GOLD_REPOSITORY", ""),
         actor=env.get("ENIGMA_ACTOR", "").strip(),
+        training_repository=env.get("ENIGMA_TRAINING_REPOSITORY", ""),
+        checkpoints=env.get("ENIGMA_CHECKPOINTS", "").rstrip("/"),
         mlflow_tracking_uri=env.get("MLFLOW_TRACKING_URI", ""),
         model_store=env.get("ENIGMA_MODEL_STORE", ""),
         cache=Path(env.get("ENIGMA_CACHE", ".enigma/cache")),
@@ -286,23 +297,3 @@ def quiet_third_parties(environment: MutableMapping[str, str] | None = None, *, 
         env.setdefault("MLFLOW_BOTO_CLIENT_ADDRESSING_STYLE", s3.addressing)
         env.setdefault("AWS_REQUEST_CHECKSUM_CALCULATION", s3.checksums)
         env.setdefault("AWS_RESPONSE_CHECKSUM_VALIDATION", s3.checksums)
-
-
-QUIET = {
-    "DO_NOT_TRACK": "1",
-    "GIT_PYTHON_REFRESH": "quiet",
-    "GX_ANALYTICS_ENABLED": "false",
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-    "MLFLOW_DISABLE_SCHEMA_DETAILS": "true",  # otherwise messages quote refused input
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",  # seconds
-    "MLFLOW_LOGGING_LEVEL": "ERROR",
-    "MLFLOW_MODEL_CATALOG_URI": "",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    "MLFLOW_UV_AUTO_DETECT": "false",
-    "OMP_WAIT_POLICY": "PASSIVE",  # sleep at barriers: on a busy machine spinning made training 18 times slower
-    "TOKENIZERS_PARALLELISM": "false",
-}

@@ -1,4 +1,4 @@
-"""Alerts and metrics of what is monitored, on Airflow's side: its notifiers, and its own metrics (StatsD, OpenTelemetry).
+"""Alerts and metrics of what is monitored, by Airflow's notifiers and its own metrics (StatsD or OpenTelemetry).
 
 `ENIGMA_ALERT_WEBHOOK` is the id of an Airflow connection of type HTTP, which receives a JSON POST with `text`;
 `ENIGMA_ALERT_EMAIL` holds addresses, separated by commas, to which the connection `smtp_default` sends. Either may be

@@ -25,7 +25,6 @@ CHAMPION = "champion"
 CHALLENGER = "challenger"
 HEAD_TAG = "journal_head"
 """Tag of a registered model: number and digest of the last line that the registry followed."""
-PARALLEL_CALLS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +56,7 @@ def resolve(languages: Iterable[str], journal: JournalStore) -> Champions:
     pins: dict[str, dict[str, Pin]] = {}
     lines: dict[str, int] = {}
     moved = []
-    for name, (last, pin) in zip(wanted, in_order(look_up, wanted, PARALLEL_CALLS), strict=True):
+    for name, (last, pin) in zip(wanted, in_order(look_up, wanted, mlflow_registry.PARALLEL_CALLS), strict=True):
         alias = registered[name].aliases.get(CHAMPION, "") if name in registered else ""
         if last:
             lines[name] = last.n

@@ -32,6 +32,7 @@ def cached(digest: str, cache: Path, fetch: Callable[[Path, Mapping[str, Path]],
     """
     if not digest.isalnum():
         raise ModelError("a digest is letters and digits")
+    cache = cache.absolute()
     cache.mkdir(parents=True, exist_ok=True)
     target = cache / digest
     with (cache / f"{digest}.lock").open("w") as lock:

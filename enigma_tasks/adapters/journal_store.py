@@ -33,8 +33,14 @@ class JournalStore:
 
     def names(self) -> list[str]:
         """The names of the journals, sorted."""
-        listing = self._store.list(f"{self._places.root}/")
-        return sorted({self._places.name(item.uri) for item in listing if not item.key.endswith("/")})
+        found = set()
+        for item in self._store.list(f"{self._places.root}/"):
+            name = self._places.name(item.uri)
+            if name is None:
+                raise DataError("journal", "journal_unknown", hint="an object is stored outside any journal's folder")
+            if not item.key.endswith("/"):  # a folder's marker
+                found.add(name)
+        return sorted(found)
 
     def findings(self, name: str, head: Head | None = None) -> tuple[Finding, ...]:
         """What is wrong with a journal; see `journal_check.verify`."""

@@ -23,11 +23,16 @@ if TYPE_CHECKING:
 
     from enigma_tasks.documents import EntityType
 
+
 DIGEST_TAG = "digest"
+GOLD_TAG, GOLD_REVISION_TAG, REGISTERED_WITH_TAG = "gold", "gold_revision", "registered_with"
+"""Tags of a version that a retraining registered: digests of the gold of each type of its language, the gold's commit,
+and the types that this retraining registers."""
 PREFIX = "enigma"
 FOREIGN = {"mlflow", "requests", "urllib3", "boto3", "botocore", "s3transfer", "sqlalchemy"}
 UNREACHABLE = {"ConnectionError", "ConnectionRefusedError", "ConnectTimeout", "EndpointConnectionError", "ReadTimeout"}
 MISSING = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
+PARALLEL_CALLS = 8
 PAGE = 200
 
 
@@ -37,6 +42,15 @@ class Registered:
 
     name: str
     aliases: Mapping[str, str]
+    tags: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A version of a registered model, and its tags."""
+
+    name: str
+    version: str
     tags: Mapping[str, str]
 
 
@@ -68,7 +82,7 @@ def register_ensemble(
 ) -> Pin:
     """Register an ensemble folder as a version of `enigma-{language}-{entity}`; no alias is set.
 
-    A digest that is registered already gets no new version.
+    A digest that is registered already gets no new version, but the tags that say what its gold is.
 
     Raises:
         ModelError: `folder` is no valid ensemble.
@@ -85,6 +99,9 @@ def register_ensemble(
         if version is None:
             labels = {"language": language, "entity": entity_type.value, **tags, DIGEST_TAG: digest}
             version = new_version(client, name, folder, labels, metrics or {})
+        elif GOLD_TAG in tags:  # other gold that gives the same model, as where only dropped documents differ
+            for tag in (GOLD_TAG, GOLD_REVISION_TAG, REGISTERED_WITH_TAG):
+                client.set_model_version_tag(name, version, tag, tags[tag])
         return _pin(client, name, version, digest)
 
 
@@ -132,11 +149,40 @@ def pin_of_digest(name: str, version: str, digest: str) -> Pin:
         return _pin(client, name, found, digest)
 
 
+def pin_of_version(name: str, version: str) -> Pin:
+    """A registered version.
+
+    Raises:
+        ModelError: there is no such version, it is not complete, or it was not registered by `enigma register`.
+        ServiceError: registry unreachable or failing.
+    """
+    from mlflow.exceptions import MlflowException
+
+    with typed(f"resolve {name}"):
+        client = mlflow_client()
+        try:
+            found = client.get_model_version(name, version)
+        except MlflowException as error:
+            if error.error_code not in MISSING:
+                raise
+            raise ModelError(f"{name} version {version}: the registry has no such version") from None
+        if found.status != "READY" or DIGEST_TAG not in found.tags:
+            raise ModelError(f"{name} version {version}: not complete, or not registered by enigma register")
+        return _pin(client, name, version, found.tags[DIGEST_TAG])
+
+
 def registered_models() -> dict[str, Registered]:
     """Enigma's registered models by name. Raises ServiceError."""
     with typed("list registered models"):
         found = _pages(mlflow_client().search_registered_models, f"name LIKE '{PREFIX}-%'")
         return {m.name: Registered(m.name, {k: str(v) for k, v in m.aliases.items()}, dict(m.tags)) for m in found}
+
+
+def versions_of(name: str) -> list[Version]:
+    """The usable versions of a registered model, of every age. Raises ServiceError."""
+    with typed(f"list versions of {name}"):
+        found = _pages(mlflow_client().search_model_versions, f"name = '{name}'")
+        return [Version(v.name, str(v.version), dict(v.tags)) for v in found if v.status == "READY"]
 
 
 def download(pin: Pin, cache: Path) -> Path:

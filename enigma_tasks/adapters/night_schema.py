@@ -40,6 +40,8 @@ SCHEMAS: dict[str, Any] = {
             pa.field("member_spans", pa.int64()),
             pa.field("member_spans_agreed", pa.int64()),
             pa.field("models", pa.string()),
+            pa.field("annotation", pa.string()),
+            pa.field("missed", pa.map_(pa.string(), pa.float64())),
             pa.field("planned_at", pa.timestamp("us", tz="UTC"), nullable=False),
         ]
     ),
@@ -52,6 +54,7 @@ SCHEMAS: dict[str, Any] = {
             pa.field("char_end", pa.int64(), nullable=False),
             pa.field("text", pa.string(), nullable=False),
             pa.field("score", pa.float32()),
+            pa.field("probability", pa.float32()),
             pa.field("model", pa.string(), nullable=False),
             pa.field("nlp_date", pa.date32(), nullable=False),
         ]

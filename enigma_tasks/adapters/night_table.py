@@ -20,7 +20,7 @@ from enigma_tasks.notes.references import TRANSIENT
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
 log = logging.getLogger(__name__)
 
@@ -123,6 +123,18 @@ def read_newer(tables_uri: str, planned_time: dt.datetime) -> FingerprintSet:
         for bucket, key, record_id in zip(*(column.to_pylist() for column in batch.columns), strict=True):
             found += fingerprint((bucket, key, record_id or ""))
     return FingerprintSet(found)
+
+
+def read_places(
+    tables_uri: str, days: Iterable[dt.date], except_batch: str
+) -> Iterator[tuple[tuple[str, str, str], str]]:
+    """(bucket, key, record id or "") and annotation of the notes of these drop dates, of all nights but one."""
+    keep = ds.field("drop_date").isin(list(days)) & (ds.field("batch_id") != except_batch)
+    columns = ["bucket", "key", "record_id", "annotation"]
+    for batch in _batches(tables_uri, NOTES, columns, keep):
+        for bucket, key, record_id, place in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+            if place is not None:
+                yield (bucket, key, record_id or ""), place
 
 
 def storage_options() -> dict[str, str]:

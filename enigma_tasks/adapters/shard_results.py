@@ -10,19 +10,19 @@ import pyarrow.parquet as pq
 
 from enigma_tasks.adapters.night_schema import NOTES, SCHEMAS, SPANS
 from enigma_tasks.ner.text.alignment import count_words
-from enigma_tasks.notes.plain_text import garbled_characters
+from enigma_tasks.notes.garbled import garbled_characters
 from enigma_tasks.notes.references import NoteRef
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from enigma_tasks.documents import Entity
     from enigma_tasks.ensembles.runner import AnnotatedDocument
     from enigma_tasks.notes.plans import Plan
     from enigma_tasks.notes.references import Refused
 
 BATCH_ROWS = 4096
+DECIMALS = 6
 
 
 def models_of(plan: Plan, language: str) -> str:
@@ -92,19 +92,21 @@ def annotated_row(plan: Plan, note: NoteRef, text: str, result: AnnotatedDocumen
         "characters": len(text),
         "characters_read": result.characters_read,
         "characters_garbled": garbled_characters(text),
-        "words": count_words(text),
-        "sub_words": result.sub_words,
-        "sub_words_unknown": result.sub_words_unknown,
+        "words": result.size.words if result.size else count_words(text),
+        "sub_words": result.size and result.size.sub_words,
+        "sub_words_unknown": result.size and result.size.sub_words_unknown,
         "entities": len(result.entities),
         "member_spans": result.agreement and result.agreement.spans,
         "member_spans_agreed": result.agreement and result.agreement.agreed,
         "models": models_of(plan, note.language),
+        "missed": [(label, round(value, DECIMALS)) for label, value in sorted(result.missed.items())] or None,
     }
     return _note_row(plan, note, outcome)
 
 
-def span_rows(plan: Plan, note: NoteRef, entities: Iterable[Entity]) -> list[dict[str, Any]]:
+def span_rows(plan: Plan, note: NoteRef, result: AnnotatedDocument) -> list[dict[str, Any]]:
     """A row of `spans` for each entity."""
+    probabilities = result.probabilities or (None,) * len(result.entities)
     names, day = model_names(plan, note.language), plan.planned_time.date()
     return [
         {
@@ -115,10 +117,11 @@ def span_rows(plan: Plan, note: NoteRef, entities: Iterable[Entity]) -> list[dic
             "char_end": e.char_end,
             "text": e.text,
             "score": e.score,
+            "probability": probability,
             "model": names.get(e.label, ""),
             "nlp_date": day,
         }
-        for e in entities
+        for e, probability in zip(result.entities, probabilities, strict=True)
     ]
 
 

@@ -65,11 +65,19 @@ class DevEvaluation:
 
     def cross_validated(self, candidate: RuleCandidate, documents: Sequence[str]) -> tuple[Counts, ...]:
         """The candidate's counts in each document, fitted on the other folds."""
-        found: dict[str, Counts] = {}
+        rules = self._held_out_rules(candidate, documents)
+        return tuple(self.counts(rules[d], d) for d in documents)
+
+    def cross_predicted(self, candidate: RuleCandidate, documents: Sequence[str]) -> dict[str, Sequence[Entity]]:
+        """The candidate's entities in each document, fitted on the other folds."""
+        return {d: self.predicted(rule, d) for d, rule in self._held_out_rules(candidate, documents).items()}
+
+    def _held_out_rules(self, candidate: RuleCandidate, documents: Sequence[str]) -> dict[str, VotingRule]:
+        """Document -> the candidate's rule, fitted on the other folds."""
+        rules: dict[str, VotingRule] = {}
         for train, test in self.folds(documents):
-            rule = candidate.fit(self, train)
-            found.update({d: self.counts(rule, d) for d in test})
-        return tuple(found[d] for d in documents)
+            rules.update(dict.fromkeys(test, candidate.fit(self, train)))
+        return rules
 
     def evidence(self, document: str) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         """Rows of `learned_voting.evidence`, and which of their spans are gold."""
@@ -168,7 +176,8 @@ def _learned(evaluation: DevEvaluation, documents: Sequence[str]) -> VotingRule:
 
 
 def _learned_on(evaluation: DevEvaluation, documents: Sequence[str], threshold: float) -> VotingRule:
-    pairs = [evaluation.evidence(d) for d in documents]
+    nothing = evidence([], [], len(evaluation.dev.members)), np.zeros(0, dtype=bool)  # a fold may be all documents
+    pairs = [nothing, *(evaluation.evidence(d) for d in documents)]
     rows, right = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
     weights = fit(rows, right, evaluation.params.learned_strength)
     return VotingRule("learned", threshold=threshold, learned=weights)

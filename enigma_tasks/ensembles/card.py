@@ -9,12 +9,46 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import TypeAdapter
 
 from enigma_tasks.documents import EntityType, Language  # noqa: TC001 - pydantic reads them
+from enigma_tasks.ensembles.calibration import Calibration  # noqa: TC001
 from enigma_tasks.ensembles.voting_rule import VotingRule
 from enigma_tasks.errors import DataError, ModelError, UsageError
 from enigma_tasks.frozen import Frozen, read_record
+from enigma_tasks.params.ensembles import FittingParams
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+class RuleScore(Frozen):
+    """Strict scores of one rule or member on dev, rounded; `low` and `high` bound the 95 % interval of F1."""
+
+    rule: str
+    precision: float
+    recall: float
+    f1: float
+    low: float
+    high: float
+
+
+class FittedRule(FittingParams):
+    """Where a fitted rule comes from: the settings of the fit, scores on dev, digests."""
+
+    chosen: str
+    documents: int
+    """Of dev."""
+    expected: RuleScore
+    """Of choice and fit together, cross-validated."""
+    rules: tuple[RuleScore, ...]
+    members: tuple[RuleScore, ...]
+    seed: int
+    code: str
+    """Digest."""
+    gold: str
+    """Digest."""
+    names: tuple[str, ...]
+    """The members' names, in the order of the rule's weights."""
+    missing: tuple[str, ...] | None = None
+    """Members of the ensemble in params.yaml that it was fitted without."""
 
 
 class EnsembleCard(Frozen):
@@ -26,14 +60,10 @@ class EnsembleCard(Frozen):
     members: tuple[str, ...]
     """Digests, in the order of the rule's weights."""
     rule: dict[str, object]
-    fitted: dict[str, object] | None = None
-    """Where the rule comes from: scores on dev, digests; None for a rule that somebody named."""
-
-    @property
-    def member_names(self) -> list[str]:
-        """The members' names when the rule was fitted, in the order of its weights."""
-        names = (self.fitted or {}).get("names")
-        return [str(name) for name in names] if isinstance(names, list) else []
+    fitted: FittedRule | None = None
+    """None for a rule that was named on the command line."""
+    calibration: Calibration | None = None
+    """Of the spans; None where there was no dev set with the members' probabilities."""
 
 
 _CARD = TypeAdapter(EnsembleCard)

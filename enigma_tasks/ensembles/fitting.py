@@ -7,15 +7,17 @@ another rule is significantly better, so that a small dev set does not select no
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from enigma_tasks.ensembles.candidates import DevEvaluation, rule_candidates
+from enigma_tasks.ensembles.card import FittedRule, RuleScore
 from enigma_tasks.errors import UsageError
 from enigma_tasks.ner.scoring import Counts, Interval, Score, bootstrap, paired_bootstrap
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from enigma_tasks.documents import Entity
     from enigma_tasks.ensembles.candidates import RuleCandidate
     from enigma_tasks.ensembles.dev_sets import DevSet
     from enigma_tasks.ensembles.voting_rule import VotingRule
@@ -48,24 +50,39 @@ class Fitted:
     """Each member alone, in order."""
     expected: Scored = field(repr=False)
     """Choice and fit together, cross-validated: the score to expect on new documents."""
+    held_out: Mapping[str, Sequence[Entity]] = field(repr=False)
+    """Document -> the entities of the chosen rule, fitted on the other folds."""
 
-    def to_json(self, seed: int, samples: int) -> dict[str, Any]:
-        """Rounded scores of the rules, the members and the choice; for cards and reports. `samples`: resamples."""
-        return {
-            "chosen": self.name,
-            "documents": len(self.expected.counts),
-            "expected": row(self.expected, seed, samples),
-            "rules": [row(s, seed, samples) for s in self.scored],
-            "members": [row(s, seed, samples) for s in self.singles],
-        }
+    def record(
+        self, params: FittingParams, seed: int, *, code: str, gold: str, names: Sequence[str], missing: Sequence[str]
+    ) -> FittedRule:
+        """For the card. `code`, `gold`: digests; `names`, `missing`: of members."""
+        return FittedRule(
+            **params.model_dump(),
+            chosen=self.name,
+            documents=len(self.expected.counts),
+            expected=row(self.expected, seed, params.samples),
+            rules=tuple(row(s, seed, params.samples) for s in self.scored),
+            members=tuple(row(s, seed, params.samples) for s in self.singles),
+            seed=seed,
+            code=code,
+            gold=gold,
+            names=tuple(names),
+            missing=tuple(missing) or None,
+        )
 
 
-def row(scored: Scored, seed: int, samples: int) -> dict[str, Any]:
-    """One line of a table: precision, recall, F1 and its 95 % interval over documents."""
+def row(scored: Scored, seed: int, samples: int) -> RuleScore:
+    """One line of a table. `samples`: resamples of the documents, for the interval."""
     score, interval = scored.score, interval_of(scored, seed, samples)
-    numbers = (score.precision, score.recall, score.f1, interval.low, interval.high)
-    named = zip(("precision", "recall", "f1", "low", "high"), (round(n, 4) for n in numbers), strict=True)
-    return {"rule": scored.name, **dict(named)}
+    return RuleScore(
+        rule=scored.name,
+        precision=round(score.precision, 4),
+        recall=round(score.recall, 4),
+        f1=round(score.f1, 4),
+        low=round(interval.low, 4),
+        high=round(interval.high, 4),
+    )
 
 
 def interval_of(scored: Scored, seed: int, samples: int) -> Interval:
@@ -95,7 +112,8 @@ def fit_rule(
     singles = [
         Scored(f"member {i + 1}", tuple(c[d] for d in dev.documents)) for i, c in enumerate(evaluation.member_counts)
     ]
-    return Fitted(chosen.fit(evaluation, dev.documents), chosen.name, scored, tuple(singles), expected)
+    own = evaluation.cross_predicted(chosen, dev.documents)
+    return Fitted(chosen.fit(evaluation, dev.documents), chosen.name, scored, tuple(singles), expected, own)
 
 
 def rules_from(dev: DevSet, parts: Sequence[Sequence[str]], params: FittingParams, seed: int) -> list[VotingRule]:

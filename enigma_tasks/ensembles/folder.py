@@ -19,10 +19,12 @@ from enigma_tasks.ner.model_folder import read_any_card, verify_files
 from enigma_tasks.params.strategies import STRATEGIES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from enigma_tasks.documents import EntityType, Language
+    from enigma_tasks.ensembles.calibration import Calibration
+    from enigma_tasks.ensembles.card import FittedRule
     from enigma_tasks.ner.model_folder import Card
 
 
@@ -44,7 +46,9 @@ class Ensemble:
     rule: VotingRule
     digest: str
     """sha256 of the card, which names every member by digest."""
-    fitted: Mapping[str, object] | None = None
+    fitted: FittedRule | None = None
+    """As in the card."""
+    calibration: Calibration | None = None
     """As in the card."""
 
 
@@ -55,7 +59,8 @@ def write_ensemble(
     model_folders: Sequence[Path],
     rule: VotingRule,
     *,
-    fitted: Mapping[str, object] | None = None,
+    fitted: FittedRule | None = None,
+    calibration: Calibration | None = None,
 ) -> str:
     """Write an ensemble folder with a copy of each member; returns its digest. The same input gives the same bytes.
 
@@ -83,7 +88,8 @@ def write_ensemble(
         entity_type=entity_type,
         members=tuple(digests),
         rule=rule.to_json(),
-        fitted=None if fitted is None else dict(fitted),
+        fitted=fitted,
+        calibration=calibration,
     )
     content = card_bytes(card)
     (folder / artifacts.ENSEMBLE_CARD).write_bytes(content)
@@ -117,4 +123,4 @@ def read_ensemble(folder: Path) -> Ensemble:
     for member in members:
         if not member.folder.is_dir():
             raise ModelError(f"ensemble {folder.name}: member {member.digest[:12]} is missing")
-    return Ensemble(card.language, card.entity_type, members, rule, digest, card.fitted)
+    return Ensemble(card.language, card.entity_type, members, rule, digest, card.fitted, card.calibration)

@@ -7,13 +7,14 @@ folders of texts that are to be judged.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from enigma_tasks.documents import LABELS, EntityType, Language, canonical_label
 from enigma_tasks.errors import DataError, UsageError
-from enigma_tasks.file_names import FileKind, beside, is_about, is_hidden, is_type_system, kind_of
+from enigma_tasks.file_names import FileKind, beside, is_about, is_hidden, is_type_system, kind_of, without_suffix
 from enigma_tasks.languages.rules import canonical_code
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ class Part:
 
     place: Place
     texts: dict[str, list[Path]] = field(default_factory=dict)
-    """By stem; a second file of one stem differs in the suffix's letter case, or is in another folder."""
+    """By stem in composed form (NFC), as systems write one name in two forms; a second file of one stem differs in its
+    form or the suffix's letter case, or is in another folder."""
     annotations: dict[str, list[Path]] = field(default_factory=dict)
     annotated: bool = False
     """There is an annotation, or a folder for them."""
@@ -114,7 +116,7 @@ def _enter(
     folders = [p for p in inside if p.is_dir()]
     if {"train", "dev"} <= {p.name for p in folders}:
         raise UsageError(f"{folder} holds train/ and dev/, which are read apart: name one of them")
-    key = beside(below)
+    key = beside([unicodedata.normalize("NFC", name) for name in below])
     part = parts.get(key)
     if part is None:
         part = parts[key] = Part(place)
@@ -137,11 +139,11 @@ def _enter(
 
 
 def _file(path: Path, place: Place, part: Part, found: CorpusFiles) -> None:
-    kind, stem = kind_of(path.name)
+    kind, stem = kind_of(unicodedata.normalize("NFC", path.name))
     if kind is FileKind.TEXT:
-        part.texts.setdefault(stem, []).append(path)
+        part.texts.setdefault(without_suffix(stem), []).append(path)
     elif kind is FileKind.ANNOTATION:
-        part.annotations.setdefault(stem, []).append(path)
+        part.annotations.setdefault(without_suffix(stem), []).append(path)
         part.annotated = True
     elif kind is FileKind.PACKED:
         named = place.types & {EntityType(stem)} if stem in set(EntityType) else place.types

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from enigma_tasks.documents import Document, Entity, EntityType, check_id, entity_at, sorted_entities
 from enigma_tasks.errors import DataError
 from enigma_tasks.formats.standoff import note_defect
+from enigma_tasks.notes.references import check_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -49,7 +50,8 @@ def pack(documents: Sequence[Document]) -> bytes:
 
     Raises:
         DataError: `id_unsafe`, `id_duplicate` (within a language), `text_without_annotation`, `label_unexpected` (of a
-            type that the document was not annotated for), or a span that does not fit its text.
+            type that the document was not annotated for), a rule of `notes.references.check_text`, or a span that does
+            not fit its text.
     """
     for (document_id, _), times in Counter((d.id, d.language) for d in documents).items():
         if times > 1:
@@ -96,8 +98,8 @@ def packed_records(path: Path) -> list[PackedRecord]:
     Where two lines have one id and language, neither is kept. Defects are, on the file, with the line (from 1):
     `packed_damaged` (the compressed stream ends early or is wrong; nothing after it can be read),
     `packed_line_malformed`; on `FILE#LINE`: `not_utf8` (byte of the line, or code point of the text where an escape
-    stands for half a character); on the document: `id_unsafe`, `id_duplicate`, `label_unexpected`, `label_unknown`,
-    `span_outside_text`, `span_inverted`, `surface_differs`.
+    stands for half a character) and the other rules of `notes.references.check_text`; on the document: `id_unsafe`,
+    `id_duplicate`, `label_unexpected`, `label_unknown`, `span_outside_text`, `span_inverted`, `surface_differs`.
     """
     damage: list[DataError] = []
     records: list[PackedRecord] = []
@@ -120,6 +122,7 @@ def packed_records(path: Path) -> list[PackedRecord]:
 
 def _check(document: Document) -> None:
     check_id(document.id)
+    check_text(document.id, document.text)
     if not document.annotated:
         raise DataError(document.id, "text_without_annotation")
     for e in document.entities:
@@ -161,11 +164,8 @@ def _document(name: str, number: int, line: bytes, defects: list[DataError] | No
         raise DataError(name, "packed_line_malformed", number) from None
     if not _well_formed(tree):
         raise DataError(name, "packed_line_malformed", number)
-    try:
-        tree["text"].encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise DataError(f"{name}#{number}", "not_utf8", error.start) from None
     check_id(tree["id"])
+    check_text(f"{name}#{number}", tree["text"])
     annotated = frozenset(EntityType(t) for t in tree["annotated"])
     entities = []
     for e in tree["entities"]:

@@ -7,6 +7,7 @@ is returned, so that one pass can name all that is wrong. No defect carries note
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -144,7 +145,7 @@ def format_ann(entities: Iterable[Entity]) -> str:
 
 
 def parse_tsv(tsv: str, record: str = "tsv", defects: list[DataError] | None = None) -> dict[str, tuple[Entity, ...]]:
-    """File name (without `.txt` or `.ann`) -> its rows by offset; `verified` checks their surfaces against a text.
+    """File name (in NFC, without suffix) -> its rows by offset; `verified` checks their surfaces against a text.
 
     Surfaces that a CSV writer has quoted, the corpora's own among them, are unquoted.
 
@@ -164,7 +165,8 @@ def parse_tsv(tsv: str, record: str = "tsv", defects: list[DataError] | None = N
             hint = f"expected five cells: {_COLUMNS}, whole numbers as offsets"
             note_defect(DataError(record, "tsv_line_malformed", number, hint), defects)
             continue
-        name, label = without_suffix(match[1]), canonical_label(match[2])
+        name = without_suffix(unicodedata.normalize("NFC", match[1]))
+        label = canonical_label(match[2])
         start, end = int(match[3]), int(match[4])
         if label not in LABELS:
             cells_swapped = canonical_label(match[5]) in LABELS

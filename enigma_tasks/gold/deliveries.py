@@ -108,10 +108,12 @@ def _packed(delivery: Delivery, content: bytes, scratch: Path) -> list[Imported]
     for record in packed_records(path):
         d = record.document
         if d is None:
-            document = record.defects[0].record.replace(_PACKED_FILE, name, 1)
-            found.append(Imported(document, None, record.defects))
+            defects = tuple(
+                DataError(e.record.replace(_PACKED_FILE, name, 1), e.rule, e.offset, e.hint) for e in record.defects
+            )
+            found.append(Imported(None, None, defects))
         elif delivery.language and d.language and canonical_code(d.language) != delivery.language:
-            found.append(refused(d.id, DataError(d.id, "place_differs")))
+            found.append(refused(None, DataError(d.id, "place_differs")))  # of another language: no rival of its id
         elif not d.annotated <= delivery.types:
             found.append(refused(d.id, DataError(d.id, "label_unexpected")))
         else:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from enigma_tasks.documents import EntityType, check_id
 from enigma_tasks.errors import DataError
-from enigma_tasks.file_names import FileKind, beside, is_about, is_hidden, is_type_system, kind_of
+from enigma_tasks.file_names import FileKind, beside, is_about, is_hidden, is_type_system, kind_of, without_suffix
 from enigma_tasks.formats.corpus_files import ALL_TYPES, RELEASE_FOLDER, meaning
 from enigma_tasks.formats.imports.inception_zip import (
     CURATED,
@@ -173,11 +174,11 @@ def _place(folders: Sequence[str], language_of: Callable[[str], str | None]) -> 
 
 
 def _kind(path: str) -> tuple[str, str]:
-    """(kind, record); a pair's record is the path of its text, were the two in one folder."""
+    """(kind, record); a pair's record is the path of its text in composed form (NFC), were the two in one folder."""
     name = path.rpartition("/")[2]
     named, stem = kind_of(name)
     kind = _READ_AS.get(named, "")
-    return kind, _beside(path) + f"{stem}.txt" if kind == PAIR else path
+    return kind, unicodedata.normalize("NFC", f"{_beside(path)}{without_suffix(stem)}.txt") if kind == PAIR else path
 
 
 def _beside(path: str) -> str:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import ConfigDict
 
 from enigma_tasks.documents import Document, EntityType
 from enigma_tasks.formats.imports.inception_zip import CURATED, annotated_folder
@@ -30,6 +32,7 @@ _FATES: tuple[Fate, ...] = ("replaced", "added", "unchanged")
 class IngestCounts:
     """Of one ingestion; what was read adds up to what became of it. Raises AssertionError where it does not."""
 
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")  # for `summaries.read_summary`
     deliveries: int
     """Whose objects were read, or refused unread."""
     read: int
@@ -46,10 +49,6 @@ class IngestCounts:
         outcomes = self.added + self.replaced + self.unchanged + self.quarantined + self.ignored
         if self.read != outcomes:
             raise AssertionError(f"{self.read} were read, and {outcomes} have an outcome")
-
-    def to_json(self) -> dict[str, int]:
-        """As a JSON object."""
-        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)

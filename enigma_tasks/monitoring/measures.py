@@ -92,4 +92,6 @@ def shown_limit(measure: str, value: float, moments: Moments) -> float:
     if found.logarithms:
         return math.exp(value)
     limit = moments.ratio_at(value)
-    return max(0.0, 1 - limit) if found.from_one else found.factor * limit
+    if found.from_one:
+        return max(0.0, 1 - limit)
+    return min(100.0, found.factor * limit) if found.unit == "%" else found.factor * limit

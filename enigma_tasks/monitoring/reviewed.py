@@ -17,7 +17,7 @@ from enigma_tasks.frozen import Frozen
 from enigma_tasks.monitoring.f1_sums import F1Sums, NoteScore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from enigma_tasks.monitoring.reviews import ReviewedNote
 
@@ -51,7 +51,7 @@ def note_score(review: ReviewedNote, night: str, entity_type: str | None = None)
 
 
 def estimate(scores: Sequence[NoteScore], level: float) -> F1Estimate | None:
-    """F1 with a two-sided interval; None where nothing was marked by anyone.
+    """F1 with a two-sided interval; None where neither models nor people marked anything.
 
     The interval is a t-interval on the logit of F1. Where every note is alike or F1 is 0 or 1, the notes' spread says
     nothing: Wilson's interval for as many trials as there are notes.
@@ -92,19 +92,14 @@ def of_stream(reviews: Iterable[ReviewedNote], stream: str) -> list[ReviewedNote
     return [r for r in reviews if r.stream == stream]
 
 
-def by_night(reviews: Iterable[ReviewedNote], planned: Mapping[str, str]) -> dict[str, list[NoteScore]]:
-    """Language, or ALL -> its notes' scores for the control chart; `planned`: night -> its time."""
+def by_night(reviews: Iterable[ReviewedNote]) -> dict[str, list[NoteScore]]:
+    """Language, or ALL -> its notes' scores for the control chart."""
     scores: dict[str, list[NoteScore]] = {}
     for review in reviews:
-        score = note_score(review, night_time(review, planned))
+        score = note_score(review, review.planned_at)
         scores.setdefault(review.language, []).append(score)
         scores.setdefault(ALL, []).append(score)
     return scores
-
-
-def night_time(review: ReviewedNote, planned: Mapping[str, str]) -> str:
-    """When the reviewed night was planned; of a night that is no longer listed, when the note was reviewed."""
-    return planned.get(review.batch_id, review.reviewed_at)
 
 
 def _expit(value: float) -> float:

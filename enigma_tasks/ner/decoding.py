@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from enigma_tasks.documents import Document, Entity, EntityType, sorted_entities
-from enigma_tasks.ner.network.crf import LinearChainCRF, constrained_viterbi
+from enigma_tasks.ner.network.crf import constrained_viterbi
 from enigma_tasks.ner.text.alignment import IntArray, tagged_words
 
 if TYPE_CHECKING:
@@ -28,20 +28,24 @@ def decode(
     documents: Sequence[Document],
     words: Sequence[IntArray],
     scores: Sequence[FloatArray],
+    *,
+    known: Sequence[FloatArray] | None = None,
 ) -> list[tuple[Entity, ...]]:
     """Entities of each document, sorted; an entity's score is the mean probability of its words' tags.
 
     `words`: [W, 2] character ranges per document; `scores`: [W, K, L] per document, K as in `entity_types`. Tags are
-    decoded over the whole text, so window edges do not cut entities.
+    decoded over the whole text, so window edges do not cut entities. `known`: `probabilities` of the same scores, where
+    they have been computed already.
     """
+    if known is None:
+        known = probabilities(network, scores)
     found: list[tuple[Entity, ...]] = [()] * len(documents)
     for batch, padded, mask in _batches(scores, next(network.parameters()).device):
-        tags, tag_probabilities = (t.cpu().numpy() for t in network.decode(padded, mask))
+        tags = network.best_tags(padded, mask).cpu().numpy()
         for row, i in enumerate(batch):
-            size = len(scores[i])
-            found[i] = _entities(
-                documents[i].text, entity_types, words[i], tags[row, :size], tag_probabilities[row, :size]
-            )
+            best = tags[row, : len(scores[i])]
+            chosen = np.take_along_axis(known[i], best[..., None], axis=2)[..., 0]
+            found[i] = _entities(documents[i].text, entity_types, words[i], best, chosen)
     return found
 
 
@@ -49,14 +53,7 @@ def probabilities(network: TokenClassifier, scores: Sequence[FloatArray]) -> lis
     """[W, K, L] scores per document -> [W, K, L] probabilities of O, B and I at each word; marginals of a CRF."""
     found = [np.zeros_like(s) for s in scores]
     for batch, padded, mask in _batches(scores, next(network.parameters()).device):
-        if network.crfs:
-            marginals = []
-            for k, crf in enumerate(network.crfs):
-                assert isinstance(crf, LinearChainCRF)
-                marginals.append(crf.marginals(padded[:, :, k], mask))
-            values = torch.stack(marginals, dim=2).cpu().numpy()
-        else:
-            values = padded.softmax(-1).cpu().numpy()
+        values = network.probabilities(padded, mask).cpu().numpy()
         for row, i in enumerate(batch):
             found[i] = values[row, : len(scores[i])].copy()
     return found

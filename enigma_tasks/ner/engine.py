@@ -45,12 +45,21 @@ class DocumentPredictions:
     """Per model, sorted by offset."""
     characters_read: int
     """Code points before the first word that some model did not read; the text's length if all was read."""
-    sub_words: int
+    size: TextSize
     """By the tokenizer of the first model."""
-    sub_words_unknown: int
-    """Of these, pieces that its vocabulary does not have."""
     word_probabilities: Mapping[int, WordProbabilities] = field(default_factory=dict, repr=False, compare=False)
     """By the model's index, for the models in `averaged`."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextSize:
+    """How long a text is for a tokenizer."""
+
+    words: int
+    """Words that share a sub-word count as one."""
+    sub_words: int
+    sub_words_unknown: int
+    """Of the sub-words, those that its vocabulary does not have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,22 +125,24 @@ class Engine:
         found: dict[int, list[tuple[Entity, ...]]] = {}
         word_probabilities: dict[int, list[WordProbabilities]] = {}
         read = [len(d.text) for d in documents]
-        sub_words: list[tuple[int, int]] = []
+        sizes: list[TextSize] = []
         for scored in self._score_chunk(documents):
             model = self.models[scored.index]
             if scored.index == 0:
-                sub_words = [(len(text.ids), model.tokenizer.unknown_in(text.ids)) for text in scored.texts]
+                sizes = [_size(text, model) for text in scored.texts]
+            known = None
             if scored.index in averaged:
                 word_probabilities[scored.index] = self._word_probabilities(scored)
+                known = [p.values for p in word_probabilities[scored.index]]
             words = [text.alignment.words for text in scored.texts]
-            decoded = decode(scored.network, model.card.entity_types, documents, words, scored.scores)
+            decoded = decode(scored.network, model.card.entity_types, documents, words, scored.scores, known=known)
             found[scored.index] = [cleaned(model, d, entities) for d, entities in zip(documents, decoded, strict=True)]
             read = [min(pair) for pair in zip(read, scored.characters_read, strict=True)]
         return [
             DocumentPredictions(
                 tuple(found[m][i] for m in range(len(self.models))),
                 read[i],
-                *sub_words[i],
+                sizes[i],
                 {index: of_one[i] for index, of_one in word_probabilities.items()},
             )
             for i in range(len(documents))
@@ -191,6 +202,11 @@ class Engine:
                     for row, key in enumerate(batch):
                         result[key] = values[row, : len(distinct[key].words)].copy()
         return [[result[key] for key in keys] for result in results]
+
+
+def _size(text: TokenisedText, model: Model) -> TextSize:
+    words = len(text.alignment.words) + len(text.alignment.uncovered)
+    return TextSize(words, len(text.ids), model.tokenizer.unknown_in(text.ids))
 
 
 def cleaned(model: Model, document: Document, entities: Sequence[Entity]) -> tuple[Entity, ...]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field, TypeAdapter
+from pydantic import TypeAdapter
 
+from enigma_tasks.estimates import DevError  # noqa: TC001 - pydantic reads it
 from enigma_tasks.frozen import Frozen, json_bytes, read_record
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class LlmUsage(Frozen):
 
 
 class ShardCommit(Frozen):
-    """The attempt that counts for a shard: whoever creates it first has annotated the shard."""
+    """The attempt that counts for a shard: the first to be created decides who has annotated the shard."""
 
     schema_version: Literal[1] = 1
     shard: str
@@ -69,10 +70,12 @@ class ShardCommit(Frozen):
     """By phase."""
     models: tuple[str, ...]
     """Digests of the ensembles."""
+    calibrations: dict[str, DevError] | None = None
+    """Label -> the error on dev of its ensemble's calibration; without the labels whose ensemble has none."""
     llm: LlmUsage | None = None
     """None where no language model was asked."""
-    found_by: dict[str, int] = Field(default_factory=dict)
-    """Member digest -> spans that it found in the shard's notes; empty in a commit of an earlier version."""
+    found_by: dict[str, int] | None = None
+    """Member digest -> spans that it found in the shard's notes; None in a commit of an earlier version."""
 
     def report(self) -> dict[str, Any]:
         """What the command prints."""

@@ -8,17 +8,24 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from dataclasses import dataclass, field
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from enigma_tasks.notes.references import record_name
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from enigma_tasks.config import Settings
+    from enigma_tasks.errors import DataError
 
 DIGITS = 24
 """Hexadecimal: 96 bits."""
 MARK = "name-"
+_SHOWN = re.compile(rf"{MARK}[0-9a-f]{{{DIGITS}}}")
+_LINE = re.compile(r"#L?[0-9]+\Z")
 _PLACES_OF_NAMES = ("drops", "annotations", "gold", "to_review", "reviewed")
 """Places in whose keys the hospital's names are; all others are named by us."""
 
@@ -58,6 +65,19 @@ class Names:
     def below(self, place: str, path: str) -> str:
         """A path below a place's URI: as it is, or hashed as the key that it is part of."""
         return self.shown(f"{place}/{path}".removeprefix("s3://").partition("/")[2]) if self.key else path
+
+    def message(self, error: DataError, typed: Collection[str]) -> str:
+        """An error's message. Its record is shown as it is where the user typed that file's name, else as `shown` says.
+
+        Args:
+            error: of a command.
+            typed: the command's arguments.
+        """
+        name = _LINE.sub("", error.record)
+        files = {PurePath(word.rpartition("=")[2]).name for word in typed if PurePath(word).suffix}
+        if not self.key or name in files or _SHOWN.fullmatch(name):
+            return str(error)
+        return f"{self.shown(name)}{str(error)[len(name) :]}"
 
     def uri(self, uri: str) -> str:
         """An object: its key is shown as `shown` says where the hospital named it, and as it is elsewhere."""

@@ -1,4 +1,4 @@
-"""Detects files that are not plain text, and garbled characters.
+"""Detects files that are not plain text.
 
 Otherwise the source of a file of another kind would be annotated, or refused once for every line. Detection is by
 signatures at the beginning, zero bytes and tags. A note that quotes one or two tags is plain text.
@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import re
+
+from enigma_tasks.notes.encoded_text import is_encoded, is_table_of_notes
 
 HEAD = 4096
 """Bytes of a file that are examined."""
@@ -41,6 +43,17 @@ _TEXT_SIGNATURES = (
     b"FHS|^",
     b"BHS|^",
     b"MIME-Version:",
+    b"Content-Type:",
+    b"Content-Transfer-Encoding:",
+    b"UNA:+",  # EDIFACT
+    b"UNB+UN",
+    b"BEGIN:VC",  # vCard, iCalendar
+    b"-----BEGIN PGP",
+    b"-----BEGIN CERT",
+    b"begin 644 ",  # uuencode
+    b"begin 666 ",
+    b"-- MySQL dump",
+    b"-- PostgreSQL database dump",
 )
 _UTF8_MARK = b"\xef\xbb\xbf"
 _BLANKS = b" \t\r\n\x0b\x0c"
@@ -53,6 +66,22 @@ _ATTRIBUTES = r"(?:\s+[\w:-]+(?:\s*=\s*(?:\"[^\"<>]{0,500}\"|'[^'<>]{0,500}'|[^\
 _BLOCK_TAG = re.compile(rf"</?(?:{_BLOCKS}){_ATTRIBUTES}>", re.IGNORECASE)
 _DOCUMENT_TAG = re.compile(rf"</?(?:html|head|body){_ATTRIBUTES}>|<!doctype\s+html", re.IGNORECASE)
 _FIRST_TAG = re.compile(rf"\s*+(?:<!--|<(?P<name>{_BLOCKS}|{_INLINE}){_ATTRIBUTES}>)", re.IGNORECASE)
+_KNOWN_ROOT = re.compile(
+    r"\s*+(?:<!--[^>]{0,2000}-->\s*+)?"
+    r"<(?:(?:cda|hl7|fhir|soap|soapenv|SOAP-ENV|s|env|w|ns?[0-9]*):[A-Za-z]\w*|ClinicalDocument|StructuredDocument|"
+    r"Envelope|Bundle|Composition|DocumentReference|DiagnosticReport|Observation)(?:\s[^<>]*)?>\s*+(?=<|\Z)"
+)
+"""The first tag of CDA, FHIR, SOAP or Word, and another after it: such a document may have been cut off."""
+_TAG = r"<(?P<{0}>[A-Za-z][\w.:-]*)(?:\s[^<>]*)?>"
+_NESTED = re.compile(
+    rf"\s*+{_TAG.format('a')}\s*+{_TAG.format('b')}\s*+{_TAG.format('c')}[^<]*</(?P=c)\s*>.*</(?P=b)\s*>"
+    rf"|\s*+{_TAG.format('d')}[ \t]*\r?\n[ \t]*{_TAG.format('e')}[^<\n]*</(?P=e)\s*>[ \t]*\r?\n\s*<[A-Za-z/]",
+    re.DOTALL,
+)
+"""Elements in elements, or one a line, at the head: XML of any kind, cut off or not. Placeholders are not nested."""
+_MESSAGE = re.compile(r"(?:EVN|PID|PV1|ORC|OBR|OBX|NTE)\|[^|\n]{0,40}\|")
+"""A segment of an HL7 version 2 message without its head."""
+_JSON_HEAD = re.compile(r'\[?\s*\{\s*"[^"\n]{1,80}"\s*:')
 _ROOT = re.compile(r"\s*+(?:<!--[^>]{0,2000}-->\s*+)?<(?P<name>[A-Za-z_][\w.:-]*)(?P<attributes>(?:\s[^<>]*)?)>")
 _ESCAPED_TAG = re.compile(rf"&lt;/?(?:{_BLOCKS}|{_INLINE})\b", re.IGNORECASE)
 _REFERENCE = re.compile(r"&(?!(?:amp|lt|gt|quot|apos);)(?:[A-Za-z]{2,8}|#\d{2,5}|#x[0-9A-Fa-f]{2,4});")
@@ -73,11 +102,13 @@ def is_other_kind(head: bytes) -> bool:
 
 
 def is_markup(text: str) -> bool:
-    """Whether a text is HTML, XML (CDA), RTF, JSON or an HL7 message."""
+    """Whether a text is HTML, XML (CDA), RTF, JSON, an HL7 message, encoded (Base64, ...) or a table of notes."""
     start = text.removeprefix("\ufeff").lstrip()
     if is_other_kind(start[:32].encode("utf-8", "replace")):
         return True
-    if start[:1] in "{[" and _is_json(start):
+    if start[:1] in "{[" and (_JSON_HEAD.match(start) or _is_json(start)):
+        return True
+    if _MESSAGE.match(start) or is_encoded(start) or is_table_of_notes(start):
         return True
     if "<" in text and _is_tagged(text, start):
         return True
@@ -86,6 +117,8 @@ def is_markup(text: str) -> bool:
 
 def _is_tagged(text: str, start: str) -> bool:
     root = _ROOT.match(start)
+    if _KNOWN_ROOT.match(start) or _NESTED.match(start):
+        return True
     if root and ("xmlns" in root["attributes"] or _encloses(root["name"], start)):
         return True
     if _DOCUMENT_TAG.search(text) or _many(len(_BLOCK_TAG.findall(text)), text):
@@ -125,32 +158,3 @@ def _is_json(start: str) -> bool:
         if isinstance(tree, dict) or (isinstance(tree, list) and any(isinstance(item, dict) for item in tree)):
             return True
     return False
-
-
-_CONTINUATIONS = bytes(range(0x80, 0xC0))
-
-
-def _garbled_pairs() -> str:
-    """A pattern of the letters and marks of these languages whose UTF-8 was read in an older encoding."""
-    marks = "\u00a0\u2009\u202f\u2010\u2011\u2012\u2013\u2014\u2018\u2019\u201a\u201c\u201d\u201e\u2022\u2026\u2030"
-    marks += "\u20ac\u2122\u2190\u2192\u2264\u2265\ufeff"
-    letters = "".join(map(chr, range(0xA1, 0x180))) + "\u0218\u0219\u021a\u021b\u0301\u03b1\u03b2\u03b3\u03bc" + marks
-    followers: dict[str, set[str]] = {}
-    for letter in letters:
-        for encoding in ("cp1252", "latin-1", "cp1250", "cp437", "cp850", "mac_roman"):
-            try:
-                garbled = letter.encode().decode(encoding)
-            except UnicodeDecodeError:
-                continue
-            followers.setdefault(garbled[0], set()).add(garbled[1:])
-    return "|".join(
-        f"{re.escape(first)}(?:{'|'.join(map(re.escape, sorted(rest)))})" for first, rest in sorted(followers.items())
-    )
-
-
-_GARBLED = re.compile(f"\ufffd|{_garbled_pairs()}")
-
-
-def garbled_characters(text: str) -> int:
-    """Number of garbled characters: U+FFFD, and UTF-8 that was read in another encoding (`Ã³`)."""
-    return 0 if text.isascii() else sum(len(m.group()) for m in _GARBLED.finditer(text))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from enigma_tasks.errors import DataError
 from enigma_tasks.notes.gunzip import DamagedError, gunzip
 from enigma_tasks.notes.plain_text import HEAD, is_markup, is_other_kind
-from enigma_tasks.notes.references import NoteRef, Refused, Rule, is_blank, line_name, named_language
+from enigma_tasks.notes.references import NoteRef, Refused, Rule, check_text, line_name, named_language
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -164,20 +164,9 @@ def _record(name: str, line: Line, tree: dict[str, Any], max_bytes: int) -> Reco
     identity, text, language = _identity(tree.get("id")), tree.get("text"), tree.get("language")
     if identity is None or not isinstance(text, str) or not (language is None or isinstance(language, str)):
         raise DataError(name, Rule.JSON_FIELDS, line.number)
-    try:
-        size = len(text.encode("utf-8"))
-    except UnicodeEncodeError as error:
-        raise DataError(name, Rule.NOT_UTF8, error.start) from None
-    if size > max_bytes:
+    if len(text.encode("utf-8", "surrogatepass")) > max_bytes:
         raise DataError(name, Rule.TOO_LARGE, line.number)
-    if (at := text.find("\x00")) >= 0:
-        raise DataError(name, Rule.NUL_BYTE, at)
-    if not text:
-        raise DataError(name, Rule.EMPTY)
-    if is_blank(text):
-        raise DataError(name, Rule.BLANK)
-    if is_markup(text):
-        raise DataError(name, Rule.NOT_PLAIN_TEXT)
+    check_text(name, text)
     return Record(identity, text, language)
 
 

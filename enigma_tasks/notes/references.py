@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 AUTO = "auto"
-"""The folder of notes whose language is detected."""
+"""The folder of notes whose language is detected ..."""
 _UNDETERMINED = "und"
-"""ISO 639-2's code for an undetermined language."""
+"""... and ISO 639-2's code for an undetermined language, which means the same."""
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _DOTS = frozenset({".", ".."})
@@ -50,8 +50,8 @@ class Rule(StrEnum):
     FILE_TYPE = "file_type"
     """Neither .txt nor .jsonl nor .jsonl.gz."""
     NOT_PLAIN_TEXT = "not_plain_text"
-    """A file of another kind (gzip, PDF, RTF, UTF-16, a JSON array, ...), or markup (HTML, CDA and other XML, RTF,
-    JSON, an HL7 message). Export UTF-8 text, or one JSON object per line."""
+    """A file of another kind (gzip, PDF, RTF, UTF-16, a JSON array, ...), markup (HTML, CDA and other XML, RTF, JSON,
+    HL7 messages), encoded text (Base64, ...), or a table of notes. Export UTF-8 text, or one JSON object per line."""
     JSON_INVALID = "json_invalid"
     """A line is no JSON; without a line's name, no line of the file is. Offset: the line."""
     JSON_FIELDS = "json_fields"
@@ -160,13 +160,13 @@ def note_of_object(
 ) -> NoteRef | Refused:
     """A listed object -> its reference; `drop_path` is the key below drops/.
 
-    `language_of`: a folder's name -> the configured code, or None. The language of a note in `auto` is empty, its
-    source `detected`. For a file of records the reference is a template, and its note id the file's name.
+    `language_of`: a folder's name -> the configured code, or None. The language of a note in `auto` or `und` is empty,
+    its source `detected`. For a file of records the reference is a template, and its note id the file's name.
     """
     segments = drop_path.split("/")
     folder, name = segments[0], segments[-1]
     drop_date = segments[1] if len(segments) > 2 and is_date(segments[1]) else ""
-    automatic = folder.lower() == AUTO
+    automatic = bool(folder) and named_language(folder) is None
     language = "" if automatic or not drop_date else language_of(folder) or ""
     note = NoteRef(
         bucket,
@@ -189,7 +189,7 @@ def note_of_object(
 
 
 def named_language(language: str | None) -> str | None:
-    """What a record says of its language; None where that names none (missing, `auto`, `und`)."""
+    """What a record or a drop's folder says of the language; None where that names none (missing, `auto`, `und`)."""
     code = (language or "").strip().lower().replace("_", "-").partition("-")[0]
     return None if code in ("", AUTO, _UNDETERMINED) else language
 
@@ -238,6 +238,27 @@ def plain_text(record: str, data: bytes) -> str:
     if (at := data.find(b"\x00")) >= 0:
         raise DataError(record, Rule.NUL_BYTE, at)
     return text
+
+
+def check_text(record: str, text: str) -> None:
+    """The same rules for a text that stands in a record of a file.
+
+    Raises:
+        DataError: `not_utf8` (a lone surrogate) or `nul_byte` (offsets in code points), `empty`, `blank`,
+            `not_plain_text`.
+    """
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise DataError(record, Rule.NOT_UTF8, error.start) from None
+    if (at := text.find("\x00")) >= 0:
+        raise DataError(record, Rule.NUL_BYTE, at)
+    if not text:
+        raise DataError(record, Rule.EMPTY)
+    if is_blank(text):
+        raise DataError(record, Rule.BLANK)
+    if is_markup(text):
+        raise DataError(record, Rule.NOT_PLAIN_TEXT)
 
 
 def is_blank(text: str) -> bool:

@@ -74,7 +74,7 @@ def drift_table(
     """(measures, a row of cells for each language)."""
     tested = {(t.language, t.measure): t for t in tests}
     watched = _watched(NightRecord(figures=night), _notes_in(night)).figures
-    measures = sorted({measure for _, measure in watched}, key=lambda m: list(Kind).index(Kind(m.partition(".")[0])))
+    measures = sorted({measure for _, measure in watched}, key=lambda m: (list(Kind).index(Kind(m.split(".")[0])), m))
     rows = []
     for language in sorted({language for language, _ in watched}):
         cells = []

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pydantic import Field, TypeAdapter
 
+from enigma_tasks.estimates import EstimatedF1  # noqa: TC001 - pydantic reads it
 from enigma_tasks.frozen import Frozen, json_bytes, read_record
 from enigma_tasks.monitoring.moments import Moments  # noqa: TC001 - pydantic reads it
 
@@ -77,6 +78,8 @@ class NightFigures(Frozen):
     models: dict[str, dict[str, ModelFigures]] = Field(default_factory=dict)
     """language -> entity type -> champion."""
     aliases: tuple[AliasFigures, ...] = ()
+    estimated: dict[str, dict[str, EstimatedF1]] = Field(default_factory=dict)
+    """language -> label -> estimated strict F1; without those whose champion has no calibration."""
 
     @property
     def entities(self) -> dict[str, int]:

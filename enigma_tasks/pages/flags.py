@@ -146,14 +146,14 @@ def _silent_members(language: str, figures: LanguageFigures, params: MonitorPara
 
 
 def _moved_aliases(night: NightFigures) -> Iterator[Flag]:
-    """The journal says which version is champion; the registry's alias is a copy that anybody may move."""
+    """The journal says which version is champion; the registry's alias is a copy that any user may move."""
     for item in night.aliases:
         found = f"version {item.alias}" if item.alias else "no version"
         if item.champion:
             rule = "alias_moved"
             reason = (
                 f"The alias champion of {item.name} named {found} and not {item.champion}, which the journal names and"
-                " this night used. Either a promotion was interrupted, or somebody moved the alias:"
+                " this night used. Either a promotion was interrupted, or a user moved the alias:"
                 " `enigma registry history` has the lines."
             )
         else:

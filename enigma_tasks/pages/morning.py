@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from enigma_tasks.monitoring.measures import entry
 from enigma_tasks.monitoring.measures import title as measure_title
 from enigma_tasks.pages import charts
 from enigma_tasks.pages.drift import drift_table, values_over_nights
@@ -73,7 +74,7 @@ def render_morning_page(summary: NightSummary, language_names: Mapping[str, str]
         changed={(language, kind): before for language, kind, before in changed_models(night, summary.history)},
         quality=summary.quality,
         quality_charts=quality_charts(summary.quality),
-        drift_measures=[measure_title(m).capitalize() for m in measures],
+        drift_measures=[_heading(m) for m in measures],
         drift_rows=drift_rows if any(f.measures for f in night.languages.values()) else [],
         drift_trends=_drift_trends(summary),
         drift_level=summary.drift_level,
@@ -164,6 +165,11 @@ def _over_nights(
         by_label("Mean score", lambda n, label: n.mean_score(label), tight=True),
         one("Seconds of work", NEUTRAL, "seconds", [n.seconds_total for n in nights], dec),
     ]
+
+
+def _heading(measure: str) -> str:
+    unit = entry(measure).unit
+    return measure_title(measure).capitalize() + (", %" if unit == "%" else "")
 
 
 def _drift_trends(summary: NightSummary) -> list[Trend]:

@@ -67,6 +67,6 @@ def _found_by(plan: Plan, commits: list[ShardCommit]) -> dict[str, dict[str, int
     found: dict[str, dict[str, int]] = {}
     for commit in commits:
         counts = found.setdefault(languages[commit.shard], {})
-        for digest, spans in commit.found_by.items():
+        for digest, spans in (commit.found_by or {}).items():
             counts[digest] = counts.get(digest, 0) + spans
     return found

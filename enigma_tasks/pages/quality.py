@@ -14,7 +14,6 @@ from enigma_tasks.monitoring.reviewed import (
     by_night,
     estimate,
     grouped,
-    night_time,
     note_score,
     of_stream,
     week_of,
@@ -38,17 +37,6 @@ class GroupF1(Frozen):
     subject: str
     """Week, label or site."""
     estimate: F1Estimate
-
-
-@dataclass(frozen=True, slots=True)
-class EstimatedRow:
-    """Strict F1 of one language and type as estimated without labels."""
-
-    language: str
-    label: str
-    f1: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +68,6 @@ class Quality:
     """Of the notes that were chosen, which are no sample."""
     charts: Mapping[str, ControlChart] = field(default_factory=dict)
     floor: float | None = None
-    estimated: tuple[EstimatedRow, ...] = ()
     worth_review: tuple[str, ...] = ()
     """Ids of the notes that a reviewer should see first."""
     journal: tuple[JournalRow, ...] = ()
@@ -93,24 +80,22 @@ class Quality:
         return [ALL, *found] if len(found) > 1 else found
 
 
-def reviewed_quality(
-    reviews: Sequence[ReviewedNote], planned: Mapping[str, str], until: str, params: MonitorParams
-) -> Quality:
-    """The part of the page that reviewed notes of nights up to `until` (a time) give; `planned`: night -> its time."""
-    known = [r for r in reviews if night_time(r, planned) <= until]
+def reviewed_quality(reviews: Sequence[ReviewedNote], until: str, params: MonitorParams) -> Quality:
+    """The part of the page that reviewed notes of nights up to `until` (a time) give."""
+    known = [r for r in reviews if r.planned_at <= until]
     drawn = of_stream(known, "random")
     level = params.reviewed.level
 
     def weeks(review: ReviewedNote) -> Iterator[tuple[str, str]]:
-        week = week_of(night_time(review, planned))
+        week = week_of(review.planned_at)
         yield review.language, week
         yield ALL, week
 
     weekly = grouped(drawn, weeks, level)
     shown = sorted({week for _, week in weekly})[-params.reviewed.weeks :]
     recent_weeks = set(shown[-params.reviewed.floor_weeks :])
-    recent = [r for r in drawn if week_of(night_time(r, planned)) in recent_weeks]
-    scores = by_night(drawn, planned)
+    recent = [r for r in drawn if week_of(r.planned_at) in recent_weeks]
+    scores = by_night(drawn)
     scores = scores if len(scores) > 2 else {k: v for k, v in scores.items() if k != ALL}
     chosen = [note_score(r, r.batch_id) for r in of_stream(known, "chosen")]
     return Quality(

@@ -80,18 +80,19 @@ class PromotionParams(Frozen):
     cost: float = Field(gt=0)
     """Longest time a note, as a multiple of the champion's on the same machine."""
     incomplete: bool
-    """Whether an ensemble without some of its members may become champion."""
+    """Whether an ensemble may be fitted without some of its members, and become champion."""
     approval: bool
     """Whether a person must approve."""
     approvers: tuple[Annotated[str, Field(min_length=1)], ...] = ()
-    """Who may; empty: anyone who gives a name."""
+    """Who may; empty: every person who gives a name."""
 
     @field_validator("floors")
     @classmethod
     def _check_floors(cls, floors: dict[str, float]) -> dict[str, float]:
         unknown = floors.keys() - {DEFAULT_FLOOR, *EntityType}
         if unknown or DEFAULT_FLOOR not in floors:
-            raise ValueError(f"{DEFAULT_FLOOR} and, where they differ, entity types: {', '.join(EntityType)}")
+            named = f"{', '.join(sorted(unknown))}: " if unknown else ""
+            raise ValueError(f"{named}{DEFAULT_FLOOR} and, where they differ, entity types: {', '.join(EntityType)}")
         return floors
 
     def floor(self, entity_type: EntityType) -> float:

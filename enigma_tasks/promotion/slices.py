@@ -44,7 +44,7 @@ def slice_tests(
     for i, known in enumerate(slices):
         for kind, name in known.items():
             places.setdefault((kind, name), []).append(i)
-    parts = {key: own for key, own in sorted(places.items()) if len(own) < len(slices)}
+    parts = {key: places[key] for key in sorted(places, key=_order) if len(places[key]) < len(slices)}
     tested = [key for key, own in parts.items() if len(own) >= params.documents]
     pairs = {key: ([champion[i] for i in own], [challenger[i] for i in own]) for key, own in parts.items()}
     p_values = [gain(*pairs[key], params.level / len(tested), seed, "less").p_value for key in tested]
@@ -60,3 +60,9 @@ def slice_tests(
         )
         for (kind, name), (before, after) in pairs.items()
     )
+
+
+def _order(part: tuple[str, str]) -> tuple[str, list[int], bool, str]:
+    """By kind; lengths by their bounds, the open range last."""
+    kind, name = part
+    return kind, [int(number) for number in re.findall(r"\d+", name)], name.startswith("over"), name

@@ -7,7 +7,7 @@ import tempfile
 import time
 import uuid
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from enigma_tasks.config import Params, Settings
     from enigma_tasks.ensembles.runner import AnnotatedDocument
+    from enigma_tasks.estimates import DevError
     from enigma_tasks.notes.plans import Plan, Shard
     from enigma_tasks.notes.references import NoteRef
 
@@ -84,9 +85,10 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
         files=files,
         counts=counts,
         seconds=clock.seconds,
+        calibrations=work.calibrations or None,
         models=tuple(sorted(pin.digest for pin in plan.models[shard.language].values())),
         llm=endpoints.usage(),
-        found_by=dict(sorted(work.found_by.items())),
+        found_by=dict(sorted(work.found_by.items())) or None,
     )
     if records.create_commit(commit):
         return commit.report()
@@ -118,6 +120,8 @@ class _Work:
     clock: _Clock
     found_by: Counter[str]
     """Member digest -> spans that it found."""
+    calibrations: dict[str, DevError] = field(default_factory=dict)
+    """Filled while notes are annotated."""
 
 
 def _annotate(
@@ -145,7 +149,8 @@ def _annotate(
                 continue
             note_rows.append(annotated_row(plan, note, text, result))
             work.found_by.update(result.found_by)
-            spans += span_rows(plan, note, result.entities)
+            work.calibrations.update(result.dev)
+            spans += span_rows(plan, note, result)
             counts.update(annotated=1, entities=len(result.entities), characters=len(text))
         counts["quarantined"] = writer.rows[NOTES] + len(note_rows) - counts["annotated"]
         with clock("write"):

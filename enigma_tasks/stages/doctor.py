@@ -51,6 +51,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
         ("mlflow", _registry),
         ("model store", _model_store),
         ("gold repository", _gold_repository),
+        ("training repository", _training_repository),
     ]
     checks: list[Check] = []
     for name, group in groups:
@@ -201,6 +202,17 @@ def _gold_repository(params: Params, settings: Settings) -> Iterator[Check]:
 
     version = GoldRepository.newest(settings.gold_repository, command_seconds=params.ingest.command_seconds)
     yield Check("gold repository", "ok", f"version {version[:12]}" if version else "reachable, no version yet")
+
+
+def _training_repository(params: Params, settings: Settings) -> Iterator[Check]:
+    if not settings.training_repository:
+        yield Check("training repository", "warn", "not configured: set ENIGMA_TRAINING_REPOSITORY to train again")
+        return
+    from enigma_tasks.adapters.training_repository import TrainingRepository
+
+    commit = TrainingRepository.newest(settings.training_repository, command_seconds=params.ingest.command_seconds)
+    detail = f"commit {commit[:12]}" if commit else "reachable, but without a commit on its branch main"
+    yield Check("training repository", "ok" if commit else "fail", detail, 0 if commit else BROKEN)
 
 
 def _host(uri: str) -> str:

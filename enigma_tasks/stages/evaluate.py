@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING, Any
 from enigma_tasks.adapters.llm_endpoint import LlmEndpoints
 from enigma_tasks.artifacts import ENSEMBLE_CARD, EVALUATED, FOLDS, METRICS, METRICS_BY_SLICE, SPLIT_CARD
 from enigma_tasks.documents import EntityType
+from enigma_tasks.ensembles.counting import counted, length_range
 from enigma_tasks.ensembles.folder import read_ensemble
-from enigma_tasks.ensembles.runner import EnsembleAnnotator, Members
+from enigma_tasks.ensembles.loaded_members import load_members
+from enigma_tasks.ensembles.runner import EnsembleAnnotator
 from enigma_tasks.errors import UsageError
 from enigma_tasks.formats.corpora import read_corpus
 from enigma_tasks.frozen import json_bytes
 from enigma_tasks.gold.augmented import refuse_augmented
 from enigma_tasks.ner.digests import data_digest
 from enigma_tasks.ner.model_folder import model_digest, read_any_card
-from enigma_tasks.ner.scoring import DECIMALS, Counts, Metric, bootstrap, count
+from enigma_tasks.ner.scoring import DECIMALS, Counts, Metric, bootstrap
 from enigma_tasks.paper_tables import Evaluated, read_scores, table_1, table_2
 
 if TYPE_CHECKING:
@@ -28,12 +30,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from enigma_tasks.config import Params, Settings
-    from enigma_tasks.documents import Document, Entity
+    from enigma_tasks.documents import Document
+    from enigma_tasks.ensembles.counting import CountedDocuments
     from enigma_tasks.ensembles.folder import Ensemble
     from enigma_tasks.ner.model_folder import Card
-
-CountedDocuments = list[tuple["Document", dict[EntityType, Counts]]]
-"""Each document with the counts of the types that it was annotated for and that were predicted."""
 
 
 def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> dict[str, Any]:
@@ -58,16 +58,16 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     endpoints = LlmEndpoints(settings)
     digests: dict[str, str] = {}
     if arguments.model:
-        counted, members, system = _by_model(Path(arguments.model), gold, params, endpoints)
+        per_document, members, system = _by_model(Path(arguments.model), gold, params, endpoints)
     else:
         ensembles = _ensembles([Path(p) for p in arguments.ensemble])
-        counted, members, system = _by_ensembles(ensembles, gold, params, endpoints)
+        per_document, members, system = _by_ensembles(ensembles, gold, params, endpoints)
         digests = {e.entity_type.value: e.digest for e in ensembles}
-    metrics = metrics_of(counted, params.seed, params.evaluate.samples)
+    metrics = metrics_of(per_document, params.seed, params.evaluate.samples)
     evaluated = Evaluated(
-        **system, members=tuple(members), ensembles=digests, gold=data_digest([d for d, _ in counted])
+        **system, members=tuple(members), ensembles=digests, gold=data_digest([d for d, _ in per_document])
     )
-    slices = by_length(counted, params.evaluate.lengths)
+    slices = by_length(per_document, params.evaluate.lengths)
     out = Path(arguments.out)
     out.mkdir(parents=True, exist_ok=True)
     (out / METRICS).write_text(json.dumps(metrics, indent=1) + "\n")
@@ -116,7 +116,7 @@ def by_length(counted: CountedDocuments, lengths: Sequence[int]) -> list[dict[st
     for (entity_type, place), all_counts in sorted(
         by_slice.items(), key=lambda kv: (list(EntityType).index(kv[0][0]), kv[0][1])
     ):
-        name = f"up to {lengths[place]}" if place < len(lengths) else f"over {lengths[-1]}" if lengths else "all"
+        name = length_range(place, lengths)
         total = sum(all_counts, Counts())
         rows.append(
             {
@@ -138,11 +138,11 @@ def _by_model(
 ) -> tuple[CountedDocuments, list[str], dict[str, str]]:
     card, digest = read_any_card(folder), model_digest(folder)
     documents = _gold(gold, card.languages, card.entity_types, [card])
-    members = Members({digest: folder}, params.annotate.batch_tokens, open_endpoint=endpoints)
+    members = load_members({digest: folder}, params.annotate.batch_tokens, open_endpoint=endpoints)
     found = members.read(documents).entities[digest]
     languages = {d.language for d in documents if d.language} or set(card.languages)
     system = {"language": languages.pop() if len(languages) == 1 else "all", "system": card.member}
-    return _counted(documents, found, card.entity_types), [digest], system
+    return counted(documents, found, card.entity_types), [digest], system
 
 
 def _by_ensembles(
@@ -159,7 +159,7 @@ def _by_ensembles(
     found = [a.entities for a in annotator.annotate(documents)]
     names = {params.ensemble_name(e.language, [read_any_card(m.folder).member for m in e.members]) for e in ensembles}
     system = {"language": ensembles[0].language, "system": " and ".join(sorted(names))}
-    return _counted(documents, found, types), sorted(members), system
+    return counted(documents, found, types), sorted(members), system
 
 
 def _ensembles(folders: Iterable[Path]) -> list[Ensemble]:
@@ -190,16 +190,6 @@ def _gold(
     if any(card.digests.get("train") == digest for card in cards):
         raise UsageError(f"--gold: a member was trained on {path}")
     return documents
-
-
-def _counted(
-    documents: Sequence[Document], found: Sequence[Sequence[Entity]], types: Iterable[EntityType]
-) -> CountedDocuments:
-    counted: CountedDocuments = []
-    for document, entities in zip(documents, found, strict=True):
-        counts = count(document.entities, entities)
-        counted.append((document, {t: counts.get(t.label, Counts()) for t in types if t in document.annotated}))
-    return counted
 
 
 def _scores(per_document: Sequence[Counts], seed: int, samples: int) -> dict[str, Any]:

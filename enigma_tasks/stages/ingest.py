@@ -23,6 +23,7 @@ from enigma_tasks.gold.manifest import Manifest, ManifestEntry, documents_of, pa
 from enigma_tasks.gold.refusals import Refusal, quarantine_row, refusal
 from enigma_tasks.gold.rules import Fold
 from enigma_tasks.gold.settling import Arriving, Fate, IngestCounts, claims_of, origins_of, settle
+from enigma_tasks.gold.summaries import IngestSummary, PlaceCounts
 from enigma_tasks.notes.names import Names
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
         command_seconds=params.ingest.command_seconds,
         debug=settings.debug,
     ) as repository:
-        earlier = repository.report_of(arguments.batch)
+        earlier = repository.summary_of(arguments.batch)
         if earlier:
             log.info("%s was ingested already", arguments.batch)
             return _report(arguments.batch, *earlier)
@@ -94,23 +95,20 @@ class Version:
     """Packed files that changed."""
     refusals: list[tuple[Delivery, Refusal]]
     counts: IngestCounts
-    places: dict[str, dict[str, int]]
-    """`language/type` -> added, replaced."""
+    places: dict[str, PlaceCounts]
+    """By `language/type`."""
 
     @property
     def changed(self) -> bool:
         """Something is to be committed: documents, or that some were refused."""
         return bool(self.files or self.refusals)
 
-    def summary(self) -> dict[str, Any]:
-        """Counts only; what a commit keeps of its ingestion."""
+    def summary(self) -> IngestSummary:
+        """What a commit keeps of its ingestion."""
         rules = Counter(r.rule for _, r in self.refusals)
-        return {
-            "counts": self.counts.to_json(),
-            "rules": dict(sorted(rules.items())),
-            "places": self.places,
-            "new_version": bool(self.files),
-        }
+        return IngestSummary(
+            counts=self.counts, rules=dict(sorted(rules.items())), places=self.places, new_version=bool(self.files)
+        )
 
     def subject(self) -> str:
         """A commit's first line."""
@@ -118,11 +116,12 @@ class Version:
         return f"{counts.added} added, {counts.replaced} replaced, {counts.quarantined} quarantined"
 
 
-def _report(batch: str, revision: str | None, summary: dict[str, Any]) -> dict[str, Any]:
-    report = {"batch": batch, "revision": revision, **summary}
-    if summary["new_version"]:
-        counted = {word: summary["counts"][word] for word in ("added", "replaced", "quarantined")}
-        report["announce"] = {"revision": revision, **counted, "places": summary["places"]}
+def _report(batch: str, revision: str | None, summary: IngestSummary) -> dict[str, Any]:
+    tree = summary.model_dump(mode="json")
+    report = {"batch": batch, "revision": revision, **tree}
+    if summary.new_version:
+        counted = {word: tree["counts"][word] for word in ("added", "replaced", "quarantined")}
+        report["announce"] = {"revision": revision, **counted, "places": tree["places"]}
     return report
 
 
@@ -208,7 +207,7 @@ def _version(repository: GoldRepository, manifest: Manifest, readings: Sequence[
         files,
         refusals,
         _counted(readings, settled.fates, len(refusals), ignored),
-        {place: {word: found[word] for word in ("added", "replaced")} for place, found in by_place.items()},
+        {place: PlaceCounts(added=found["added"], replaced=found["replaced"]) for place, found in by_place.items()},
     )
 
 

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from enigma_tasks.adapters import night_table
 from enigma_tasks.adapters.journal_store import JournalStore
 from enigma_tasks.adapters.night_counts import published_counts
+from enigma_tasks.adapters.night_estimates import night_estimates
 from enigma_tasks.adapters.night_records import NightRecords
 from enigma_tasks.adapters.object_store import ObjectStore
 from enigma_tasks.adapters.review_index import ReviewIndex, read_reviews
@@ -34,7 +35,15 @@ from enigma_tasks.pages.flags import flags, usual_ranges
 from enigma_tasks.pages.metrics import night_metrics, quality_metrics
 from enigma_tasks.pages.morning import render_morning_page, render_nights_page
 from enigma_tasks.pages.night_figures import night_figures
-from enigma_tasks.pages.quality import BELOW_FLOOR, JournalRow, Quality, chart_flags, floor_flags, reviewed_quality
+from enigma_tasks.pages.quality import (
+    BELOW_FLOOR,
+    GroupF1,
+    JournalRow,
+    Quality,
+    chart_flags,
+    floor_flags,
+    reviewed_quality,
+)
 from enigma_tasks.pages.summary import NightSummary
 from enigma_tasks.pages.verdict import alerts, verdict
 from enigma_tasks.pages.week import WeekRecord, read_week_record, render_week_page, week_end
@@ -75,12 +84,14 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     published = run_records.find_published()
     counts = None
     if published is not None:
-        counts = published_counts(settings.require("tables"), plan.batch_id, params.monitor.garbled_share, SCORE_BINS)
+        tables = settings.require("tables")
+        counts = published_counts(tables, plan.batch_id, params.monitor.garbled_share, SCORE_BINS)
+        counts["estimated"] = night_estimates(plan, commits, tables)
     night = night_figures(plan, commits, published, counts)
     others = [r for r in _records(store, reports) if r.figures.batch_id != night.batch_id]
     before = [r for r in others if _order(r.figures) < _order(night)]
     compared = [r for r in before if r.figures.published][-params.monitor.nights_compared :]
-    summary = _summary(night, compared, params.monitor, _quality(store, settings, [*others], night, params.monitor))
+    summary = _summary(night, compared, params.monitor, _quality(store, settings, night, params.monitor))
     summary = replace(
         summary,
         shards=tuple(
@@ -136,18 +147,20 @@ def _summary(
     )
 
 
-def _quality(
-    store: ObjectStore, settings: Settings, others: Sequence[NightRecord], night: NightFigures, params: MonitorParams
-) -> Quality:
+def _quality(store: ObjectStore, settings: Settings, night: NightFigures, params: MonitorParams) -> Quality:
     """What the reviewed notes of this night and those before say, and the newest lines of the journals."""
-    planned = {r.figures.batch_id: r.figures.planned_at for r in others} | {night.batch_id: night.planned_at}
-    found = reviewed_quality(read_reviews(store, settings.reviewed_index), planned, night.planned_at, params)
+    found = reviewed_quality(read_reviews(store, settings.reviewed_index), night.planned_at, params)
     index = ReviewIndex(store, ReviewIndexPlaces.of(settings))
     return replace(
         found,
         worth_review=_worth_review(index, night.batch_id, Names.of(settings)),
         journal=_journal(store, settings, night.planned_at),
     )
+
+
+def _sites_as_shown(quality: Quality, names: Names) -> tuple[GroupF1, ...]:
+    """A site is a folder of a key, so it is shown as keys are."""
+    return tuple(g.model_copy(update={"subject": g.subject and names.shown(g.subject)}) for g in quality.sites)
 
 
 def _worth_review(index: ReviewIndex, batch_id: str, names: Names) -> tuple[str, ...]:
@@ -179,9 +192,8 @@ def _journal(store: ObjectStore, settings: Settings, until: str) -> tuple[Journa
 
 def _week(store: ObjectStore, reports: ReportPlaces, params: Params, settings: Settings, week: str) -> dict[str, Any]:
     """The report on the reviewed notes up to the end of a week."""
-    planned = {r.figures.batch_id: r.figures.planned_at for r in _records(store, reports)}
-    until = week_end(week)
-    quality = reviewed_quality(read_reviews(store, settings.reviewed_index), planned, until, params.monitor)
+    quality = reviewed_quality(read_reviews(store, settings.reviewed_index), week_end(week), params.monitor)
+    quality = replace(quality, sites=_sites_as_shown(quality, Names.of(settings)))
     found = (*floor_flags(quality, params.monitor), *chart_flags(quality, params.monitor.alert_pause_nights))
     earlier = _earlier_weeks(store, reports, week)
     alerted = not_paused(found, [r.alerted for r in earlier], -(-params.monitor.alert_pause_nights // 7))

@@ -83,7 +83,10 @@ def _open_unread(store: ObjectStore, night: Night, done: Done, params: Params, *
     detect = _detector(params)
     texts = [n for n in night.unread if not holds_records(n.key)]
     for item in _detected(store, texts, params, detect):
-        night.refused.append(item) if isinstance(item, Refused) else night.ready.append(item)
+        if isinstance(item, Refused):
+            night.refused.append(item)
+        else:
+            night.ready.append(item)
     judgement = Judgement(
         params.notes.max_bytes,
         params.language,

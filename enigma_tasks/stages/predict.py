@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from enigma_tasks.adapters.llm_endpoint import LlmEndpoints
 from enigma_tasks.documents import Entity, EntityType, sorted_entities
 from enigma_tasks.ensembles.folder import named_rule
-from enigma_tasks.ensembles.runner import Members
+from enigma_tasks.ensembles.loaded_members import load_members
 from enigma_tasks.ensembles.voting import vote
 from enigma_tasks.errors import UsageError
 from enigma_tasks.formats.corpora import CorpusReport, read_corpus, write_corpus
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from enigma_tasks.config import Params, Settings
-    from enigma_tasks.ensembles.runner import MemberPredictions
+    from enigma_tasks.ensembles.loaded_members import MemberPredictions
     from enigma_tasks.ensembles.voting_rule import VotingRule
     from enigma_tasks.ner.model_folder import Card
 
@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     began = time.perf_counter()
     limits = params.annotate
     endpoints = LlmEndpoints(settings)
-    running = Members(folders, limits.batch_tokens, resident_mib=limits.resident_mib, open_endpoint=endpoints)
+    running = load_members(folders, limits.batch_tokens, resident_mib=limits.resident_mib, open_endpoint=endpoints)
     predictions = running.read(documents)
     types = sorted({t for card in cards.values() for t in card.entity_types}, key=list(EntityType).index)
     rules = {t: named_rule(arguments.vote, able, t) for t in types if len(able := _cards_for(cards, t)) > 1}

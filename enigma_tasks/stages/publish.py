@@ -8,7 +8,6 @@ import logging
 import tempfile
 import time
 from collections import Counter
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,16 +15,13 @@ import pyarrow as pa
 
 from enigma_tasks.adapters import night_table
 from enigma_tasks.adapters.night_records import NightRecords
+from enigma_tasks.adapters.night_results import Identity, NightResults
 from enigma_tasks.adapters.night_schema import NOTES, SCHEMAS, SPANS
 from enigma_tasks.adapters.object_store import ObjectStore, split_uri
 from enigma_tasks.adapters.shard_results import (
-    BATCH_ROWS,
-    batch_of,
     identities,
-    quarantined_row,
     read_batches,
 )
-from enigma_tasks.annotation_places import annotation_uri
 from enigma_tasks.artifacts import QuarantinePlaces, RunPlaces
 from enigma_tasks.documents import Entity
 from enigma_tasks.errors import DataError, IncompleteError
@@ -47,46 +43,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from enigma_tasks.config import Params, Settings
-    from enigma_tasks.notes.plans import Plan, Shard
-    from enigma_tasks.notes.references import Refused
+    from enigma_tasks.notes.plans import Shard
 
 log = logging.getLogger(__name__)
 
-Identity = tuple[str, str, str, str]
 NAMED = 10
 """Shard ids in a message."""
-
-
-@dataclass
-class Results:
-    """A complete night on the local disk."""
-
-    plan: Plan
-    folder: Path
-    refused: list[Refused]
-    """By `plan`."""
-    left_out: set[Identity] = field(default_factory=set)
-    """Notes that another night has published since the plan."""
-
-    def file(self, shard: Shard, table: str) -> Path:
-        """The shard's rows of a table."""
-        return self.folder / f"{shard.id}.{table}.parquet"
-
-    def batches(self, table: str) -> Iterator[Any]:
-        """The night's rows of a table, in the plan's order."""
-        for shard in self.plan.shards:
-            for batch in read_batches(table, self.file(shard, table)):
-                yield self.kept(batch)
-        if table == NOTES:
-            for start in range(0, len(self.refused), BATCH_ROWS):
-                part = self.refused[start : start + BATCH_ROWS]
-                yield self.kept(batch_of(NOTES, [quarantined_row(self.plan, r) for r in part]))
-
-    def kept(self, batch: Any) -> Any:
-        """The batch without the notes that are left out."""
-        if not self.left_out:
-            return batch
-        return batch.filter(pa.array([i not in self.left_out for i in identities(batch)], pa.bool_()))
 
 
 def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> dict[str, Any]:
@@ -114,8 +76,13 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     plan = records.plan()
     tables = settings.require("tables")
     with tempfile.TemporaryDirectory(prefix="enigma-") as folder:
-        results = _fetch(store, records, places, plan, Path(folder), threads=params.publish.download_threads)
+        results = NightResults(
+            plan, Path(folder), split_uri(f"{settings.require('drops')}/")[1], records.refusals(plan)
+        )
+        _fetch(store, records, places, results, threads=params.publish.download_threads)
         _check(records, results, None if plan.backfill else night_table.read_done(tables, except_batch=plan.batch_id))
+        if params.publish.brat:
+            results.settle_places(tables)
         counts, rules, languages = _summary(results)
         if counts.entities:
             _commit(results, tables, SPANS)
@@ -123,7 +90,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
             _commit(results, tables, NOTES)
         if params.publish.brat:
             newer = night_table.read_newer(tables, plan.planned_time)
-            store.put_many(_annotations(results, newer, settings))
+            store.put_many(_annotations(results, newer, settings.require("annotations")))
         quarantine = QuarantinePlaces.of(settings, plan.batch_id)
         entries = _quarantine_entries(results, Names.of(settings))
         store.put(quarantine.notes, quarantine_bytes(entries), "application/x-ndjson")
@@ -141,8 +108,8 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
 
 
 def _fetch(
-    store: ObjectStore, records: NightRecords, places: RunPlaces, plan: Plan, folder: Path, *, threads: int
-) -> Results:
+    store: ObjectStore, records: NightRecords, places: RunPlaces, results: NightResults, *, threads: int
+) -> None:
     """Download the results of the committed attempts. Raises IncompleteError naming the shards without one."""
 
     def fetch(shard: Shard) -> str | None:
@@ -157,15 +124,14 @@ def _fetch(
                     raise DataError(f"{shard.id}/{table}", "digest")
         return None
 
-    results = Results(plan, folder, records.refusals(plan))
+    plan = results.plan
     lacking = [shard_id for shard_id in in_order(fetch, plan.shards, threads) if shard_id]
     if lacking:
         named = ", ".join(lacking[:NAMED]) + (", ..." if len(lacking) > NAMED else "")
         raise IncompleteError(f"{plan.batch_id}: {len(lacking)} of {len(plan.shards)} shards have no result: {named}")
-    return results
 
 
-def _check(records: NightRecords, results: Results, elsewhere: Done | None) -> None:
+def _check(records: NightRecords, results: NightResults, elsewhere: Done | None) -> None:
     """Check that every planned note has exactly one outcome; leave out those that are done by `elsewhere`.
 
     Raises:
@@ -187,7 +153,7 @@ def _check(records: NightRecords, results: Results, elsewhere: Done | None) -> N
         results.left_out.update(r.note.identity for r in results.refused if elsewhere.has(r.note.identity))
 
 
-def _summary(results: Results) -> tuple[PublishedCounts, dict[str, int], dict[str, PublishedLanguage]]:
+def _summary(results: NightResults) -> tuple[PublishedCounts, dict[str, int], dict[str, PublishedLanguage]]:
     """Counts, rules and languages of the notes to publish, from the results only: a second run gives the same."""
     outcomes: Counter[str] = Counter()
     rules: Counter[str] = Counter()
@@ -212,15 +178,14 @@ def _summary(results: Results) -> tuple[PublishedCounts, dict[str, int], dict[st
     return counts, dict(sorted(rules.items())), by_language
 
 
-def _commit(results: Results, tables: str, table: str) -> None:
+def _commit(results: NightResults, tables: str, table: str) -> None:
     reader = pa.RecordBatchReader.from_batches(SCHEMAS[table], results.batches(table))
     if not night_table.commit(tables, table, reader, results.plan.batch_id):
         log.info("%s has the night already", table)
 
 
-def _annotations(results: Results, newer: FingerprintSet, settings: Settings) -> Iterator[tuple[str, bytes]]:
+def _annotations(results: NightResults, newer: FingerprintSet, root: str) -> Iterator[tuple[str, bytes]]:
     """One BRAT file for each note, empty without entities; none if a newer version of the note is published."""
-    drops, annotations = split_uri(f"{settings.require('drops')}/")[1], settings.require("annotations")
     for shard in results.plan.shards:
         spans = itertools.groupby(_rows(results, shard, SPANS), key=_identity)
         identity, group = next(spans, _NOTHING)
@@ -231,26 +196,23 @@ def _annotations(results: Results, newer: FingerprintSet, settings: Settings) ->
                 identity, group = next(spans, _NOTHING)
             if row["outcome"] != "annotated" or fingerprint(_identity(row)[:3]) in newer:
                 continue
-            path = row["key"].removeprefix(drops)
-            yield (
-                annotation_uri(annotations, row["language"], path, row["record_id"]),
-                format_ann(entities).encode(),
-            )
+            yield f"{root}/{row['annotation']}", format_ann(entities).encode()
 
 
 _NOTHING: tuple[Identity | None, Iterable[dict[str, Any]]] = (None, ())
 
 
-def _rows(results: Results, shard: Shard, table: str) -> Iterator[dict[str, Any]]:
+def _rows(results: NightResults, shard: Shard, table: str) -> Iterator[dict[str, Any]]:
     for batch in read_batches(table, results.file(shard, table)):
-        yield from results.kept(batch).to_pylist()
+        kept = results.kept(batch)
+        yield from (results.placed(kept) if table == NOTES else kept).to_pylist()
 
 
 def _identity(row: dict[str, Any]) -> Identity:
     return row["bucket"], row["key"], row["record_id"] or "", row["version"]
 
 
-def _quarantine_entries(results: Results, names: Names) -> Iterator[QuarantineEntry]:
+def _quarantine_entries(results: NightResults, names: Names) -> Iterator[QuarantineEntry]:
     columns = ["key", "record_id", "rule", "rule_offset"]
     for batch in results.batches(NOTES):
         for row in batch.select(columns).to_pylist():

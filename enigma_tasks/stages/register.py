@@ -13,12 +13,23 @@ from typing import TYPE_CHECKING, Any
 from enigma_tasks.adapters import champions
 from enigma_tasks.adapters.champions import CHALLENGER, CHAMPION
 from enigma_tasks.adapters.journal_store import JournalStore
-from enigma_tasks.adapters.mlflow_registry import Dataset, log_scores, register_ensemble, registered_name, set_alias
+from enigma_tasks.adapters.mlflow_registry import (
+    REGISTERED_WITH_TAG,
+    Dataset,
+    log_scores,
+    register_ensemble,
+    registered_name,
+    set_alias,
+)
 from enigma_tasks.adapters.object_store import ObjectStore
+from enigma_tasks.adapters.retrained_models import retrained
 from enigma_tasks.artifacts import DVC_LOCK, ENSEMBLE_ARTIFACT, ENSEMBLE_CARD
 from enigma_tasks.documents import EntityType
 from enigma_tasks.ensembles.folder import named_rule, read_ensemble, write_ensemble
+from enigma_tasks.ensembles.recorded_scores import dev_scores, expected_scores
 from enigma_tasks.errors import ModelError, UsageError
+from enigma_tasks.formats.corpora import read_corpus
+from enigma_tasks.ner.digests import data_digest
 from enigma_tasks.ner.model_folder import model_digest, read_any_card, verify_files
 from enigma_tasks.paper_tables import read_evaluation
 
@@ -26,6 +37,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Mapping, Sequence
 
+    from enigma_tasks.adapters.retrained_models import Retrained
     from enigma_tasks.config import Params, Settings
     from enigma_tasks.ensembles.folder import Ensemble
     from enigma_tasks.ner.model_folder import Card
@@ -42,8 +54,8 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     journal that has no champion yet; what is champion already, by digest, gets no second line.
 
     Raises:
-        UsageError: no registry configured, an unknown language, the same model twice, scores that `evaluate` did not
-            write.
+        UsageError: no registry configured, no or an unknown language, the same model twice, scores that
+            `evaluate` did not write.
         ModelError: a model or ensemble is damaged, lacks a head for a type, or is not for the language or the type; the
             scores are those of another one.
         DataError: `journal_not_empty`, `--first` where there is another champion; or the journal was edited.
@@ -51,7 +63,10 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     """
     if not settings.mlflow_tracking_uri:
         raise UsageError("set MLFLOW_TRACKING_URI")
-    language = params.require_language(arguments.language)
+    if arguments.retrained:
+        with retrained(arguments.retrained, settings, command_seconds=params.ingest.command_seconds) as found:
+            return _retrained(found)
+    language = params.require_language(arguments.language or "")
     types = list(EntityType) if arguments.entity == "all" else [EntityType(arguments.entity)]
     with tempfile.TemporaryDirectory() as scratch:
         if arguments.ensemble:
@@ -63,11 +78,42 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
         first = _first(settings, language, ensembles) if arguments.first else None
         versions = []
         for entity_type, ensemble in ensembles.items():
-            pin = _registered(folders[entity_type], ensemble)
+            pin = _registered(folders[entity_type], ensemble, _provenance())
             if arguments.scores:  # before the alias, which never names a half-made version
                 log_scores(pin, *scores[entity_type])
             versions.append(_named(pin, ensemble, first))
     return {"language": language, "registered": versions}
+
+
+def _retrained(found: Retrained) -> dict[str, Any]:
+    """Register the ensembles of a retraining, but for types without test documents: those cannot be compared."""
+    folders = {t: _ensemble_folder(found.ensembles, found.language, t) for t in _types_under(found.ensembles)}
+    test = read_corpus(found.test, found.language)
+    _, scored = read_evaluation(found.metrics)
+    measured = {t: [d for d in test if t in d.annotated] for t in folders if t in scored}
+    ensembles = {t: read_ensemble(folders[t]) for t in measured}
+    together = sorted(t.value for t in ensembles)
+    common = {**found.tags, REGISTERED_WITH_TAG: json.dumps(together)}
+    scores = _test_scores(found.metrics, ensembles)
+    rows = []
+    for entity_type, ensemble in ensembles.items():
+        pin = _registered(folders[entity_type], ensemble, {**common, "test_set": data_digest(measured[entity_type])})
+        log_scores(pin, *scores[entity_type])
+        rows.append(_named(pin, ensemble, None))
+    report = {
+        "language": found.language,
+        "revision": found.revision,
+        "registered": rows,
+        "without_test": sorted(t.value for t in folders.keys() - ensembles.keys()),
+    }
+    if rows:
+        numbers = {row["name"]: int(row["version"]) for row in rows}
+        return {**report, "announce": {"revision": found.revision, "versions": numbers}}
+    return report
+
+
+def _types_under(ensembles: Path) -> list[EntityType]:
+    return [t for t in EntityType if (ensembles / t.value / ENSEMBLE_CARD).is_file()]
 
 
 def _first(settings: Settings, language: str, ensembles: Mapping[EntityType, Ensemble]) -> Callable[[Pin], JournalLine]:
@@ -78,15 +124,15 @@ def _first(settings: Settings, language: str, ensembles: Mapping[EntityType, Ens
     return lambda pin: champions.make_first(journal, pin, by)
 
 
-def _registered(folder: Path, ensemble: Ensemble) -> Pin:
+def _registered(folder: Path, ensemble: Ensemble, provenance: Mapping[str, str]) -> Pin:
     cards = [read_any_card(member.folder) for member in ensemble.members]
     tags = {
         "members": ",".join(member.digest for member in ensemble.members),
         "recipes": ",".join(card.member for card in cards),
         "rule": json.dumps(ensemble.rule.to_json(), sort_keys=True),
-        **_provenance(),
+        **provenance,
     }
-    metrics = {**_dev_scores(cards, ensemble.entity_type), **_expected(ensemble)}
+    metrics = {**dev_scores(cards, ensemble.entity_type), **expected_scores(ensemble)}
     return register_ensemble(folder, ensemble.language, ensemble.entity_type, tags, metrics=metrics)
 
 
@@ -170,27 +216,6 @@ def _fitting_card(folder: Path, language: str, types: Sequence[EntityType]) -> C
     if lacking:
         raise ModelError(f"model {folder.name}: has no head for {', '.join(lacking)}")
     return card
-
-
-def _dev_scores(cards: Sequence[Card[Any]], entity_type: EntityType) -> dict[str, float]:
-    scores: dict[str, float] = {}
-    for i, card in enumerate(cards):
-        if entity_type in card.dev:
-            dev = card.dev[entity_type]
-            prefix = f"dev/{i}-{card.member}"
-            scores[f"{prefix}/strict_f1"] = dev.strict_f1
-            scores[f"{prefix}/precision"] = dev.precision
-            scores[f"{prefix}/recall"] = dev.recall
-            scores[f"{prefix}/documents"] = dev.documents
-    return scores
-
-
-def _expected(ensemble: Ensemble) -> dict[str, float]:
-    """A fitted ensemble's expected scores on new documents."""
-    expected = (ensemble.fitted or {}).get("expected")
-    if not isinstance(expected, dict):
-        return {}
-    return {f"expected/{key}": float(expected[key]) for key in ("precision", "recall", "f1")}
 
 
 def _provenance() -> dict[str, str]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict
+from collections import Counter
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +12,10 @@ from enigma_tasks.documents import LABELS, canonical_label
 from enigma_tasks.errors import UsageError
 from enigma_tasks.file_names import shapes
 from enigma_tasks.formats.corpora import file_id, read_corpus, read_text
+from enigma_tasks.formats.predictions import check_ends, placed
 from enigma_tasks.formats.standoff import parse_tsv
 from enigma_tasks.ner.scoring import DECIMALS, bootstrap, by_document, by_label, count_documents, total
+from enigma_tasks.notes.names import Names
 
 if TYPE_CHECKING:
     import argparse
@@ -25,34 +28,46 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> dict[str, Any]:  # noqa: ARG001
+def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> dict[str, Any]:
     """Score `--pred` against `--gold`.
 
     In a gold corpus each document is annotated for certain types: predictions of other types and other documents are
     left out and counted as `outside_gold`. A gold TSV does not have this information: every prediction is scored.
 
+    Where one of the two is a corpus, the other's spans have to be where their surfaces are in its texts: a document
+    whose offsets are in another unit is converted (`converted_offsets`), a span that is elsewhere is an error and no
+    false positive.
+
     Raises:
         UsageError: no such file or folder, an unknown label, nothing to score, or predictions of other documents only.
-        DataError: a file that breaks a rule of the formats.
+        DataError: a file that breaks a rule of the formats, or of `predictions.placed`.
     """
     labels = LABELS if arguments.label is None else (canonical_label(arguments.label),)
     if not set(labels) <= set(LABELS):
         raise UsageError(f"unknown label {arguments.label!r}; there are: {', '.join(LABELS)}")
-    gold, annotated = _gold(Path(arguments.gold))
-    found = _spans(Path(arguments.pred))
-    _check_names({file_id(d) for d in gold} | set(gold), found)
-    predicted = found if annotated is None else {d: found.get(d, found.get(file_id(d), ())) for d in annotated}
-    documents = count_documents(gold, predicted, annotated, labels)
+    gold, found = _spans(Path(arguments.gold)), _spans(Path(arguments.pred))
+    _check_names({file_id(d) for d in gold.spans} | set(gold.spans), found.spans)
+    predicted, converted = _compared(gold, found)
+    true, annotated = gold.spans, gold.annotated
+    if not gold.texts and not found.texts:
+        check_ends(Path(arguments.gold).name, gold.spans)
+        check_ends(Path(arguments.pred).name, found.spans)
+    if annotated is None:
+        true, more = placed(true, found.texts)
+        converted += more
+    documents = count_documents(true, predicted, annotated, labels)
     if not documents:
         raise UsageError("gold has no document to score")
     report = {
         **_figures(documents, params.seed, params.evaluate.samples),
-        "outside_gold": _distinct(found, labels) - total(documents).predicted,
+        "outside_gold": _distinct(found.spans, labels) - total(documents).predicted,
+        "converted_offsets": dict(sorted(converted.items())),
     }
     if arguments.by == "label":
         report["by_label"] = [_row("label", k, v) for k, v in by_label(documents).items()]
     elif arguments.by == "document":
-        report["by_document"] = [_row("document", k, v) for k, v in by_document(documents).items()]
+        names = Names.of(settings)
+        report["by_document"] = [_row("document", names.shown(k), v) for k, v in by_document(documents).items()]
     return report
 
 
@@ -68,19 +83,32 @@ def _check_names(gold: set[str], predicted: Iterable[str]) -> None:
         )
 
 
-def _gold(path: Path) -> tuple[Mapping[str, tuple[Entity, ...]], Mapping[str, list[str]] | None]:
-    if path.is_file():
-        return _spans(path), None
-    documents = read_corpus(path)
-    return {d.id: d.entities for d in documents}, {d.id: [t.label for t in d.annotated] for d in documents}
+@dataclass(frozen=True, slots=True)
+class _Spans:
+    """Gold or predictions."""
+
+    spans: Mapping[str, tuple[Entity, ...]]
+    annotated: Mapping[str, list[str]] | None = None
+    """Document -> labels that it was annotated for; None where a file does not say."""
+    texts: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-def _spans(path: Path) -> Mapping[str, tuple[Entity, ...]]:
+def _spans(path: Path) -> _Spans:
     if path.is_file():
-        return parse_tsv(read_text(path), path.name)
+        return _Spans(parse_tsv(read_text(path), path.name))
     if not path.exists():
         raise UsageError(f"{path} does not exist")
-    return {d.id: d.entities for d in read_corpus(path)}
+    documents = read_corpus(path)
+    annotated = {d.id: [t.label for t in d.annotated] for d in documents}
+    return _Spans({d.id: d.entities for d in documents}, annotated, {d.id: d.text for d in documents})
+
+
+def _compared(gold: _Spans, found: _Spans) -> tuple[Mapping[str, tuple[Entity, ...]], Counter[str]]:
+    """The predictions of what gold was annotated for, at their places in gold's texts."""
+    if gold.annotated is None:
+        return found.spans, Counter()
+    wanted = {d: found.spans.get(d, found.spans.get(file_id(d), ())) for d in gold.annotated}
+    return placed({d: tuple(e for e in wanted[d] if e.label in gold.annotated[d]) for d in wanted}, gold.texts)
 
 
 def _distinct(spans: Mapping[str, tuple[Entity, ...]], labels: tuple[str, ...]) -> int:

@@ -17,7 +17,7 @@ from enigma_tasks.adapters.shard_results import note_of_row
 from enigma_tasks.artifacts import RunPlaces
 from enigma_tasks.documents import Document, Entity, EntityType, sorted_entities
 from enigma_tasks.errors import IncompleteError
-from enigma_tasks.formats.imports.spans import shown_id
+from enigma_tasks.formats.imports.ids import shown_id
 from enigma_tasks.formats.label_studio_tasks import brat_configuration, labelling_configuration, tasks_json
 from enigma_tasks.formats.standoff import format_ann
 from enigma_tasks.monitoring.review_manifest import (

@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from enigma_tasks.artifacts import FOLDS, SPLIT_CARD
+from enigma_tasks.artifacts import FOLDS, RETIRED, SPLIT_CARD
 from enigma_tasks.documents import EntityType
 from enigma_tasks.errors import UsageError
 from enigma_tasks.formats.corpora import read_corpus
@@ -91,14 +91,15 @@ def _with_frozen(
             left_out += [document_key(d) for d in case if id(d) not in held and (document_key(d), d.text) not in same]
         else:
             train += case
-    return {"train": train, **{name: list(fold) for name, fold in frozen.items()}}, sorted(left_out)
+    folds = {name: list(fold) for name, fold in frozen.items() if name != RETIRED}
+    return {"train": train, **folds}, sorted(left_out)
 
 
 def _frozen(folder: Path) -> dict[str, list[Document]]:
-    """The dev and test sets of an earlier split."""
+    """The dev and test sets of an earlier split, and documents that were in them and are in no fold any more."""
     if not (folder / SPLIT_CARD).is_file():
         raise UsageError(f"--frozen: {folder} was not written by `enigma split`")
-    frozen = {name: read_corpus(folder / name) for name in ("dev", "test") if (folder / name).is_dir()}
+    frozen = {name: read_corpus(folder / name) for name in (*FOLDS[1:], RETIRED) if (folder / name).is_dir()}
     for name, documents in frozen.items():
         refuse_augmented(documents, name)
     return frozen

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from enigma_tasks import artifacts
+from enigma_tasks.adapters.checkpoint_mirror import CheckpointMirror
 from enigma_tasks.adapters.mlflow_run import TrainingRun, training_run
 from enigma_tasks.adapters.model_store import ready
+from enigma_tasks.adapters.object_store import ObjectStore
 from enigma_tasks.documents import Document, EntityType
 from enigma_tasks.ensembles.teachers import load_teachers
 from enigma_tasks.errors import UsageError
@@ -173,7 +175,7 @@ def _speed(progress: Progress) -> int:
 def _callbacks(
     task: Task | GlinerTask, out: Path, settings: Settings
 ) -> Iterator[tuple[TrainingCallback, TrainingRun | None]]:
-    """A progress bar on a terminal, else log lines; and the MLflow run, if MLflow is configured."""
+    """A progress bar on a terminal, else log lines; the MLflow run and the stored checkpoint, if configured."""
     with ExitStack() as stack:
         callbacks: list[TrainingCallback] = (
             [stack.enter_context(ProgressBar(sys.stderr))] if sys.stderr.isatty() else [LoggingCallback()]
@@ -187,6 +189,10 @@ def _callbacks(
             id_file = out / artifacts.TRAINING_STATE / artifacts.TRACKED_RUN
             tracked = stack.enter_context(training_run(name, parameters, tags, id_file))
             callbacks.append(tracked)
+        if settings.checkpoints:
+            mirror = CheckpointMirror(ObjectStore(), settings.checkpoints, out / artifacts.TRAINING_STATE)
+            mirror.fetch()
+            callbacks.append(mirror)  # last: it uploads what the others write
         yield CallbackList(callbacks), tracked
 
 

@@ -95,7 +95,7 @@ def _rule(arguments: argparse.Namespace, names: Sequence[str]) -> tuple[VotingRu
         card, rule, _ = read_card(found)
     except ModelError as error:
         raise UsageError(f"--rule: {error}") from None
-    fitted = card.member_names
+    fitted = list(card.fitted.names) if card.fitted else []
     weighs = rule.weights is not None or rule.learned is not None
     if weighs and names != fitted and sorted(names) == sorted(fitted):
         raise UsageError(f"--rule: its weights are for the files in this order: {', '.join(fitted)}")

@@ -29,7 +29,11 @@ THEN = {"scheduler": ["scheduler", "--skip-serve-logs"]}
 """Started once the API server is ready: a task that cannot reach it fails an attempt."""
 PARALLELISM = 3
 DONE = ("success", "failed")
-STATES_IN_ORDER = ("plan", "annotate", "publish", "select", "reviewed", "monitor")
+STATES_IN_ORDER = (
+    *("plan", "annotate", "publish", "select", "reviewed", "monitor"),
+    *("changes", "prepare", "train", "ensemble", "evaluate", "register"),
+    *("compare", "approve", "promote"),
+)
 
 
 def environment(home: Path, dags: Path, port: int) -> dict[str, str]:
@@ -164,6 +168,11 @@ class AirflowApi:
     def state(self, dag_id: str, run_id: str) -> str:
         """`queued`, `running`, `success` or `failed`."""
         return str(self.call("GET", f"dags/{dag_id}/dagRuns/{run_id}")["state"])
+
+    def runs(self, dag_id: str) -> list[str]:
+        """The ids of a DAG's runs, the newest first."""
+        found = self.call("GET", f"dags/{dag_id}/dagRuns", limit=100, order_by="-run_after")["dag_runs"]
+        return [str(run["dag_run_id"]) for run in found]
 
     def tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         """Every task instance of a run, in the order of the pipeline."""

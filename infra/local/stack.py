@@ -21,7 +21,7 @@ from typing import Any
 
 import requests
 
-from infra.local import airflow
+from infra.local import airflow, training_project
 from infra.local.airflow import AirflowApi
 from infra.local.processes import LOOPBACK, Child, StackError, free_ports, start, stop, tail, wait_until
 
@@ -50,6 +50,8 @@ class Stack:
     say: Any = print
     with_airflow: bool = True
     """False: the S3 server and MLflow only."""
+    trained: list[str] | None = None
+    """Languages of the training project; None: all."""
     children: dict[str, list[Child]] = field(default_factory=dict)
     ports: dict[str, int] = field(default_factory=dict)
     variables: dict[str, str] = field(default_factory=dict)
@@ -100,13 +102,14 @@ class Stack:
         if previous:
             previous.stop()
         began = time.monotonic()
-        for name in ("airflow", "mlflow", "gold.git", "logs", "cache"):
+        for name in ("airflow", "mlflow", "gold.git", "training.git", "logs", "cache"):
             shutil.rmtree(self.folder / name, ignore_errors=True)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.ports = dict(zip(PORTS, free_ports([self.preferred_ports[name] for name in PORTS]), strict=True))
         self.variables = self._places() | self.extra
         try:
             self._make_gold_repository()
+            training_project.make(Path(self.variables["ENIGMA_TRAINING_REPOSITORY"]), self.trained)
             self._start_s3()
             self._start_mlflow()
             if self.with_airflow:
@@ -135,6 +138,7 @@ class Stack:
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # saves six unused processes
             "ENIGMA_S3_ROOT": f"s3://{BUCKET}",
             "ENIGMA_GOLD_REPOSITORY": str(self.folder / "gold.git"),
+            "ENIGMA_TRAINING_REPOSITORY": str(self.folder / "training.git"),
             "ENIGMA_RUNTIME": "process",
             "ENIGMA_WORKDIR": str(ROOT),
             "ENIGMA_CACHE": str(self.folder / "cache"),

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 DEV_SHARE = 8
 """One in so many sample notes is dev."""
 MEMBER = "tiny"
+INGEST, RETRAIN = "ingest_gold", "retrain"
 
 
 def enigma(environment: Mapping[str, str], *arguments: str, threads: int | None = None) -> dict[str, Any]:
@@ -115,6 +117,25 @@ class User:
         """Put objects below `gold/`."""
         for key, data in files.items():
             self.s3.put_object(Bucket=BUCKET, Key=f"gold/{key}", Body=data)
+
+    def ingested(self, seconds: float) -> dict[str, Any]:
+        """Trigger `ingest_gold`, wait for its end, and return its report. Raises StackError if it fails."""
+        run_id = self.api.trigger(INGEST)
+        if (state := self.api.wait(INGEST, run_id, seconds)) != "success":
+            raise StackError(f"{INGEST} ended with {state}")
+        report: dict[str, Any] = self.api.xcom(INGEST, run_id, "ingest")
+        return report
+
+    def retraining(
+        self, before: list[str], seconds: float, progress: Callable[[list[dict[str, Any]]], None] | None = None
+    ) -> tuple[str, str]:
+        """Wait for a run of `retrain` that is not in `before`, which new gold has woken; returns its id and state."""
+        deadline = time.monotonic() + seconds
+        while not (new := [run for run in self.api.runs(RETRAIN) if run not in before]):
+            if time.monotonic() > deadline:
+                raise StackError(f"new gold has not woken {RETRAIN} within {seconds:.0f} s")
+            time.sleep(0.5)
+        return new[-1], self.api.wait(RETRAIN, new[-1], seconds, progress)
 
     def gold_versions(self) -> list[str]:
         """The commits of the gold repository, the newest first."""

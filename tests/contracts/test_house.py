@@ -23,11 +23,12 @@ PACKAGE = ROOT / "enigma_tasks"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # layer -> layers of the package that it may import (besides its own), every arrow downwards
-RECORDS = {"documents", "languages", "config", "params", "errors", "artifacts", "file_names"}
+RECORDS = {"documents", "languages", "config", "params", "errors", "estimates", "artifacts", "file_names"}
 CORE = {"ner", "ner/text", "ner/network", "ner/training"}
 LAYERS = {
     "errors": set(),
     "frozen": {"errors"},
+    "estimates": {"frozen"},
     "threads": set(),
     "report_table": set(),
     "licences": {"frozen"},
@@ -38,8 +39,12 @@ LAYERS = {
     "languages": {"frozen"},
     "config": {"errors", "frozen", "languages", "params"},
     "artifacts": {"config", "errors", "file_names"},
+    "annotation_places": {"file_names", "notes"},
+    "training_places": {"artifacts", "config", "errors"},
+    "decision_places": {"errors"},
+    "cli_gold": {"documents"},
+    "cli_promotion": {"documents"},
     "review_places": {"artifacts", "config", "file_names"},
-    "annotation_places": {"file_names"},
     "formats": {"documents", "errors", "file_names", "languages", "notes"},
     "ner/text": {"documents", "errors", "languages", "params"},
     "ner/network": {"errors", "params", "ner/text"},
@@ -47,39 +52,17 @@ LAYERS = {
     "ner/training": RECORDS | {"ner", "ner/text", "ner/network"},
     "members": RECORDS | {"frozen"} | CORE,
     "ensembles": RECORDS | {"frozen", "members"} | CORE,
-    "gold": RECORDS | {"formats", "notes"},
+    "gold": RECORDS | {"frozen", "formats", "notes"},
     "synthetic": {"documents", "errors"},
     "augmentation": {"documents", "errors", "languages", "params", "formats", "gold", "ner/text", "synthetic"},
     "notes": RECORDS | {"frozen"},
-    "monitoring": RECORDS | {"frozen", "notes", "ner"},
-    "pages": RECORDS | {"frozen", "formats", "monitoring", "ner", "notes"},
+    "monitoring": RECORDS | {"frozen", "estimates", "notes", "ner"},
+    "pages": RECORDS | {"frozen", "formats", "ner", "notes", "promotion", "monitoring", "estimates"},
     "promotion": RECORDS | {"frozen", "ner"},
-    "adapters": RECORDS
-    | {"frozen", "threads", "notes", "gold", "ner", "ner/text", "members", "ensembles", "monitoring", "promotion"}
-    | {"review_places"},
-    "stages": RECORDS
-    | {
-        "annotation_places",
-        "frozen",
-        "licences",
-        "monitoring",
-        "paper_tables",
-        "promotion",
-        "review_places",
-        "threads",
-        "formats",
-        "notes",
-        "gold",
-        "members",
-        "ensembles",
-        "synthetic",
-        "pages",
-        "adapters",
-        "augmentation",
-    }
-    | CORE,
-    "cli": {"documents", "config", "errors", "params", "adapters", "report_table"},
+    "cli": {"cli_gold", "cli_promotion", "documents", "config", "errors", "params", "notes", "adapters", "report_table"},
 }
+LAYERS["adapters"] = set(LAYERS) - {"cli", "pages", "synthetic", "augmentation", "formats"}
+LAYERS["stages"] = set(LAYERS) - {"cli"}
 # library -> the only place that may import it
 HOMES = {
     "boto3": ("adapters/object_store.py", "adapters/s3_client.py"),
@@ -94,7 +77,7 @@ HOMES = {
     "gliner": "members/gliner",
     "httpx2": "adapters/llm_endpoint.py",
     "openai": "adapters/llm_endpoint.py",
-    "sklearn": "ensembles/learned_voting.py",
+    "sklearn": ("ensembles/learned_voting.py", "ensembles/calibration.py"),
     "torch": ("ner/", "members/gliner"),
     "transformers": ("ner/", "members/gliner"),
     "tokenizers": "ner/",
@@ -211,10 +194,10 @@ def test_annotating_a_note_with_encoders_loads_nothing_that_it_does_not_need(tmp
         "import enigma_tasks.stages.annotate\n"
         "from pathlib import Path\n"
         "from enigma_tasks.documents import Document\n"
-        "from enigma_tasks.ensembles.runner import Members\n"
+        "from enigma_tasks.ensembles.loaded_members import load_members\n"
         "from enigma_tasks.ner.model_folder import model_digest\n"
         f"folder = Path({str(tmp_path)!r})\n"
-        "members = Members({model_digest(folder): folder}, 512)\n"
+        "members = load_members({model_digest(folder): folder}, 512)\n"
         "assert members.read([Document('n', 'Fiebre alta.', language='es')]).entities\n"
     )
     assert {"torch", "transformers", "boto3", "pyarrow.parquet"} <= loaded

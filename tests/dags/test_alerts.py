@@ -1,8 +1,9 @@
-"""Alerts and metrics of what is monitored: through Airflow's own notifiers and metrics, without any sentence of a stage."""
+"""Alerts and metrics of what is monitored: by Airflow's notifiers and metrics, without any sentence of a stage."""
 
 from __future__ import annotations
 
 import json
+import re
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from types import SimpleNamespace
@@ -139,3 +140,18 @@ def test_an_alias_has_an_event_only_if_there_is_something_to_announce_and_is_nev
     assert added == []
     announce({"announce": {"below_floor": 2, "who": "someone"}}, [alias], {"outlet_events": events})
     assert added == [(Asset("enigma-quality-fell"), {"below_floor": 2})]
+
+
+def test_every_gauge_of_the_example_dashboard_is_emitted() -> None:
+    from pathlib import Path
+
+    from runtimes.alerts import gauges
+
+    from enigma_tasks.monitoring.measures import Kind
+
+    words = ["annotated", "f1", "f1_low", "f1_high", "cusum", "cusum_limit", *Kind]
+    night = ["planned", "annotated", "quarantined", "waiting", "entities", "seconds", "alerts", "published"]
+    emitted = {name for name, _, _ in gauges({"es": dict.fromkeys(words, 1.0), "night": dict.fromkeys(night, 1.0)})}
+    text = (Path(__file__).parents[2] / "infra/dashboards/enigma.json").read_text()
+    used = {re.sub(r"\W.*", "", e["expr"]) for p in json.loads(text)["panels"] for e in p["targets"]}
+    assert used <= {f"airflow_{name.replace('.', '_')}" for name in emitted}

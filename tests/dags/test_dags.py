@@ -84,7 +84,7 @@ def test_every_dag_explains_itself_and_never_runs_beside_itself(bag) -> None:
 
 def test_every_task_is_built_by_container_task_and_is_retried_and_limited_in_time(bag) -> None:
     for dag in bag.dags.values():
-        for task in dag.tasks:
+        for task in commands(dag):
             settings = task.partial_kwargs if task.is_mapped else vars(task)
             assert settings["stage"]
             assert settings["retries"] >= 2
@@ -143,14 +143,27 @@ def test_the_first_night_is_the_next_one_however_late_the_dag_is_deployed(night)
     assert (run.run_after.hour, run.run_after.minute) == (1, 0)
 
 
+def commands(dag) -> list:
+    """The tasks that run a command: all but a person's approval."""
+    return [task for task in dag.tasks if task.task_type != "Approval"]
+
+
+def has_value(task) -> bool:
+    """Whether a task is one of many, each with a value."""
+    return task.is_mapped or task.value is not None
+
+
 def rendered(task, **context) -> list[str]:
     """The command line that a task would run."""
     from runtimes import command_line
 
     settings = task.partial_kwargs if task.is_mapped else vars(task)
     environment = task.dag.get_template_env()
-    arguments = [environment.from_string(a).render(**context) for a in settings["arguments"]]
-    return command_line(settings["stage"], arguments, context["value"] if task.is_mapped else None)
+    arguments = [
+        environment.from_string(a).render(**context) if isinstance(a, str) else context["answer"][a.key]
+        for a in settings["arguments"]
+    ]
+    return command_line(settings["stage"], arguments, context["value"] if has_value(task) else None)
 
 
 @pytest.mark.parametrize("backfill", ["", "2026-06-01..2026-06-10"])
@@ -163,19 +176,38 @@ def test_every_argument_list_parses_in_the_real_command_line(bag, run_type: str,
     )
     context = {
         "dag_run": run,
-        "params": {"backfill": backfill, "again": bool(backfill)},
+        "params": {
+            "backfill": backfill,
+            "again": bool(backfill),
+            "language": "es" if backfill else "",
+            "entity": "disease" if backfill else "",
+            "member": "e5-small" if backfill else "",
+        },
         "value": "s3://notes/runs/b/shards/es-0001.jsonl.gz",
+        "answer": {
+            "decision": "s3://notes/decisions/enigma-es-disease/00000002.json",
+            "line_digest": "d" * 64,
+            "person": "--approved-by=Dr Ruiz" if backfill else "",
+        },
     }
     context["params"]["week"] = ""
     for dag in bag.dags.values():
-        for task in dag.tasks:
+        for task in commands(dag):
             given = build_parser().parse_args(rendered(task, **context))
-            assert given.command == task.task_id
+            # a task is called after the command, or after the stage of dvc.yaml that `enigma repro` runs
+            assert task.task_id == (given.stage if given.command == "repro" else given.command)
             assert given.json is True
             if task.task_id == "plan":
                 assert given.backfill == (backfill or None)
-            if task.is_mapped:
-                assert given.shard == context["value"]
+            if task.task_id == "changes":
+                assert (given.language, given.member) == (("es", "e5-small") if backfill else (None, None))
+            if task.task_id == "challengers":
+                assert (given.language, given.entity) == (("es", "disease") if backfill else (None, "all"))
+            elif task.task_id == "promote":
+                assert (given.decision, given.digest) == (context["answer"]["decision"], "d" * 64)
+                assert (given.approved_by, given.rejected_by) == ("Dr Ruiz" if backfill else None, None)
+            elif has_value(task):
+                assert context["value"] in vars(given).values()
             elif dag.dag_id == "monitor":
                 assert (given.batch, given.week) == (None, "2026-W23")
             else:
@@ -198,6 +230,65 @@ def test_new_gold_is_looked_for_every_hour_and_announced_by_an_asset(bag) -> Non
         dag_run=SimpleNamespace(run_type="manual", run_id="r", run_after=dt.datetime(2026, 6, 11, tzinfo=dt.UTC)),
         params={"again": False},
     )
+
+
+def test_challengers_wake_the_gate_and_each_is_on_its_own(bag) -> None:
+    dag = bag.dags["promote"]
+    assert [asset.name for asset in dag.timetable.asset_condition.objects] == ["enigma-challengers"]
+    assert {t.task_id: t.downstream_task_ids for t in dag.tasks} == {
+        "challengers": {"compare"},
+        "compare": {"approve"},
+        "approve": {"promote"},
+        "promote": set(),
+    }
+    groups = [t.get_closest_mapped_task_group() for t in dag.tasks if t.task_id != "challengers"]
+    assert {group.group_id for group in groups} == {"challenger"}
+    assert dag.get_task("compare").pool == "gpu"
+    assert {t.trigger_rule.value for t in dag.tasks} == {"all_success"}
+
+
+def test_nothing_is_approved_by_default_or_by_waiting(bag) -> None:
+    approve = bag.dags["promote"].get_task("approve")
+    assert approve.defaults is None
+    assert approve.execution_timeout is None
+    assert approve.response_timeout > dt.timedelta(days=1)
+    assert approve.retries == 0
+    assert approve.multiple_outputs  # each part of the answer is an XCom, which `promote` reads by its key
+
+
+def test_new_gold_wakes_the_retraining_whose_challengers_are_announced(bag) -> None:
+    dag = bag.dags["retrain"]
+    assert [asset.name for asset in dag.timetable.asset_condition.objects] == ["enigma-gold"]
+    assert [asset.name for asset in bag.dags["ingest_gold"].tasks[0].outlets] == ["enigma-gold"]
+    assert dag.get_task("register").partial_kwargs["outlets"][0].name == "enigma-challengers"
+    assert {t.task_id: t.downstream_task_ids for t in dag.tasks} == {
+        "changes": {"prepare", "ensemble", "evaluate", "register"},
+        "prepare": {"train"},
+        "train": {"ensemble"},
+        "ensemble": {"evaluate"},
+        "evaluate": {"register"},
+        "register": set(),
+    }
+
+
+def test_a_model_is_a_task_in_the_gpu_pool_and_a_failed_one_stops_no_language(bag) -> None:
+    dag = bag.dags["retrain"]
+    mapped = {t.task_id: t for t in dag.tasks if t.is_mapped}
+    assert {name: t.expand_input.value["value"].operator.task_id for name, t in mapped.items()} == {
+        "train": "prepare",
+        "ensemble": "changes",
+        "evaluate": "changes",
+        "register": "changes",
+    }
+    assert {name for name, t in mapped.items() if t.pool == "gpu" and t.partial_kwargs["gpu"]} == mapped.keys() - {
+        "register"
+    }
+    assert {name: t.trigger_rule.value for name, t in mapped.items()} == {
+        "train": "all_success",
+        "ensemble": "all_done",
+        "evaluate": "all_done",
+        "register": "all_done",
+    }
 
 
 def test_the_week_of_the_report_is_the_one_before_the_run_also_at_new_year() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -36,7 +35,7 @@ def user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[User]:
         corpora = work / "corpora"
         sample_corpora(stack.environment, LANGUAGES, 48, 1, corpora)
         for language in LANGUAGES:
-            train(stack.environment, language, corpora, threads=os.cpu_count())
+            train(stack.environment, language, corpora)
             register(stack.environment, language, corpora)
         yield User(stack)
     finally:

@@ -30,7 +30,8 @@ CANARY = "calabaza9120gris"
 @pytest.fixture(scope="module")
 def user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[User]:
     """A user of a running stack; no model is needed."""
-    stack = Stack(tmp_path_factory.mktemp("stack"), preferred_ports={"s3": 0, "mlflow": 0, "airflow": 0})
+    ports = {"s3": 0, "mlflow": 0, "airflow": 0}
+    stack = Stack(tmp_path_factory.mktemp("stack"), preferred_ports=ports, trained=[])
     stack.start()
     try:
         wait_until(lambda: stack.api.has_dag(DAG), stack.children["airflow"], f"the DAG {DAG}", 120)

@@ -113,6 +113,18 @@ def test_a_region_is_no_other_language(nights: Nights, language: str, outcome: s
     assert set(nights.outcomes().values()) == {outcome}
 
 
+def test_an_undetermined_folder_is_detected_and_a_code_of_three_letters_is_the_languages_own(nights: Nights) -> None:
+    for folder in ("und", "UND", "auto", "spa", "es", "zxx"):
+        nights.drop(f"{folder}/{DAY}/n.txt", spanish())
+    nights.night("night-1")
+    assert nights.outcomes() == {
+        f"{folder}/{DAY}/n.txt": "annotated" if folder != "zxx" else "language_not_configured"
+        for folder in ("und", "UND", "auto", "spa", "es", "zxx")
+    }
+    assert {r["language"] for r in nights.notes() if r["outcome"] == "annotated"} == {"es"}
+    assert len(nights.objects("annotations")) == 5
+
+
 @pytest.fixture
 def engine_nights(nights: Nights, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Nights:
     """With a real, tiny model; it knows the mentions of the core's invented notes."""
@@ -218,5 +230,5 @@ def test_notes_whose_keys_nearly_meet_have_annotations_of_their_own(nights: Nigh
     written = [unicodedata.normalize("NFC", uri.casefold()) for uri in nights.objects("annotations")]
     assert len(set(written)) == len(twins) + 1
     assert len({row["char_start"] for row in nights.spans()}) == len(twins) + 1
-    for ordinary in ("es/{}/auto/n1.ann", "es/{}/x.jsonl/n1.ann", "es/{}/caf\u00e9.ann", "es/{}/n2.ann"):
+    for ordinary in ("es/{}/auto/n1.ann", "es/{}/x.jsonl/n1.ann", "es/{}/cafe\u0301.ann", "es/{}/N2.ann"):
         assert nights.store.exists(f"{nights.settings.annotations}/{ordinary.format(DAY)}")

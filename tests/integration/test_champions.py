@@ -15,7 +15,7 @@ from enigma_tasks.adapters import champions, mlflow_registry
 from enigma_tasks.adapters.journal_store import JournalStore
 from enigma_tasks.adapters.object_store import ObjectStore
 from enigma_tasks.adapters.s3_client import forget_client
-from enigma_tasks.cli import build_parser
+from enigma_tasks.cli import build_parser, main
 from enigma_tasks.config import load_params, load_settings, quiet_third_parties
 from enigma_tasks.documents import EntityType
 from enigma_tasks.ensembles.folder import write_ensemble
@@ -447,6 +447,29 @@ def test_the_champions_of_a_time(hospital: Hospital) -> None:
     for words in ("yesterday", "2026-13-01"):
         with pytest.raises(UsageError, match="as-of takes"):
             hospital.registry("as-of", words)
+
+
+def test_people_get_tables_and_programs_one_object(
+    hospital: Hospital, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ENIGMA_S3_ROOT", hospital.settings.journal.removesuffix("/journal"))
+    hospital.register(0, "--first")
+    hospital.promoted(1)
+    capsys.readouterr()
+    assert main(["registry", "history", *WHO]) == 0
+    table = capsys.readouterr().out
+    assert "Better on the frozen test set." in table
+    assert [line.split()[:2] for line in table.splitlines() if NAME in line] == [[NAME, "1"], [NAME, "2"]]
+    assert main(["registry", "as-of", "2999-01-01", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["champions"][0]["version"] == "2"
+    assert main(["registry", "verify"]) == 0
+    uri = f"{hospital.settings.journal}/{NAME}/00000001.json"
+    hospital.store.put(uri, hospital.store.get(uri).replace(b'"ana"', b'"eva"'))
+    capsys.readouterr()
+    assert main(["registry", "verify"]) == 1
+    assert f"{NAME}  1     changed" in capsys.readouterr().out
+    assert main(["registry", "rollback", *WHO, "--reason", "x"]) == 1
+    assert f"{NAME}: journal_changed at 1" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,12 @@ def stages() -> dict[str, dict[str, Any]]:
 
 def test_every_stage_runs_its_own_sub_command_with_words_that_the_parser_knows() -> None:
     parser = build_parser()
-    filled = {"${sample_notes}": "3", "${item.augmentation}": METHODS[0], "$(printf -- '--model %s ' ": "--model '("}
+    filled = {
+        "${sample_notes}": "3",
+        "${item.augmentation}": METHODS[0],
+        "$(printf -- '--model %s ' ": "--model '(",
+        "$(test ! -e frozen/${key}.dvc || echo --frozen frozen/${key})": "--frozen frozen/es",
+    }
     for word, stage in stages().items():
         commands = stage["do"]["cmd"]
         command = (commands if isinstance(commands, str) else commands[-1]).partition(" > ")[0]

@@ -280,9 +280,15 @@ def test_models_become_an_ensemble_that_annotates_by_the_fitted_rule(
     assert [r["entity"] for r in report["ensembles"]] == [t.value for t in EntityType]
     ensembles = [read_ensemble(tmp_path / "out" / t.value) for t in EntityType]
     assert [m.digest for m in ensembles[0].members] == [model_digest(folder) for folder in models]
-    assert "mean" in {str(r["rule"]) for r in ensembles[0].fitted["rules"]}  # type: ignore[index, attr-defined]
+    assert ensembles[0].fitted is not None
+    assert "mean" in {score.rule for score in ensembles[0].fitted.rules}
     annotated = EnsembleAnnotator(ensembles, 500).annotate(notes(6, first=300))
     assert any(a.entities for a in annotated)
+    for ensemble, row in zip(ensembles, report["ensembles"], strict=True):
+        assert ensemble.calibration is not None
+        assert ensemble.calibration.dev.documents == 15
+        assert row["estimated_f1"] == pytest.approx(ensemble.calibration.dev.estimated, abs=1e-4)
+        assert ensemble.calibration.dev.measured == pytest.approx(row["expected_f1"], abs=0.1)
     in_turn = EnsembleAnnotator(ensembles, 500, resident_mib=1).annotate(notes(6, first=300))
     assert in_turn == annotated
 

@@ -55,7 +55,7 @@ def registered(folder: Path) -> Iterator[Pin]:
             patch.setenv(name, value)
         arguments = argparse.Namespace(
             language="es", entity="disease", model=None, ensemble=str(folder / "ensemble"), vote="majority",
-            first=False, scores=None,
+            first=False, scores=None, retrained=None,
         )  # fmt: skip
         rows = register.run(arguments, load_params(Path(PARAMS)), load_settings())["registered"]
         assert [(r["entity"], r["members"]) for r in rows] == [("disease", 3)]

@@ -170,6 +170,12 @@ def test_an_object_that_is_no_line_is_refused_and_not_overlooked(journal: Journa
         with pytest.raises(DataError, match="journal_unknown"):
             read(NAME)
     assert [(f.line, f.kind) for f in journal.findings(NAME)] == [(0, "unknown")]
+    assert journal.names() == [NAME]
+    ObjectStore().put(f"{root}/", b"")
+    assert journal.names() == [NAME]
+    ObjectStore().put(f"{root}/readme.txt", b"")
+    with pytest.raises(DataError, match="journal_unknown"):
+        journal.names()
 
 
 def test_a_locked_bucket_keeps_each_line_for_its_default_period(s3_root: str) -> None:

@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import json
 import stat
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from enigma_tasks.adapters.review_index import ReviewIndex
 from enigma_tasks.adapters.s3_client import forget_client
 from enigma_tasks.config import load_settings
 from enigma_tasks.errors import DataError, ObjectMissing, UsageError
+from enigma_tasks.estimates import DevError
+from enigma_tasks.monitoring.review_manifest import ReviewImport
+from enigma_tasks.monitoring.reviews import ReviewedCounts, ReviewedNote
 from enigma_tasks.notes.names import Names
 from enigma_tasks.pages.figures import read_night_record
+from enigma_tasks.review_places import ReviewIndexPlaces
 from enigma_tasks.stages import monitor, review
 from tests.integration.night_helpers import Nights, stand_in_engine
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
+    from enigma_tasks.documents import Document
+    from enigma_tasks.ensembles.runner import AnnotatedDocument
     from enigma_tasks.pages.figures import NightRecord
 
 PLANTED = "Zanahoria Violeta"
@@ -80,6 +89,59 @@ def test_the_page_tells_what_the_tables_hold_and_no_text(nights: Nights) -> None
         assert "neumon" not in text.lower(), uri
         assert "bad<script>" not in text, uri
     assert "bad&lt;script&gt;.txt" in nights.store.get(report["page"]).decode()
+
+
+DEV = DevError(documents=40, mentions=300, estimated=0.71, measured=0.72, rms=0.02)
+
+
+def calibrated_engine(documents: Sequence[Document]) -> list[AnnotatedDocument]:
+    """The stand-in with a calibration: every mention is right with probability 0.75, and half a mention is missed."""
+    return [
+        replace(found, probabilities=(0.75,) * len(found.entities), missed={"DISEASE": 0.5}, dev={"DISEASE": DEV})
+        for found in stand_in_engine(documents)
+    ]
+
+
+def test_a_night_of_calibrated_models_has_an_estimate_of_strict_f1(nights: Nights) -> None:
+    nights.engine = calibrated_engine
+    drop_night(nights, "2026-06-11")
+    nights.night("night-1")
+    report = watch(nights, "night-1")
+    estimated = summary(nights, "night-1").figures.estimated
+    assert set(estimated) == {"es", "it"}
+    spanish = estimated["es"]["DISEASE"]
+    assert (spanish.notes, spanish.spans, spanish.matched, spanish.missed) == (7, 14, 10.5, 3.5)
+    assert (spanish.precision, spanish.recall, spanish.f1, spanish.dev) == (0.75, 0.75, 0.75, DEV)
+    assert spanish.low < 0.75 < spanish.high
+    assert {row["probability"] for row in nights.spans("night-1")} == {0.75}
+    assert [row["missed"] for row in nights.notes("night-1") if row["outcome"] == "annotated"] == [
+        [("DISEASE", 0.5)]
+    ] * 8
+    page = nights.store.get(report["page"]).decode()
+    assert "Estimated strict F1" in page
+    assert page.count("<b>75.0\N{NO-BREAK SPACE}%</b>") == 1
+
+
+def test_models_without_a_calibration_have_no_estimate_and_it_is_not_shown(nights: Nights) -> None:
+    drop_night(nights, "2026-06-11")
+    nights.night("night-1")
+    report = watch(nights, "night-1")
+    assert summary(nights, "night-1").figures.estimated == {}
+    assert {row["missed"] for row in nights.notes("night-1")} == {None}
+    assert "Estimated strict F1" not in nights.store.get(report["page"]).decode()
+
+
+def test_notes_of_a_shard_without_a_calibration_are_left_out_of_the_estimate(nights: Nights) -> None:
+    drop_night(nights, "2026-06-11")
+    shards = nights.plan("night-1")["shards"]
+    for shard in shards:
+        nights.engine = calibrated_engine if shard == shards[0] else stand_in_engine
+        nights.annotate(shard)
+    nights.publish("night-1")
+    watch(nights, "night-1")
+    (estimate,) = (e for of_labels in summary(nights, "night-1").figures.estimated.values() for e in of_labels.values())
+    assert estimate.notes == 4  # of seven, in two shards
+    assert estimate.matched == pytest.approx(0.75 * estimate.spans)
 
 
 def test_the_second_time_the_pages_are_the_same_bytes(nights: Nights) -> None:
@@ -239,3 +301,63 @@ def test_with_a_name_key_no_key_or_id_is_shown_and_each_is_shown_alike(
         nights.store.get(f"{nights.settings.drops}/es/2026-06-11/{number}-gone.txt")
     assert number not in str(caught.value)
     assert {r["note_id"] for r in nights.notes()} >= {number}  # the tables hold names as they are: work needs them
+
+
+def reviewed(nights: Nights, count: int, *, tp: int, errors: int, day: str = "2026-06-10") -> None:
+    """An import of `count` reviewed notes of the random stream of one night."""
+    counts = ReviewedCounts(tp=tp, fp=errors, fn=errors)
+    notes = tuple(
+        ReviewedNote(
+            bucket="b",
+            key=f"drops/es/{day}/ward-1/n{n}.txt",
+            record_id=None,
+            version="v",
+            language="es",
+            site="ward-1",
+            batch_id=day,
+            planned_at=f"{day}T01:00:00+00:00",
+            models={"disease": "d" * 64},
+            reviewed_at=f"{day}T09:00:00+00:00",
+            source="0" * 64,
+            marks="0" * 64,
+            stream="random",
+            probability=0.2,
+            counts={"disease": counts if n % 2 else counts.model_copy(update={"tp": tp + 1})},
+        )
+        for n in range(count)
+    )
+    index = ReviewIndex(nights.store, ReviewIndexPlaces.of(nights.settings))
+    assert index.create_import(ReviewImport(batch_id=day, drops=(), counts={}, rules={}, reviews=notes))
+
+
+def report_on(nights: Nights, week: str) -> dict[str, Any]:
+    return monitor.run(nights.arguments("monitor", "--week", week), nights.params, nights.settings)
+
+
+def test_the_weekly_report_asks_for_retraining_once_where_f1_is_surely_below_the_floor(nights: Nights) -> None:
+    reviewed(nights, 30, tp=3, errors=7)
+    report = report_on(nights, "2026-W24")
+    assert report["alerted"] == [{"alert": "alert:f1_below_floor:es:DISEASE", "value": 0.333333, "low": 0.6}]
+    assert report["announce"]["below_floor"] == 1
+    assert report["metrics"]["es"]["f1"] == 0.333333
+    page = nights.store.get(report["page"]).decode()
+    assert "Strict F1 of DISEASE in es is 0.333" in page
+    assert "ward-1" in page
+    before = nights.objects("reports")
+    assert report_on(nights, "2026-W24") == report
+    assert nights.objects("reports") == before
+    later = report_on(nights, "2026-W25")
+    assert [a["rule"] for a in later["alerts"]] == ["f1_below_floor"]
+    assert (later["alerted"], "announce" in later) == ([], False)  # told the week before
+    assert report_on(nights, "2026-W23")["counts"] == {"reviewed": 0, "below_floor": 0}
+
+
+def test_good_notes_and_too_few_poor_ones_ask_for_nothing(nights: Nights) -> None:
+    reviewed(nights, 30, tp=9, errors=1)
+    reviewed(nights, nights.params.monitor.reviewed.notes_needed - 1, tp=1, errors=9, day="2026-05-06")
+    for week in ("2026-W24", "2026-W19"):
+        report = report_on(nights, week)
+        assert report["counts"]["reviewed"] > 0
+        assert (report["alerts"], "announce" in report) == ([], False)
+    with pytest.raises(UsageError, match="2026-W24"):
+        report_on(nights, "2026-06")

@@ -11,16 +11,20 @@ import pytest
 
 from enigma_tasks.adapters import champions, mlflow_registry
 from enigma_tasks.adapters.llm_endpoint import LlmEndpoints
-from enigma_tasks.documents import EntityType
+from enigma_tasks.cli import main
+from enigma_tasks.documents import EntityType, entity_at
 from enigma_tasks.ensembles.folder import read_ensemble, write_ensemble
 from enigma_tasks.ensembles.runner import EnsembleAnnotator
 from enigma_tasks.ensembles.voting_rule import VotingRule
+from enigma_tasks.formats.corpora import write_corpus
 from enigma_tasks.formats.standoff import format_ann
 from enigma_tasks.members.gliner import save_gliner
 from enigma_tasks.members.gliner_training import train_gliner
 from enigma_tasks.members.llm import LlmCard, save_llm
+from enigma_tasks.ner.scoring import Counts, count
+from enigma_tasks.pages.figures import read_night_record
 from enigma_tasks.params.annotators import LlmMemberParams
-from enigma_tasks.stages import annotate
+from enigma_tasks.stages import annotate, monitor
 from tests.integration.night_helpers import Nights, pin, stand_in_champions
 from tests.integration.test_llm_endpoint import Endpoint, chat
 from tests.unit.gliner_builders import checkpoint, gliner_task
@@ -126,3 +130,42 @@ def test_what_the_engine_finds_is_what_tables_and_files_hold(
         assert (row["characters"], row["characters_read"]) == (len(text), len(text))
         uri = f"{nights.settings.annotations}/es/2026-06-11/{row['note_id']}.ann"
         assert nights.store.get(uri).decode() == format_ann(expected[row["note_id"]])
+
+
+def test_a_night_of_an_ensemble_fitted_on_dev_estimates_the_strict_f1_that_its_notes_have(
+    s3_root: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    model = model_folder(tmp_path / "model", able=True)
+    write_corpus(notes(40, first=400), tmp_path / "dev")
+    words = ["--language", "es", "--entity", "all", "--gold", tmp_path / "dev", "--model", model, "--out", tmp_path]
+    assert main(["ensemble", *map(str, words)]) == 0
+    folders = {t: tmp_path / t.value for t in EntityType}
+    digests = {t: read_ensemble(folder).digest for t, folder in folders.items()}
+    pins = {t.value: pin(f"enigma-es-{t.value}", "1", digests[t], "s3://none") for t in EntityType}
+    engine = annotate._engine
+    nights = Nights(monkeypatch)
+    monkeypatch.setattr(annotate, "_engine", engine)
+    monkeypatch.setattr(mlflow_registry, "resolve_champions", lambda languages: {"es": pins})
+    monkeypatch.setattr(mlflow_registry, "download", lambda pin, cache: tmp_path / pin.name.rsplit("-", 1)[1])
+    documents = {d.id: d for d in notes(30, first=200)}
+    for document in documents.values():
+        nights.drop(f"es/2026-06-11/{document.id}.txt", document.text)
+    nights.night("night-1")
+    monitor.run(nights.arguments("monitor", "--batch", "night-1"), nights.params, nights.settings)
+
+    summary = nights.store.get(f"{nights.settings.reports}/night-1/summary.json")
+    estimated = read_night_record("summary.json", summary).figures.estimated["es"]
+    found = {d: [r for r in nights.spans() if r["note_id"] == d] for d in documents}
+    for entity_type in EntityType:
+        label, counts = entity_type.label, Counts()
+        for name, document in documents.items():
+            own = [
+                entity_at(name, document.text, label, r["char_start"], r["char_end"])
+                for r in found[name]
+                if r["label"] == label
+            ]
+            counts += count(document.of_type(entity_type), own).get(label, Counts())
+        estimate = estimated[label]
+        assert (estimate.notes, estimate.spans) == (len(documents), counts.predicted)
+        assert estimate.low <= counts.strict.f1 <= estimate.high
+        assert estimate.dev == read_ensemble(folders[entity_type]).calibration.dev  # type: ignore[union-attr]

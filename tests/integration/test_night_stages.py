@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 
 import pytest
 
-from enigma_tasks.adapters import champions
+from enigma_tasks.adapters import champions, night_table
+from enigma_tasks.adapters.object_store import ObjectStore
 from enigma_tasks.errors import DataError, IncompleteError, ModelError, ServiceError, UsageError
 from tests.integration.night_helpers import Nights, pin, stand_in_champions, stand_in_engine
 
@@ -399,3 +401,73 @@ def test_a_shard_nobody_planned_and_a_batch_that_is_no_folder_are_refused(nights
             nights.annotate(words)
     with pytest.raises(UsageError):
         nights.plan("../night")
+
+
+def test_twins_lie_apart_the_first_at_the_obvious_place_and_each_keeps_its_place(nights: Nights) -> None:
+    def annotations() -> dict[str, bytes]:
+        return {uri.split("/annotations/")[1]: data for uri, data in nights.objects("annotations").items()}
+
+    nights.drop("es/2026-06-11/ward/N1.txt", "Neumonía.")
+    nights.night("2026-06-12")
+    assert list(annotations()) == ["es/2026-06-11/ward/N1.ann"]
+    nights.drop("es/2026-06-11/ward/n1.txt", "Sin neumonía.")
+    nights.night("2026-06-13")
+    first, second = sorted(annotations(), key=len)
+    assert first == "es/2026-06-11/ward/N1.ann"
+    assert re.fullmatch(r"es/2026-06-11/ward/~[0-9a-f]{32}/n1\.ann", second)
+    nights.drop("es/2026-06-11/ward/n1.txt", "No hay ninguna neumonía.")
+    nights.drop("es/2026-06-11/ward/N1.txt", "Con neumonía.")
+    nights.night("2026-06-14")
+    after = annotations()
+    assert sorted(after, key=len) == [first, second]
+    assert b" 4 12\t" in after[first]
+    assert b" 15 23\t" in after[second]
+    recorded = {row["key"]: row["annotation"] for row in nights.notes()}
+    assert recorded == dict(zip(sorted(recorded), (first, second), strict=True))
+    nights.night("2026-06-15", "--backfill", "2026-06-11..2026-06-11")
+    assert annotations() == after
+
+
+def test_a_publish_killed_after_its_commit_gives_the_same_places_after_a_later_night(
+    nights: Nights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nights.drop("es/2026-06-11/N1.txt", "Neumonía.")
+    shards = nights.plan("2026-06-12")["shards"]
+    for shard in shards:
+        nights.annotate(shard)
+    with monkeypatch.context() as killed:
+        killed.setattr(ObjectStore, "put_many", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            nights.publish("2026-06-12")
+    nights.drop("es/2026-06-11/n1.txt", "Sin neumonía.")
+    nights.night("2026-06-13")
+    nights.publish("2026-06-12")
+    places = {row["key"].rsplit("/", 1)[1]: row["annotation"] for row in nights.notes()}
+    assert places["N1.txt"] == "es/2026-06-11/N1.ann"
+    written = {uri.split("/annotations/")[1] for uri in nights.objects("annotations")}
+    assert written == set(places.values())
+    assert "~" in places["n1.txt"]
+
+
+def test_a_publish_killed_before_its_commit_leaves_the_place_that_a_later_night_has_taken(
+    nights: Nights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nights.drop("es/2026-06-11/N1.txt", "Neumonía.")
+    for shard in nights.plan("2026-06-12")["shards"]:
+        nights.annotate(shard)
+    nights.store.delete_many([f"{nights.settings.drops}/es/2026-06-11/N1.txt"])
+    nights.drop("es/2026-06-11/n1.txt", "Sin neumonía.")
+    nights.night("2026-06-13")
+    for write in ("commit", "put_many"):
+        with monkeypatch.context() as killed:
+            owner = night_table if write == "commit" else ObjectStore
+            killed.setattr(owner, write, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+            with pytest.raises(KeyboardInterrupt):
+                nights.publish("2026-06-12")
+    nights.publish("2026-06-12")
+    places = {row["key"].rsplit("/", 1)[1]: row["annotation"] for row in nights.notes()}
+    assert places["n1.txt"] == "es/2026-06-11/n1.ann"
+    assert "~" in places["N1.txt"]
+    written = {uri.split("/annotations/")[1]: data for uri, data in nights.objects("annotations").items()}
+    assert written.keys() == set(places.values())
+    assert b" 4 12\t" in written[places["n1.txt"]]

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import html
 import json
 import re
 import shutil
 import struct
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
+from benchmarks.control_chart_simulation import Setting
+from benchmarks.control_chart_simulation import night as simulated_night
 from enigma_tasks.config import load_params
 from enigma_tasks.documents import Entity
+from enigma_tasks.estimates import DevError, EstimatedF1
+from enigma_tasks.monitoring.control_chart import control_chart
+from enigma_tasks.monitoring.moments import Moments
+from enigma_tasks.monitoring.reviewed import F1Estimate
+from enigma_tasks.pages.drift import drift_flags, drift_of
 from enigma_tasks.pages.figures import (
     LanguageFigures,
     ModelFigures,
@@ -25,6 +34,7 @@ from enigma_tasks.pages.figures import (
 )
 from enigma_tasks.pages.flags import flags, usual_ranges
 from enigma_tasks.pages.morning import render_morning_page, render_nights_page
+from enigma_tasks.pages.quality import GroupF1, JournalRow, Quality
 from enigma_tasks.pages.review import render_review_page
 from enigma_tasks.pages.summary import NightSummary
 
@@ -107,7 +117,11 @@ def night(day: int) -> NightFigures:
         notes = 140 + 31 * place + day
         entities = {label: notes * (7 + 3 * i + (day * (place + i)) % 3) for i, label in enumerate(LABELS)}
         languages[language] = LanguageFigures(
-            annotated=notes, entities=entities, characters=notes * 3000, characters_read=notes * 3000
+            annotated=notes,
+            entities=entities,
+            characters=notes * 3000,
+            characters_read=notes * 3000,
+            measures=measures(notes, day, 2.0 if (language, day) == ("es", 9) else 1.0),
         )
     annotated = sum(f.annotated for f in languages.values())
     models = {
@@ -140,15 +154,78 @@ def night(day: int) -> NightFigures:
         },
         shards=6,
         models=models,
+        estimated={"es": {"DISEASE": ESTIMATE}},
+    )
+
+
+DEV = DevError(documents=110, mentions=1200, estimated=0.775, measured=0.77, rms=0.012)
+ESTIMATE = EstimatedF1(
+    notes=200,
+    spans=3000,
+    matched=2400,
+    missed=640,
+    precision=0.8,
+    recall=0.7895,
+    f1=0.7947,
+    low=0.76,
+    high=0.83,
+    dev=DEV,
+)
+
+
+def measures(notes: int, day: int, length: float) -> dict[str, Moments]:
+    """Sums of notes that differ as real ones do; `length`: of the notes, a factor."""
+    rng = np.random.default_rng(day)
+    characters = rng.lognormal(8, 0.5, notes) * length
+    words, one = np.round(characters / 6), np.ones(notes)
+    found = {f"entities.{label}": Moments.of(rng.poisson(words * 0.02), words) for label in LABELS}
+    found |= {f"probability.{label}": Moments.of(rng.beta(2, 20, notes) * 9, one * 9) for label in LABELS}
+    either = rng.poisson(40, notes)
+    return found | {
+        "length": Moments.of(np.log(characters), one),
+        "sub_words": Moments.of(np.round(words * rng.normal(1.4, 0.1, notes)), words),
+        "unknown_sub_words": Moments.of(rng.poisson(words * 0.001), words),
+        "disagreement": Moments.of(rng.binomial(either, 0.3), either),
+        "without_entities": Moments.of(rng.random(notes) < 0.03, one),
+    }
+
+
+def quality() -> Quality:
+    """Of reviewed notes whose strict F1 falls in the last weeks."""
+    rng = np.random.default_rng(2)
+    setting = Setting(notes=20, between=0.0)
+    scores = [s for n in range(80) for s in simulated_night(n, 0.82 if n < 70 else 0.6, setting, rng)]
+    scores = [replace(s, night=str(dt.date(2026, 3, 20) + dt.timedelta(days=int(s.night)))) for s in scores]
+    weeks = [(f"2026-W{w}", f1) for w, f1 in zip(range(12, 24), [0.82] * 10 + [0.7, 0.6], strict=True)]
+    return Quality(
+        weeks=tuple(
+            GroupF1(
+                language="es",
+                subject=week,
+                estimate=F1Estimate(f1=f1, low=f1 - 0.04, high=f1 + 0.03, notes=140, mentions=3000),
+            )
+            for week, f1 in weeks
+        ),
+        charts={"es": control_chart(scores, load_params().monitor.chart)},
+        floor=0.6,
+        worth_review=("drops/es/2026-06-09/ward-1/n7.txt",),
+        journal=(
+            JournalRow(
+                "2026-06-01T09:00:00+00:00", "enigma-es-disease", 3, "promoted", "4", "dr.ruiz", "Better by 2.1 points."
+            ),
+        ),
     )
 
 
 def morning(*, first: bool = False) -> str:
     tonight, history = night(9), () if first else tuple(night(day) for day in range(1, 9))
     params = load_params().monitor
+    drift = drift_of(tonight, [NightRecord(figures=n) for n in history], params)
     summary = NightSummary(
         figures=tonight,
-        flags=flags(tonight, history, params),
+        flags=flags(tonight, history, params, drift_flags(drift)),
+        drift=drift,
+        quality=Quality() if first else quality(),
         usual=usual_ranges(tonight, history, params),
         history=history,
         shards=tuple(ShardTiming(f"{code}-0000", code, 150, {"compute": 60.0}) for code in tonight.languages),
@@ -222,16 +299,60 @@ def test_the_morning_page_draws_every_plot_and_table(browser: Browser) -> None:
           contrast: getComputedStyle(document.body).color != getComputedStyle(document.body).backgroundColor }""",
     )
     assert seen["flat"] == 0
-    assert seen["svgs"] == 6 + 6 + 3 + 5  # trends, languages, scores, stages
-    assert (seen["curves"], seen["short"]) == (1 + 1 + 1 + 3 + 3 + 1, 0)
+    assert seen["svgs"] == 2 + 1 + 6 + 6 + 3 + 5  # F1, drift, trends, languages, scores, stages
+    assert (seen["curves"], seen["short"]) == (1 + 1 + 1 + 1 + 3 + 3 + 1, 0)
     assert seen["columns"] > 3 * 15
-    assert seen["band"] == 3
-    assert seen["headings"] == ["flags", "quarantine", "waiting", "nights", "entities", "scores", "time", "models"]
+    assert seen["band"] == 1 + 3
+    assert seen["headings"] == [
+        "flags", "quality", "drift", "review", "quarantine", "waiting", "nights", "entities", "scores", "time",
+        "models", "journal",
+    ]  # fmt: skip
     assert (seen["rows"]["quarantine"], seen["rows"]["entities"], seen["rows"]["models"]) == (2, 6, 6)
     assert seen["headed"]
     assert seen["named"]
     assert "notes annotated" in seen["verdict"]
     assert seen["contrast"]
+
+
+def test_the_plots_of_quality_and_drift_show_what_the_numbers_say(browser: Browser) -> None:
+    seen = browser.probe(
+        morning(),
+        """const value = (svg, y) => { // of the axis at a height, from its first and last tick
+          const grid = [...svg.querySelectorAll('.grid-line')].map(
+            l => [+l.getAttribute('y1'), +l.nextElementSibling.textContent.replace(',', '')]);
+          const [[y0, v0], [y1, v1]] = [grid[0], grid.at(-1)];
+          return v0 + (v1 - v0) * (y - y0) / (y1 - y0) };
+        const read = svg => ({
+          values: [...svg.querySelectorAll('.dot')].map(d => value(svg, +d.getAttribute('cy'))),
+          ends: [...svg.querySelectorAll('.whisker')].map(
+            w => [value(svg, +w.getAttribute('y2')), value(svg, +w.getAttribute('y1'))]),
+          limit: [...svg.querySelectorAll('.limit')].map(
+            l => [value(svg, +l.getAttribute('y1')), l.nextElementSibling.textContent]),
+          band: [...svg.querySelectorAll('.band')].map(b => [
+            value(svg, +b.getAttribute('y') + +b.getAttribute('height')), value(svg, +b.getAttribute('y'))]) });
+        const [weeks, control] = document.querySelectorAll('#quality ~ .two svg');
+        const cells = [...document.querySelectorAll('#drift + .card td.odd')].map(c => c.innerText);
+        return { weeks: read(weeks), control: read(control), drift: read(document.querySelector('.drifted svg')),
+          state: document.querySelector('.state').innerText, cells,
+          title: document.querySelector('.drifted h3').innerText }""",
+    )
+    shown, summary_chart = quality(), quality().charts["es"]
+    assert seen["weeks"]["values"] == pytest.approx([g.estimate.f1 for g in shown.weeks], abs=0.005)
+    assert [end for pair in seen["weeks"]["ends"] for end in pair] == pytest.approx(
+        [end for g in shown.weeks for end in (g.estimate.low, g.estimate.high)], abs=0.005
+    )
+    assert seen["weeks"]["limit"] == [[pytest.approx(0.6, abs=0.005), "floor"]]
+    drawn = [n.statistic for n in summary_chart.nights if n.usual is not None]
+    assert seen["control"]["values"] == pytest.approx(drawn, abs=0.1)
+    assert seen["control"]["limit"] == [[pytest.approx(summary_chart.limit, abs=0.1), "limit"]]
+    assert seen["state"].startswith("alarm on 2026-0")
+    params = load_params().monitor
+    (test,) = [t for t in drift_of(night(9), [NightRecord(figures=night(d)) for d in range(1, 9)], params) if t.drifted]
+    assert (test.language, test.measure) == ("es", "length")
+    assert seen["title"] == "es: note length"
+    assert seen["drift"]["values"][-1] == pytest.approx(test.value, rel=0.02)
+    assert seen["drift"]["band"] == [pytest.approx([test.low, test.high], rel=0.02)]
+    assert len(seen["cells"]) == 1
 
 
 def test_a_first_night_has_no_trends(browser: Browser) -> None:

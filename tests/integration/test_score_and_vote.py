@@ -86,7 +86,9 @@ def test_gold_texts_that_share_an_id_are_judged_by_the_predictions_for_their_fil
     write_corpus(
         [Document("a", "Otro dolor", other, None, frozenset({EntityType.SYMPTOM}))], tmp_path / "gold", "by_entity"
     )
-    pred = tsv(tmp_path / "pred.tsv", {"a": [GOTA, ("SYMPTOM", 5, 10)]})
+    pred = tsv(tmp_path / "pred.tsv", {"a": [GOTA]})
+    with Path(pred).open("a") as rows:
+        rows.write("a\tSYMPTOM\t5\t10\tdolor\n")
     _, report = enigma(capsys, "score", "--gold", str(tmp_path / "gold"), "--pred", pred, "--by", "document")
     assert report["strict"]["f1"] == 1
     assert [r["document"] for r in report["by_document"]] == ["a~disease", "a~symptom"]

@@ -6,7 +6,10 @@ import io
 import json
 import zipfile
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 TEXT = "Tiene asma bronquial severa y fiebre."
 PAGE = "<p>Paciente con <b>neumonía</b>.</p><p>Tos<br/>y fiebre &amp; asma.</p>"
@@ -30,7 +33,7 @@ class Case:
         return self.content if isinstance(self.content, bytes) else json.dumps(self.content).encode()
 
 
-def zipped(files: dict[str, bytes]) -> bytes:
+def zipped(files: Mapping[str, str | bytes]) -> bytes:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in files.items():

@@ -1,4 +1,4 @@
-"""Exports of Label Studio and doccano as their users have them, and what has to come out: `docs/gold.md` lists each.
+"""Exports of Label Studio as their users have them, and what has to come out: `docs/gold.md` lists each.
 
 An outcome is one of each document of the export, in order: the surfaces that are gold, or the rule that refuses it.
 """
@@ -10,12 +10,10 @@ import json
 from tests.unit.import_builders import (
     ABOUT_ONE,
     ABOUT_TEXT,
-    ANNOTATED,
     ASTHMA,
     BOTH,
     CELL,
     HEADER,
-    OBJECTS,
     ONE,
     PAGE,
     QUOTED,
@@ -28,8 +26,6 @@ from tests.unit.import_builders import (
     Case,
     annotation,
     labelled,
-    line,
-    lines,
     of_page,
     region,
     row,
@@ -107,6 +103,9 @@ LABEL_STUDIO: dict[str, Case] = {
     ),
     "ls-no-label": Case("a.json", labelled(ONE, region(30, 36, "fiebre", labels=[])), ["label_missing"]),
     "ls-two-labels": Case("a.json", labelled(region(6, 10, "asma", labels=["DISEASE", "Síntoma"])), [("asma", "asma")]),
+    "ls-two-label-keys": Case(
+        "a.json", labelled(region(6, 10, "asma", hypertextlabels=["SYMPTOM", "DISEASE"])), [("asma", "asma")]
+    ),
     "ls-about-document": Case("a.json", labelled(ONE, ABOUT_TEXT), [ASTHMA]),
     "ls-about-region": Case("a.json", labelled(ONE, ABOUT_ONE), [ASTHMA]),
     "ls-about-nothing": Case("a.json", labelled(TWO, ABOUT_ONE), ["region_not_understood"]),
@@ -129,6 +128,24 @@ LABEL_STUDIO: dict[str, Case] = {
     "ls-last-row": Case(
         "a.json", [row(tags=[ONE["value"]], updated_at="2026-05-02"), row(tags=[WRONG["value"]])], [ASTHMA]
     ),
+    "ls-last-rfc": Case(
+        "a.json",
+        [
+            task(
+                annotation(WRONG, id=9, updated_at="Fri, 02 Jan 2026 10:30:01 GMT"),
+                annotation(ONE, id=5, updated_at="Sat, 03 Jan 2026 10:30:00 +0100"),
+            )
+        ],
+        [ASTHMA],
+    ),
+    "ls-time-unknown": Case(
+        "a.json",
+        [
+            task(annotation(WRONG, id=9, updated_at="vor 2 Tagen"), annotation(ONE, id=5)),
+            task(annotation(ONE, id=9, updated_at="vor 2 Tagen"), annotation(ONE, id=5)) | {"id": 8},
+        ],
+        ["annotations_tie", ASTHMA],
+    ),
     "ls-tie": Case("a.json", [task(annotation(ONE), annotation(WRONG))], ["annotations_tie"]),
     "ls-truth": Case(
         "a.json", [task(annotation(ONE, ground_truth=True), annotation(WRONG, updated_at="2026-06-01"))], [ASTHMA]
@@ -147,11 +164,25 @@ LABEL_STUDIO: dict[str, Case] = {
     "ls-choices-beside": Case("a.json", [*labelled(ABOUT_TEXT), task(annotation(ONE), id=8)], [(), ASTHMA]),
     "ls-row-of-choices": Case("a.json", [row(label="DISEASE")], ["not_span_labels"]),
     "ls-row-without": Case("a.json", [row(), row(id=8, tags=SPANS)], [(), BOTH]),
+    "ls-row-other-spans": Case(
+        "a.json",
+        [row(entities=[[6, 10, "DISEASE"]]), row(id=8, tags=SPANS)],
+        ["spans_not_understood", BOTH],
+    ),
     "ls-empty": Case("a.json", labelled(), [()]),
     "ls-predictions": Case(
         "a.json", [task(predictions=[{"result": [ONE]}], drafts=[{"result": [ONE]}])], ["text_without_annotation"]
     ),
     "ls-cancelled": Case("a.json", [task(annotation(ONE, was_cancelled=True))], ["text_without_annotation"]),
+    "ls-text-unusable": Case(
+        "a.json",
+        [
+            task(annotation(), text=" \u200b\n"),
+            task(annotation(region(0, 4, "asma")), text="asma\0") | {"id": 8},
+            task(annotation(region(13, 17, "asma")), text='{"resumen": "asma"}') | {"id": 9},
+        ],
+        ["blank", "nul_byte", "not_plain_text"],
+    ),
     "ls-no-id": Case(
         "a.json", [task(annotation(ONE)) | {"id": None}, task(annotation(ONE)) | {"id": 8}], ["id_missing", ASTHMA]
     ),
@@ -159,6 +190,30 @@ LABEL_STUDIO: dict[str, Case] = {
         "a.json",
         [*labelled(ONE), *labelled(region(3, 7, "asma"), text="Su asma."), task(annotation(ONE)) | {"id": 8}],
         ["id_duplicate", "id_duplicate", ASTHMA],
+    ),
+    "ls-own-id-twice": Case(
+        "a.json",
+        [
+            task(annotation(ONE), data={"text": TEXT, "doc_id": "n1"}),
+            task(data={"text": "Tos.", "doc_id": "n1"}) | {"id": 8},
+        ],
+        ["id_duplicate", "id_duplicate"],
+    ),
+    "ls-task-copies": Case(
+        "a.json",
+        [
+            task(data={"text": TEXT, "doc_id": "n1"}),
+            task(annotation(ONE), data={"text": TEXT, "doc_id": "n1"}) | {"id": 8},
+        ],
+        [ASTHMA],
+    ),
+    "ls-own-id-path": Case(
+        "a.json",
+        [
+            task(annotation(ONE), data={"text": TEXT, "filename": "a/n1.txt"}),
+            task(annotation(ONE), data={"text": TEXT, "filename": "b/n1.txt"}) | {"id": 8},
+        ],
+        [ASTHMA, ASTHMA],
     ),
     "ls-url": Case(
         "a.json",
@@ -204,71 +259,4 @@ LABEL_STUDIO: dict[str, Case] = {
     ),
     "ls-conll": Case("a.zip", zipped({"result.conll": b"-DOCSTART- -X- O\nasma -X- _ B-DISEASE\n"}), ["file_type"]),
     "ls-nothing": Case("a.json", [], ["export_empty"]),
-}
-
-DOCCANO: dict[str, Case] = {
-    "do-label": Case("all.jsonl", lines(line(label=[[6, 10, "DISEASE"], [30, 36, "SYMPTOM"]])), [BOTH]),
-    "do-labels": Case("all.json", [line(labels=[[6, 10, "Enfermedad"]], annotation_approver=None)], [ASTHMA]),
-    "do-entities": Case(
-        "all.jsonl", lines(line(entities=OBJECTS, relations=[{"id": 1, "from_id": 1, "to_id": 2, "type": "x"}])), [BOTH]
-    ),
-    "do-relation-open": Case(
-        "all.jsonl", lines(line(entities=OBJECTS, relations=[{"from_id": 1, "to_id": 3}])), ["relation_not_understood"]
-    ),
-    "do-annotations": Case("all.jsonl", lines(line(annotations=[o | {"user": 1} for o in OBJECTS])), [BOTH]),
-    "do-label-numbers": Case(
-        "all.jsonl",
-        lines(line(annotations=[{"label": 3, "start_offset": 6, "end_offset": 10, "user": 1}])),
-        ["span_malformed"],
-    ),
-    "do-cell-json": Case("all.jsonl", lines(line(label='[[6, 10, "DISEASE"]]')), [ASTHMA]),
-    "do-two-keys": Case(
-        "all.jsonl", lines(line(label=[[6, 10, "DISEASE"]], entities=[[0, 5, "DISEASE"]])), ["annotations_tie"]
-    ),
-    "do-one-key-empty": Case("all.jsonl", lines(line(label=[[6, 10, "DISEASE"]], entities=[])), [ASTHMA]),
-    "do-classes": Case(
-        "all.jsonl", lines(line(label=["DISEASE"]), line(id=8, label="resumen")), ["not_span_labels", "not_span_labels"]
-    ),
-    "do-classes-csv": Case("all.csv", f"id,text,label\n7,{TEXT},DISEASE\n".encode(), ["not_span_labels"]),
-    "do-zip": Case(
-        "a.zip",
-        zipped(
-            {"admin.jsonl": lines(line(**ANNOTATED)), "unknown.jsonl": lines(line(id=8, label=[])), "ana.jsonl": b""}
-        ),
-        [ASTHMA, "text_without_annotation"],
-    ),
-    "do-members": Case(
-        "a.zip", zipped({"admin.jsonl": lines(line(**ANNOTATED)), "ana.jsonl": lines(line(label=[]))}), [ASTHMA]
-    ),
-    "do-members-differ": Case(
-        "a.zip",
-        zipped({"admin.jsonl": lines(line(**ANNOTATED)), "ana.jsonl": lines(line(label=[[0, 5, "DISEASE"]]))}),
-        ["id_duplicate", "id_duplicate"],
-    ),
-    "do-zip-damaged": Case(
-        "a.zip",
-        zipped({"a.jsonl": lines(line(**ANNOTATED)), "b.jsonl": b"{", "c.pdf": b"x"}),
-        [ASTHMA, "json_invalid", "file_type"],
-    ),
-    "do-line-damaged": Case(
-        "all.jsonl", lines(line(**ANNOTATED)) + b'\n{"id": 8, "text": "Ti\n', ["json_invalid", ASTHMA]
-    ),
-    "do-zip-empty": Case("a.zip", zipped({}), ["export_empty"]),
-    "do-unknown": Case("unknown.jsonl", lines(line(label=[])), ["text_without_annotation"]),
-    "do-approved": Case("all.jsonl", lines(line(labels=[], annotation_approver="admin")), [()]),
-    "do-id-in-meta": Case("all.jsonl", lines({"text": TEXT, "meta": '{"id": 3}'} | ANNOTATED), [ASTHMA]),
-    "do-dates": Case("all.jsonl", lines(line(meta={"start": "2020", "x": 1}, end="2021", **ANNOTATED)), [ASTHMA]),
-    "do-no-id": Case("all.jsonl", lines({"text": TEXT} | ANNOTATED, line(**ANNOTATED)), ["id_missing", ASTHMA]),
-    "do-id-twice": Case("all.jsonl", lines(line(**ANNOTATED), line(**ANNOTATED)), ["id_duplicate", "id_duplicate"]),
-    "do-crlf": Case("all.jsonl", lines(line(text=WINDOWS, label=[[14, 18, "DISEASE"]])), ["offset_unit_unknown"]),
-    "do-crlf-after": Case("all.jsonl", lines(line(text="Tiene asma.\r\nAlta.", **ANNOTATED)), [ASTHMA]),
-    "do-emoji": Case(
-        "all.jsonl", lines(line(text="🙂 tiene asma", label=[[8, 12, "DISEASE"]])), ["offset_unit_unknown"]
-    ),
-    "do-combining": Case(
-        "all.jsonl",
-        lines(line(text="Niega ano\u0301smia y asma grave", label=[[17, 21, "DISEASE"]])),
-        ["offset_unit_unknown"],
-    ),
-    "do-path": Case("all.jsonl", lines(line(text="notes/note 17.txt", **ANNOTATED)), ["text_missing"]),
 }

@@ -5,6 +5,8 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from enigma_tasks.documents import LABELS, Entity, entity_at, sorted_entities
+from enigma_tasks.errors import DataError
+from enigma_tasks.notes.references import check_text
 
 PIECES = [
     "\r\n", "\n", "\r", "\ufeff", "a\u0301", "ř", "😀", "👩\u200d⚕️", "\u2028", "\u0085", "\x0b", "\x1c", "\t", "  ",
@@ -12,6 +14,15 @@ PIECES = [
 ]  # fmt: skip
 
 texts = st.lists(st.sampled_from(PIECES) | st.text(max_size=3), min_size=1, max_size=30).map("".join).filter(bool)
+
+
+def is_note(text: str) -> bool:
+    """No rule for texts refuses it."""
+    try:
+        check_text("text", text)
+    except DataError:
+        return False
+    return True
 
 
 @st.composite

@@ -161,23 +161,28 @@ def test_a_model_store_that_is_not_there_fails(tmp_path: Path) -> None:
     assert found["exit_code"] == 1
 
 
-def test_the_gold_repository_is_asked_for_its_newest_version(tmp_path: Path) -> None:
-    bare = tmp_path / "gold.git"
+def test_the_repositories_are_asked_for_their_newest_commits(tmp_path: Path) -> None:
+    bare = tmp_path / "some.git"
     git = ("git", "-c", "user.name=a", "-c", "user.email=a@b")
     subprocess.run([*git, "init", "-q", "--bare", "-b", "main", str(bare)], check=True)
     empty = report(ENIGMA_GOLD_REPOSITORY=str(bare))
     assert detail(empty)["gold repository"] == "reachable, no version yet"
+    assert report(ENIGMA_TRAINING_REPOSITORY=str(bare))["failed"] == ["training repository"]
     work = tmp_path / "work"
     subprocess.run([*git, "clone", "-q", str(bare), str(work)], check=True, capture_output=True)
     subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "first"], cwd=work, check=True)
     subprocess.run([*git, "push", "-q", "origin", "HEAD:main"], cwd=work, check=True)
     commit = subprocess.run([*git, "rev-parse", "HEAD"], cwd=work, check=True, capture_output=True, text=True).stdout
     assert detail(report(ENIGMA_GOLD_REPOSITORY=str(bare)))["gold repository"] == f"version {commit[:12]}"
+    training = report(ENIGMA_TRAINING_REPOSITORY=str(bare))
+    assert detail(training)["training repository"] == f"commit {commit[:12]}"
 
 
-def test_a_gold_repository_that_is_not_there_fails_and_its_password_is_not_said(tmp_path: Path) -> None:
-    found = report(ENIGMA_GOLD_REPOSITORY=f"file://someone:planted@{tmp_path}/nowhere")
-    assert found["failed"] == ["gold repository"]
+@pytest.mark.parametrize("which", ["gold", "training"])
+def test_a_repository_that_is_not_there_fails_and_its_password_is_not_said(tmp_path: Path, which: str) -> None:
+    place = f"file://someone:planted@{tmp_path}/nowhere"
+    found = report(**{f"ENIGMA_{which.upper()}_REPOSITORY": place})
+    assert found["failed"] == [f"{which} repository"]
     assert found["exit_code"] == 3
     assert "lanted" not in json.dumps(found)
 

@@ -66,7 +66,8 @@ def test_a_batch_without_any_tag_gives_no_nan(head: str) -> None:
 @pytest.mark.parametrize("head", ["softmax", "crf"])
 def test_decoding_gives_legal_tags_and_their_probabilities(head: str) -> None:
     scores, mask = torch.randn(5, 12, 3, 3), torch.arange(12)[None, :] < torch.tensor([12, 7, 1, 3, 12])[:, None]
-    tags, probabilities = classifier(head).decode(scores, mask)
+    network = classifier(head)
+    tags, probabilities = network.best_tags(scores, mask), network.probabilities(scores, mask)
     before = torch.nn.functional.pad(tags[:, :-1], (0, 0, 1, 0))
     assert not ((tags == 2) & (before == 0)).any()
     assert not tags[~mask].any()

@@ -118,7 +118,9 @@ def slowly(model: Model, document: Document) -> tuple[Entity, ...]:
             for i, word in enumerate(window.words.tolist()):
                 seen.setdefault(word, []).append(scores[i])
         pooled = torch.stack([torch.stack(seen[w]).mean(0) for w in range(len(text.alignment.words))])
-        tags, probabilities = model.network.decode(pooled[None], torch.ones(1, len(pooled), dtype=torch.bool))
+        mask = torch.ones(1, len(pooled), dtype=torch.bool)
+        tags = model.network.best_tags(pooled[None], mask)
+        probabilities = model.network.probabilities(pooled[None], mask).gather(3, tags.unsqueeze(3)).squeeze(3)
     found = []
     for k, entity_type in enumerate(model.card.entity_types):
         for first, stop in tagged_words(tags[0, :, k].numpy()):

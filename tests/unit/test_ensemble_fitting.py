@@ -12,6 +12,7 @@ from enigma_tasks.ensembles.dev_sets import DevSet, dev_set
 from enigma_tasks.ensembles.fitting import fit_rule
 from enigma_tasks.errors import UsageError
 from enigma_tasks.params.ensembles import EnsembleParams, FittingParams
+from enigma_tasks.params.strategies import STRATEGIES
 
 PARAMS = FittingParams()
 Spans = dict[str, list[Entity]]
@@ -55,8 +56,10 @@ def test_a_member_that_is_far_better_outweighs_the_others() -> None:
 
 
 def test_the_same_dev_set_gives_the_same_rule_and_figures() -> None:
-    fits = [fit_rule(drawn([0.9, 0.6, 0.5], [0.1, 0.2, 0.3]), PARAMS, 7).to_json(7, 500) for _ in range(2)]
-    assert fits[0] == fits[1]
+    fits = [fit_rule(drawn([0.9, 0.6, 0.5], [0.1, 0.2, 0.3]), PARAMS, 7) for _ in range(2)]
+    records = [f.record(PARAMS, 7, code="c", gold="g", names=["a", "b", "c"], missing=[]) for f in fits]
+    assert records[0] == records[1]
+    assert fits[0].rule == fits[1].rule
 
 
 def test_what_chance_explains_chooses_nothing() -> None:
@@ -99,6 +102,22 @@ def test_what_cannot_be_fitted_on_is_refused(change: dict[str, Any], message: st
     }
     with pytest.raises(UsageError, match=message):
         dev_set(**{**sound, **change})
+
+
+@pytest.mark.parametrize("strategy", [None, *STRATEGIES])
+@pytest.mark.parametrize("folds", [2, 3, 5])
+@pytest.mark.parametrize("found_in", [None, 0, 1])
+def test_folds_without_a_predicted_span_or_a_document_to_learn_from_give_a_rule(
+    strategy: str | None, folds: int, found_in: int | None
+) -> None:
+    """A fold of a fold of so few documents leaves none to fit on."""
+    documents = [f"n{i}" for i in range(folds)]
+    gold = {d: [mention(1)] for d in documents}
+    members = {f"m{i}": {d: [mention(1)] if j == found_in else [] for j, d in enumerate(documents)} for i in range(3)}
+    dev = dev_set("DISEASE", documents, gold, members, mean=members["m0"])
+    fitted = fit_rule(dev, FittingParams(folds=folds), 1, strategy)
+    assert fitted.rule.strategy in {strategy or "majority", "majority"}
+    assert len(fitted.expected.counts) == folds
 
 
 def test_fewer_documents_than_folds_or_more_votes_than_members_are_refused() -> None:

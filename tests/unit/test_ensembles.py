@@ -12,13 +12,15 @@ import pytest
 from enigma_tasks import artifacts
 from enigma_tasks.adapters.ensemble_cache import cached
 from enigma_tasks.documents import Document, EntityType
-from enigma_tasks.ensembles import runner as module
+from enigma_tasks.ensembles import loaded_members as module
+from enigma_tasks.ensembles.calibration import Calibration, Curve
 from enigma_tasks.ensembles.folder import read_ensemble, write_ensemble
 from enigma_tasks.ensembles.mean_voting import mean_entities
 from enigma_tasks.ensembles.runner import EnsembleAnnotator
 from enigma_tasks.ensembles.voting import vote
 from enigma_tasks.ensembles.voting_rule import VotingRule
 from enigma_tasks.errors import ModelError, UsageError
+from enigma_tasks.estimates import DevError
 from enigma_tasks.members.gliner import GlinerCard
 from enigma_tasks.members.llm import LlmCard
 from enigma_tasks.ner.engine import Engine, cleaned
@@ -226,3 +228,38 @@ def test_nothing_to_annotate_gives_nothing(folders: list[Path], tmp_path: Path) 
     annotator = EnsembleAnnotator([read_ensemble(tmp_path / "e")], 500)
     assert annotator.annotate([]) == []
     assert annotator.annotate([Document("d", "", (), "es")])[0].entities == ()
+
+
+CURVE = Curve(intercept=0.5, slope=0.8)
+DEV = DevError(documents=10, mentions=50, estimated=0.7, measured=0.71, rms=0.02)
+CALIBRATION = Calibration(found=CURVE, missed=Curve(intercept=-1, slope=0.5), unseen=0.25, dev=DEV)
+
+
+def test_a_calibration_is_in_the_card_and_in_the_digest(folders: list[Path], tmp_path: Path) -> None:
+    rule = VotingRule("majority")
+    digest = write_ensemble(tmp_path / "e", "es", DISEASE, folders[:2], rule, calibration=CALIBRATION)
+    assert read_ensemble(tmp_path / "e").calibration == CALIBRATION
+    assert digest != write_ensemble(tmp_path / "other", "es", DISEASE, folders[:2], rule)
+    assert read_ensemble(tmp_path / "other").calibration is None
+
+
+def test_calibrated_ensembles_say_how_probable_their_entities_are_and_how_many_are_missed(
+    folders: list[Path], tmp_path: Path
+) -> None:
+    write_ensemble(tmp_path / "d", "es", DISEASE, folders[:2], VotingRule("union"), calibration=CALIBRATION)
+    write_ensemble(tmp_path / "s", "es", SYMPTOM, folders, VotingRule("union"))
+    annotator = EnsembleAnnotator([read_ensemble(tmp_path / name) for name in "ds"], 500, "fp32")
+    documents = notes(10, 60)
+    plain = EnsembleAnnotator([read_ensemble(tmp_path / "s")], 500, "fp32").annotate(documents)
+    labels: set[str] = set()
+    for document, annotated, alone in zip(documents, annotator.annotate(documents), plain, strict=True):
+        assert len(annotated.probabilities) == len(annotated.entities)
+        for entity, probability in zip(annotated.entities, annotated.probabilities, strict=True):
+            assert (probability is None) == (entity.label == "SYMPTOM")
+            assert probability is None or 0 < probability < 1
+            labels.add(entity.label)
+        assert set(annotated.missed) == {"DISEASE"}
+        assert annotated.missed["DISEASE"] >= 0.25 * len(document.text) / 1000
+        assert alone.missed == {}
+        assert set(alone.probabilities) <= {None}
+    assert labels == {"DISEASE", "SYMPTOM"}

@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enigma_tasks.errors import DataError
+from enigma_tasks.gold.settling import IngestCounts
+from enigma_tasks.gold.summaries import IngestSummary, PlaceCounts, read_summary, summary_bytes
 from enigma_tasks.notes.commits import (
     LlmUsage,
     Published,
@@ -103,12 +105,19 @@ NIGHT = NightRecord(
     ),
     flags=(Flag(rule="model_changed", subject="es", reason="version 3, before 2"),),
 )
+INGESTION = IngestSummary(
+    counts=IngestCounts(deliveries=2, read=3, added=1, replaced=1, unchanged=0, quarantined=1, ignored=0),
+    rules={"id_duplicate": 1},
+    places={"es/disease": PlaceCounts(added=1, replaced=1)},
+    new_version=True,
+)
 RECORDS: dict[str, tuple[Any, Callable[[Any], bytes], Callable[[str, bytes], Any]]] = {
     "plan": (PLAN, plan_bytes, read_plan),
     "commit": (COMMIT, commit_bytes, read_commit),
     "commit with a language model": (COMMIT.model_copy(update={"llm": USAGE}), commit_bytes, read_commit),
     "published": (PUBLISHED, published_bytes, read_published),
     "night": (NIGHT, night_record_bytes, read_night_record),
+    "ingestion": (INGESTION, summary_bytes, read_summary),
 }
 
 
@@ -135,11 +144,13 @@ def test_a_record_survives_its_bytes_and_equal_records_give_equal_bytes(name: st
     assert write(read(name, write(record))) == write(record)
 
 
-FREE = {("waiting",), ("rules",), ("languages",), ("models",), ("seconds",), ("models", "es"), ("journal",)}
+FREE = {
+    ("waiting",), ("rules",), ("languages",), ("models",), ("seconds",), ("models", "es"), ("journal",), ("places",),
+}  # fmt: skip
 """Objects whose keys are names, not fields; a wrong value in them is found all the same."""
 
 
-@pytest.mark.parametrize("name", ["plan", "commit", "published"])
+@pytest.mark.parametrize("name", ["plan", "commit", "published", "ingestion"])
 def test_an_unknown_field_is_refused_by_name_wherever_it_is(name: str) -> None:
     record, write, read = RECORDS[name]
     places = [p for p in paths(json.loads(write(record))) if p not in FREE]
@@ -153,7 +164,7 @@ def test_an_unknown_field_is_refused_by_name_wherever_it_is(name: str) -> None:
         assert SECRET not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["plan", "commit", "published"])
+@pytest.mark.parametrize("name", ["plan", "commit", "published", "ingestion"])
 def test_a_missing_field_is_refused_by_name(name: str) -> None:
     record, write, read = RECORDS[name]
     for field in json.loads(write(record)).keys() - {"schema_version"}:
@@ -189,6 +200,12 @@ def test_a_wrong_value_is_named_by_its_path_and_not_quoted() -> None:
     with pytest.raises(DataError, match=r"waiting\.sv") as caught:
         read_plan("file", damaged)
     assert SECRET not in str(caught.value)
+
+
+def test_the_counts_of_an_ingestion_that_do_not_add_up_are_refused() -> None:
+    damaged = changed(summary_bytes(INGESTION), ("counts",), lambda place: place.update(added=2))
+    with pytest.raises(DataError, match="counts"):
+        read_summary("file", damaged)
 
 
 def test_what_the_commands_print_has_no_version_and_no_empty_place() -> None:

@@ -1,4 +1,4 @@
-"""Every row of docs/gold.md on what is read of Label Studio and doccano, tried."""
+"""Every row of docs/gold.md on what is read of Label Studio and doccano, tried; and those of other tools, listed."""
 
 from __future__ import annotations
 
@@ -14,10 +14,13 @@ from hypothesis import strategies as st
 
 from enigma_tasks.documents import EntityType
 from enigma_tasks.formats.imports import read_export
-from tests.unit.import_cases import DOCCANO, LABEL_STUDIO
+from tests.unit.import_cases import LABEL_STUDIO
+from tests.unit.import_cases_brat import BRAT
+from tests.unit.import_cases_doccano import DOCCANO
+from tests.unit.import_cases_inception import INCEPTION
 
 if TYPE_CHECKING:
-    from tests.unit.import_builders import Case
+    from tests.unit.import_builders import Case, Outcome
 
 CASES = LABEL_STUDIO | DOCCANO
 GUIDE = Path(__file__).parents[2] / "docs" / "gold.md"
@@ -38,15 +41,27 @@ def test_no_message_holds_a_word_of_the_note(case: Case) -> None:
             assert not re.search(r"asma|fiebre|bronquial|neumon|Tiene|severa\b", message)
 
 
-@pytest.mark.parametrize(("tool", "cases"), [("Label Studio", LABEL_STUDIO), ("doccano", DOCCANO)])
-def test_the_guide_lists_every_case_with_its_rules(tool: str, cases: dict[str, Case]) -> None:
+TABLES: dict[str, dict[str, list[Outcome]]] = {
+    "Label Studio": {name: case.outcomes for name, case in LABEL_STUDIO.items()},
+    "doccano": {name: case.outcomes for name, case in DOCCANO.items()},
+    "BRAT": {name: list(case.outcomes.values()) for name, case in BRAT.items()},
+    "INCEpTION and WebAnno": {name: case.outcomes for name, case in INCEPTION.items()},
+}
+
+
+@pytest.mark.parametrize("tool", TABLES)
+def test_the_guide_lists_every_case_with_its_rules(tool: str) -> None:
     section = re.split(r"^#+ ", GUIDE.read_text(), flags=re.MULTILINE)
     (own,) = [part for part in section if part.startswith(f"{tool}\n")]
     rows = [[cell.strip() for cell in row.strip("|").split("|")] for row in own.splitlines() if row.startswith("|")]
+    assert all(re.search(r"`[^`]+`", tests) for _, _, tests in rows[2:]), "a row without a test"
     listed = {case: outcome for _, outcome, tests in rows[2:] for case in re.findall(r"`([^`]+)`", tests)}
-    assert set(listed) == set(cases)
-    for name, case in cases.items():
-        rules = {outcome for outcome in case.outcomes if isinstance(outcome, str)}
+    functions = {name for name in listed if name.startswith("test_")}
+    sources = "".join(path.read_text() for path in GUIDE.parents[1].glob("tests/*/test_*.py"))
+    assert all(f"def {name}(" in sources for name in functions)
+    assert set(listed) - functions == set(TABLES[tool])
+    for name, outcomes in TABLES[tool].items():
+        rules = {outcome for outcome in outcomes if isinstance(outcome, str)}
         assert rules <= set(re.findall(r"`([^`]+)`", listed[name])), name
 
 

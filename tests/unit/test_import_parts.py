@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enigma_tasks.documents import canonical_label, label_hint
+from enigma_tasks.documents import canonical_label, check_id, label_hint
 from enigma_tasks.errors import DataError
 from enigma_tasks.formats.imports.files import parsed_json, parsed_table, unzipped
+from enigma_tasks.formats.imports.ids import Source, own_id, places_of
 from enigma_tasks.formats.imports.latest import latest
 from enigma_tasks.formats.imports.markup import has_markup, shown
-from enigma_tasks.formats.imports.spans import is_location, own_id
+from enigma_tasks.formats.imports.spans import is_location
 from tests.unit.import_builders import zipped
 
 OLD_FIRST: list[list[dict[str, Any]]] = [
@@ -67,12 +68,31 @@ def test_an_id_that_may_be_a_persons_name_is_a_digest_that_stays_the_same() -> N
     assert own_id([{"name": "Ejemplo, Juan 1"}]) is None
     assert own_id([None, {"filename": "n-17.txt"}]) == "n-17"
     assert own_id([{"note_id": 17}]) == "17"
+    assert own_id([{"document_id": 18.0}]) == "18"
+    assert own_id([{"document_id": 18.5, "doc_id": True, "note_id": float("nan"), "filename": "n9.TXT"}]) == "n9"
     for name in ("Ejemplo, Juan.txt", "juan.ejemplo", "Juan Ejemplo 1956"):
         digest = own_id([{"filename": name}])
         assert digest == own_id([{"filename": name}])
         assert digest
         assert digest.startswith("id-")
         assert "juan" not in digest.lower()
+
+
+@pytest.mark.parametrize(
+    ("path", "document"),
+    [
+        ("wards/n17.txt", "wards-n17"),
+        ("a/b/n17.ann", "a-b-n17"),
+        ("./n17.txt", "n17"),
+        ("../n17.txt.txt", "n17"),
+        (r"C:\notas\n17.TXT", "notas-n17"),
+        ("s3://bucket/2026/n17.txt", "bucket-2026-n17"),
+        ("sen\u0303al1.txt", "se\u00f1al1"),
+    ],
+)
+def test_the_folders_of_a_path_stay_part_of_the_id(path: str, document: str) -> None:
+    assert own_id([{"filename": path}]) == document
+    check_id(document)
 
 
 @pytest.mark.parametrize(
@@ -220,3 +240,10 @@ def test_a_label_that_is_a_piece_of_the_note_is_not_shown() -> None:
     assert "found Hallazgo" in label_hint("Hallazgo", "Tiene asma.")
     for label in ("asma", "ASMA", "tiene ASMA", "x" * 60, "a\nb", "un texto de la nota entera"):
         assert label not in label_hint(label, "Tiene asma.")
+
+
+def test_records_of_one_id_are_named_by_their_number_and_file() -> None:
+    one = [Source("a.jsonl", 1), Source("a.jsonl", 4)]
+    assert places_of(one) == "records 1, 4 of the export"
+    two = [Source("a.zip/ana.jsonl", 1), Source("a.zip/ben.jsonl", 1, of_file=2)]
+    assert places_of(two) == "records 1 of file 1, 1 of file 2 of the export"

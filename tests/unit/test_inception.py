@@ -2,143 +2,27 @@
 
 from __future__ import annotations
 
-import io
-import warnings
-import zipfile
-from typing import Any
+from typing import TYPE_CHECKING
 
-import cassis
 import pytest
 
-from enigma_tasks.documents import Document, Entity, EntityType
-from enigma_tasks.formats.imports import Imported, read_export
+from enigma_tasks.documents import Document
 from enigma_tasks.formats.imports.inception import export_name
+from tests.unit.import_builders import zipped
+from tests.unit.import_cases_inception import INCEPTION
+from tests.unit.inception_builders import ALL, ASTHMA, NAMED_ENTITY, TEXT, as_json, both, cas_of, read, rule
 
-ALL = frozenset(EntityType)
-TEXT = "Ingresa con asma 😀 grave.\nSe realiza una TAC craneal."
-ASTHMA = Entity("DISEASE", 12, 16, "asma")
-SCAN = Entity("PROCEDURE", 41, 52, "TAC craneal")
-STRING = "uima.cas.String"
-SEGMENTATION = "de.tudarmstadt.ukp.dkpro.core.api.segmentation.type"
-CTAKES = "org.apache.ctakes.typesystem.type.textsem.DiseaseDisorderMention"
-NAMED_ENTITY = "de.tudarmstadt.ukp.dkpro.core.api.ner.type.NamedEntity"
-Annotation = tuple[str, int, int, dict[str, str]]
+if TYPE_CHECKING:
+    import cassis
+
+    from tests.unit.import_cases_inception import CasCase
 
 
-def cas_of(*annotations: Annotation, text: str = TEXT, title: str | None = None) -> cassis.Cas:
-    """A CAS whose layers have the features that its annotations set."""
-    system = cassis.TypeSystem()
-    for layer, _, _, features in annotations:
-        if not system.contains_type(layer):
-            own = system.create_type(layer, "uima.tcas.Annotation")
-            for feature in features:
-                system.create_feature(own, feature, STRING)
-    cas = cassis.Cas(typesystem=system)
-    cas.sofa_string, cas.sofa_mime = text, "text/plain"
-    for layer, begin, end, features in annotations:
-        cas.add(system.get_type(layer)(begin=begin, end=end, **features))
-    if title:
-        name = "de.tudarmstadt.ukp.dkpro.core.api.metadata.type.DocumentMetaData"
-        metadata = system.create_type(name, "uima.tcas.DocumentAnnotation")
-        system.create_feature(metadata, "documentTitle", STRING)
-        cas.add(metadata(begin=0, end=len(text), documentTitle=title))
-    return cas
-
-
-def read(name: str, data: bytes, **more: Any) -> list[Imported]:
-    return read_export(name, data, "es", ALL, **more)
-
-
-def as_json(cas: cassis.Cas) -> bytes:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return cas.to_json().encode()
-
-
-def both(cas: cassis.Cas, name: str = "case") -> list[Imported]:
-    """The document from JSON and from XMI, which must be the same."""
-    (first,) = read(f"{name}.json", as_json(cas))
-    (second,) = read(f"{name}.xmi", cas.to_xmi().encode(), type_system=cas.typesystem.to_xml().encode())
-    assert (first.document, [d.rule for d in first.defects]) == (second.document, [d.rule for d in second.defects])
-    return [first, second]
-
-
-def entities(*annotations: Annotation) -> tuple[Entity, ...]:
-    first, _ = both(cas_of(*annotations))
-    assert first.document, first.defects
-    return first.document.entities
-
-
-def rule(cas: cassis.Cas) -> str:
-    first, _ = both(cas)
-    assert first.document is None
-    assert not [d for d in first.defects if "asma" in str(d)]
-    return first.defects[0].rule
-
-
-@pytest.mark.parametrize(
-    "annotations",
-    [
-        [("custom.Disease", 12, 16, {}), ("custom.PROCEDIMIENTO", 41, 52, {"negated": "false"})],
-        [(NAMED_ENTITY, 12, 16, {"value": "DISEASE"}), (NAMED_ENTITY, 41, 52, {"value": "Procedure"})],
-        [("custom.Span", 12, 16, {"label": "enfermedad"}), ("custom.Span", 41, 52, {"label": "PROCEDURE"})],
-        [("custom.Mention", 12, 16, {"category": "DISEASE"}), ("custom.Mention", 41, 52, {"category": "PROCEDURE"})],
-        [
-            ("custom.Mention", 12, 16, {"value": "C0004096", "tipo": "DISEASE"}),
-            ("custom.Mention", 41, 52, {"value": "C0040405", "tipo": "PROCEDURE"}),
-        ],
-        [
-            (f"{SEGMENTATION}.Token", 0, 7, {}),
-            (f"{SEGMENTATION}.Lemma", 0, 7, {"value": "ingresar"}),
-            ("de.tudarmstadt.ukp.dkpro.core.api.lexmorph.type.pos.POS", 0, 7, {"PosValue": "V"}),
-            ("org.dkpro.core.api.pdf.type.PdfPage", 0, 30, {}),
-            ("custom.Disease", 12, 16, {}),
-            ("custom.Procedure", 41, 52, {}),
-        ],
-    ],
-)
-def test_a_layers_name_or_any_feature_that_holds_labels_says_the_type(annotations: list[Annotation]) -> None:
-    # cassis takes code points and writes UTF-16 units
-    assert entities(*annotations) == (ASTHMA, SCAN)
-
-
-@pytest.mark.parametrize(
-    ("annotations", "expected"),
-    [
-        ([("custom.Clinentity", 12, 16, {"entityID": "C0004096"})], "layer_not_understood"),
-        ([("custom.Disease", 12, 16, {}), ("custom.Comment", 0, 7, {"note": "?"})], "layer_not_understood"),
-        ([(CTAKES, 12, 16, {"polarity": "1"})], "layer_not_understood"),
-        ([("de.tudarmstadt.ukp.dkpro.core.api.semantics.type.SemPred", 12, 16, {})], "layer_not_understood"),
-        ([(NAMED_ENTITY, 12, 16, {"value": "PER"})], "label_unknown"),
-        (
-            [("custom.Span", 12, 16, {"kind": "DISEASE"}), ("custom.Span", 0, 7, {"kind": "VERB"})],
-            "label_unknown",
-        ),
-        ([("custom.Span", 12, 16, {"label": ""})], "label_missing"),
-        ([("custom.Disease", 12, 16, {"value": "SYMPTOM"})], "label_ambiguous"),
-        ([("custom.Span", 12, 16, {"value": "DISEASE", "label": "SYMPTOM"})], "label_ambiguous"),
-        ([("custom.Disease", 12, 12, {})], "span_inverted"),
-    ],
-)
-def test_what_is_not_understood_refuses_the_document(annotations: list[Annotation], expected: str) -> None:
-    assert rule(cas_of(*annotations)) == expected
-
-
-def test_the_layer_is_named_that_was_not_understood() -> None:
-    first, _ = both(cas_of(("custom.Clinentity", 12, 16, {})))
-    assert "layer Clinentity" in str(first.defects[0])
-
-
-def test_a_relation_is_no_mention() -> None:
-    cas = cas_of(("custom.Disease", 12, 16, {}))
-    relation = cas.typesystem.create_type("custom.Treats", "uima.tcas.Annotation")
-    for feature in ("Governor", "Dependent"):
-        cas.typesystem.create_feature(relation, feature, "uima.tcas.Annotation")
-    (disease,) = cas.select("custom.Disease")
-    cas.add(relation(begin=12, end=16, Governor=disease, Dependent=disease))
-    first, _ = both(cas)
-    assert first.document
-    assert first.document.entities == (ASTHMA,)
+@pytest.mark.parametrize("case", INCEPTION.values(), ids=INCEPTION)
+def test_an_export_of_inception_is_read_right_or_refused_by_its_rule(case: CasCase) -> None:
+    found = read(case.name, case.data, type_system=case.type_system)
+    outcomes = [tuple(e.text for e in f.document.entities) if f.document else f.defects[0].rule for f in found]
+    assert outcomes == case.outcomes
 
 
 def test_the_view_is_read_whose_text_was_annotated() -> None:
@@ -204,14 +88,6 @@ def test_what_nobody_annotated_is_no_document_without_entities() -> None:
     assert annotated.document.entities == ()
 
 
-def zipped(files: dict[str, str | bytes]) -> bytes:
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return packed.getvalue()
-
-
 def version(cas: cassis.Cas, user: str) -> dict[str, str | bytes]:
     return {f"{user}.xmi": cas.to_xmi(), "TypeSystem.xml": cas.typesystem.to_xml()}
 
@@ -269,27 +145,6 @@ def test_a_zip_without_its_type_system_says_what_is_missing() -> None:
     (found,) = read("case.zip", zipped({"ana.xmi": ONE.to_xmi()}))
     assert "type_system_missing" in str(found.defects[0])
     assert "TypeSystem.xml" in str(found.defects[0])
-
-
-@pytest.mark.parametrize(
-    ("layer", "features"),
-    [
-        ("de.tudarmstadt.ukp.dkpro.core.api.syntax.type.chunk.Chunk", {"chunkValue": "DISEASE"}),
-        ("de.tudarmstadt.ukp.dkpro.core.api.lexmorph.type.pos.POS", {"PosValue": "Disease"}),
-        ("de.tudarmstadt.ukp.clarin.webanno.api.type.Disease", {}),
-    ],
-)
-def test_a_layer_of_the_tools_own_that_holds_our_labels_is_read(layer: str, features: dict[str, str]) -> None:
-    found = both(cas_of((layer, 12, 16, features)))[0]
-    assert found.document is not None
-    assert found.document.entities == (ASTHMA,)
-
-
-def test_a_lemma_that_is_called_like_a_type_is_no_label() -> None:
-    lemma = (f"{SEGMENTATION}.Lemma", 12, 16, {"value": "disease"})
-    found = both(cas_of(lemma, (NAMED_ENTITY, 41, 52, {"value": "PROCEDURE"})))[0]
-    assert found.document is not None
-    assert found.document.entities == (SCAN,)
 
 
 def test_a_title_that_may_be_a_persons_name_is_not_shown() -> None:

@@ -18,6 +18,7 @@ from enigma_tasks.formats.packed import read_packed
 from enigma_tasks.gold.deliveries import ReadDelivery, read_delivery
 from enigma_tasks.gold.ingestion import GoldObject, arrange, content_digest, news
 from enigma_tasks.gold.manifest import Manifest, documents_of, unpack_manifest
+from enigma_tasks.gold.summaries import PlaceCounts
 from enigma_tasks.stages.ingest import INGESTED, Version, _version
 
 if TYPE_CHECKING:
@@ -131,6 +132,6 @@ def test_for_any_drops_the_counts_add_up_and_the_version_holds_what_they_say(
             assert counts.ignored >= ignored
             after = held(repository)
             for t in EntityType:
-                place = version.places.get(f"es/{t.value}", {"added": 0, "replaced": 0})
-                assert after.get(t.value, 0) == before.get(t.value, 0) + place["added"]
+                place = version.places.get(f"es/{t.value}", PlaceCounts(added=0, replaced=0))
+                assert after.get(t.value, 0) == before.get(t.value, 0) + place.added
             assert (counts.added + counts.replaced > 0) == bool(version.files)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enigma_tasks.config import load_settings
-from enigma_tasks.errors import UsageError
+from enigma_tasks.errors import DataError, UsageError
 from enigma_tasks.notes.names import Names
 
 ROOT = {"ENIGMA_S3_ROOT": "s3://clinic/root"}
@@ -31,6 +31,20 @@ def test_with_a_key_a_name_is_a_hash_that_is_the_same_everywhere() -> None:
     assert HIDDEN.uri("s3://clinic/root/drops/es/n1.txt") == f"s3://clinic/{shown}"
     assert HIDDEN.record("root/drops/es/n1.txt", "434881") == f"{shown}#{HIDDEN.shown('434881')}"
     assert HIDDEN.record("root/drops/es/n1.txt", "#L7") == f"{shown}#L7"
+
+
+def test_an_error_shows_files_that_were_typed_and_hashes_other_names() -> None:
+    typed = ["score", "--gold", "data/gold", "--pred", "out/p.tsv", "--k", "434881", "--train", "es=data/a.jsonl"]
+    for record in ("p.tsv", "a.jsonl#7", "a.jsonl#L7"):
+        assert HIDDEN.message(DataError(record, "label_unknown", 3, "expected"), typed) == (
+            f"{record}: label_unknown at 3 (expected)"
+        )
+    for name, line in (("434881", ""), ("gold", ""), ("b.jsonl", "#L7")):
+        error = DataError(f"{name}{line}", "blank")
+        assert HIDDEN.message(error, typed) == f"{HIDDEN.shown(name)}{line}: blank"
+        assert PLAIN.message(error, typed) == f"{name}{line}: blank"
+    shown = HIDDEN.shown("n1")
+    assert HIDDEN.message(DataError(shown, "blank"), typed) == f"{shown}: blank"
 
 
 def test_another_key_gives_other_hashes_and_no_key_is_printed() -> None:

@@ -18,7 +18,7 @@ from enigma_tasks.errors import DataError
 from enigma_tasks.formats.corpora import CorpusReport, read_corpus, write_corpus
 from enigma_tasks.formats.packed import pack, read_packed, write_packed
 from enigma_tasks.gold.folds import shape_of, write_fold
-from tests.unit.strategies import annotated_texts
+from tests.unit.strategies import annotated_texts, is_note
 
 D, P, S = EntityType.DISEASE, EntityType.PROCEDURE, EntityType.SYMPTOM
 TEXT = "\ufeffCrise de goutte.\r\nOn fait une e\u0301chographie.\rFin\u2028"
@@ -46,9 +46,12 @@ def packed(path: Path, *lines: Any) -> Path:
 
 
 TYPES = st.sets(st.sampled_from(EntityType), min_size=1)
+SAMPLES = st.tuples(
+    annotated_texts().filter(lambda sample: is_note(sample[0])), TYPES, st.sampled_from(["cs", "es", None])
+)
 
 
-@given(st.lists(st.tuples(annotated_texts(), TYPES, st.sampled_from(["cs", "es", None])), min_size=1, max_size=4))
+@given(st.lists(SAMPLES, min_size=1, max_size=4))
 def test_no_code_point_offset_type_or_language_is_lost(
     tmp_path_factory: pytest.TempPathFactory,
     samples: list[tuple[tuple[str, tuple[Entity, ...]], set[EntityType], str | None]],
@@ -244,3 +247,22 @@ def test_a_packed_sample_holds_the_notes_of_an_unpacked_one(tmp_path: Path) -> N
 def test_packed_gold_goes_into_folders_only(tmp_path: Path, words: list[str]) -> None:
     assert sample(tmp_path / "out", "--packed", *words) == 2
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ("", "empty"),
+        (" \u200b\n", "blank"),
+        ("Gota aguda\0", "nul_byte"),
+        ("<html><p>Gota</p></html>", "not_plain_text"),
+    ],
+)
+def test_a_packed_text_obeys_the_rules_of_every_other(text: str, rule: str, tmp_path: Path) -> None:
+    defects: list[DataError] = []
+    path = packed(tmp_path / "g.jsonl.gz", LINE | {"text": text, "entities": []}, LINE | {"id": "note-2"})
+    assert [d.id for d in read_packed(path, defects)] == ["note-2"]
+    assert [(e.record, e.rule) for e in defects] == [("g.jsonl.gz#1", rule)]
+    with pytest.raises(DataError) as caught:
+        pack([Document("note-1", text, (), "es", frozenset({D}))])
+    assert caught.value.rule == rule

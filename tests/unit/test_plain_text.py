@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import quopri
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from enigma_tasks.errors import DataError
-from enigma_tasks.notes.plain_text import garbled_characters, is_markup, is_other_kind
+from enigma_tasks.notes.garbled import garbled_characters
+from enigma_tasks.notes.plain_text import is_markup, is_other_kind
 from enigma_tasks.notes.references import Rule, text_of_bytes
 from enigma_tasks.synthetic.generator import notes
 
@@ -50,6 +54,30 @@ OTHER = {
     "escaped html": "&lt;p&gt;Neumonía&lt;/p&gt;&lt;br/&gt;&lt;div class='x'&gt;Asma&lt;/div&gt;".encode(),
     "json": json.dumps({"resourceType": "DocumentReference", "text": NOTE}, indent=1).encode(),
     "json array": json.dumps([{"id": 1, "text": NOTE}]).encode(),
+    "json, cut off": json.dumps({"id": 1, "text": NOTE})[:40].encode(),
+    "json array, cut off": json.dumps([{"id": 1, "text": NOTE}])[:40].encode(),
+    "cda, cut off": "<ClinicalDocument><text>Neumonía".encode(),
+    "cda with a prefix, cut off": "<cda:ClinicalDocument>\n <cda:text>Neumonía".encode(),
+    "xml in lines, cut off": "<nota>\n  <id>1</id>\n  <texto>Neumonía".encode(),
+    "xml of three levels, cut off": "<Informe><Paciente><Nombre>X</Nombre></Paciente><Texto>Neumonía".encode(),
+    "uuencode": b"begin 644 a.txt\nM4&%C:65N=&4\n`\nend\n",
+    "csv in Italian": b"identificativo;testo\n1;asma\n",
+    "csv with names of several words": b"id_paciente,fecha,informe de alta\n1,2024,tos\n",
+    "base64": base64.b64encode(NOTE.encode()),
+    "base64 in lines": base64.encodebytes(NOTE.encode() * 3),
+    "base64 as a data url": b"data:text/plain;base64," + base64.b64encode(NOTE.encode()),
+    "hexadecimal": NOTE.encode().hex().encode(),
+    "quoted-printable": quopri.encodestring((NOTE * 4).encode()),
+    "percent-encoded": quote(NOTE * 4).encode(),
+    "escaped as JSON": json.dumps(NOTE * 4)[1:-1].encode(),
+    "csv of notes": 'note_id,note_text\n1,"Neumonía"\n2,"Tos, fiebre"\n'.encode(),
+    "csv of notes, semicolons": '"NHC";"fecha";"Informe"\r\n"1";"2024-01-01";"Neumonía\r\ny tos"\r\n'.encode(),
+    "tsv of notes": "patient_id\tdate\ttext\n1\t2024\tNeumonía\n".encode(),
+    "csv, header only": b"id,text\n",
+    "hl7 without its head": b"OBX|1|TX|NOTE||Neumonia\rOBX|2|TX|NOTE||Tos\r",
+    "edifact": b"UNA:+.? 'UNB+UNOA:1+LAB+HOSP'FTX+AAI+++Longontsteking'",
+    "vcard": b"BEGIN:VCARD\nFN:Ejemplo\n",
+    "mail without a version": b"Content-Type: text/plain; charset=utf-8\n\nNeumonia",
     "json lines": (json.dumps({"id": 1, "text": NOTE}) + "\n").encode() * 2,
     "hl7": b"MSH|^~\\&|LAB|HOSP|||20240101||ORU^R01|1|P|2.5\rOBX|1|TX|||Neumonia\r",
     "mail": b"MIME-Version: 1.0\r\nContent-Type: multipart/related\r\n\r\n",
@@ -86,6 +114,20 @@ PLAIN = {
     "a long note with few breaks": NOTE * 60 + "<br><br><br><br>",
     "field marks of Word": "Paciente\x07con neumonía\x0b\x13 PAGE \x14 1\x15",
     "private use": "\uf0b7 Neumonía\n\uf0a7 Asma",
+    "a table of values": "fecha,peso,talla\n2024-01-01,70,1.70\n",
+    "a header of ids and texts in words": "id, texto y fecha del informe\nPaciente con tos, fiebre y asma.",
+    "a separator first": "=" * 80 + "\nPaciente con tos.\n" + "-" * 80,
+    "one long word": "Electroencefalografista-otorrinolaringologo: tos.",
+    "an identifier alone": "a3f5b2c4d6e8f0a1b2c3d4e5f6a7b8c9d0e1f2a3 tos",
+    "pipes": "Hb|Ht|VCM\n12|36|90",
+    "a placeholder with a colon": "<NOMBRE:Ana> <EDAD:50> refiere tos.",
+    "placeholders first": "<Observation> tos <Bundle> fiebre",
+    "placeholders in lines": "<NOMBRE>Ana</NOMBRE>\n<EDAD>50</EDAD>\nRefiere tos.",
+    "a section mark before a placeholder": "<INFORME>\n<NOMBRE>Ana</NOMBRE> refiere tos.\n<FIN>",
+    "words joined by hyphens": "Neumonia-basal-derecha-con-derrame-pleural-y-fiebre",
+    "braces with a colon": "{tos}: fiebre",
+    "percentages": "SatO2 95%C, 90%A, 80%B; =C3=",
+    "a dashed head": "-----BEGIN REPORT-----\nPaciente con tos.\n-----END REPORT-----",
     "mime inside": "El MIME-Version: no importa.",
 }
 

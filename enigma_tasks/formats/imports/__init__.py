@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from enigma_tasks.errors import DataError
-from enigma_tasks.file_names import is_type_system
+from enigma_tasks.file_names import FileKind, is_type_system, kind_of
 from enigma_tasks.formats.imports import doccano, inception, label_studio
 from enigma_tasks.formats.imports.files import Records, is_zip, parsed_json, parsed_table, unzipped
+from enigma_tasks.formats.imports.ids import Source
 from enigma_tasks.formats.imports.spans import Imported, refused, without_duplicates
 
 if TYPE_CHECKING:
@@ -73,7 +74,9 @@ def _read_zip(name: str, data: bytes, language: Language | None, types: frozense
             if is_zip(member.data):
                 raise DataError(record, "zip_in_zip", hint="unpack the outer zip")
             if not member.name.lower().endswith(_MEMBERS) and member.path.suffix:
-                raise DataError(record, "file_type", hint=f"expected {', '.join(_MEMBERS)}")
+                of_brat = kind_of(member.path.name)[0] in (FileKind.TEXT, FileKind.ANNOTATION)
+                hint = "unpack the zip" if of_brat else f"expected {', '.join(_MEMBERS)}"
+                raise DataError(record, "file_type", hint=hint)
             if member.data.strip():  # a member of a project who has annotated nothing has an empty file
                 files.append((record, _parsed(record, member.data)))
         except DataError as error:
@@ -99,9 +102,9 @@ def _read_files(
     files: Sequence[tuple[str, Records]], language: Language | None, types: frozenset[EntityType]
 ) -> list[Imported]:
     """Documents of files that are one export: each tool sees all of its records together."""
-    records: dict[Any, list[tuple[str, Any]]] = {}
+    records: dict[Any, list[tuple[Source, Any]]] = {}
     found: list[Imported] = []
-    for name, parsed in files:
+    for place, (name, parsed) in enumerate(files, start=1):
         values = [value for _, value in parsed.values]
         if len(values) == 1 and inception.is_cas(values[0]):
             found += inception.read_cas(name, values[0], language, types)
@@ -111,7 +114,7 @@ def _read_files(
             rule = "export_unknown" if values else "export_empty"
             found.append(refused(None, DataError(name, rule, hint="expected an export that docs/gold.md names")))
             continue
-        records.setdefault(tool, []).extend((f"{name}#{number}", value) for number, value in parsed.values)
+        records.setdefault(tool, []).extend((Source(name, number, place), value) for number, value in parsed.values)
         found += [refused(None, defect) for defect in parsed.defects]
     for tool, own in records.items():
         found += tool.read_records(own, language, types)

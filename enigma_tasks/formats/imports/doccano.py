@@ -11,28 +11,19 @@ what was not annotated with the rest (`unknown.jsonl`, or the file of each membe
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from enigma_tasks.errors import DataError
-from enigma_tasks.formats.imports.spans import (
-    ID_KEYS,
-    LOCATION,
-    Imported,
-    Span,
-    imported,
-    is_location,
-    own_id,
-    refused,
-    same_id,
-    shown_id,
-)
+from enigma_tasks.formats.imports.ids import ID_KEYS, id_text, own_id, shown_id
+from enigma_tasks.formats.imports.other_keys import check_other_key, parsed
+from enigma_tasks.formats.imports.spans import LOCATION, Imported, Span, imported, is_location, refused, same_id
 from enigma_tasks.formats.offset_units import CODE_POINTS, CRLF_ONCE, GRAPHEMES, UTF16, UTF16_CRLF_ONCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from enigma_tasks.documents import EntityType, Language
+    from enigma_tasks.formats.imports.ids import Source
 
 UNITS = (CODE_POINTS, UTF16, CRLF_ONCE, UTF16_CRLF_ONCE, GRAPHEMES)
 SPAN_KEYS = ("entities", "label", "labels", "annotations")
@@ -44,69 +35,59 @@ def is_record(tree: Any) -> bool:
 
 
 def read_records(
-    records: Iterable[tuple[str, Any]], language: Language | None, types: frozenset[EntityType]
+    records: Iterable[tuple[Source, Any]], language: Language | None, types: frozenset[EntityType]
 ) -> list[Imported]:
     """One document for each id; each file of a zip may have a line of it, as every member of a project has a file.
 
     Args:
-        records: (what names it, value) in their order.
+        records: (where it stands, value) in their order.
         language: of all documents.
         types: what they were annotated for.
 
     Rules: `task_malformed`, `id_missing`, `id_duplicate` (of one file, or of two that differ), `text_missing`,
     `text_without_annotation`, `not_span_labels` (another kind of project), `annotations_tie` (two keys of a line hold
-    different spans), `span_malformed`, `relation_not_understood` and those of `spans.imported`.
+    different spans), `spans_not_understood` (under a key that is not read), `span_malformed`, `relation_not_understood`
+    and those of `spans.imported`.
     """
-    lines: dict[object, list[tuple[str, dict[str, Any]]]] = {}
-    for record, tree in records:
+    lines: dict[object, list[tuple[Source, dict[str, Any]]]] = {}
+    for source, tree in records:
         key = _document_id(tree) if is_record(tree) else None
-        lines.setdefault(key or object(), []).append((record, tree))
+        lines.setdefault(key or object(), []).append((source, tree))
     return [one for group in lines.values() for one in _documents(group, language, types)]
 
 
 def _document_id(line: dict[str, Any]) -> str | None:
-    places = [line, *(_parsed(line.get(key)) for key in ("meta", "metadata"))]
-    ids = [place.get("id") for place in places if isinstance(place, dict)]
-    number = next((i for i in ids if isinstance(i, str | int) and not isinstance(i, bool) and str(i).strip()), None)
-    return own_id(places) or (None if number is None else f"doccano-{shown_id(str(number))}")
-
-
-def _parsed(value: Any) -> Any:
-    """What older versions export as JSON in a string."""
-    if isinstance(value, str) and value.lstrip().startswith(("{", "[")):
-        try:
-            return json.loads(value)
-        except (ValueError, RecursionError):
-            return value
-    return value
+    places = [line, *(parsed(line.get(key)) for key in ("meta", "metadata"))]
+    ids = [id_text(place.get("id")) for place in places if isinstance(place, dict)]
+    number = next(filter(None, ids), None)
+    return own_id(places) or (None if number is None else f"doccano-{shown_id(number)}")
 
 
 def _documents(
-    group: list[tuple[str, dict[str, Any]]], language: Language | None, types: frozenset[EntityType]
+    group: list[tuple[Source, dict[str, Any]]], language: Language | None, types: frozenset[EntityType]
 ) -> Iterator[Imported]:
     """The one document of the lines of one id, or a refusal of each where they differ."""
-    record, first = group[0]
+    source, first = group[0]
     if not is_record(first):
-        yield refused(
-            None, DataError(record, "task_malformed", hint=f"expected text and one of {', '.join(SPAN_KEYS)}")
-        )
+        hint = f"expected text and one of {', '.join(SPAN_KEYS)}"
+        yield refused(None, DataError(source.name, "task_malformed", hint=hint))
         return
     document_id = _document_id(first)
     if document_id is None:
         hint = f"expected id, or one of {', '.join(ID_KEYS)}"
-        yield refused(None, DataError(record, "id_missing", hint=hint))
+        yield refused(None, DataError(source.name, "id_missing", hint=hint))
         return
     try:
         annotated = [spans for spans in (_spans(document_id, line) for _, line in group) if spans]
-        files = {name.rpartition("#")[0] for name, _ in group}
+        files = {own.of_file for own, _ in group}
         one_text = all(line["text"] == first["text"] for _, line in group)
         if len(files) < len(group) or not one_text or any(spans != annotated[0] for spans in annotated):
-            yield from same_id(document_id, [name for name, _ in group])
+            yield from same_id(document_id, [own for own, _ in group])
         elif is_location(str(first["text"])):
             yield refused(document_id, DataError(document_id, "text_missing", hint=LOCATION))
         elif annotated or any(line.get("annotation_approver") for _, line in group):
             spans = annotated[0] if annotated else []
-            yield imported(document_id, first["text"], spans, language, types, units=UNITS, record=record)
+            yield imported(document_id, first["text"], spans, language, types, units=UNITS, record=source.name)
         else:
             hint = "doccano does not say whether a document without a span was annotated"
             yield refused(document_id, DataError(document_id, "text_without_annotation", hint=hint))
@@ -119,7 +100,7 @@ def _spans(document_id: str, line: dict[str, Any]) -> list[Span]:
     found: list[list[Span]] = []
     ids: set[str] = set()
     for key in SPAN_KEYS:
-        values = _parsed(line.get(key))
+        values = parsed(line.get(key))
         if values is None:
             continue
         if not isinstance(values, list) or any(isinstance(value, str | int) for value in values):
@@ -129,10 +110,13 @@ def _spans(document_id: str, line: dict[str, Any]) -> list[Span]:
         found += [[_span(document_id, value) for value in values]] if values else []
     if any(spans != found[0] for spans in found):
         raise DataError(document_id, "annotations_tie", hint="two keys of the line hold different spans")
+    spans = found[0] if found else []
+    for key in [k for k in line if k not in (*SPAN_KEYS, "relations")]:
+        check_other_key(document_id, key, line[key], [(span.start, span.end) for span in spans])
     relations = line.get("relations") or []
     if not isinstance(relations, list) or not all(_is_between(relation, ids) for relation in relations):
         raise DataError(document_id, "relation_not_understood", hint="it is of something that is no span")
-    return found[0] if found else []
+    return spans
 
 
 def _is_between(relation: Any, ids: set[str]) -> bool:

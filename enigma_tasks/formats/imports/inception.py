@@ -17,38 +17,32 @@ from typing import TYPE_CHECKING, Any
 
 import cassis
 
-from enigma_tasks.documents import LABELS, canonical_label
 from enigma_tasks.errors import DataError
 from enigma_tasks.file_names import without_suffix
 from enigma_tasks.formats.imports.files import parsed_json
+from enigma_tasks.formats.imports.ids import file_name, shown_id
+from enigma_tasks.formats.imports.inception_layers import (
+    CAS_METADATA,
+    METADATA,
+    WORDS,
+    layers_of,
+    shown_layer,
+    spans_of,
+)
 from enigma_tasks.formats.imports.inception_zip import CURATED, INITIAL, is_document_folder, zipped_documents
-from enigma_tasks.formats.imports.spans import Imported, Span, imported, shown_id
+from enigma_tasks.formats.imports.spans import Imported, Span, imported
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from enigma_tasks.documents import EntityType, Language
 
-_DKPRO = "de.tudarmstadt.ukp.dkpro.core.api."
-METADATA = f"{_DKPRO}metadata.type.DocumentMetaData"
-CAS_METADATA = "de.tudarmstadt.ukp.clarin.webanno.api.type.CASMetadata"
-STRUCTURE = (
-    "uima.",
-    *(f"{_DKPRO}{word}." for word in ("segmentation", "metadata", "lexmorph", "syntax")),
-    *(f"org.dkpro.core.api.{word}." for word in ("xml", "pdf")),
-    "de.tudarmstadt.ukp.clarin.webanno.api.type.",
-)
-"""Layers of the tool's own: tokens, sentences, grammar, page layout, document metadata."""
-LABEL_FEATURES = ("value", "label")
-"""Where a label is expected first."""
 _INITIAL_VIEW, _SOFA = "_InitialView", "uima.cas.Sofa"
-_RELATION = {"Governor", "Dependent"}
-_STRING = "uima.cas.String"
 _PERSON_LIKE = re.compile(r"[\s,;]")
 """In a title, where a file name is usual: a blank or comma, as in a person's name."""
-_WORDS = ("uima.", f"{_DKPRO}segmentation.", f"{_DKPRO}metadata.")
 _DECLARED = re.compile(rb"""\A(?:\xef\xbb\xbf)?\s*<\?xml[^>]*?encoding\s*=\s*["']([^"']*)["']""")
 _UNKNOWN_TYPE = re.compile(r"Type with name \[([^\]]*)\] not found")
+_BEGIN = re.compile(rb"""\bbegin"?\s*[:=]\s*"?[0-9]""")
 _NO_SUCH_OFFSET = "Not mapping external offset"
 
 
@@ -145,11 +139,14 @@ def _loaded(name: str, data: bytes, type_system: bytes | None) -> list[Any]:
             raise DataError(name, "uima_invalid") from None
     for warning in said:
         unknown = _UNKNOWN_TYPE.search(str(warning.message))
-        if unknown and not unknown[1].startswith(STRUCTURE):
-            raise DataError(name, "type_system_differs", hint=f"it lacks the layer {_shown(unknown[1])}")
+        if unknown and unknown[1] not in WORDS:
+            raise DataError(name, "type_system_differs", hint=f"it lacks the layer {shown_layer(unknown[1])}")
         if str(warning.message).startswith(_NO_SUCH_OFFSET):
             raise DataError(name, "span_outside_text", hint="an offset is no place in the text")
-    return [cas.get_view(sofa.sofaID) for sofa in cas.sofas] or [cas]
+    views = [cas.get_view(sofa.sofaID) for sofa in cas.sofas] or [cas]
+    if _BEGIN.search(data) and not any(view.select_all_annotations() for view in views):
+        raise DataError(name, "uima_invalid", hint="its views list none of its annotations")
+    return views
 
 
 def _document(name: str, views: Sequence[Any], language: Language | None, types: frozenset[EntityType]) -> Imported:
@@ -161,14 +158,11 @@ def _document(name: str, views: Sequence[Any], language: Language | None, types:
         view = _view(document_id, views)
     except DataError as error:
         return Imported(document_id, None, (error,))
-    layers: dict[str, list[Any]] = {}
-    for annotation in _annotations(view):
-        layers.setdefault(annotation.type.name, []).append(annotation)
     spans: list[Span] = []
     defects: list[DataError] = []
-    for layer, found in sorted(layers.items()):
+    for layer, found in layers_of(view).items():
         try:
-            spans += _spans(document_id, view.sofa_string or "", layer, found)
+            spans += spans_of(document_id, view.sofa_string or "", layer, found)
         except DataError as error:
             defects.append(error)
     if defects:
@@ -182,8 +176,7 @@ def _title(views: Iterable[Any]) -> str | None:
         for view in views:
             found = view.select(type_name) if view.typesystem.contains_type(type_name) else []
             for title in (getattr(metadata, feature, None) for metadata in found):
-                if title:
-                    own = without_suffix(str(title).strip())
+                if own := file_name(str(title or "")):
                     return shown_id(own) if _PERSON_LIKE.search(own) else own
     return None
 
@@ -198,74 +191,8 @@ def _own_id(name: str) -> str:
 
 def _view(document_id: str, views: Sequence[Any]) -> Any:
     """The view whose text was annotated; without annotations the one that has a text."""
-    annotated = [v for v in views if _annotations(v)]
+    annotated = [v for v in views if layers_of(v)]
     texts = {v.sofa_string for v in views if v.sofa_string}
     if len(annotated) > 1 or (not annotated and len(texts) > 1):
         raise DataError(document_id, "views_several", hint=f"{len(annotated)} views are annotated, expected one")
     return next(iter(annotated or [v for v in views if v.sofa_string] or views))
-
-
-def _annotations(view: Any) -> list[Any]:
-    """What may be mentions: all but text structure and relations."""
-    return [
-        a
-        for a in view.select_all_annotations()
-        if (not a.type.name.startswith(STRUCTURE) or _names_a_type(a))
-        and not {f.name for f in a.type.all_features} >= _RELATION
-    ]
-
-
-def _names_a_type(annotation: Any) -> bool:
-    """A layer of the tool's own that is called after an entity type, or has one of our labels in a feature.
-
-    Not tokens and lemmas: the word "disease" in a note is not the label.
-    """
-    layer, _, name = annotation.type.name.rpartition(".")
-    if layer.startswith(_WORDS):
-        return False
-    strings = (getattr(annotation, f.name) for f in annotation.type.all_features if f.rangeType.name == _STRING)
-    return any(canonical_label(str(word)) in LABELS for word in (name, *strings))
-
-
-def _spans(document_id: str, text: str, layer: str, annotations: Sequence[Any]) -> list[Span]:
-    """The mentions of one layer.
-
-    Raises:
-        DataError: `layer_not_understood`, `label_missing`, `label_ambiguous` (two features, or a feature and the
-            layer's name, say different things).
-    """
-    own = canonical_label(layer.rpartition(".")[2])
-    features = [f.name for f in annotations[0].type.all_features if f.rangeType.name == _STRING]
-    known = {f: [_known(getattr(a, f)) for a in annotations] for f in features}
-    if own in LABELS:
-        labels: list[set[str]] = [{own, *(known[f][i] for f in features)} - {""} for i in range(len(annotations))]
-    elif complete := [f for f in features if all(known[f])]:
-        labels = [{known[f][i] for f in complete} for i in range(len(annotations))]
-    else:
-        named = [f for f in LABEL_FEATURES if f in features] or [f for f in features if any(known[f])]
-        if not named:
-            hint = f"layer {_shown(layer)} is not called after a type, and no feature of it holds a label"
-            raise DataError(document_id, "layer_not_understood", annotations[0].begin, hint)
-        labels = [{str(getattr(a, named[0]) or "")} for a in annotations]
-    spans = []
-    for annotation, said in zip(annotations, labels, strict=True):
-        if said == {""}:
-            raise DataError(document_id, "label_missing", annotation.begin, f"layer {_shown(layer)}")
-        if len(said) > 1:
-            raise DataError(document_id, "label_ambiguous", annotation.begin, f"layer {_shown(layer)}")
-        start, end = annotation.begin, annotation.end
-        inside = isinstance(start, int) and isinstance(end, int) and 0 <= start <= end
-        spans.append(Span(next(iter(said)), start, end, text[start:end] if inside else None))
-    return spans
-
-
-def _known(value: Any) -> str:
-    """One of our labels, or nothing."""
-    label = canonical_label(value) if isinstance(value, str) else ""
-    return label if label in LABELS else ""
-
-
-def _shown(layer: str) -> str:
-    """A layer's name without its package, if it is a name as programs have them."""
-    short = layer.rpartition(".")[2]
-    return short if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,60}", short) else "of another name"

@@ -7,86 +7,81 @@ people: `latest` says which annotation counts; cancelled ones, drafts and predic
 
 from __future__ import annotations
 
-import ast
-import json
-import re
 from typing import TYPE_CHECKING, Any
 
 from enigma_tasks.errors import DataError
+from enigma_tasks.formats.imports.ids import ID_KEYS, id_text, own_id, shown_id
+from enigma_tasks.formats.imports.label_studio_tasks import FROM_ROW, as_task, is_record
 from enigma_tasks.formats.imports.latest import latest
 from enigma_tasks.formats.imports.markup import has_markup, shown
-from enigma_tasks.formats.imports.regions import is_labelled, is_region, read_regions, result_of
-from enigma_tasks.formats.imports.spans import (
-    ID_KEYS,
-    LOCATION,
-    Imported,
-    imported,
-    is_location,
-    own_id,
-    refused,
-    same_id,
-    shown_id,
-)
+from enigma_tasks.formats.imports.other_keys import check_other_key
+from enigma_tasks.formats.imports.regions import is_labelled, read_regions
+from enigma_tasks.formats.imports.spans import LOCATION, Imported, imported, is_location, refused, same_id
 from enigma_tasks.formats.offset_units import CODE_POINTS, CRLF_ONCE, UTF16, UTF16_CRLF_ONCE, Content
+
+__all__ = ["is_record", "read_records"]
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from enigma_tasks.documents import EntityType, Language
+    from enigma_tasks.formats.imports.ids import Source
     from enigma_tasks.formats.imports.regions import Regions
 
+Record = tuple["Source", dict[str, Any]]
+"""A task and where it stands."""
 UNITS = (CODE_POINTS, UTF16, CRLF_ONCE, UTF16_CRLF_ONCE)
-_LISTS = ("annotations", "completions")
-"""Where a task's annotations are; before version 1.0 they were called completions."""
-_FROM_ROW = "from_row"
-"""Marks an annotation that stood in a row, where a choice looks like a column of the data."""
 _MISPLACED = frozenset(
     {"span_malformed", "span_outside_text", "span_inverted", "surface_differs", "offset_unit_unknown"}
 )
-_FLAT = frozenset(
-    {"id", "annotator", "annotation_id", "created_at", "updated_at", "lead_time", "inner_id", "agreement", "history"}
-)
-"""What JSON-MIN and the tables say of an annotation, between the data's own columns and the controls'."""
-_ALSO_DATA = frozenset({"agreement", "history"})
-"""The tool writes numbers and lists there; a text is a column of the data that has the same name."""
-_SPANS_AS_TEXT = re.compile(r"""\s*\[\s*\{.*["'](?:start|end|startOffset)["']\s*:""", re.DOTALL)
-
-
-def is_record(tree: Any) -> bool:
-    """A task, an annotation with its task, or a row of JSON-MIN or a table."""
-    return isinstance(tree, dict) and bool(_is_task(tree) or _is_annotation(tree) or _is_flat(tree))
 
 
 def read_records(
-    records: Iterable[tuple[str, Any]], language: Language | None, types: frozenset[EntityType]
+    records: Iterable[tuple[Source, Any]], language: Language | None, types: frozenset[EntityType]
 ) -> list[Imported]:
     """One document for each task, whose annotations may be in several records.
 
     Args:
-        records: (what names it, value) in their order.
+        records: (where it stands, value) in their order.
         language: of all documents.
         types: what they were annotated for.
 
     Rules: `task_malformed`, `id_missing`, `id_duplicate` (a task's id with two texts), `text_without_annotation`,
     `annotations_tie`, `not_span_labels` (the export has no span anywhere, but something else was annotated),
-    `not_plain_text`, those of `read_regions` and of `spans.imported`.
+    `not_plain_text`, `spans_not_understood` (in a row's column that no control wrote), those of `read_regions` and of
+    `spans.imported`.
     """
-    tasks = [(record, _as_task(tree) or {}) for record, tree in records]
-    groups: dict[object, list[tuple[str, dict[str, Any]]]] = {}
-    for record, task in tasks:
-        own, number = (own_id(_id_places(task)), task.get("id")) if task else (None, None)
-        key = object() if own is None and number is None else (own, str(number))
-        groups.setdefault(key, []).append((record, task))
-    found = [one for group in groups.values() for one in _documents(group, language, types)]
+    tasks = [(source, as_task(tree) or {}) for source, tree in records]
+    groups: dict[object, list[Record]] = {}
+    for source, task in tasks:
+        own, number = (own_id(_id_places(task)), id_text(task.get("id"))) if task else (None, None)
+        key = object() if own is None and number is None else (own, number)
+        groups.setdefault(key, []).append((source, task))
+    found = [one for group in _without_copies(groups) for one in _documents(group, language, types)]
     return [_of_no_spans(one) for one in found] if _marks_no_span([task for _, task in tasks]) else found
+
+
+def _without_copies(groups: dict[object, list[Record]]) -> list[list[Record]]:
+    """A note that was imported as several tasks, of which one was annotated, is one document."""
+
+    def note(group: list[Record]) -> tuple[str | None, str] | None:
+        task = group[0][1]
+        own = own_id(_id_places(task)) if task else None
+        return (own, _whole_text(task["data"])) if own else None
+
+    def is_annotated(group: list[Record]) -> bool:
+        return any(not _is_cancelled(a) for _, task in group for a in task.get("annotations", ()))
+
+    annotated = {note(group) for group in groups.values() if is_annotated(group)}
+    return [g for g in groups.values() if is_annotated(g) or note(g) is None or note(g) not in annotated]
 
 
 def _marks_no_span(tasks: Iterable[dict[str, Any]]) -> bool:
     """Something else than spans was annotated, and no span."""
     annotations = [a for task in tasks for a in task.get("annotations", ()) if isinstance(a, dict)]
-    results = [result for annotation in annotations for result in _list(annotation.get("result"))]
+    results = [result for a in annotations if isinstance(a.get("result"), list) for result in a["result"]]
     labelled = any(is_labelled(result.get("value")) for result in results if isinstance(result, dict))
-    return not labelled and any(a.get("result") or a.get(_FROM_ROW) for a in annotations)
+    return not labelled and any(a.get("result") or a.get(FROM_ROW) for a in annotations)
 
 
 def _of_no_spans(one: Imported) -> Imported:
@@ -96,105 +91,27 @@ def _of_no_spans(one: Imported) -> Imported:
     return refused(one.document.id, DataError(one.document.id, "not_span_labels", hint=hint))
 
 
-def _is_task(tree: dict[str, Any]) -> bool:
-    if isinstance(tree.get("data"), dict):
-        return True
-    return any(isinstance(a, dict) and "result" in a for key in _LISTS for a in _list(tree.get(key)))
-
-
-def _is_annotation(tree: dict[str, Any]) -> bool:
-    return "result" in tree and "task" in tree
-
-
-def _is_flat(tree: dict[str, Any]) -> bool:
-    """Older versions did not write whose annotation it is."""
-    named = "annotation_id" in tree and "annotator" in tree
-    return named or any(is_labelled(v) for value in tree.values() for v in _span_values(value) or ())
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _as_task(tree: Any) -> dict[str, Any] | None:
-    """Any record -> a task with `data` and `annotations`; None for what is no record."""
-    if not isinstance(tree, dict) or not is_record(tree):
-        return None
-    if _is_annotation(tree):
-        task = tree["task"]
-        whole = task if isinstance(task, dict) else {"id": task}
-        return whole | {"data": whole["data"] if isinstance(whole.get("data"), dict) else {}, "annotations": [tree]}
-    if _is_flat(tree) and not _is_task(tree):
-        return _unflattened(tree)
-    data = tree["data"] if isinstance(tree.get("data"), dict) else tree
-    lists = [tree[key] if isinstance(tree[key], list) else [tree[key]] for key in _LISTS if tree.get(key)]
-    return tree | {"data": data, "annotations": [annotation for annotations in lists for annotation in annotations]}
-
-
-def _unflattened(row: dict[str, Any]) -> dict[str, Any]:
-    """A row has one annotation; its spans are under the control's name, whatever that is, in tables as JSON."""
-    results: list[Any] = []
-    data: dict[str, Any] = {}
-    for key, value in row.items():
-        values = _span_values(value)
-        if values is not None:
-            results += [result_of(v) if isinstance(v, dict) else {"type": "labels"} for v in values]
-        elif key not in _FLAT or (key in _ALSO_DATA and isinstance(value, str) and not _is_json(value)):
-            data[key] = value
-    times = {key: row.get(key) for key in ("created_at", "updated_at")}
-    annotation = {"id": row.get("annotation_id"), "result": results, _FROM_ROW: True} | times
-    done = results or annotation["id"] not in (None, "")
-    return {"id": row.get("id"), "data": data, "annotations": [annotation] if done else []}
-
-
-def _span_values(value: Any) -> list[Any] | None:
-    """The values of a control that marks regions; None for any other column."""
-    if isinstance(value, str) and _SPANS_AS_TEXT.match(value):
-        value = _parsed(value)
-        if value is None:
-            return [None]  # cut off by a spreadsheet, say: no result, which refuses the document
-    values = [value] if is_labelled(value) else value
-    return values if isinstance(values, list) and any(is_region(v) for v in values) else None
-
-
-def _is_json(cell: str) -> bool:
-    return not cell.strip() or _parsed(cell) is not None or cell.strip() == "null"
-
-
-def _parsed(cell: str) -> Any:
-    """JSON, or what Python makes of it where a table went through a program of its own; None for neither."""
-    for parse in (json.loads, ast.literal_eval):
-        try:
-            return json.loads(json.dumps(parse(cell)))
-        except (TypeError, ValueError, SyntaxError, RecursionError, MemoryError):
-            continue
-    return None
-
-
 def _id_places(task: dict[str, Any]) -> list[Any]:
     data = task["data"]
     return [data, data.get("meta"), task.get("meta")]
 
 
-def _documents(
-    group: list[tuple[str, dict[str, Any]]], language: Language | None, types: frozenset[EntityType]
-) -> Iterator[Imported]:
+def _documents(group: list[Record], language: Language | None, types: frozenset[EntityType]) -> Iterator[Imported]:
     """The one document of a task's records, or a refusal of each where they have several texts."""
-    record, first = group[0]
+    source, first = group[0]
     if not first:
-        yield refused(None, DataError(record, "task_malformed", hint="expected a task with data and annotations"))
+        yield refused(None, DataError(source.name, "task_malformed", hint="expected a task with data and annotations"))
         return
-    task_id = first.get("id")
-    named = isinstance(task_id, str | int) and not isinstance(task_id, bool) and str(task_id).strip()
-    document_id = own_id(_id_places(first)) or (f"labelstudio-{shown_id(str(task_id))}" if named else None)
+    task_id = id_text(first.get("id"))
+    document_id = own_id(_id_places(first)) or (None if task_id is None else f"labelstudio-{shown_id(task_id)}")
     if document_id is None:
         hint = f"expected an id of the task, or one of {', '.join(ID_KEYS)} in its data"
-        yield from (refused(None, DataError(name, "id_missing", hint=hint)) for name, _ in group)
+        yield from (refused(None, DataError(own.name, "id_missing", hint=hint)) for own, _ in group)
     elif len({_whole_text(task["data"]) for _, task in group}) > 1:
-        yield from same_id(document_id, [name for name, _ in group])
+        yield from same_id(document_id, [own for own, _ in group])
     else:
         try:
-            yield _document(record, document_id, [task for _, task in group], language, types)
+            yield _document(source.name, document_id, [task for _, task in group], language, types)
         except DataError as error:
             yield refused(document_id, error)
 
@@ -212,6 +129,9 @@ def _document(
     if not isinstance(chosen.get("result"), list):
         raise DataError(document_id, "task_malformed", hint="an annotation has no list of results")
     regions = read_regions(document_id, chosen["result"])
+    if chosen.get(FROM_ROW):
+        for key, value in data.items():
+            check_other_key(document_id, key, value, [(span.start, span.end) for span in regions.spans])
     columns, likeliest = _columns(document_id, data, regions)
     found = {
         column: _first_sound(
@@ -278,7 +198,11 @@ def _annotations(document_id: str, task: dict[str, Any]) -> list[dict[str, Any]]
     found: list[Any] = task["annotations"]
     if not all(isinstance(annotation, dict) for annotation in found):
         raise DataError(document_id, "task_malformed", hint="annotations must be a list of objects")
-    return [a for a in found if not (a.get("was_cancelled") or a.get("skipped"))]
+    return [a for a in found if not _is_cancelled(a)]
+
+
+def _is_cancelled(annotation: Any) -> bool:
+    return isinstance(annotation, dict) and bool(annotation.get("was_cancelled") or annotation.get("skipped"))
 
 
 def _first_sound(found: list[Imported]) -> Imported:

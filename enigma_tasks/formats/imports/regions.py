@@ -116,11 +116,12 @@ def _labelled(record: str, kind: str, value: dict[str, Any]) -> list[Span]:
     of_text = key in _OF_TEXT or (key.endswith("labels") and isinstance(value.get("text"), str) and value["text"])
     if not of_text or key in _OF_OTHER_MEDIA:
         raise _not_understood(record, "region", f"its type is {_named(key)}")
-    labels = value.get(label_key or "labels")
-    if labels is None or labels == []:
-        raise DataError(record, "label_missing", hint="a region without a label")
-    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+    lists = [value[own] for own in value if own.endswith("labels") and value[own] is not None]
+    if not all(isinstance(own, list) and all(isinstance(label, str) for label in own) for own in lists):
         raise DataError(record, "span_malformed", hint="labels must be a list of strings")
+    labels = dict.fromkeys(label for own in lists for label in own)
+    if not labels:
+        raise DataError(record, "label_missing", hint="a region without a label")
     start, end = _offsets(record, kind, value)
     surface = value.get("text")
     return [Span(label, start, end, surface if isinstance(surface, str) and surface else None) for label in labels]

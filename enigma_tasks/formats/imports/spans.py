@@ -1,8 +1,7 @@
-"""What the importers share: spans as a tool wrote them -> a document or its defects, and which id a document has."""
+"""What the importers share: spans as a tool wrote them -> a document or its defects."""
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections import Counter
 from dataclasses import dataclass, field
@@ -10,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 from enigma_tasks.documents import Document, Entity, check_id, entity_at, sorted_entities
 from enigma_tasks.errors import DataError
+from enigma_tasks.formats.imports.ids import places_of
 from enigma_tasks.formats.imports.placing import located
 from enigma_tasks.formats.offset_units import CODE_POINTS, Content
+from enigma_tasks.notes.references import check_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from enigma_tasks.documents import EntityType, Language
+    from enigma_tasks.formats.imports.ids import Source
     from enigma_tasks.formats.offset_units import Fragments, Unit
 
-ID_KEYS = ("document_id", "doc_id", "note_id", "filename", "file_name")
-"""Where a hospital that fed a tool may have kept its own id of a note, the surest first."""
-_IDENTIFIER = re.compile(r"(?=.*\d)[^\s,;]+")
 _LOCATION = re.compile(
     r"""(?ix)
     [a-z][a-z0-9+.-]*:// (?:\S+ | [^\n]*\.[a-z0-9]{1,5})     # s3://bucket/note 17.txt
@@ -62,33 +61,10 @@ def refused(document_id: str | None, error: DataError) -> Imported:
     return Imported(document_id, None, (error,))
 
 
-def same_id(document_id: str, records: Sequence[str]) -> list[Imported]:
+def same_id(document_id: str, sources: Sequence[Source]) -> list[Imported]:
     """Records of one export that have an id in common and do not say the same: each is refused, `id_duplicate`."""
-    numbers = [record.rpartition("#")[2] for record in records]
-    hint = f"records {', '.join(numbers[:3])}{', ...' if len(records) > 3 else ''} of the export have it and differ"
-    return [refused(document_id, DataError(document_id, "id_duplicate", hint=hint)) for _ in records]
-
-
-def own_id(trees: Iterable[Any]) -> str | None:
-    """The hospital's own id of a note, from the first of `trees` that has one.
-
-    What may be a person's name (no digit in it, or a blank or comma) becomes a digest: the same value is the same
-    document again, and is not shown where ids are listed.
-    """
-    for tree in trees:
-        for key in ID_KEYS if isinstance(tree, dict) else ():
-            value = tree.get(key)
-            if isinstance(value, str | int) and not isinstance(value, bool) and str(value).strip():
-                return shown_id(str(value).strip().removesuffix(".txt"))
-    return None
-
-
-def shown_id(value: str) -> str:
-    """An id as it is, without blanks around it, or a digest of one that may be a person's name."""
-    own = value.strip()
-    if _IDENTIFIER.fullmatch(own):
-        return own
-    return f"id-{hashlib.sha256(own.encode(errors='surrogatepass')).hexdigest()[:16]}"
+    hint = f"{places_of(sources)} have it and differ"
+    return [refused(document_id, DataError(document_id, "id_duplicate", hint=hint)) for _ in sources]
 
 
 DUPLICATE_HINT = "another document has this id; a newer version of one is dropped under the name of the older"
@@ -122,20 +98,17 @@ def imported(
         units: those that the tool may count offsets in.
         record: names the document where its id is none, as it came from a cell that may hold anything.
 
-    Rules: `id_unsafe`, `text_missing`, `not_utf8`, `label_unexpected`, and those of `located` and of `entity_at`.
+    Rules: `id_unsafe`, `text_missing`, `label_unexpected`, and those of `located`, `entity_at` and `check_text`.
     """
     content = text if isinstance(text, Content) else Content(text if isinstance(text, str) else "")
     try:
         check_id(document_id)
         if not content.text:
             raise DataError(document_id, "text_missing", hint="expected a string")
-        content.text.encode("utf-8")
     except DataError as error:
         if error.rule == "id_unsafe":
             return refused(None, DataError(record or error.record, "id_unsafe", hint="it can be no file's name"))
         return refused(document_id, error)
-    except UnicodeEncodeError as error:
-        return refused(document_id, DataError(document_id, "not_utf8", error.start))
     spans = list(spans)
     places, defects = located(document_id, content, spans, units)
     entities: list[Entity] = []
@@ -148,18 +121,28 @@ def imported(
             entities.append(entity)
         except DataError as error:
             defects.append(error)
+    if not defects:
+        try:
+            check_text(document_id, content.text)
+        except DataError as error:
+            defects.append(error)
     if defects:
         return Imported(document_id, None, tuple(defects))
     return Imported(document_id, Document(document_id, content.text, sorted_entities(entities), language, types))
 
 
 def without_duplicates(found: Iterable[Imported]) -> list[Imported]:
-    """The same, but that documents of one file that share an id are all refused: nothing says which is meant."""
+    """The same, but that documents of one file that share an id are all refused: nothing says which is meant.
+
+    One that was refused for another reason counts too: its id is the other's as well.
+    """
     ones = list(found)
-    times = Counter(one.document.id for one in ones if one.document)
-    return [
-        refused(one.document.id, DataError(one.document.id, "id_duplicate", hint=DUPLICATE_HINT))
-        if one.document and times[one.document.id] > 1
-        else one
-        for one in ones
-    ]
+    times = Counter(one.document_id for one in ones if one.document_id)
+    return [_duplicate(one) if one.document_id and times[one.document_id] > 1 else one for one in ones]
+
+
+def _duplicate(one: Imported) -> Imported:
+    if any(defect.rule == "id_duplicate" for defect in one.defects):
+        return one
+    error = DataError(one.document_id or "", "id_duplicate", hint=DUPLICATE_HINT)
+    return Imported(one.document_id, None, (error, *one.defects))

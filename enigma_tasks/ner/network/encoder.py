@@ -72,25 +72,28 @@ class TokenClassifier(nn.Module):
         return torch.stack(losses).sum() / (counts > 0).sum().clamp_min(1)
 
     @torch.no_grad()
-    def decode(self, scores: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Best valid tags of whole texts: scores [B, W, K, L], mask [B, W] -> tags [B, W, K], probability [B, W, K].
-
-        The probability is the chosen tag's: softmax of the word's scores, or the CRF's marginal.
-        """
-        tags, probabilities = [], []
+    def best_tags(self, scores: Tensor, mask: Tensor) -> Tensor:
+        """Best valid tags of whole texts: scores [B, W, K, L], mask [B, W] -> tags [B, W, K]."""
+        tags = []
         for k in range(self.types):
             if self.crfs:
                 crf = self.crfs[k]
                 assert isinstance(crf, LinearChainCRF)
-                best, probability = crf.viterbi(scores[:, :, k], mask), crf.marginals(scores[:, :, k], mask)
+                tags.append(crf.viterbi(scores[:, :, k], mask))
             else:
-                best, probability = (
-                    constrained_viterbi(scores[:, :, k].log_softmax(-1), mask),
-                    scores[:, :, k].softmax(-1),
-                )
-            tags.append(best)
-            probabilities.append(probability.gather(2, best.unsqueeze(2)).squeeze(2))
-        return torch.stack(tags, dim=2), torch.stack(probabilities, dim=2)
+                tags.append(constrained_viterbi(scores[:, :, k].log_softmax(-1), mask))
+        return torch.stack(tags, dim=2)
+
+    @torch.no_grad()
+    def probabilities(self, scores: Tensor, mask: Tensor) -> Tensor:
+        """Probability of each tag at each word, [B, W, K, L]: softmax of the word's scores, or the CRF's marginals."""
+        if not self.crfs:
+            return scores.softmax(-1)
+        marginals = []
+        for k, crf in enumerate(self.crfs):
+            assert isinstance(crf, LinearChainCRF)
+            marginals.append(crf.marginals(scores[:, :, k], mask))
+        return torch.stack(marginals, dim=2)
 
 
 def label_counts(tags: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ def import_modelling() -> None:
     """Import what every encoder's module imports of text generation, as where scikit-learn is not installed.
 
     Assisted generation imports scikit-learn if it can, and with it SciPy and pandas, for a curve that no encoder draws:
-    a fifth of the time that starting a shard took. Whoever else needs scikit-learn still finds it.
+    a fifth of the time that starting a shard took. Other code that needs scikit-learn still finds it.
     """
     from transformers import utils
 

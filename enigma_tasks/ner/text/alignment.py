@@ -38,7 +38,7 @@ def split_words(text: str) -> IntArray:
 
 def count_words(text: str) -> int:
     """The number of `split_words`."""
-    return sum(1 for _ in _WORD.finditer(text))
+    return len(_WORD.findall(text))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,96 @@
+"""The results of a complete night on the local disk, as rows of the night tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from enigma_tasks.adapters import night_table
+from enigma_tasks.adapters.night_schema import NOTES
+from enigma_tasks.adapters.shard_results import BATCH_ROWS, batch_of, identities, quarantined_row, read_batches
+from enigma_tasks.annotation_places import Note, NotesApart, notes_apart, ordinary_place, separate_place
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from enigma_tasks.notes.plans import Plan, Shard
+    from enigma_tasks.notes.references import Refused
+
+Identity = tuple[str, str, str, str]
+PLACED_BY = ["bucket", "key", "record_id", "language", "outcome"]
+
+
+@dataclass
+class NightResults:
+    """A complete night on the local disk."""
+
+    plan: Plan
+    folder: Path
+    drops: str
+    """The key of drops/, with its slash."""
+    refused: list[Refused]
+    """By `plan`."""
+    left_out: set[Identity] = field(default_factory=set)
+    """Notes that another night has published since the plan."""
+    apart: NotesApart | None = None
+    """None while places are not settled, and where no annotation files are written."""
+
+    def file(self, shard: Shard, table: str) -> Path:
+        """The shard's rows of a table."""
+        return self.folder / f"{shard.id}.{table}.parquet"
+
+    def batches(self, table: str) -> Iterator[Any]:
+        """The night's rows of a table, in the plan's order."""
+        for shard in self.plan.shards:
+            for batch in read_batches(table, self.file(shard, table)):
+                yield self.placed(self.kept(batch)) if table == NOTES else self.kept(batch)
+        if table == NOTES:
+            for start in range(0, len(self.refused), BATCH_ROWS):
+                part = self.refused[start : start + BATCH_ROWS]
+                yield self.kept(batch_of(NOTES, [quarantined_row(self.plan, r) for r in part]))
+
+    def kept(self, batch: Any) -> Any:
+        """The batch without the notes that are left out."""
+        if not self.left_out:
+            return batch
+        return batch.filter(pa.array([i not in self.left_out for i in identities(batch)], pa.bool_()))
+
+    def settle_places(self, tables: str) -> None:
+        """Decide which notes lie apart, as another has their place: one of this night, or of one published before."""
+        days: set[dt.date] = set()
+
+        def night() -> Iterator[tuple[Note, str]]:
+            for batch in self.batches(NOTES):
+                for row in batch.select([*PLACED_BY, "drop_date"]).to_pylist():
+                    if row["outcome"] == "annotated":
+                        days.add(row["drop_date"])
+                        path = row["key"].removeprefix(self.drops)
+                        yield _note(row), ordinary_place(row["language"], path, row["record_id"])
+
+        def held() -> Iterator[tuple[Note, str]]:
+            for note, place in night_table.read_places(tables, days, self.plan.batch_id):
+                yield Note(*note), place
+
+        self.apart = notes_apart(night, held())
+
+    def placed(self, batch: Any) -> Any:
+        """The batch of notes with their annotations' places, once these are settled."""
+        if self.apart is None:
+            return batch
+        places = [self._place(row) for row in batch.select(PLACED_BY).to_pylist()]
+        at = batch.schema.get_field_index("annotation")
+        return batch.set_column(at, batch.schema.field(at), pa.array(places, pa.string()))
+
+    def _place(self, row: dict[str, Any]) -> str | None:
+        if self.apart is None or row["outcome"] != "annotated":
+            return None
+        make = separate_place if self.apart(_note(row)) else ordinary_place
+        return make(row["language"], row["key"].removeprefix(self.drops), row["record_id"])
+
+
+def _note(row: dict[str, Any]) -> Note:
+    return Note(row["bucket"], row["key"], row["record_id"] or "")

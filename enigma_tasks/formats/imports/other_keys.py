@@ -1,0 +1,88 @@
+"""What looks like spans under a key of a record that is not read for them: they would be lost."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from enigma_tasks.documents import LABELS, canonical_label
+from enigma_tasks.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+_PARTS = (("start", "begin", "from"), ("end", "stop", "to"), ("label", "labels", "type", "entity", "tag", "category"))
+"""First words of the keys under which programs write a span's start, end and label."""
+_TAG = re.compile(r"[BIELSU][-_](.+)")
+"""Of a token, as tools that write CoNLL name it."""
+_NAME = re.compile(r"[A-Za-z_]{1,30}")
+_DEPTH = 4
+
+
+def check_other_key(record: str, key: str, value: Any, read: Collection[tuple[Any, Any]]) -> None:
+    """Refuse spans under another key that are not at the places of those that were read.
+
+    Args:
+        record: names the document in errors.
+        key: where the record has them.
+        value: what it has there, at any depth, also as JSON in a string.
+        read: (start, end) of the spans that are read.
+
+    Raises:
+        DataError: `spans_not_understood`.
+    """
+    if any(place not in read for place in _places(value, _DEPTH)):
+        named = key if _NAME.fullmatch(key) else "another key"
+        raise DataError(record, "spans_not_understood", hint=f"{named} holds spans or tags, and is not read for them")
+
+
+def parsed(value: Any) -> Any:
+    """What older versions of tools export as JSON in a string."""
+    if isinstance(value, str) and value.lstrip().startswith(("{", "[")):
+        try:
+            return json.loads(value)
+        except (ValueError, RecursionError):
+            return value
+    return value
+
+
+def _places(value: Any, depth: int) -> Iterator[tuple[int, int] | None]:
+    """Of each span inside; None for tags of tokens, which have no offsets."""
+    value = parsed(value)
+    place = _place(value)
+    if place:
+        yield place
+    elif isinstance(value, list) and any(map(_is_tag, value)):
+        yield None
+    elif depth and isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _places(inner, depth - 1)
+
+
+def _place(value: Any) -> tuple[int, int] | None:
+    """Start and end of what looks like a span: two offsets and a label, in a list or under names for these."""
+    if isinstance(value, dict):
+        named = {key.lower().split("_")[0]: own for key, own in value.items() if _NAME.fullmatch(key)}
+        start, end, label = (next((named[name] for name in names if name in named), None) for names in _PARTS)
+    elif isinstance(value, list) and len(value) in (3, 4):
+        numbers = [part for part in value if _offset(part) is not None]
+        label = next((part for part in value if isinstance(part, str) and _offset(part) is None), None)
+        start, end = numbers[:2] if len(numbers) > 1 else (None, None)
+    else:
+        return None
+    first, last = _offset(start), _offset(end)
+    if first is None or last is None or first >= last or not isinstance(label, str | list):
+        return None
+    return first, last
+
+
+def _offset(value: Any) -> int | None:
+    if isinstance(value, str) and value.isdecimal():
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def _is_tag(value: Any) -> bool:
+    found = _TAG.fullmatch(value) if isinstance(value, str) else None
+    return found is not None and canonical_label(found[1]) in LABELS
