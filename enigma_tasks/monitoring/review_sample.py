@@ -40,6 +40,8 @@ class Candidate:
     """Sum over the spans of `entropy`, in bits."""
     disagreement: float = 0.0
     """How many spans some members of the ensembles found and others did not."""
+    missed: float = 0.0
+    """Expected number of mentions that were not found, where the ensembles have a calibration."""
 
     def stratum(self, fields: Iterable[StratumField]) -> str:
         """The name of its stratum: `es/ward-03/found`."""
@@ -48,8 +50,8 @@ class Candidate:
 
     @property
     def usefulness(self) -> float:
-        """Uncertain and disputed spans for each character that a reviewer has to read."""
-        return (self.uncertainty + self.disagreement) / (self.characters + OPENING_CHARACTERS)
+        """Uncertain, disputed and missed spans for each character that a reviewer has to read."""
+        return (self.uncertainty + self.disagreement + self.missed) / (self.characters + OPENING_CHARACTERS)
 
     @property
     def kind(self) -> tuple[str, int, frozenset[str]]:
@@ -121,7 +123,7 @@ def allocated(sizes: Mapping[str, int], total: int) -> dict[str, Fraction]:
 def most_useful(candidates: Iterable[Candidate], count: int, seed: str) -> list[Identity]:
     """The most useful notes, the best first, taken in turn from the kinds of notes so that no kind takes all places.
 
-    Notes in which nothing is uncertain or disputed are left out.
+    Notes in which nothing is uncertain, disputed or missed are left out.
     """
     useful = sorted((c for c in candidates if c.usefulness > 0), key=lambda c: (-c.usefulness, _digest(seed, *c.note)))
     before: Counter[tuple[str, int, frozenset[str]]] = Counter()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 IDENTITY = ["bucket", "key", "record_id", "version"]
-CANDIDATE = ["language", "characters", "member_spans", "member_spans_agreed"]
+CANDIDATE = ["language", "characters", "member_spans", "member_spans_agreed", "missed"]
 SURFACE_DIFFERS = "surface_differs"
 
 
@@ -149,13 +150,14 @@ def _sample(night: _Night, params: Params) -> _Sample:
 
 
 def _candidates(night: _Night) -> list[Candidate]:
-    """The night's annotated notes, and what their spans' scores and the members' agreement say."""
+    """The night's annotated notes, and what probabilities and the members' agreement say of their spans."""
     labels: dict[Identity, set[str]] = {}
     uncertainty: dict[Identity, float] = {}
-    for row in night.rows(SPANS, [*IDENTITY, "label", "score"]):
+    for row in night.rows(SPANS, [*IDENTITY, "label", "score", "probability"]):
         note = _identity(row)
         labels.setdefault(note, set()).add(row["label"])
-        uncertainty[note] = uncertainty.get(note, 0.0) + entropy(row["score"])
+        calibrated = row["probability"]
+        uncertainty[note] = uncertainty.get(note, 0.0) + entropy(row["score"] if calibrated is None else calibrated)
     return [
         Candidate(
             note := _identity(row),
@@ -163,8 +165,9 @@ def _candidates(night: _Night) -> list[Candidate]:
             night.site(row["key"]),
             row["characters"],
             frozenset(labels.get(note, ())),
-            uncertainty.get(note, 0.0),
-            float((row["member_spans"] or 0) - (row["member_spans_agreed"] or 0)),
+            uncertainty=uncertainty.get(note, 0.0),
+            disagreement=float((row["member_spans"] or 0) - (row["member_spans_agreed"] or 0)),
+            missed=math.fsum(value for _, value in row["missed"] or ()),
         )
         for row in night.rows(NOTES, [*IDENTITY, *CANDIDATE], outcome=["annotated"])
     ]

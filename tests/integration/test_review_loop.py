@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import time
 import zipfile
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,8 @@ import pytest
 from enigma_tasks.adapters.object_store import ObjectStore
 from enigma_tasks.adapters.review_index import ReviewIndex
 from enigma_tasks.documents import Entity
+from enigma_tasks.ensembles.agreement import Agreement
+from enigma_tasks.ensembles.runner import AnnotatedDocument
 from enigma_tasks.errors import IncompleteError, UsageError
 from enigma_tasks.formats.standoff import format_ann
 from enigma_tasks.monitoring.reviews import ReviewedCounts
@@ -21,6 +24,9 @@ from enigma_tasks.stages import monitor, reviewed, select
 from tests.integration.night_helpers import Nights
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from enigma_tasks.documents import Document
     from enigma_tasks.monitoring.review_manifest import ReviewManifest, ReviewTask
     from enigma_tasks.monitoring.reviews import ReviewedNote
 
@@ -62,6 +68,17 @@ class Loop(Nights):
 
     def review(self, path: str, data: bytes | str) -> None:
         self.store.put(f"{self.settings.reviewed}/{path}", data.encode() if isinstance(data, str) else data)
+
+    def review_later(self, path: str, data: str) -> None:
+        """As `review`, in a later second than all before: the store's times have no fractions."""
+        before = max(info.last_modified for info in self.store.list(f"{self.settings.reviewed}/"))
+        for _ in range(100):
+            self.review(path, data)
+            written = self.store.head(f"{self.settings.reviewed}/{path}")
+            if written is not None and written.last_modified > before:
+                return
+            time.sleep(0.1)
+        raise AssertionError("the store's clock stands still")
 
     def refused(self, batch: str) -> dict[str, int]:
         """How often each rule is in the quarantine list."""
@@ -316,7 +333,7 @@ def test_two_people_and_a_later_export_of_one_of_them(loop: Loop) -> None:
     assert (counts["read"], counts["new"], counts["superseded"]) == (2, 1, 1)
     loop.review(f"ana/{name.format(13)}", export(loop, first))
     assert loop.reviewed("import-2")["counts"]["unchanged"] == 1
-    loop.review("ana/corrected.json", export(loop, first, spans=(Entity("DISEASE", 0, 7, "Ingresa"),)))
+    loop.review_later("ana/corrected.json", export(loop, first, spans=(Entity("DISEASE", 0, 7, "Ingresa"),)))
     assert loop.reviewed("import-3")["counts"]["new"] == 1
     history = [r for found in loop.index.imports() for r in found.reviews]
     assert len(history) == 3
@@ -426,3 +443,37 @@ def test_a_later_night_with_another_model_is_reviewed_apart(loop: Loop) -> None:
     assert [r.batch_id for r in loop.index.reviews()] == [BATCH]
     names = {t.task for t in loop.manifest().tasks} & {t.task for t in loop.manifest("night-2").tasks}
     assert names == set()
+
+
+def test_the_most_useful_notes_are_those_that_models_doubt_dispute_or_expect_more_in(
+    s3_root: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = Loop(monkeypatch, "review.random_notes=0", "review.useful_notes=3")
+    texts = {
+        name: f"{name.ljust(12)} neumonía basal." for name in ("certain", "doubted", "disputed", "missing", "sure")
+    }
+    start = 13
+
+    def engine(documents: Sequence[Document]) -> list[AnnotatedDocument]:
+        found = []
+        for d in documents:
+            name = d.text.split()[0]
+            probability = 0.5 if name == "doubted" else 1.0
+            entity = Entity("DISEASE", start, start + 8, "neumonía", 1.0)
+            one = AnnotatedDocument(
+                (entity,),
+                len(d.text),
+                probabilities=(probability,),
+                missed={"DISEASE": 0.9 if name == "missing" else 0.0},
+                agreement=Agreement(spans=3, agreed=1 if name == "disputed" else 3),
+            )
+            found.append(one)
+        return found
+
+    loop.engine = engine
+    for name, text in texts.items():
+        loop.drop(f"es/2026-06-11/ward/{name}.txt", text)
+    loop.night(BATCH)
+    loop.select()
+    assert [t.note_id for t in loop.manifest().tasks] == ["disputed", "doubted", "missing"]
+    assert {t.stream for t in loop.manifest().tasks} == {"chosen"}

@@ -112,7 +112,7 @@ def test_useful_notes_are_uncertain_or_disputed_for_their_length_and_of_many_kin
     uncertain = [candidate(i, uncertainty=9.0 - i / 10) for i in range(1, 6)]
     long = candidate(6, uncertainty=9.0, characters=90_000)
     disputed = candidate(7, "it", disagreement=2.0)
-    empty = candidate(8, "cs", found=False, disagreement=1.0)
+    empty = candidate(8, "cs", found=False, missed=1.0)
     notes = [dull, *uncertain, long, disputed, empty]
     assert most_useful(notes, 4, "s") == [uncertain[0].note, disputed.note, empty.note, long.note]
     assert most_useful(notes, 5, "s")[4] == uncertain[1].note
