@@ -38,6 +38,25 @@ def longer(region: dict[str, Any], text: str, by: int) -> dict[str, Any]:
     return {**region, "value": {**value, "end": end, "text": text[value["start"] : end]}}
 
 
+def submit(label_studio: LabelStudio, number: int, exported: dict[str, Any], name: str) -> None:
+    """Check that the server shows what was exported, correct two of the notes, and submit."""
+    (shown,) = label_studio.predictions(number)
+    (prediction,) = exported["predictions"]
+    assert shown["model_version"] == prediction["model_version"]
+    assert [r["value"] for r in shown["result"]] == [r["value"] for r in prediction["result"]]
+    regions = shown["result"]
+    if name == "quoting":
+        regions = [longer(regions[0], exported["data"]["text"], len(" #1.")), *regions[1:]]
+    elif name == "emoji":
+        regions = regions[1:]
+    label_studio.annotate(number, regions)
+
+
+def counted(loop: Loop) -> dict[str, ReviewedCounts]:
+    """By note."""
+    return {name.removesuffix(".txt"): review.counts["disease"] for name, review in loop.reviews().items()}
+
+
 def test_a_correction_in_label_studio_is_counted_and_becomes_gold(
     label_studio: LabelStudio,
     hospital: Hospital,
@@ -56,30 +75,27 @@ def test_a_correction_in_label_studio_is_counted_and_becomes_gold(
     tasks = dict(zip(loop.tasks(), numbers, strict=True))
     by_note = {t.note_id: t for t in loop.manifest().tasks}
     for name, task in by_note.items():
-        if name == "nothing":
-            continue  # left to the next day
-        exported = loop.tasks()[task.task]
-        (shown,) = label_studio.predictions(tasks[task.task])
-        assert shown["model_version"] == exported["predictions"][0]["model_version"]
-        assert [r["value"] for r in shown["result"]] == [r["value"] for r in exported["predictions"][0]["result"]]
-        regions = shown["result"]
-        if name == "quoting":
-            regions = [longer(regions[0], exported["data"]["text"], len(" #1.")), *regions[1:]]
-        elif name == "emoji":
-            regions = regions[1:]
-        label_studio.annotate(tasks[task.task], regions)
+        if name != "nothing":  # left to the next day
+            submit(label_studio, tasks[task.task], loop.tasks()[task.task], name)
 
     name, data = label_studio.export(project, "JSON")
     loop.review(name, data)
     report = loop.reviewed("import-1")
     assert report["rules"] == {"text_without_annotation": 1}
     assert report["counts"]["new"] == len(HARD) - 1
-    reviews = {key.removesuffix(".txt"): review.counts["disease"] for key, review in loop.reviews().items()}
     found = {n: sum(s["note_id"] == n for s in loop.spans(BATCH)) for n in HARD}
     expected = {n: ReviewedCounts(tp=k, fp=0, fn=0) for n, k in found.items() if n != "nothing"}
     expected["quoting"] = ReviewedCounts(tp=found["quoting"] - 1, fp=1, fn=1)
     expected["emoji"] = ReviewedCounts(tp=found["emoji"] - 1, fp=1, fn=0)
-    assert reviews == expected
+    assert counted(loop) == expected
+
+    for kind in ("JSON_MIN", "CSV"):
+        file, content = label_studio.export(project, kind)
+        loop.review(f"{kind}/{file}", content)
+        again = loop.reviewed(f"import-{kind}")
+        assert again["rules"] == {"text_without_annotation": 1}
+        assert again["counts"]["new"] + again["counts"]["superseded"] == len(HARD) - 1
+        assert counted(loop) == expected
 
     loop.night("night-2")
     page = monitor.run(loop.arguments("monitor", "--batch", "night-2"), loop.params, loop.settings)
