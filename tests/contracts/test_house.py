@@ -59,7 +59,8 @@ LAYERS = {
     "monitoring": RECORDS | {"frozen", "estimates", "notes", "ner"},
     "pages": RECORDS | {"frozen", "formats", "ner", "notes", "promotion", "monitoring", "estimates"},
     "promotion": RECORDS | {"frozen", "ner"},
-    "cli": {"cli_gold", "cli_promotion", "documents", "config", "errors", "params", "notes", "adapters", "report_table"},
+    "cli": {"cli_gold", "cli_promotion", "documents", "config", "errors"}
+    | {"params", "notes", "adapters", "report_table"},
 }
 LAYERS["adapters"] = set(LAYERS) - {"cli", "pages", "synthetic", "augmentation", "formats"}
 LAYERS["stages"] = set(LAYERS) - {"cli"}

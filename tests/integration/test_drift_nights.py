@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from enigma_tasks.adapters import champions
@@ -82,20 +83,20 @@ def test_planted_faults_are_found_the_same_night_and_quiet_nights_are_not_flagge
     assert "drift es sub_words" in swapped
 
     dead = watched.annotator.ensembles[0].members[0].digest
-    read = watched.annotator._members.read
+    members = watched.annotator._members
 
     def without_one(documents: Any) -> Any:
-        predictions = read(documents)
+        predictions = members.read(documents)
         predictions.entities[dead] = [() for _ in documents]
         return predictions
 
-    monkeypatch.setattr(watched.annotator._members, "read", without_one)
+    monkeypatch.setattr(watched.annotator, "_members", SimpleNamespace(read=without_one))
     silent = watched.night(watched.texts())
     assert {f"member_silent es {dead[:12]}", "drift es disagreement"} <= watched.subjects(silent)
     again = watched.night(watched.texts())
     assert f"member_silent es {dead[:12]}" in watched.subjects(again)
     assert again["alerted"] == []  # told the night before
-    monkeypatch.setattr(watched.annotator._members, "read", read)
+    monkeypatch.setattr(watched.annotator, "_members", members)
     assert watched.night(watched.texts())["alerts"] == []
     assert watched.watch("night-9")["alerted"] == silent["alerted"]  # a night that is monitored again says the same
 

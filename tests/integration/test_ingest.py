@@ -132,7 +132,7 @@ def test_with_a_name_key_no_file_or_id_of_the_hospital_is_in_the_quarantine_list
     span = {"start": 0, "end": 3, "text": "tos", "labels": ["DISEASE"]}
     tasks = [
         {"id": n, "data": {"text": "Tos y asma.", "note_id": note}, "annotations": [{"result": [{"value": span}]}]}
-        for n, note in ((7, f"{number}-x"), (8, f"{number}/y"))
+        for n, note in ((7, f"{number}-x"), (8, f"{number}\0y"))
     ]
     hospital.pair("es/disease/june", number, text(1), "T1\tDISEASE 4000 4008\tneumonía\n")
     hospital.drop(f"es/all/{number}.json", json.dumps(tasks))

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
     from enigma_tasks.documents import Document
 
+pytestmark = pytest.mark.timeout(1800)
+
 ROOT = Path(__file__).parents[2]
 SMALL = {"vocabulary": 300, "hidden": 32, "layers": 1, "heads": 2}
 ROOT_URI = "s3://ward/hospital"
@@ -326,6 +328,7 @@ def test_a_member_that_fails_costs_the_ensemble_only_itself_where_that_is_allowe
     assert (card["fitted"]["names"], card["fitted"]["missing"]) == (["tiny"], ["broken"])
 
 
+@pytest.mark.slow
 def test_what_is_not_set_up_or_not_reachable_is_named(servers: Path, tmp_path: Path) -> None:
     with hospital_in(tmp_path / "own", "s3://ward/faults") as own:
         words = ["changes", "--batch", "b"]
