@@ -28,8 +28,8 @@ DATA = {
     "gold_revision": "Gold revision",
     "gold": "Gold, digest by type",
     "test_set": "Frozen test set",
-    "training_commit": "Training project, commit trained from",
-    "git_commit": "Training project, commit with the results",
+    "training_commit": "Commit of the training project",
+    "git_commit": "Git commit at registration",
     "dvc_lock": "SHA-256 of dvc.lock",
 }
 """Tag of the version -> what it is."""

@@ -124,6 +124,7 @@ def test_one_restricted_member_makes_the_whole_card_red() -> None:
         record(members=(member(FREE), member(UNCLEAR), member(RESTRICTED)), rule=VotingRule("union"))
     )
     assert 'class="verdict bad"' in shown
+    assert f"Read the licence before any use: {UNCLEAR}." in shown
     assert record().licences("no") == [RESTRICTED]
 
 
