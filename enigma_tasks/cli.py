@@ -25,7 +25,7 @@ from enigma_tasks.cli_gold import (
     split_arguments,
     validate_arguments,
 )
-from enigma_tasks.cli_promotion import challengers_arguments, compare_arguments, promote_arguments
+from enigma_tasks.cli_promotion import card_arguments, challengers_arguments, compare_arguments, promote_arguments
 from enigma_tasks.documents import EntityType
 from enigma_tasks.errors import DataError, EnigmaError
 from enigma_tasks.params.strategies import AUTO, STRATEGIES, names
@@ -197,6 +197,7 @@ COMMANDS: dict[str, tuple[str, Callable[[Arguments], None]]] = {
     "challengers": ("list the registered versions that wait for the gate", challengers_arguments),
     "compare": ("compare challengers with the champion on a frozen test set", compare_arguments),
     "promote": ("make the challenger of a decision champion", promote_arguments),
+    "card": ("write the card of a registered version: data, members, scores, licences, journal", card_arguments),
     "plan": ("list the notes that are not done and write shards", _plan),
     "annotate": ("annotate one shard with the pinned champions", _annotate),
     "publish": ("publish a night's results in one commit", _batch),

@@ -1,4 +1,4 @@
-"""The arguments of the commands that change a champion. Imports the standard library only, as `cli` does."""
+"""The arguments of the commands about champions and challengers. Imports the standard library only, as `cli` does."""
 
 from __future__ import annotations
 
@@ -41,3 +41,11 @@ def promote_arguments(p: argparse.ArgumentParser) -> None:
     person = p.add_mutually_exclusive_group()
     person.add_argument("--approved-by", metavar="NAME", help="who approves, where the change plan asks for a person")
     person.add_argument("--rejected-by", metavar="NAME", help="who rejects: written to the journal; exit code 1")
+
+
+def card_arguments(p: argparse.ArgumentParser) -> None:
+    """`enigma card`."""
+    p.add_argument("--language", required=True)
+    p.add_argument("--entity", required=True, choices=[t.value for t in EntityType])
+    p.add_argument("--version", metavar="N", help="a registered version (default: the champion of the journal)")
+    p.add_argument("--out", required=True, metavar="FILE", help="the HTML file to write")

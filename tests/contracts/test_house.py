@@ -57,7 +57,9 @@ LAYERS = {
     "augmentation": {"documents", "errors", "languages", "params", "formats", "gold", "ner/text", "synthetic"},
     "notes": RECORDS | {"frozen"},
     "monitoring": RECORDS | {"frozen", "estimates", "notes", "ner"},
-    "pages": RECORDS | {"frozen", "formats", "ner", "notes", "promotion", "monitoring", "estimates"},
+    "pages": RECORDS
+    | {"frozen", "formats", "ner", "notes", "promotion", "monitoring", "estimates"}
+    | {"ensembles", "licences"},
     "promotion": RECORDS | {"frozen", "ner"},
     "cli": {"cli_gold", "cli_promotion", "documents", "config", "errors"}
     | {"params", "notes", "adapters", "report_table"},

@@ -24,7 +24,7 @@ from enigma_tasks.errors import DataError, ModelError, ServiceError, UsageError
 from enigma_tasks.formats.corpora import read_corpus, write_corpus
 from enigma_tasks.ner.digests import data_digest
 from enigma_tasks.promotion.journal import Draft, ModelVersion
-from enigma_tasks.stages import doctor, evaluate, monitor, plan, register, registry
+from enigma_tasks.stages import card, doctor, evaluate, monitor, plan, register, registry
 from tests.integration.mlflow_server import mlflow_server, moto_server
 from tests.integration.server_process import free_port
 from tests.unit.ner_builders import model_folder, notes
@@ -512,3 +512,33 @@ def test_the_doctor_names_aliases_that_differ_and_says_whether_lines_are_locked(
     assert details["alias champion"] == ("warn", f"{NAME}: names nothing; the journal says version 1")
     assert details["journal"] == ("warn", "its bucket has no object lock: who may delete objects may delete lines")
     assert EntityType.DISEASE.value not in details["champions"][1].partition("es: ")[2].partition(";")[0]
+
+
+def test_a_card_tells_what_registry_and_journal_record_of_a_version(hospital: Hospital, tmp_path: Path) -> None:
+    corpus, scores = tmp_path / "gold", tmp_path / "scores"
+    write_corpus(notes(6, 300), corpus, "packed")
+    hospital.run(evaluate, "evaluate", "--model", str(hospital.models[0]), "--gold", str(corpus), "--out", str(scores))
+    with pytest.raises(UsageError, match=f"{NAME} has no champion: name a --version"):
+        hospital.run(card, "card", *WHO, "--out", str(tmp_path / "none.html"))
+    hospital.register(0, "--first", "--scores", str(scores))
+    hospital.promoted(1)
+    found = {
+        number: hospital.run(card, "card", *WHO, "--out", str(tmp_path / f"new/{number}.html"), *more)
+        for number, more in {"2": (), "1": ("--version", "1")}.items()
+    }
+    for number, report in found.items():
+        assert (report["name"], report["version"], report["members"]) == (NAME, number, 1)
+        page = Path(report["page"]).read_text()
+        assert report["digest"] in page
+        assert all(line.reason in page for line in hospital.journal.lines(NAME))
+        assert not any(note.text in page or (note.entities and note.entities[0].text in page) for note in notes(6, 300))
+    assert DECISION.challenger
+    assert f"{100 * DECISION.challenger.value:.1f}" in Path(found["2"]["page"]).read_text()
+    measured = json.loads((scores / "metrics.json").read_bytes())["by_entity"]["disease"]["strict"]["f1"]
+    assert f'<td class="num">{100 * measured:.1f} ' in Path(found["1"]["page"]).read_text()
+    for report in found.values():
+        assert {"gold_revision", "slices", "cost", "calibration"} <= set(report["not_recorded"])
+        assert "test_scores" not in report["not_recorded"]
+    with pytest.raises(ModelError, match="no such version"):
+        hospital.run(card, "card", *WHO, "--version", "9", "--out", str(tmp_path / "none.html"))
+    assert not (tmp_path / "none.html").exists()

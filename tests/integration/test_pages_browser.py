@@ -23,6 +23,7 @@ from enigma_tasks.estimates import DevError, EstimatedF1
 from enigma_tasks.monitoring.control_chart import control_chart
 from enigma_tasks.monitoring.moments import Moments
 from enigma_tasks.monitoring.reviewed import F1Estimate
+from enigma_tasks.pages.card import render_model_card
 from enigma_tasks.pages.drift import drift_flags, drift_of
 from enigma_tasks.pages.figures import (
     LanguageFigures,
@@ -37,6 +38,7 @@ from enigma_tasks.pages.morning import render_morning_page, render_nights_page
 from enigma_tasks.pages.quality import GroupF1, JournalRow, Quality
 from enigma_tasks.pages.review import render_review_page
 from enigma_tasks.pages.summary import NightSummary
+from tests.unit.test_model_card import record
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -250,7 +252,11 @@ def review() -> str:
     return render_review_page("drops/es/2026-06-09/n.txt", NOTE, entities, facts)
 
 
-PAGES = {"morning": morning, "nights": nights, "review": review}
+def card() -> str:
+    return render_model_card(record())
+
+
+PAGES = {"morning": morning, "nights": nights, "review": review, "card": card}
 
 
 @pytest.mark.parametrize("name", PAGES)
