@@ -164,6 +164,10 @@ def _review(p: Arguments) -> None:
     p.add_argument("--out", required=True, help="the HTML file to write; it contains the note's text")
 
 
+def _explain(p: Arguments) -> None:
+    p.add_argument("note", metavar="NOTE", help="URI of a note: s3://.../note.txt or ...jsonl#id")
+
+
 def _models(p: Arguments) -> None:
     p.add_argument("action", choices=["pull", "list", "verify"], help="only pull contacts a hub")
     p.add_argument("names", nargs="*", metavar="MEMBER|HUBID", help="default: every member's base model")
@@ -205,6 +209,7 @@ COMMANDS: dict[str, tuple[str, Callable[[Arguments], None]]] = {
     "reviewed": ("read what reviewers dropped and count what they corrected", _batch),
     "monitor": ("write the morning page of a night, or the report on a week of reviewed notes", _monitor),
     "review": ("write a page of one note with its entities highlighted", _review),
+    "explain": ("everything that ever happened to a note: nights, models, reviews, gold", _explain),
     "models": ("manage the store of base models and its lock file", _models),
     "doctor": ("report reachable services, versions and GPU", _doctor),
 }

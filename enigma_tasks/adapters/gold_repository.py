@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import configparser
 import logging
+import re
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +32,7 @@ log = logging.getLogger(__name__)
 BATCH_TRAILER, REPORT_TRAILER = "Enigma-Batch", "Enigma-Report"
 _FIELD, _RECORD = "\x1f", "\x1e"
 _NOT_THERE = 128
+_COMMIT = re.compile("[0-9a-f]{40,64}")
 
 
 class GoldRepository(Workspace):
@@ -106,6 +108,20 @@ class GoldRepository(Workspace):
         known = sorted(self.names() & set(names))
         if known:
             self.dvc("pull", "--force", *(f"{name}.dvc" for name in known))
+
+    def read_at(self, revision: str, name: str) -> bytes | None:
+        """A data file as it was in a version; None where the repository has no such version, or that no such file."""
+        if not _COMMIT.fullmatch(revision):
+            return None
+        pointer = self.run(["git", "show", f"{revision}:{name}.dvc"], accepted=(0, _NOT_THERE))
+        if pointer.returncode:
+            return None
+        self.path(f"{name}.dvc").write_text(pointer.stdout)
+        try:
+            self.dvc("pull", "--force", f"{name}.dvc")
+            return self.path(name).read_bytes()
+        finally:
+            self.git("checkout", "-q", "HEAD", "--", f"{name}.dvc")
 
     def commit(self, names: Sequence[str], subject: str, batch: str, summary: IngestSummary) -> str:
         """Commit data files as a version and push their data to the store; the version is not visible before `push`.

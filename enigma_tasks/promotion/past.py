@@ -89,3 +89,16 @@ def carried_out(lines: Sequence[JournalLine], look: JournalLine) -> JournalLine 
         if line.kind not in NOT_MOVING:
             return line if line.kind == "promoted" and line.decision == look.decision else None
     return None
+
+
+def champion_after(lines: Sequence[JournalLine], n: int) -> JournalLine | None:
+    """The line that made the champion that stands after line `n`; None where there is none."""
+    return next((line for line in reversed(lines[:n]) if line.kind not in NOT_MOVING), None)
+
+
+def look_behind(lines: Sequence[JournalLine], made: JournalLine) -> JournalLine | None:
+    """The look whose decision made the champion of line `made`; None where no comparison did (`first`, `rollback`)."""
+    if made.decision is None:
+        return None
+    earlier = reversed(lines[: made.n - 1])
+    return next((line for line in earlier if line.kind == "look" and line.decision == made.decision), None)

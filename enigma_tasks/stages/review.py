@@ -6,20 +6,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from enigma_tasks.adapters import night_table
-from enigma_tasks.adapters.night_schema import NOTES, SPANS
+from enigma_tasks.adapters.night_schema import SPANS
+from enigma_tasks.adapters.note_history import latest_row
 from enigma_tasks.adapters.note_reader import read_notes
-from enigma_tasks.adapters.object_store import ObjectStore, split_uri
+from enigma_tasks.adapters.object_store import ObjectStore
 from enigma_tasks.adapters.shard_results import note_of_row
 from enigma_tasks.documents import Entity
-from enigma_tasks.errors import DataError, UsageError
-from enigma_tasks.file_names import holds_records
+from enigma_tasks.errors import DataError
 from enigma_tasks.notes.names import Names
 from enigma_tasks.notes.references import Refused
 from enigma_tasks.pages.review import render_review_page
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
 
     from enigma_tasks.config import Params, Settings
 
@@ -33,7 +32,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
         ServiceError: store or tables.
     """
     tables = settings.require("tables")
-    row = _latest(tables, arguments.note)
+    row = latest_row(tables, arguments.note)
     record = Names.of(settings).record(row["key"], row["record_id"])
     if row["rule"]:
         raise DataError(record, row["rule"], row["rule_offset"], "in quarantine")
@@ -57,24 +56,6 @@ def _write_private(path: Path, html: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch(0o600)
     path.write_text(html, encoding="utf-8", newline="")
-
-
-def _names(uri: str) -> Iterator[tuple[str, str, str | None]]:
-    """The objects and records `file.jsonl#id` that a URI may mean; keys and ids may both contain a `#`."""
-    bucket, key = split_uri(uri)
-    yield bucket, key, None
-    for at in (i for i, c in enumerate(key) if c == "#" and holds_records(key[:i])):
-        yield bucket, key[:at], key[at + 1 :]
-        yield bucket, key[:at], key[at:]
-
-
-def _latest(tables: str, uri: str) -> dict[str, Any]:
-    for bucket, key, record_id in _names(uri):
-        history = night_table.read_history(tables, NOTES, bucket, key)
-        if rows := [r for r in history if r["record_id"] == record_id]:
-            latest: dict[str, Any] = max(rows, key=lambda r: (r["planned_at"], r["batch_id"]))
-            return latest
-    raise UsageError("the note is not in the tables; name it as s3://bucket/drops/.../note.txt or ...jsonl#id")
 
 
 def _text(record: str, row: dict[str, Any], params: Params) -> str:
