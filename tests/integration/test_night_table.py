@@ -139,7 +139,7 @@ def test_a_span_keeps_its_text_and_offsets(s3_root: str) -> None:
     row = {
         "batch_id": "b1", "bucket": "clinic", "key": "k", "record_id": "r", "note_id": "r", "version": "v",
         "language": "cs", "label": "SYMPTOM", "char_start": 3, "char_end": 9, "text": "kašel\u0301",
-        "score": 0.25,        "model": "enigma-cs-symptom/1", "nlp_date": PLANNED.date(),
+        "score": 0.25, "probability": None, "model": "enigma-cs-symptom/1", "nlp_date": PLANNED.date(),
     }  # fmt: skip
     night_table.commit(tables, SPANS, reader(SPANS, [row]), "b1")
     assert night_table.read_spans(tables, "b1").to_pylist() == [row]

@@ -13,6 +13,7 @@ from enigma_tasks.adapters import champions, mlflow_registry
 from enigma_tasks.cli import build_parser
 from enigma_tasks.config import load_params
 from enigma_tasks.documents import EntityType
+from enigma_tasks.ensembles.card import FittedRule, RuleScore
 from enigma_tasks.ensembles.folder import write_ensemble
 from enigma_tasks.ensembles.voting_rule import VotingRule
 from enigma_tasks.errors import DataError, ModelError, ServiceError, UsageError
@@ -213,7 +214,20 @@ def test_a_challenger_of_another_label_set_is_outside_the_plan(hospital: Gated, 
 
 def test_an_incomplete_ensemble_is_outside_the_plan_unless_it_says_otherwise(hospital: Gated, tmp_path: Path) -> None:
     hospital.register(UNABLE, "--first")
-    fitted = {"missing": ["gliner"]}
+    score = RuleScore(rule="majority k=1", precision=0.9, recall=0.9, f1=0.9, low=0.8, high=1.0)
+    fitted = FittedRule(
+        **load_params(Path("params.yaml")).ensemble.model_dump(),
+        chosen=score.rule,
+        documents=9,
+        expected=score,
+        rules=(score,),
+        members=(score,),
+        seed=1,
+        code="c" * 64,
+        gold="d" * 64,
+        names=("tiny",),
+        missing=("gliner",),
+    )
     rule = VotingRule("majority")
     write_ensemble(tmp_path / "e", "es", EntityType("disease"), [hospital.models[ABLE]], rule, fitted=fitted)
     pin = mlflow_registry.register_ensemble(tmp_path / "e", "es", EntityType("disease"), {})

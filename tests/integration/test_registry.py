@@ -17,6 +17,7 @@ from enigma_tasks.adapters.champions import resolve
 from enigma_tasks.adapters.journal_store import JournalStore
 from enigma_tasks.adapters.object_store import ObjectStore
 from enigma_tasks.adapters.s3_client import forget_client
+from enigma_tasks.cli import build_parser
 from enigma_tasks.config import load_params, load_settings, quiet_third_parties
 from enigma_tasks.documents import Document, EntityType
 from enigma_tasks.ensembles.folder import read_ensemble
@@ -124,9 +125,9 @@ def registry(tmp_path_factory: pytest.TempPathFactory, environment: pytest.Monke
 def registered(
     models: list[Path], entity: str = "disease", vote: str = "majority", *, first: bool = False
 ) -> list[dict[str, Any]]:
-    arguments = argparse.Namespace(
-        language="es", entity=entity, model=[str(m) for m in models], ensemble=None, vote=vote, first=first, scores=None
-    )
+    words = ["register", "--language", "es", "--entity", entity, "--vote", vote]
+    words += [word for model in models for word in ("--model", str(model))]
+    arguments = build_parser().parse_args([*words, *(["--first"] if first else [])])
     rows: list[dict[str, Any]] = register.run(arguments, PARAMS, load_settings())["registered"]
     return rows
 
