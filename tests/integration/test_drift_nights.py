@@ -66,7 +66,8 @@ class Watched:
 def test_planted_faults_are_found_the_same_night_and_quiet_nights_are_not_flagged(
     s3_root: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    nights = Nights(monkeypatch, "plan.notes_per_shard=100")
+    # seconds per note are the machine's: never unusual here
+    nights = Nights(monkeypatch, "plan.notes_per_shard=100", "monitor.unusual_share=1000")
     watched = Watched(nights, tmp_path)
     monkeypatch.setattr(champions, "resolve", watched.champions)
     for _ in range(QUIET):

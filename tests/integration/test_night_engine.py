@@ -145,7 +145,7 @@ def test_a_night_of_an_ensemble_fitted_on_dev_estimates_the_strict_f1_that_its_n
     engine = annotate._engine
     nights = Nights(monkeypatch)
     monkeypatch.setattr(annotate, "_engine", engine)
-    monkeypatch.setattr(mlflow_registry, "resolve_champions", lambda languages: {"es": pins})
+    monkeypatch.setattr(champions, "resolve", stand_in_champions({"es": pins}))
     monkeypatch.setattr(mlflow_registry, "download", lambda pin, cache: tmp_path / pin.name.rsplit("-", 1)[1])
     documents = {d.id: d for d in notes(30, first=200)}
     for document in documents.values():
