@@ -62,7 +62,7 @@ def results_of(user: User, folder: str) -> tuple[Counter[str], Counter[str]]:
 
     def plain(row: dict[str, Any]) -> str:
         kept = {k: v for k, v in row.items() if k not in {"batch_id", "planned_at", "nlp_date"}}
-        return json.dumps(kept | {"key": row["key"].replace(f"/{folder}/", "/*/")}, sort_keys=True, default=str)
+        return json.dumps(kept, sort_keys=True, default=str).replace(f"/{folder}/", "/*/")
 
     def below(table: str) -> Counter[str]:
         return Counter(plain(r) for r in rows(user, table) if f"/{folder}/" in r["key"])
