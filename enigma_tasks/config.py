@@ -1,6 +1,6 @@
 """Params (params.yaml) and Settings (environment): typed, frozen, unknown keys refused.
 
-The only module that reads the environment.
+With `s3_settings`, the only module that reads the environment.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import logging
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from pydantic import Field, SecretStr, ValidationError, model_validator
@@ -34,6 +34,7 @@ from enigma_tasks.params.promotion import PromotionParams  # noqa: TC001 - pydan
 from enigma_tasks.params.publish import PublishParams  # noqa: TC001 - pydantic reads it
 from enigma_tasks.params.review import ReviewParams  # noqa: TC001 - pydantic reads it
 from enigma_tasks.params.third_parties import QUIET
+from enigma_tasks.s3_settings import load_s3_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, MutableMapping, Sequence
@@ -239,40 +240,6 @@ def _name_key(env: Mapping[str, str]) -> str:
     if key and len(key) < NAME_KEY_CHARACTERS:
         raise UsageError(f"ENIGMA_NAME_KEY needs at least {NAME_KEY_CHARACTERS} characters")
     return key
-
-
-class S3Settings(Frozen):
-    """Settings of the S3 client, from the standard `AWS_*` variables."""
-
-    endpoint: str | None = None
-    """None means Amazon's own."""
-    region: str = "us-east-1"
-    checksums: Literal["when_supported", "when_required"] = "when_supported"
-    addressing: Literal["auto", "path", "virtual"] = "auto"
-
-
-def load_s3_settings(environment: Mapping[str, str] | None = None) -> S3Settings:
-    """S3 settings; other stores than Amazon's default to path addressing and to required checksums only.
-
-    Raises:
-        UsageError: a variable has a value that is not one of its choices; names the field.
-    """
-    env = os.environ if environment is None else environment
-    endpoint = env.get("AWS_ENDPOINT_URL_S3") or env.get("AWS_ENDPOINT_URL") or None
-    own = endpoint is not None and "amazonaws.com" not in endpoint
-    try:
-        return S3Settings.model_validate(
-            {
-                "endpoint": endpoint,
-                "region": env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION") or "us-east-1",
-                "checksums": (
-                    env.get("AWS_REQUEST_CHECKSUM_CALCULATION") or ("when_required" if own else "when_supported")
-                ).lower(),
-                "addressing": env.get("ENIGMA_S3_ADDRESSING") or ("path" if own else "auto"),
-            }
-        )
-    except ValidationError as error:
-        raise UsageError("; ".join(f"S3 {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())) from error
 
 
 def child_environment(changes: Mapping[str, str], without: tuple[str, ...] = ()) -> dict[str, str]:

@@ -12,11 +12,11 @@ from deltalake import CommitProperties, DeltaTable, Transaction, WriterPropertie
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from enigma_tasks.adapters.night_schema import NOTES, SCHEMAS, SPANS
-from enigma_tasks.config import load_s3_settings
 from enigma_tasks.errors import ServiceError
 from enigma_tasks.file_names import holds_records
 from enigma_tasks.notes.done import Done, FingerprintSet, fingerprint
 from enigma_tasks.notes.references import TRANSIENT
+from enigma_tasks.s3_settings import load_s3_settings
 
 if TYPE_CHECKING:
     import datetime as dt

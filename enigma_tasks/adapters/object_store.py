@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from botocore.exceptions import BotoCoreError
 
 from enigma_tasks.adapters.s3_client import ATTEMPTS, ConflictError, s3_client, shown_names, typed
-from enigma_tasks.config import load_s3_settings
 from enigma_tasks.errors import ObjectChanged, ObjectMissing, ServiceError, UsageError
+from enigma_tasks.s3_settings import load_s3_settings
 from enigma_tasks.threads import in_order
 
 if TYPE_CHECKING:

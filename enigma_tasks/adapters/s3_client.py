@@ -10,9 +10,10 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from enigma_tasks.config import load_s3_settings, load_settings
+from enigma_tasks.config import load_settings
 from enigma_tasks.errors import ObjectChanged, ObjectMissing, ServiceError
 from enigma_tasks.notes.names import Names
+from enigma_tasks.s3_settings import load_s3_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

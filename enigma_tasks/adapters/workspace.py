@@ -14,8 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from enigma_tasks.config import child_environment, load_s3_settings
+from enigma_tasks.config import child_environment
 from enigma_tasks.errors import ServiceError
+from enigma_tasks.s3_settings import load_s3_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

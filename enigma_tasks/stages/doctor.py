@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from enigma_tasks.artifacts import doctor_probe
-from enigma_tasks.config import S3_PLACES, Params, Settings, load_s3_settings
+from enigma_tasks.config import S3_PLACES, Params, Settings
 from enigma_tasks.documents import EntityType
 from enigma_tasks.errors import EnigmaError, ServiceError
+from enigma_tasks.s3_settings import load_s3_settings
 
 if TYPE_CHECKING:
     import argparse

@@ -20,7 +20,8 @@ import psutil
 import pytest
 import yaml
 
-from enigma_tasks.config import S3_PLACES, load_s3_settings, load_settings
+from enigma_tasks.config import S3_PLACES, load_settings
+from enigma_tasks.s3_settings import load_s3_settings
 
 CANARY = "paciente-secreto-7431"
 
