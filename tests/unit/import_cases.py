@@ -21,6 +21,7 @@ from tests.unit.import_builders import (
     STORED,
     TEXT,
     TWO,
+    UNREAD,
     WINDOWS,
     WRONG,
     Case,
@@ -168,6 +169,16 @@ LABEL_STUDIO: dict[str, Case] = {
         "a.json",
         [row(entities=[[6, 10, "DISEASE"]]), row(id=8, tags=SPANS)],
         ["spans_not_understood", BOTH],
+    ),
+    "ls-cell-unread": Case(
+        "a.json",
+        [row(tags=SPANS), *(row(id=8 + i, tags=cell) for i, cell in enumerate(UNREAD))],
+        [BOTH, *["span_malformed"] * len(UNREAD)],
+    ),
+    "ls-cell-empty": Case(
+        "a.json",
+        [row(tags=SPANS), *(row(id=8 + i, tags=cell) for i, cell in enumerate(["", " ", "[]", "null", None, []]))],
+        [BOTH, *[()] * 6],
     ),
     "ls-empty": Case("a.json", labelled(), [()]),
     "ls-predictions": Case(

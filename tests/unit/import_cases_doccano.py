@@ -12,6 +12,7 @@ from tests.unit.import_builders import (
     OBJECTS,
     TEXT,
     WINDOWS,
+    WRITTEN,
     Case,
     line,
     lines,
@@ -51,6 +52,11 @@ DOCCANO: dict[str, Case] = {
             line(id=12, label=[], annotation_approver="ana", tags=["O", "B-DISEASE"]),
         ),
         ["spans_not_understood"] * 6,
+    ),
+    "do-other-key-text": Case(
+        "all.jsonl",
+        lines(*(line(id=i, label=[], annotation_approver="ana", spans=text) for i, text in enumerate(WRITTEN))),
+        ["spans_not_understood"] * len(WRITTEN),
     ),
     "do-other-key-alike": Case(
         "all.jsonl",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from enigma_tasks.errors import DataError
 from enigma_tasks.formats.imports.ids import ID_KEYS, id_text, own_id, shown_id
-from enigma_tasks.formats.imports.label_studio_tasks import FROM_ROW, as_task, is_record
+from enigma_tasks.formats.imports.label_studio_tasks import FROM_ROW, as_task, is_record, span_columns
 from enigma_tasks.formats.imports.latest import latest
 from enigma_tasks.formats.imports.markup import has_markup, shown
 from enigma_tasks.formats.imports.other_keys import check_other_key
@@ -51,7 +51,9 @@ def read_records(
     `not_plain_text`, `spans_not_understood` (in a row's column that no control wrote), those of `read_regions` and of
     `spans.imported`.
     """
-    tasks = [(source, as_task(tree) or {}) for source, tree in records]
+    listed = list(records)
+    columns = span_columns(tree for _, tree in listed)
+    tasks = [(source, as_task(tree, columns) or {}) for source, tree in listed]
     groups: dict[object, list[Record]] = {}
     for source, task in tasks:
         own, number = (own_id(_id_places(task)), id_text(task.get("id"))) if task else (None, None)
