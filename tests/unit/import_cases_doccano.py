@@ -93,6 +93,14 @@ DOCCANO: dict[str, Case] = {
     "do-zip-empty": Case("a.zip", zipped({}), ["export_empty"]),
     "do-unknown": Case("unknown.jsonl", lines(line(label=[])), ["text_without_annotation"]),
     "do-approved": Case("all.jsonl", lines(line(labels=[], annotation_approver="admin")), [()]),
+    "do-approved-null": Case(
+        "all.jsonl",
+        lines(
+            line(label=None, annotation_approver="admin"),
+            line(id=8, label=None, entities=[], annotation_approver="admin"),
+        ),
+        ["text_without_annotation", ()],
+    ),
     "do-id-in-meta": Case("all.jsonl", lines({"text": TEXT, "meta": '{"id": 3}'} | ANNOTATED), [ASTHMA]),
     "do-dates": Case("all.jsonl", lines(line(meta={"start": "2020", "x": 1}, end="2021", **ANNOTATED)), [ASTHMA]),
     "do-no-id": Case("all.jsonl", lines({"text": TEXT} | ANNOTATED, line(**ANNOTATED)), ["id_missing", ASTHMA]),
