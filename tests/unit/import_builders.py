@@ -83,6 +83,8 @@ def lines(*values: dict[str, Any]) -> bytes:
 
 ONE = region(6, 10, "asma")
 TWO = region(30, 36, "fiebre", "SYMPTOM")
+BARE = region(6, 10, None)
+TWO_TEXTS = {"text": "Dijo: tose poco, hoy está bien y sin quejas.", "plan": "Tiene asma y se va de alta."}
 WRONG = region(0, 5, "Tiene")
 SPANS = [ONE["value"], TWO["value"]]
 CELL = json.dumps([ONE["value"]])

@@ -11,6 +11,7 @@ from tests.unit.import_builders import (
     ABOUT_ONE,
     ABOUT_TEXT,
     ASTHMA,
+    BARE,
     BOTH,
     CELL,
     HEADER,
@@ -21,6 +22,7 @@ from tests.unit.import_builders import (
     STORED,
     TEXT,
     TWO,
+    TWO_TEXTS,
     UNREAD,
     WINDOWS,
     WRONG,
@@ -247,6 +249,28 @@ LABEL_STUDIO: dict[str, Case] = {
         "a.json",
         [task(annotation(ONE, region(8, 11, "tos")), data={"a": TEXT, "b": "Refiere tos seca"})],
         ["surface_differs"],
+    ),
+    "ls-columns-named": Case(
+        "a.json",
+        [
+            task(annotation(BARE | {"to_name": "plan"}), data=TWO_TEXTS),
+            task(annotation(BARE | {"to_name": "$plan"}), id=8, data=TWO_TEXTS),
+            task(annotation(ONE | {"to_name": "plan"}), id=9, data={"text": TEXT, "plan": f"{TEXT} "}),
+            task(annotation(BARE), id=10, data=TWO_TEXTS),
+        ],
+        [ASTHMA, ASTHMA, ASTHMA, ("tose",)],
+    ),
+    "ls-columns-unnamed": Case(
+        "a.json",
+        [
+            row(label=[BARE["value"]], plan="Alta."),
+            row(id=8, label=[BARE["value"]], **TWO_TEXTS),
+            row(id=9, label=[BARE["value"], ONE["value"]], **TWO_TEXTS),
+            task(annotation(BARE | {"to_name": "t"}), id=10, data=TWO_TEXTS),
+            task(annotation(BARE, BARE | {"id": "r2", "to_name": "plan"}), id=11, data=TWO_TEXTS),
+            task(annotation(BARE, BARE | {"id": "r2", "to_name": "t"}), id=12, data={"text": TEXT, "ward": "car"}),
+        ],
+        [ASTHMA, *["text_ambiguous"] * 5],
     ),
     "ls-blanks": Case(
         "a.json", labelled(region(6, 21, "asma bronquial"), text="Tiene asma  bronquial."), [("asma  bronquial",)]
