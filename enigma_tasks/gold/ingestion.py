@@ -16,7 +16,16 @@ from typing import TYPE_CHECKING
 
 from enigma_tasks.documents import EntityType, check_id
 from enigma_tasks.errors import DataError
-from enigma_tasks.file_names import FileKind, beside, is_about, is_hidden, is_type_system, kind_of, without_suffix
+from enigma_tasks.file_names import (
+    FileKind,
+    beside,
+    is_about,
+    is_hidden,
+    is_type_system,
+    kind_of,
+    repeats_annotations,
+    without_suffix,
+)
 from enigma_tasks.formats.corpus_files import ALL_TYPES, RELEASE_FOLDER, meaning
 from enigma_tasks.formats.imports.inception_zip import (
     CURATED,
@@ -42,7 +51,6 @@ _READ_AS = {
     FileKind.EXPORT: EXPORT,
     FileKind.TABLE: EXPORT,
 }
-_TABLES = "tsv"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -95,7 +103,7 @@ def arrange(
     """
     listed = sorted(objects)
     systems = {o.path.rpartition("/")[0]: o for o in listed if is_type_system(o.path)}
-    texts = {_beside(o.path) for o in listed if _kind(o.path)[0] == PAIR}
+    texts = {beside(o.path.split("/")[:-1]) for o in listed if _kind(o.path)[0] == PAIR}
     versions = _versions(listed)
     pairs: dict[str, list[Delivery]] = {}
     whole: list[Delivery] = []
@@ -132,14 +140,14 @@ def content_digest(delivery: Delivery, data: Mapping[str, bytes]) -> str:
 
 
 def _delivery(
-    item: GoldObject, language_of: Callable[[str], str | None] | None, max_bytes: int, texts: set[str]
+    item: GoldObject, language_of: Callable[[str], str | None] | None, max_bytes: int, texts: set[tuple[str, ...]]
 ) -> Delivery | None:
-    """What one object is, or None where it is ignored; `texts` are the folders of pairs."""
+    """What one object is, or None where it is ignored; `texts` are the places of pairs (`beside`)."""
     *folders, name = item.path.split("/")
     named = kind_of(name)[0]
     if not name or named in (FileKind.HIDDEN, FileKind.COMPANION) or any(is_hidden(f) for f in folders):
         return None
-    if named is FileKind.TABLE and (folders[-1:] == [_TABLES] or _beside(item.path) in texts):
+    if named is FileKind.TABLE and repeats_annotations(folders, texts):
         return None
     releases = [RELEASE_FOLDER.fullmatch(folder) for folder in folders]
     if any(release and release["split"] not in (None, "train") for release in releases):
