@@ -22,7 +22,7 @@ from enigma_tasks.gold.ingestion import Delivery, arrange, content_digest, news
 from enigma_tasks.gold.manifest import Manifest, ManifestEntry, documents_of, pack_manifest, unpack_manifest
 from enigma_tasks.gold.refusals import Refusal, quarantine_row, refusal
 from enigma_tasks.gold.rules import Fold
-from enigma_tasks.gold.settling import Arriving, Fate, IngestCounts, claims_of, origins_of, settle
+from enigma_tasks.gold.settling import OLDER_HINT, Arriving, Fate, IngestCounts, claims_of, origins_of, settle
 from enigma_tasks.gold.summaries import IngestSummary, PlaceCounts
 from enigma_tasks.notes.names import Names
 
@@ -190,8 +190,9 @@ def _version(repository: GoldRepository, manifest: Manifest, readings: Sequence[
     refusals = [(r.delivery, refused) for r in readings for refused in r.refusals]
     kept: dict[str, list[Document]] = {}
     for (reading, document), fate in zip(owners, settled.fates, strict=True):
-        if fate == "refused":
-            error = DataError(document.id, "id_duplicate", hint=DUPLICATE_HINT)
+        if fate in ("refused", "older"):
+            rule, hint = ("older_export", OLDER_HINT) if fate == "older" else ("id_duplicate", DUPLICATE_HINT)
+            error = DataError(document.id, rule, hint=hint)
             refusals.append((reading.delivery, refusal(reading.delivery, document.id, [error])))
         else:
             kept.setdefault(reading.delivery.record, []).append(document)
