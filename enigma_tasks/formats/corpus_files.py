@@ -24,6 +24,7 @@ from enigma_tasks.file_names import (
     repeats_annotations,
     without_suffix,
 )
+from enigma_tasks.formats.imports.inception_versions import superseded_files
 from enigma_tasks.languages.rules import canonical_code
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ def corpus_files(path: Path) -> CorpusFiles:
         parts: dict[tuple[str, ...], Part] = {}
         _enter(path, place, parts, (), found)
         _place_tables(path, parts, found)
+        _leave_out_superseded(found)
     elif path.is_file() and kind_of(own)[0] in (FileKind.PACKED, FileKind.LINES, FileKind.EXPORT, FileKind.TABLE):
         _file(path, Place(None, ALL_TYPES), Part(place), found)
         found.whole += found.tables
@@ -162,6 +164,14 @@ def _place_tables(top: Path, parts: dict[tuple[str, ...], Part], found: CorpusFi
             found.ignored[table.path.suffix.lower()] += 1
         else:
             found.whole.append(table)
+
+
+def _leave_out_superseded(found: CorpusFiles) -> None:
+    """Versions of a document that its folder says do not count."""
+    exports = {w.path.absolute().as_posix() for w in found.whole if w.kind is not FileKind.PACKED}
+    gone = superseded_files(exports)
+    found.ignored.update(w.path.suffix.lower() for w in found.whole if w.path.absolute().as_posix() in gone)
+    found.whole = [w for w in found.whole if w.path.absolute().as_posix() not in gone]
 
 
 def _file(path: Path, place: Place, part: Part, found: CorpusFiles) -> None:

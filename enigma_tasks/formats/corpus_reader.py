@@ -7,11 +7,13 @@ import json
 import zlib
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from enigma_tasks.documents import Document, EntityType, Language, check_id
 from enigma_tasks.errors import DataError
 from enigma_tasks.file_names import FileKind
+from enigma_tasks.formats.imports.inception_versions import superseded_documents
 from enigma_tasks.formats.packed import read_packed
 from enigma_tasks.formats.standoff import note_defect, parse_ann
 from enigma_tasks.languages.rules import canonical_code
@@ -87,9 +89,10 @@ class CorpusReader:
         gold |= {w.place.language for w in whole if w.kind is not FileKind.TABLE and not _is_notes(w)}
         self._about_others = bool(parts) or any(w.kind in (FileKind.LINES, FileKind.PACKED) for w in whole)
         documents = [d for part in parts for d in self._pairs(part, gold)]
-        for file in whole:
-            documents += self._whole(file, gold)
-        return documents
+        found = [(file.path.as_posix(), d) for file in whole for d in self._whole(file, gold)]
+        superseded = superseded_documents(found)
+        self.report.ignored.update(PurePath(found[i][0]).suffix.lower() for i in superseded)
+        return documents + [d for i, (_, d) in enumerate(found) if i not in superseded]
 
     def _wanted(self, language: Language | None, types: frozenset[EntityType]) -> bool:
         return (self.language is None or language in (None, self.language)) and (

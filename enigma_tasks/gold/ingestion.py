@@ -27,12 +27,7 @@ from enigma_tasks.file_names import (
     without_suffix,
 )
 from enigma_tasks.formats.corpus_files import ALL_TYPES, RELEASE_FOLDER, meaning
-from enigma_tasks.formats.imports.inception_zip import (
-    CURATED,
-    INITIAL,
-    annotated_folder,
-    is_document_folder,
-)
+from enigma_tasks.formats.imports.inception_versions import superseded_files
 from enigma_tasks.languages.rules import canonical_code
 
 if TYPE_CHECKING:
@@ -93,7 +88,7 @@ def arrange(
     """Deliveries in the order of their records, and how many objects are ignored.
 
     Those are hidden files, settings, tables and other companions of what is read, texts of a test set, and each
-    annotator's version of a document that was curated.
+    annotator's version of a document that was curated, where its folder says so (`superseded_files`).
 
     Args:
         objects: everything below gold/, or below another place of annotated documents.
@@ -104,12 +99,12 @@ def arrange(
     listed = sorted(objects)
     systems = {o.path.rpartition("/")[0]: o for o in listed if is_type_system(o.path)}
     texts = {beside(o.path.split("/")[:-1]) for o in listed if _kind(o.path)[0] == PAIR}
-    versions = _versions(listed)
+    superseded = superseded_files(o.path for o in listed if _kind(o.path)[0] == EXPORT)
     pairs: dict[str, list[Delivery]] = {}
     whole: list[Delivery] = []
     ignored = 0
     for item in listed:
-        delivery = None if _superseded(item.path, versions) else _delivery(item, language_of, max_bytes, texts)
+        delivery = None if item.path in superseded else _delivery(item, language_of, max_bytes, texts)
         if delivery is None:
             ignored += 1
         elif delivery.kind == PAIR and delivery.rule != "key_unsafe":
@@ -192,25 +187,6 @@ def _kind(path: str) -> tuple[str, str]:
 def _beside(path: str) -> str:
     """The folder of an object without its `txt/` or `ann/`."""
     return "".join(f"{folder}/" for folder in beside(path.split("/")[:-1]))
-
-
-def _versions(objects: Iterable[GoldObject]) -> dict[str, set[str]]:
-    """INCEpTION's folder of a document -> its annotators with a version there."""
-    found: dict[str, set[str]] = {}
-    for item in objects:
-        if _kind(item.path)[0] == EXPORT:
-            found.setdefault(annotated_folder(item.path), set()).add(PurePosixPath(item.path).stem)
-    return found
-
-
-def _superseded(path: str, versions: Mapping[str, set[str]]) -> bool:
-    """An annotator's version of a document that was curated, or the version that has not been annotated."""
-    if _kind(path)[0] != EXPORT:
-        return False
-    file = PurePosixPath(path)
-    there, own = versions[annotated_folder(path)], file.stem
-    of_one = is_document_folder(file.parent.name) or file.suffix.lower() == ".xmi"
-    return of_one and ((CURATED in there and own != CURATED) or (own == INITIAL and len(there) > 1))
 
 
 def _joined(parts: Sequence[Delivery]) -> Delivery:

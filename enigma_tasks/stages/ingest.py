@@ -17,7 +17,7 @@ from enigma_tasks.artifacts import INGESTED, QuarantinePlaces, ingest_batch, pac
 from enigma_tasks.errors import DataError, ServiceError
 from enigma_tasks.formats.imports.spans import DUPLICATE_HINT
 from enigma_tasks.formats.packed import read_packed, write_packed
-from enigma_tasks.gold.deliveries import ReadDelivery, read_delivery, unread
+from enigma_tasks.gold.deliveries import ReadDelivery, leave_out_superseded, read_delivery, unread
 from enigma_tasks.gold.ingestion import Delivery, arrange, content_digest, news
 from enigma_tasks.gold.manifest import Manifest, ManifestEntry, documents_of, pack_manifest, unpack_manifest
 from enigma_tasks.gold.refusals import Refusal, quarantine_row, refusal
@@ -150,6 +150,7 @@ def _readings(
             reading.digest = digest
             readings.append(reading)
     readings.sort(key=lambda r: (r.delivery.modified, r.delivery.record))
+    leave_out_superseded(readings)
     _judge(readings, params)
     return readings
 
@@ -226,7 +227,7 @@ def _counted(readings: Sequence[ReadDelivery], fates: Sequence[Fate], refused: i
         replaced=fate["replaced"],
         unchanged=fate["unchanged"] + sum(map(documents_of, known)),
         quarantined=refused,
-        ignored=ignored + sum(entry.refused for entry in known),
+        ignored=ignored + sum(r.superseded for r in readings) + sum(entry.refused for entry in known),
     )
 
 
