@@ -11,7 +11,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
 
 class FileKind(Enum):
@@ -28,7 +28,7 @@ class FileKind(Enum):
     EXPORT = auto()
     """`.json`, `.xmi`, `.zip`, or a number without a suffix (Label Studio's target storage): an annotation tool's."""
     TABLE = auto()
-    """`.tsv`: repeats the annotations beside it."""
+    """`.tsv`: repeats the annotations beside it, or is an export (`repeats_annotations`)."""
     COMPANION = auto()
     """Settings of tools and systems, type systems, lists that Enigma writes: nothing to be read by itself."""
     HIDDEN = auto()
@@ -63,6 +63,7 @@ _COMPANIONS = frozenset(
 _ABOUT = re.compile(r"(readme|licen[cs]e|copying|citation|changelog)(\.(txt|md|rst|cff))?")
 _ARCHIVED_BY_MACOS = "__MACOSX"
 _HALVES = ("txt", "ann")
+_TABLES = "tsv"
 _SHAPE_LENGTH = 40
 
 
@@ -114,6 +115,16 @@ def beside(folders: Sequence[str]) -> tuple[str, ...]:
         if folders[i].lower() in _HALVES:
             return (*folders[:i], *folders[i + 1 :])
     return tuple(folders)
+
+
+def repeats_annotations(folders: Sequence[str], places: Collection[tuple[str, ...]]) -> bool:
+    """A table of these folders is in `tsv/`, or beside texts or annotations: it is no export.
+
+    Args:
+        folders: of the table.
+        places: `beside` of every text and annotation.
+    """
+    return [folder.lower() for folder in folders[-1:]] == [_TABLES] or beside(folders) in places
 
 
 def without_suffix(name: str) -> str:

@@ -14,7 +14,17 @@ from typing import TYPE_CHECKING
 
 from enigma_tasks.documents import LABELS, EntityType, Language, canonical_label
 from enigma_tasks.errors import DataError, UsageError
-from enigma_tasks.file_names import FileKind, beside, is_about, is_hidden, is_type_system, kind_of, without_suffix
+from enigma_tasks.file_names import (
+    FileKind,
+    beside,
+    is_about,
+    is_hidden,
+    is_type_system,
+    kind_of,
+    repeats_annotations,
+    without_suffix,
+)
+from enigma_tasks.formats.imports.inception_versions import superseded_files
 from enigma_tasks.languages.rules import canonical_code
 
 if TYPE_CHECKING:
@@ -64,7 +74,10 @@ class CorpusFiles:
     """Everything below one folder."""
 
     parts: list[Part] = field(default_factory=list)
+    """Of each folder without its last `txt` or `ann`."""
     whole: list[Whole] = field(default_factory=list)
+    tables: list[Whole] = field(default_factory=list)
+    """Those that repeat no annotations are of `whole` when all folders are known."""
     ignored: Counter[str] = field(default_factory=Counter)
     """Files that no reader reads, by suffix."""
     defects: list[DataError] = field(default_factory=list)
@@ -83,9 +96,13 @@ def corpus_files(path: Path) -> CorpusFiles:
     language, entity = (None, None) if _is_code(own.lower()) else meaning(own)
     place = Place(language, frozenset({entity}) if entity else ALL_TYPES)
     if path.is_dir():
-        _enter(path, place, {}, (), found)
-    elif path.is_file() and kind_of(own)[0] in (FileKind.PACKED, FileKind.LINES, FileKind.EXPORT):
+        parts: dict[tuple[str, ...], Part] = {}
+        _enter(path, place, parts, (), found)
+        _place_tables(path, parts, found)
+        _leave_out_superseded(found)
+    elif path.is_file() and kind_of(own)[0] in (FileKind.PACKED, FileKind.LINES, FileKind.EXPORT, FileKind.TABLE):
         _file(path, Place(None, ALL_TYPES), Part(place), found)
+        found.whole += found.tables
     else:
         raise UsageError(f"{path} is neither a folder nor a file that holds documents (.jsonl.gz, .jsonl, .json, ...)")
     return found
@@ -138,6 +155,25 @@ def _enter(
             found.defects.append(DataError("/".join((*below, child.name)), "place_differs"))
 
 
+def _place_tables(top: Path, parts: dict[tuple[str, ...], Part], found: CorpusFiles) -> None:
+    """A table is an export, or is ignored; which of the two, the texts beside it say."""
+    texts = {key for key, part in parts.items() if part.texts or part.annotations}
+    for table in found.tables:
+        folders = [unicodedata.normalize("NFC", name) for name in table.path.parent.relative_to(top).parts]
+        if repeats_annotations(folders, texts):
+            found.ignored[table.path.suffix.lower()] += 1
+        else:
+            found.whole.append(table)
+
+
+def _leave_out_superseded(found: CorpusFiles) -> None:
+    """Versions of a document that its folder says do not count."""
+    exports = {w.path.absolute().as_posix() for w in found.whole if w.kind is not FileKind.PACKED}
+    gone = superseded_files(exports)
+    found.ignored.update(w.path.suffix.lower() for w in found.whole if w.path.absolute().as_posix() in gone)
+    found.whole = [w for w in found.whole if w.path.absolute().as_posix() not in gone]
+
+
 def _file(path: Path, place: Place, part: Part, found: CorpusFiles) -> None:
     kind, stem = kind_of(unicodedata.normalize("NFC", path.name))
     if kind is FileKind.TEXT:
@@ -151,7 +187,9 @@ def _file(path: Path, place: Place, part: Part, found: CorpusFiles) -> None:
     elif kind in (FileKind.LINES, FileKind.EXPORT):
         systems = [p for p in path.parent.iterdir() if is_type_system(p.name)]
         found.whole.append(Whole(path, kind, place, systems[0] if systems else None))
-    elif kind in (FileKind.TABLE, FileKind.OTHER):
+    elif kind is FileKind.TABLE:
+        found.tables.append(Whole(path, kind, place))
+    elif kind is FileKind.OTHER:
         found.ignored[path.suffix.lower() or "no suffix"] += 1
 
 

@@ -7,11 +7,13 @@ import json
 import zlib
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from enigma_tasks.documents import Document, EntityType, Language, check_id
 from enigma_tasks.errors import DataError
 from enigma_tasks.file_names import FileKind
+from enigma_tasks.formats.imports.inception_versions import superseded_documents
 from enigma_tasks.formats.packed import read_packed
 from enigma_tasks.formats.standoff import note_defect, parse_ann
 from enigma_tasks.languages.rules import canonical_code
@@ -76,16 +78,21 @@ class CorpusReader:
     entity: EntityType | None
     report: CorpusReport
     defects: list[DataError] | None
+    _about_others: bool = field(default=False, init=False)
+    """There are texts or records elsewhere, which a table that is no export may be about."""
 
     def read(self, parts: Sequence[Part], whole: Sequence[Whole]) -> list[Document]:
         """The sound documents, in the order of their files."""
         parts = [p for p in parts if (p.texts or p.annotations) and self._wanted(p.place.language, p.place.types)]
         whole = [w for w in whole if self._wanted(w.place.language, w.place.types)]
-        gold = {p.place.language for p in parts if p.annotated} | {w.place.language for w in whole if not _is_notes(w)}
+        gold = {p.place.language for p in parts if p.annotated}
+        gold |= {w.place.language for w in whole if w.kind is not FileKind.TABLE and not _is_notes(w)}
+        self._about_others = bool(parts) or any(w.kind in (FileKind.LINES, FileKind.PACKED) for w in whole)
         documents = [d for part in parts for d in self._pairs(part, gold)]
-        for file in whole:
-            documents += self._whole(file, gold)
-        return documents
+        found = [(file.path.as_posix(), d) for file in whole for d in self._whole(file, gold)]
+        superseded = superseded_documents(found)
+        self.report.ignored.update(PurePath(found[i][0]).suffix.lower() for i in superseded)
+        return documents + [d for i, (_, d) in enumerate(found) if i not in superseded]
 
     def _wanted(self, language: Language | None, types: frozenset[EntityType]) -> bool:
         return (self.language is None or language in (None, self.language)) and (
@@ -172,6 +179,10 @@ class CorpusReader:
         system = file.type_system.read_bytes() if file.type_system else None
         name = export_name(file.path.parts)
         for found in read_export(name, file.path.read_bytes(), language, file.place.types, system):
+            unknown = [error.rule for error in found.defects] == ["export_unknown"]
+            if file.kind is FileKind.TABLE and unknown and self._about_others:
+                self.report.ignored[file.path.suffix.lower()] += 1
+                continue
             for error in found.defects:
                 note_defect(error, self.defects)
             if found.document is not None:

@@ -12,6 +12,7 @@ from enigma_tasks.formats.corpora import CorpusReport, read_corpus
 from enigma_tasks.formats.corpus_files import ALL_TYPES
 from enigma_tasks.formats.imports import read_export
 from enigma_tasks.formats.imports.inception import export_name
+from enigma_tasks.formats.imports.inception_versions import superseded_documents
 from enigma_tasks.formats.imports.spans import Imported, refused, without_duplicates
 from enigma_tasks.formats.packed import packed_records
 from enigma_tasks.gold.ingestion import ANY_TYPE, PACKED, PAIR
@@ -39,6 +40,8 @@ class ReadDelivery:
     """Documents in it; a file that cannot be read at all counts one."""
     documents: list[Document] = field(default_factory=list, repr=False)
     refusals: list[Refusal] = field(default_factory=list)
+    superseded: int = 0
+    """Annotators' versions in it of documents that were curated, which count as ignored."""
     known: ManifestEntry | None = None
     """Its content is what was taken in before: it was not read again."""
 
@@ -77,6 +80,20 @@ def read_delivery(delivery: Delivery, data: Mapping[str, bytes], scratch: Path) 
         reading.read = 1
         reading.refuse(None, [DataError(delivery.record, "no_documents")])
     return reading
+
+
+def leave_out_superseded(readings: Sequence[ReadDelivery]) -> int:
+    """Take annotators' versions of curated documents out of `readings`, which they leave as ignored; how many."""
+    owners = [(reading, document) for reading in readings for document in reading.documents]
+    gone = superseded_documents([(reading.delivery.record, document) for reading, document in owners])
+    for reading in readings:
+        reading.documents = []
+    for i, (reading, document) in enumerate(owners):
+        if i in gone:
+            reading.superseded += 1
+        else:
+            reading.documents.append(document)
+    return len(gone)
 
 
 def _read_pair(reading: ReadDelivery, data: Mapping[str, bytes], scratch: Path) -> None:

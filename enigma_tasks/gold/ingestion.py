@@ -16,14 +16,18 @@ from typing import TYPE_CHECKING
 
 from enigma_tasks.documents import EntityType, check_id
 from enigma_tasks.errors import DataError
-from enigma_tasks.file_names import FileKind, beside, is_about, is_hidden, is_type_system, kind_of, without_suffix
-from enigma_tasks.formats.corpus_files import ALL_TYPES, RELEASE_FOLDER, meaning
-from enigma_tasks.formats.imports.inception_zip import (
-    CURATED,
-    INITIAL,
-    annotated_folder,
-    is_document_folder,
+from enigma_tasks.file_names import (
+    FileKind,
+    beside,
+    is_about,
+    is_hidden,
+    is_type_system,
+    kind_of,
+    repeats_annotations,
+    without_suffix,
 )
+from enigma_tasks.formats.corpus_files import ALL_TYPES, RELEASE_FOLDER, meaning
+from enigma_tasks.formats.imports.inception_versions import superseded_files
 from enigma_tasks.languages.rules import canonical_code
 
 if TYPE_CHECKING:
@@ -42,7 +46,6 @@ _READ_AS = {
     FileKind.EXPORT: EXPORT,
     FileKind.TABLE: EXPORT,
 }
-_TABLES = "tsv"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -85,7 +88,7 @@ def arrange(
     """Deliveries in the order of their records, and how many objects are ignored.
 
     Those are hidden files, settings, tables and other companions of what is read, texts of a test set, and each
-    annotator's version of a document that was curated.
+    annotator's version of a document that was curated, where its folder says so (`superseded_files`).
 
     Args:
         objects: everything below gold/, or below another place of annotated documents.
@@ -95,13 +98,13 @@ def arrange(
     """
     listed = sorted(objects)
     systems = {o.path.rpartition("/")[0]: o for o in listed if is_type_system(o.path)}
-    texts = {_beside(o.path) for o in listed if _kind(o.path)[0] == PAIR}
-    versions = _versions(listed)
+    texts = {beside(o.path.split("/")[:-1]) for o in listed if _kind(o.path)[0] == PAIR}
+    superseded = superseded_files(o.path for o in listed if _kind(o.path)[0] == EXPORT)
     pairs: dict[str, list[Delivery]] = {}
     whole: list[Delivery] = []
     ignored = 0
     for item in listed:
-        delivery = None if _superseded(item.path, versions) else _delivery(item, language_of, max_bytes, texts)
+        delivery = None if item.path in superseded else _delivery(item, language_of, max_bytes, texts)
         if delivery is None:
             ignored += 1
         elif delivery.kind == PAIR and delivery.rule != "key_unsafe":
@@ -132,14 +135,14 @@ def content_digest(delivery: Delivery, data: Mapping[str, bytes]) -> str:
 
 
 def _delivery(
-    item: GoldObject, language_of: Callable[[str], str | None] | None, max_bytes: int, texts: set[str]
+    item: GoldObject, language_of: Callable[[str], str | None] | None, max_bytes: int, texts: set[tuple[str, ...]]
 ) -> Delivery | None:
-    """What one object is, or None where it is ignored; `texts` are the folders of pairs."""
+    """What one object is, or None where it is ignored; `texts` are the places of pairs (`beside`)."""
     *folders, name = item.path.split("/")
     named = kind_of(name)[0]
     if not name or named in (FileKind.HIDDEN, FileKind.COMPANION) or any(is_hidden(f) for f in folders):
         return None
-    if named is FileKind.TABLE and (folders[-1:] == [_TABLES] or _beside(item.path) in texts):
+    if named is FileKind.TABLE and repeats_annotations(folders, texts):
         return None
     releases = [RELEASE_FOLDER.fullmatch(folder) for folder in folders]
     if any(release and release["split"] not in (None, "train") for release in releases):
@@ -184,25 +187,6 @@ def _kind(path: str) -> tuple[str, str]:
 def _beside(path: str) -> str:
     """The folder of an object without its `txt/` or `ann/`."""
     return "".join(f"{folder}/" for folder in beside(path.split("/")[:-1]))
-
-
-def _versions(objects: Iterable[GoldObject]) -> dict[str, set[str]]:
-    """INCEpTION's folder of a document -> its annotators with a version there."""
-    found: dict[str, set[str]] = {}
-    for item in objects:
-        if _kind(item.path)[0] == EXPORT:
-            found.setdefault(annotated_folder(item.path), set()).add(PurePosixPath(item.path).stem)
-    return found
-
-
-def _superseded(path: str, versions: Mapping[str, set[str]]) -> bool:
-    """An annotator's version of a document that was curated, or the version that has not been annotated."""
-    if _kind(path)[0] != EXPORT:
-        return False
-    file = PurePosixPath(path)
-    there, own = versions[annotated_folder(path)], file.stem
-    of_one = is_document_folder(file.parent.name) or file.suffix.lower() == ".xmi"
-    return of_one and ((CURATED in there and own != CURATED) or (own == INITIAL and len(there) > 1))
 
 
 def _joined(parts: Sequence[Delivery]) -> Delivery:

@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 
     from enigma_tasks.gold.manifest import Claim, Manifest
 
-Fate = Literal["added", "replaced", "unchanged", "refused"]
-_LABEL_STUDIO_TIME = re.compile(r"-at-\d{4}-\d\d-\d\d-\d\d-\d\d-[0-9a-f]{4,}(?=\.[a-z]+$)")
+Fate = Literal["added", "replaced", "unchanged", "refused", "older"]
+"""`older` is refused too: it is from an earlier export of a project than what it would replace."""
+_LABEL_STUDIO_TIME = re.compile(r"-at-(\d{4}-\d\d-\d\d-\d\d-\d\d)-[0-9a-f]{4,}(?=\.[a-z]+$)")
+OLDER_HINT = "a later export of this project says something else of it"
 # the strongest first: a document of several types has one fate
 _FATES: tuple[Fate, ...] = ("replaced", "added", "unchanged")
 
@@ -76,12 +78,19 @@ def origin(record: str) -> str:
     return _LABEL_STUDIO_TIME.sub("", record)
 
 
+def is_older(record: str, other: str) -> bool:
+    """An earlier export of the same Label Studio project, by the times in their names."""
+    times = [_LABEL_STUDIO_TIME.search(name) for name in (record, other)]
+    first, second = (found[1] if found else None for found in times)
+    return origin(record) == origin(other) and first is not None and second is not None and first < second
+
+
 def origins_of(manifest: Manifest) -> dict[Claim, set[str]]:
     """Which records the held documents came from; of an annotator's version also its document's folder."""
     found: dict[Claim, set[str]] = {}
     for record, entry in manifest.items():
         for claim in entry.documents:
-            found.setdefault(claim, set()).update({origin(record), f"{annotated_folder(record)}/"})
+            found.setdefault(claim, set()).update({record, f"{annotated_folder(record)}/"})
     return found
 
 
@@ -98,7 +107,8 @@ def settle(
     """Decide about each arriving document.
 
     Documents of one id, language and type that come from different records and differ are all refused, and so is one
-    that differs from what is held from another record. A document that is refused for one of its types is refused for
+    that differs from what is held from another record, or is from an earlier export of a project than what is held or
+    came before it. A document that is refused for one of its types is refused for
     all of them.
 
     Args:
@@ -113,7 +123,7 @@ def settle(
     settled = Settled([], after)
     for i, own in enumerate(parts):
         if i in refused:
-            settled.fates.append("refused")
+            settled.fates.append(refused[i])
             continue
         fates: set[Fate] = set()
         for place, document in own.items():
@@ -134,30 +144,43 @@ def _disputed(
     parts: Sequence[Mapping[tuple[str, EntityType], Document]],
     held: Mapping[tuple[str, EntityType], Mapping[str, Document]],
     origins: Mapping[Claim, set[str]],
-) -> set[int]:
-    """The arriving documents whose id is another document's."""
+) -> dict[int, Fate]:
+    """The arriving documents whose id is another document's (`refused`), or whose export is an `older` one."""
     rivals: dict[tuple[tuple[str, EntityType], str], list[int]] = {}
     for i, own in enumerate(parts):
         for place, document in own.items():
             rivals.setdefault((place, document.id), []).append(i)
-    refused: set[int] = set()
+    refused: dict[int, Fate] = {}
     for (place, document_id), indices in rivals.items():
         old = held.get(place, {}).get(document_id)
         differing = [i for i in indices if parts[i][place] != old]
+        owners = origins.get((place[0], place[1].value, document_id), set()) if old is not None else set()
+        older = [
+            i
+            for n, i in enumerate(differing)
+            if any(is_older(arriving[i].record, owner) for owner in owners)
+            or any(
+                is_older(arriving[i].record, arriving[j].record)
+                and _content(parts[i][place]) != _content(parts[j][place])
+                for j in differing[:n]
+            )
+        ]
+        for i in older:
+            refused.setdefault(i, "older")
+        differing = [i for i in differing if i not in older]
         if old is not None:
-            owners = origins.get((place[0], place[1].value, document_id), set())
             foreign = [i for i in differing if not _may_replace(arriving[i].record, owners)]
-            refused.update(foreign)
+            refused |= dict.fromkeys(foreign, "refused")
             differing = [i for i in differing if i not in foreign]
         versions = {_content(parts[i][place]) for i in differing}
         if len(versions) > 1 and len({origin(arriving[i].record) for i in differing}) > 1:
-            refused.update(differing)
+            refused |= dict.fromkeys(differing, "refused")
     return refused
 
 
-def _may_replace(record: str, origins: set[str]) -> bool:
+def _may_replace(record: str, owners: set[str]) -> bool:
     curated = PurePosixPath(record).stem == CURATED
-    return origin(record) in origins or (curated and f"{annotated_folder(record)}/" in origins)
+    return origin(record) in map(origin, owners) or (curated and f"{annotated_folder(record)}/" in owners)
 
 
 def _content(document: Document) -> tuple[object, ...]:

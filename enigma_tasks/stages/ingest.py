@@ -17,12 +17,12 @@ from enigma_tasks.artifacts import INGESTED, QuarantinePlaces, ingest_batch, pac
 from enigma_tasks.errors import DataError, ServiceError
 from enigma_tasks.formats.imports.spans import DUPLICATE_HINT
 from enigma_tasks.formats.packed import read_packed, write_packed
-from enigma_tasks.gold.deliveries import ReadDelivery, read_delivery, unread
+from enigma_tasks.gold.deliveries import ReadDelivery, leave_out_superseded, read_delivery, unread
 from enigma_tasks.gold.ingestion import Delivery, arrange, content_digest, news
 from enigma_tasks.gold.manifest import Manifest, ManifestEntry, documents_of, pack_manifest, unpack_manifest
 from enigma_tasks.gold.refusals import Refusal, quarantine_row, refusal
 from enigma_tasks.gold.rules import Fold
-from enigma_tasks.gold.settling import Arriving, Fate, IngestCounts, claims_of, origins_of, settle
+from enigma_tasks.gold.settling import OLDER_HINT, Arriving, Fate, IngestCounts, claims_of, origins_of, settle
 from enigma_tasks.gold.summaries import IngestSummary, PlaceCounts
 from enigma_tasks.notes.names import Names
 
@@ -150,6 +150,7 @@ def _readings(
             reading.digest = digest
             readings.append(reading)
     readings.sort(key=lambda r: (r.delivery.modified, r.delivery.record))
+    leave_out_superseded(readings)
     _judge(readings, params)
     return readings
 
@@ -190,8 +191,9 @@ def _version(repository: GoldRepository, manifest: Manifest, readings: Sequence[
     refusals = [(r.delivery, refused) for r in readings for refused in r.refusals]
     kept: dict[str, list[Document]] = {}
     for (reading, document), fate in zip(owners, settled.fates, strict=True):
-        if fate == "refused":
-            error = DataError(document.id, "id_duplicate", hint=DUPLICATE_HINT)
+        if fate in ("refused", "older"):
+            rule, hint = ("older_export", OLDER_HINT) if fate == "older" else ("id_duplicate", DUPLICATE_HINT)
+            error = DataError(document.id, rule, hint=hint)
             refusals.append((reading.delivery, refusal(reading.delivery, document.id, [error])))
         else:
             kept.setdefault(reading.delivery.record, []).append(document)
@@ -225,7 +227,7 @@ def _counted(readings: Sequence[ReadDelivery], fates: Sequence[Fate], refused: i
         replaced=fate["replaced"],
         unchanged=fate["unchanged"] + sum(map(documents_of, known)),
         quarantined=refused,
-        ignored=ignored + sum(entry.refused for entry in known),
+        ignored=ignored + sum(r.superseded for r in readings) + sum(entry.refused for entry in known),
     )
 
 

@@ -15,7 +15,7 @@ from enigma_tasks.adapters.review_index import ReviewIndex
 from enigma_tasks.adapters.review_subjects import ReviewSubjects
 from enigma_tasks.artifacts import QuarantinePlaces
 from enigma_tasks.errors import DataError
-from enigma_tasks.gold.deliveries import read_delivery, unread
+from enigma_tasks.gold.deliveries import leave_out_superseded, read_delivery, unread
 from enigma_tasks.gold.ingestion import arrange
 from enigma_tasks.gold.refusals import quarantine_row
 from enigma_tasks.gold.settling import origin
@@ -63,11 +63,12 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     new = [d for d in deliveries if _drop(d) not in known]
     log.info("%d of %d reviewed files are new", len(new), len(deliveries))
     readings = _readings(store, place, new)
+    ignored += leave_out_superseded(readings)
     arriving = _matched(readings, ReviewSubjects(store, index, params, settings))
     fate = fates(arriving, [review for found in imports for review in found.reviews])
     refusals = [(r.delivery, refused) for r in readings for refused in r.refusals]
     counts = ReviewCounts(
-        read=sum(r.read for r in readings) + ignored,
+        read=sum(r.read - r.superseded for r in readings) + ignored,
         new=fate.count("new"),
         unchanged=fate.count("unchanged"),
         superseded=fate.count("superseded"),

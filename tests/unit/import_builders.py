@@ -83,6 +83,8 @@ def lines(*values: dict[str, Any]) -> bytes:
 
 ONE = region(6, 10, "asma")
 TWO = region(30, 36, "fiebre", "SYMPTOM")
+BARE = region(6, 10, None)
+TWO_TEXTS = {"text": "Dijo: tose poco, hoy está bien y sin quejas.", "plan": "Tiene asma y se va de alta."}
 WRONG = region(0, 5, "Tiene")
 SPANS = [ONE["value"], TWO["value"]]
 CELL = json.dumps([ONE["value"]])
@@ -96,3 +98,35 @@ OBJECTS = [
 ]
 HEADER = "text,id,label,annotator,annotation_id,created_at,updated_at,lead_time"
 STORED = {"id": 12, "updated_at": "2026-05-01T10:00:00Z", "task": {"id": 7, "data": {"text": TEXT}}}
+UNREAD = [
+    json.dumps(CELL),
+    json.dumps(json.dumps(CELL)),
+    QUOTED,
+    CELL.replace('"', '\\"'),
+    CELL.replace('"', "\u201c"),
+    *(f"{before}{CELL}" for before in ("'", "=", "\ufeff", "<")),
+    CELL[:-1].removeprefix("["),
+    CELL[:1],
+    "DISEASE 6 10",
+    "DISEASE",
+    ["DISEASE"],
+    {"spans": 1},
+    7,
+]
+"""What became of a cell of spans, or stands in its place."""
+WRITTEN = [
+    json.dumps('[[6, 10, "DISEASE"]]'),
+    json.dumps(json.dumps('[[6, 10, "DISEASE"]]')),
+    "[(6, 10, 'DISEASE')]",
+    "{'spans': [(6, 10, 'DISEASE')]}",
+    """'[[6, 10, "DISEASE"]]""",
+    '=[[6, 10, "DISEASE"]]',
+    '[[6, 10, \\"DISEASE\\"]]',
+    '[[6, 10, ""DISEASE""]]',
+    '[[6, 10, "DISEASE',
+    '[{"start_offset": 6, "end_offset": 10, "lab',
+    "start=6 end=10 labels=DISEASE",
+    "DISEASE 6 10; SYMPTOM 30 36",
+    "6:10:Enfermedad",
+]
+"""Spans as programs write them into a text."""

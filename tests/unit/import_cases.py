@@ -11,6 +11,7 @@ from tests.unit.import_builders import (
     ABOUT_ONE,
     ABOUT_TEXT,
     ASTHMA,
+    BARE,
     BOTH,
     CELL,
     HEADER,
@@ -21,6 +22,8 @@ from tests.unit.import_builders import (
     STORED,
     TEXT,
     TWO,
+    TWO_TEXTS,
+    UNREAD,
     WINDOWS,
     WRONG,
     Case,
@@ -169,6 +172,16 @@ LABEL_STUDIO: dict[str, Case] = {
         [row(entities=[[6, 10, "DISEASE"]]), row(id=8, tags=SPANS)],
         ["spans_not_understood", BOTH],
     ),
+    "ls-cell-unread": Case(
+        "a.json",
+        [row(tags=SPANS), *(row(id=8 + i, tags=cell) for i, cell in enumerate(UNREAD))],
+        [BOTH, *["span_malformed"] * len(UNREAD)],
+    ),
+    "ls-cell-empty": Case(
+        "a.json",
+        [row(tags=SPANS), *(row(id=8 + i, tags=cell) for i, cell in enumerate(["", " ", "[]", "null", None, []]))],
+        [BOTH, *[()] * 6],
+    ),
     "ls-empty": Case("a.json", labelled(), [()]),
     "ls-predictions": Case(
         "a.json", [task(predictions=[{"result": [ONE]}], drafts=[{"result": [ONE]}])], ["text_without_annotation"]
@@ -236,6 +249,28 @@ LABEL_STUDIO: dict[str, Case] = {
         "a.json",
         [task(annotation(ONE, region(8, 11, "tos")), data={"a": TEXT, "b": "Refiere tos seca"})],
         ["surface_differs"],
+    ),
+    "ls-columns-named": Case(
+        "a.json",
+        [
+            task(annotation(BARE | {"to_name": "plan"}), data=TWO_TEXTS),
+            task(annotation(BARE | {"to_name": "$plan"}), id=8, data=TWO_TEXTS),
+            task(annotation(ONE | {"to_name": "plan"}), id=9, data={"text": TEXT, "plan": f"{TEXT} "}),
+            task(annotation(BARE), id=10, data=TWO_TEXTS),
+        ],
+        [ASTHMA, ASTHMA, ASTHMA, ("tose",)],
+    ),
+    "ls-columns-unnamed": Case(
+        "a.json",
+        [
+            row(label=[BARE["value"]], plan="Alta."),
+            row(id=8, label=[BARE["value"]], **TWO_TEXTS),
+            row(id=9, label=[BARE["value"], ONE["value"]], **TWO_TEXTS),
+            task(annotation(BARE | {"to_name": "t"}), id=10, data=TWO_TEXTS),
+            task(annotation(BARE, BARE | {"id": "r2", "to_name": "plan"}), id=11, data=TWO_TEXTS),
+            task(annotation(BARE, BARE | {"id": "r2", "to_name": "t"}), id=12, data={"text": TEXT, "ward": "car"}),
+        ],
+        [ASTHMA, *["text_ambiguous"] * 5],
     ),
     "ls-blanks": Case(
         "a.json", labelled(region(6, 21, "asma bronquial"), text="Tiene asma  bronquial."), [("asma  bronquial",)]

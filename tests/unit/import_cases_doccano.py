@@ -12,6 +12,7 @@ from tests.unit.import_builders import (
     OBJECTS,
     TEXT,
     WINDOWS,
+    WRITTEN,
     Case,
     line,
     lines,
@@ -52,6 +53,11 @@ DOCCANO: dict[str, Case] = {
         ),
         ["spans_not_understood"] * 6,
     ),
+    "do-other-key-text": Case(
+        "all.jsonl",
+        lines(*(line(id=i, label=[], annotation_approver="ana", spans=text) for i, text in enumerate(WRITTEN))),
+        ["spans_not_understood"] * len(WRITTEN),
+    ),
     "do-other-key-alike": Case(
         "all.jsonl",
         lines(line(spans=[["DISEASE", 6, 10]], tokens=[{"text": "Tiene", "start": 0, "end": 5}], **ANNOTATED)),
@@ -87,6 +93,14 @@ DOCCANO: dict[str, Case] = {
     "do-zip-empty": Case("a.zip", zipped({}), ["export_empty"]),
     "do-unknown": Case("unknown.jsonl", lines(line(label=[])), ["text_without_annotation"]),
     "do-approved": Case("all.jsonl", lines(line(labels=[], annotation_approver="admin")), [()]),
+    "do-approved-null": Case(
+        "all.jsonl",
+        lines(
+            line(label=None, annotation_approver="admin"),
+            line(id=8, label=None, entities=[], annotation_approver="admin"),
+        ),
+        ["text_without_annotation", ()],
+    ),
     "do-id-in-meta": Case("all.jsonl", lines({"text": TEXT, "meta": '{"id": 3}'} | ANNOTATED), [ASTHMA]),
     "do-dates": Case("all.jsonl", lines(line(meta={"start": "2020", "x": 1}, end="2021", **ANNOTATED)), [ASTHMA]),
     "do-no-id": Case("all.jsonl", lines({"text": TEXT} | ANNOTATED, line(**ANNOTATED)), ["id_missing", ASTHMA]),

@@ -73,6 +73,23 @@ def test_a_later_export_of_a_label_studio_project_is_the_same_record() -> None:
     assert fates((june, document("old")), (july, document("new"))) == ["added", "replaced"]
 
 
+def test_an_earlier_export_of_a_label_studio_project_replaces_nothing() -> None:
+    may = "es/disease/project-7-at-2026-05-01-10-30-ffffffff.json"
+    june = "es/disease/project-7-at-2026-06-01-10-30-1f2e3d4c.json"
+    renamed = "es/disease/project-7.json"
+    held = manifest((june, document("new")))
+    assert fates((may, document("old")), held=held, old=document("new")) == ["older"]
+    assert fates((may, document("new")), held=held, old=document("new")) == ["unchanged"]
+    assert fates((may, document("other", name="0002")), held=held, old=document("new")) == ["added"]
+    assert fates((renamed, document("old")), held=held, old=document("new")) == ["replaced"]
+    assert fates((june, document("new")), (may, document("old"))) == ["added", "older"]
+    assert fates((may, document("old")), (june, document("new"))) == ["added", "replaced"]
+    both = held | manifest((may, document("new")))
+    assert fates((may, document("old")), held=both, old=document("new")) == ["older"]
+    several = document("old", D, S)
+    assert fates((may, several), held=held, old=document("new")) == ["older"]
+
+
 def test_the_curated_version_replaces_an_annotators_and_never_the_other_way_round() -> None:
     ana, ben = "es/all/annotation/a.txt/ana.xmi", "es/all/annotation/a.txt/ben.xmi"
     curated, other = "es/all/curation/a.txt/CURATION_USER.xmi", "es/all/curation/b.txt/CURATION_USER.xmi"

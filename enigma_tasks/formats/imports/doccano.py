@@ -85,7 +85,7 @@ def _documents(
             yield from same_id(document_id, [own for own, _ in group])
         elif is_location(str(first["text"])):
             yield refused(document_id, DataError(document_id, "text_missing", hint=LOCATION))
-        elif annotated or any(line.get("annotation_approver") for _, line in group):
+        elif annotated or any(line.get("annotation_approver") and _holds_a_list(line) for _, line in group):
             spans = annotated[0] if annotated else []
             yield imported(document_id, first["text"], spans, language, types, units=UNITS, record=source.name)
         else:
@@ -117,6 +117,11 @@ def _spans(document_id: str, line: dict[str, Any]) -> list[Span]:
     if not isinstance(relations, list) or not all(_is_between(relation, ids) for relation in relations):
         raise DataError(document_id, "relation_not_understood", hint="it is of something that is no span")
     return spans
+
+
+def _holds_a_list(line: dict[str, Any]) -> bool:
+    """An empty list of spans says that there is none; null says nothing."""
+    return any(line.get(key) is not None for key in SPAN_KEYS)
 
 
 def _is_between(relation: Any, ids: set[str]) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from enigma_tasks.errors import DataError
 from enigma_tasks.formats.imports.ids import ID_KEYS, id_text, own_id, shown_id
-from enigma_tasks.formats.imports.label_studio_tasks import FROM_ROW, as_task, is_record
+from enigma_tasks.formats.imports.label_studio_tasks import FROM_ROW, as_task, is_record, span_columns
 from enigma_tasks.formats.imports.latest import latest
 from enigma_tasks.formats.imports.markup import has_markup, shown
 from enigma_tasks.formats.imports.other_keys import check_other_key
@@ -51,7 +51,9 @@ def read_records(
     `not_plain_text`, `spans_not_understood` (in a row's column that no control wrote), those of `read_regions` and of
     `spans.imported`.
     """
-    tasks = [(source, as_task(tree) or {}) for source, tree in records]
+    listed = list(records)
+    columns = span_columns(tree for _, tree in listed)
+    tasks = [(source, as_task(tree, columns) or {}) for source, tree in listed]
     groups: dict[object, list[Record]] = {}
     for source, task in tasks:
         own, number = (own_id(_id_places(task)), id_text(task.get("id"))) if task else (None, None)
@@ -155,7 +157,8 @@ def _document(
 def _columns(document_id: str, data: dict[str, Any], regions: Regions) -> tuple[dict[str, list[Content]], str | None]:
     """The columns that may be the text, and how each may be read; and which is the likeliest, that comes first.
 
-    Only surfaces can show that another one than the likeliest is meant.
+    Regions say whose text they are of (`to_name`), rows do not. Only surfaces can show that another column than the
+    likeliest is meant: where they are missing, the column must be named, or be the only one that the spans fit in.
     """
     texts = {
         key: value
@@ -166,7 +169,14 @@ def _columns(document_id: str, data: dict[str, Any], regions: Regions) -> tuple[
     structured = any(isinstance(value, dict | list) for key, value in data.items() if key not in ("meta", "metadata"))
     alone = own is None and len(texts) == 1 and not structured  # beside a dialogue, the only string is its title
     likeliest = own if own in texts else next(iter(texts)) if alone else None
-    if not any(span.surface for span in regions.spans):
+    named = regions.targets & texts.keys()
+    if len(named) > 1:
+        raise DataError(document_id, "text_ambiguous", hint="the spans are of several columns of the data")
+    likeliest = next(iter(named), likeliest)
+    if not _show_their_column(regions):
+        if regions.spans and (len(regions.targets) > 1 or not (named or _is_only_fit(likeliest, texts, regions))):
+            hint = "spans without their text, and several columns that they may be of"
+            raise DataError(document_id, "text_ambiguous", hint=hint)
         texts = {likeliest: texts[likeliest]} if likeliest else {}
     if not texts:
         located = any(isinstance(value, str) and is_location(value) for value in data.values())
@@ -174,6 +184,21 @@ def _columns(document_id: str, data: dict[str, Any], regions: Regions) -> tuple[
         raise DataError(document_id, "text_missing", hint=LOCATION if located else expected)
     ordered = sorted(texts, key=lambda key: key != likeliest)
     return {key: _readings(document_id, texts[key], regions) for key in ordered}, likeliest
+
+
+def _show_their_column(regions: Regions) -> bool:
+    """Each span has a surface; or one of them has, and all are of one text."""
+    surfaces = [span.surface is not None for span in regions.spans]
+    return any(surfaces) and (all(surfaces) or (len(regions.targets) == 1 and None not in regions.targets))
+
+
+def _is_only_fit(column: str | None, texts: dict[str, str], regions: Regions) -> bool:
+    """No other column is long enough for the spans, in any unit, and has a letter; or none is the likeliest."""
+    last = max((span.end for span in regions.spans if isinstance(span.end, int)), default=0)
+    others = [text for key, text in texts.items() if key != column]
+    return column is None or not any(
+        len(text.encode(errors="surrogatepass")) >= last and any(map(str.isalpha, text)) for text in others
+    )
 
 
 def _readings(document_id: str, text: str, regions: Regions) -> list[Content]:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import ast
 import json
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from enigma_tasks.formats.imports.regions import is_labelled, is_region, result_of
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
 
 _LISTS = ("annotations", "completions")
 """Where a task's annotations are; before version 1.0 they were called completions."""
@@ -47,8 +50,21 @@ def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def as_task(tree: Any) -> dict[str, Any] | None:
-    """Any record -> a task with `data` and `annotations`; None for what is no record."""
+def span_columns(trees: Iterable[Any]) -> frozenset[str]:
+    """The columns of an export's rows that hold spans in one row at least: nothing else is left out there."""
+    rows = (tree for tree in trees if isinstance(tree, dict) and not _is_task(tree) and not _is_annotation(tree))
+    return frozenset(
+        key for row in rows for key, value in row.items() if any(map(is_labelled, _span_values(value) or ()))
+    )
+
+
+def as_task(tree: Any, columns: Collection[str] = ()) -> dict[str, Any] | None:
+    """Any record -> a task with `data` and `annotations`; None for what is no record.
+
+    Args:
+        tree: the record.
+        columns: `span_columns` of its export.
+    """
     if not isinstance(tree, dict) or not is_record(tree):
         return None
     if _is_annotation(tree):
@@ -56,20 +72,25 @@ def as_task(tree: Any) -> dict[str, Any] | None:
         whole = task if isinstance(task, dict) else {"id": task}
         return whole | {"data": whole["data"] if isinstance(whole.get("data"), dict) else {}, "annotations": [tree]}
     if _is_flat(tree) and not _is_task(tree):
-        return _unflattened(tree)
+        return _unflattened(tree, columns)
     data = tree["data"] if isinstance(tree.get("data"), dict) else tree
     lists = [tree[key] if isinstance(tree[key], list) else [tree[key]] for key in _LISTS if tree.get(key)]
     return tree | {"data": data, "annotations": [annotation for annotations in lists for annotation in annotations]}
 
 
-def _unflattened(row: dict[str, Any]) -> dict[str, Any]:
-    """A row has one annotation; its spans are under the control's name, whatever that is, in tables as JSON."""
+def _unflattened(row: dict[str, Any], columns: Collection[str]) -> dict[str, Any]:
+    """A row has one annotation; its spans are under the control's name, whatever that is, in tables as JSON.
+
+    What cannot be read in a column of spans is a result that refuses the document.
+    """
     results: list[Any] = []
     data: dict[str, Any] = {}
     for key, value in row.items():
         values = _span_values(value)
         if values is not None:
             results += [result_of(v) if isinstance(v, dict) else {"type": "labels"} for v in values]
+        elif key in columns:
+            results += [] if _is_empty(value) else [{"type": "labels"}]
         elif key not in _FLAT or (key in _ALSO_DATA and isinstance(value, str) and not _is_json(value)):
             data[key] = value
     times = {key: row.get(key) for key in ("created_at", "updated_at")}
@@ -86,6 +107,11 @@ def _span_values(value: Any) -> list[Any] | None:
             return [None]  # cut off by a spreadsheet, say: no result, which refuses the document
     values = [value] if is_labelled(value) else value
     return values if isinstance(values, list) and any(is_region(v) for v in values) else None
+
+
+def _is_empty(value: Any) -> bool:
+    """A cell of a row in which nothing was marked."""
+    return value in (None, []) or (isinstance(value, str) and value.strip() in ("", "[]", "null", "None"))
 
 
 def _is_json(cell: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,13 @@ _TAG = re.compile(r"[BIELSU][-_](.+)")
 """Of a token, as tools that write CoNLL name it."""
 _NAME = re.compile(r"[A-Za-z_]{1,30}")
 _DEPTH = 4
+_AROUND = " \t\r\n\ufeff'\"=<>`\\\u201c\u201d"
+"""What programs and spreadsheets put around a value that was written as text."""
+_QUOTES = re.compile(r"""\\+["']|""|[\u201c\u201d\u201e]""")
+_KEYED = re.compile(r"""\bstart\w*["']*\s*[:=]\s*["']*(\d+)\D{1,40}?\bend\w*["']*\s*[:=]\s*["']*(\d+)""")
+_NUMBERED = re.compile(r"\b([^\W\d]+)[\W_]{1,8}(\d+)\W{1,6}(\d+)\b|\b(\d+)\W{1,6}(\d+)\W{1,8}([^\W\d]+)\b")
+"""A label and its two offsets, side by side."""
+_WORDS = re.compile(r"\w+")
 
 
 def check_other_key(record: str, key: str, value: Any, read: Collection[tuple[Any, Any]]) -> None:
@@ -26,7 +34,8 @@ def check_other_key(record: str, key: str, value: Any, read: Collection[tuple[An
     Args:
         record: names the document in errors.
         key: where the record has them.
-        value: what it has there, at any depth, also as JSON in a string.
+        value: what it has there, at any depth, also in a string: as JSON or Python, however often it was encoded, cut
+            off, or as labels with their offsets.
         read: (start, end) of the spans that are read.
 
     Raises:
@@ -49,7 +58,13 @@ def parsed(value: Any) -> Any:
 
 def _places(value: Any, depth: int) -> Iterator[tuple[int, int] | None]:
     """Of each span inside; None for tags of tokens, which have no offsets."""
-    value = parsed(value)
+    if isinstance(value, str):
+        written = _unwritten(value)
+        if written is None:
+            yield from _places_in_text(value)
+        elif depth:
+            yield from _places(written, depth - 1 if isinstance(written, str) else depth)
+        return
     place = _place(value)
     if place:
         yield place
@@ -58,6 +73,31 @@ def _places(value: Any, depth: int) -> Iterator[tuple[int, int] | None]:
     elif depth and isinstance(value, dict | list):
         for inner in value.values() if isinstance(value, dict) else value:
             yield from _places(inner, depth - 1)
+
+
+def _unwritten(text: str) -> Any:
+    """The list, object or string that a program wrote as this text; None where it is none of these."""
+    bare = text.strip(_AROUND)
+    if not bare.startswith(("{", "[", "(")):
+        return None
+    for candidate in (text, bare, _QUOTES.sub('"', bare)):
+        for parse in (json.loads, ast.literal_eval):
+            try:
+                value = json.loads(json.dumps(parse(candidate.strip())))
+            except (TypeError, ValueError, SyntaxError, RecursionError, MemoryError):
+                continue
+            if isinstance(value, dict | list) or (isinstance(value, str) and value != text):
+                return value
+    return None
+
+
+def _places_in_text(text: str) -> Iterator[tuple[int, int]]:
+    """Offsets beside one of our labels in a text that is nothing else or is a damaged list; or named start and end."""
+    yield from ((int(found[1]), int(found[2])) for found in _KEYED.finditer(text))
+    labelled = [found for found in _NUMBERED.finditer(text) if canonical_label(found[1] or found[6]) in LABELS]
+    rest = len(_WORDS.findall(text)) - sum(len(_WORDS.findall(found[0])) for found in labelled)
+    if labelled and (not rest or text.strip(_AROUND).startswith(("{", "[", "("))):
+        yield from ((int(found[2] or found[4]), int(found[3] or found[5])) for found in labelled)
 
 
 def _place(value: Any) -> tuple[int, int] | None:

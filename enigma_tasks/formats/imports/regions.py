@@ -41,6 +41,8 @@ class Regions:
     spans: tuple[Span, ...]
     markup: str | None
     """`hypertext` or `paragraphs`, where their offsets count the text that a browser shows."""
+    targets: frozenset[str | None]
+    """What the regions say that they are of: names of the tags that show a text; None where one does not say."""
 
 
 def is_region(value: Any) -> bool:
@@ -78,6 +80,7 @@ def read_regions(record: str, results: Sequence[Any]) -> Regions:
     attributes: list[dict[str, Any]] = []
     relations: list[dict[str, Any]] = []
     markup: str | None = None
+    targets: set[str | None] = set()
     for result in results:
         if not isinstance(result, dict):
             raise DataError(record, "task_malformed", hint="a result is no object")
@@ -91,6 +94,7 @@ def read_regions(record: str, results: Sequence[Any]) -> Regions:
         else:
             spans += _labelled(record, kind, value)
             markup = markup or _markup(kind, value)
+            targets.add(_target(result))
             read.add(_identity(result))
     for attribute in attributes:
         if _identity(attribute) not in read:
@@ -98,7 +102,7 @@ def read_regions(record: str, results: Sequence[Any]) -> Regions:
     for relation in relations:
         if not {str(relation.get("from_id")), str(relation.get("to_id"))} <= read:
             raise _not_understood(record, "relation", "it is of something that is no labelled region")
-    return Regions(tuple(spans), markup)
+    return Regions(tuple(spans), markup, frozenset(targets))
 
 
 def _identity(result: dict[str, Any]) -> str:
@@ -107,6 +111,12 @@ def _identity(result: dict[str, Any]) -> str:
         return str(result["id"])
     value = result["value"]
     return json.dumps({key: value[key] for key in _PLACE & value.keys()}, sort_keys=True)
+
+
+def _target(result: dict[str, Any]) -> str | None:
+    """The tag that shows the text; it is often called as the column, with or without the `$` of a reference to it."""
+    places = (place[key] for place in (result, result["value"]) for key in ("to_name", "to") if key in place)
+    return next((name.removeprefix("$") for name in places if isinstance(name, str) and name), None)
 
 
 def _labelled(record: str, kind: str, value: dict[str, Any]) -> list[Span]:
