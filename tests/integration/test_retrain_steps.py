@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from enigma_tasks.documents import Document
 
-pytestmark = pytest.mark.timeout(1800)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 ROOT = Path(__file__).parents[2]
 SMALL = {"vocabulary": 300, "hidden": 32, "layers": 1, "heads": 2}
@@ -263,7 +263,6 @@ def test_gold_becomes_challengers_once_and_what_is_frozen_is_never_trained_on(  
     assert len(hospital.versions()) == 2
 
 
-@pytest.mark.slow
 def test_a_killed_training_is_resumed_by_another_container_with_the_same_result(hospital: Hospital) -> None:
     hospital.change(lambda tree: tree["members"]["tiny"].update(epochs=12))
     hospital.drop("killed", notes(hospital, 30, 3, "killed"))
@@ -295,7 +294,6 @@ def test_a_killed_training_is_resumed_by_another_container_with_the_same_result(
     assert whole["outputs"]["models/es/members/tiny"] == resumed["outputs"]["models/es/members/tiny"]
 
 
-@pytest.mark.slow
 def test_a_member_that_fails_costs_the_ensemble_only_itself_where_that_is_allowed(hospital: Hospital) -> None:
     def two_members(tree: dict[str, Any]) -> None:
         tree["members"]["broken"] = {"base": "nowhere/at-all", "learning_rate": 1e-4, "batch_size": 4, "epochs": 1}
@@ -328,7 +326,6 @@ def test_a_member_that_fails_costs_the_ensemble_only_itself_where_that_is_allowe
     assert (card["fitted"]["names"], card["fitted"]["missing"]) == (["tiny"], ["broken"])
 
 
-@pytest.mark.slow
 def test_what_is_not_set_up_or_not_reachable_is_named(servers: Path, tmp_path: Path) -> None:
     with hospital_in(tmp_path / "own", "s3://ward/faults") as own:
         words = ["changes", "--batch", "b"]
@@ -365,7 +362,6 @@ def _gold(folder: Path, place: str) -> None:
     (folder / "dvc.yaml").write_text(yaml.safe_dump(tree, sort_keys=False))
 
 
-@pytest.mark.slow
 def test_a_frozen_set_is_made_once_and_guarded(servers: Path, tmp_path: Path) -> None:
     with hospital_in(tmp_path / "own", "s3://ward/frozen") as own:
         own.drop("june", notes(own, 30, 5, "june"))
