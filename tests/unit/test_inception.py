@@ -113,6 +113,18 @@ def test_a_project_gives_its_curated_documents_and_names_the_others() -> None:
     assert (first.document_id, [d.rule for d in first.defects]) == ("a", ["export_unknown"])
 
 
+def test_a_java_serialisation_beside_a_curated_document_that_can_be_read_is_no_second_version() -> None:
+    both: dict[str, str | bytes] = {
+        "annotation_ser/a.txt/ana.ser": b"\xac\xed\0\5",
+        "curation_ser/a.txt/CURATION_USER.ser": b"\xac\xed\0\5",
+        "curation_ser/b.txt/CURATION_USER.ser": b"\xac\xed\0\5",
+        "curation/a.txt/CURATION_USER.zip": zipped(version(ONE, "CURATION_USER")),
+    }
+    first, second = read("project.zip", zipped(PROJECT | both))
+    assert first.document == Document("a", TEXT, (ASTHMA,), "es", ALL)
+    assert (second.document_id, [d.rule for d in second.defects]) == ("b", ["export_unknown"])
+
+
 @pytest.mark.parametrize(
     "files",
     [

@@ -52,7 +52,7 @@ def zipped_documents(name: str, data: bytes) -> list[ZippedCas]:
             `zip_of_several` (a project without a curated document, or several documents otherwise).
     """
     members = _members(name, data)
-    curated = {p: content for p, content in members.items() if p.stem == CURATED and len(p.parts) > 1}
+    curated = _readable({p: content for p, content in members.items() if p.stem == CURATED and len(p.parts) > 1})
     if curated:
         found = [_curated(path, content, members) for path, content in sorted(curated.items())]
         return found + _not_curated(members, {p.parent.name for p in curated})
@@ -64,6 +64,14 @@ def zipped_documents(name: str, data: bytes) -> list[ZippedCas]:
         raise DataError(name, "zip_invalid", hint="expected one XMI and its TypeSystem.xml")
     (path,) = documents
     return [ZippedCas(_single_name(name, path), members[path], _type_system(path, members))]
+
+
+def _readable(curated: dict[PurePosixPath, bytes]) -> dict[PurePosixPath, bytes]:
+    """Without the Java serialisations (`curation_ser/`) of documents that are there in a form that can be read too."""
+    known = {p.parent.name for p in curated if p.suffix.lower() in {*_CAS, _ZIP}}
+    return {
+        p: content for p, content in curated.items() if p.suffix.lower() in {*_CAS, _ZIP} or p.parent.name not in known
+    }
 
 
 def _curated(path: PurePosixPath, content: bytes, members: dict[PurePosixPath, bytes]) -> ZippedCas:
