@@ -25,6 +25,7 @@ from enigma_tasks.file_names import (
     without_suffix,
 )
 from enigma_tasks.formats.imports.inception_versions import superseded_files
+from enigma_tasks.formats.standoff import TSV_HEADER
 from enigma_tasks.languages.rules import canonical_code
 
 if TYPE_CHECKING:
@@ -160,10 +161,16 @@ def _place_tables(top: Path, parts: dict[tuple[str, ...], Part], found: CorpusFi
     texts = {key for key, part in parts.items() if part.texts or part.annotations}
     for table in found.tables:
         folders = [unicodedata.normalize("NFC", name) for name in table.path.parent.relative_to(top).parts]
-        if repeats_annotations(folders, texts):
+        if repeats_annotations(folders, texts) or _is_of_the_shared_task(table.path):
             found.ignored[table.path.suffix.lower()] += 1
         else:
             found.whole.append(table)
+
+
+def _is_of_the_shared_task(path: Path) -> bool:
+    """A table of annotations or predictions without texts, which `enigma score` and `vote` read; no export."""
+    with path.open("rb") as file:
+        return file.readline(len(TSV_HEADER) + 8).strip() == TSV_HEADER.encode()
 
 
 def _leave_out_superseded(found: CorpusFiles) -> None:

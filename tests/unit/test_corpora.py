@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from enigma_tasks.documents import Document, Entity, EntityType, entity_at
 from enigma_tasks.errors import DataError, UsageError
 from enigma_tasks.formats.corpora import CorpusReport, check_id, file_id, read_corpus, read_text, write_corpus
+from enigma_tasks.formats.standoff import TSV_HEADER
 from enigma_tasks.notes.references import is_blank
 from tests.unit.strategies import annotated_texts
 
@@ -365,3 +366,14 @@ def test_a_text_that_the_night_refuses_is_no_gold(
     report = CorpusReport()
     assert [d.id for d in read_corpus(tmp_path, report=report)] == ["sound"]
     assert [(d.record, d.rule, d.offset) for d in report.defects] == [("n.txt", rule, offset)]
+
+
+def test_predictions_of_the_shared_task_beside_a_folder_of_texts_are_no_export(tmp_path: Path) -> None:
+    write_corpus([Document("n1", "Refiere asma.", (), "es")], tmp_path)
+    (tmp_path / "disease").mkdir()
+    rows = f"{TSV_HEADER}\nn1\tDISEASE\t8\t12\tasma\n"
+    for name in ("gold.tsv", "member.tsv"):
+        (tmp_path / "disease" / name).write_bytes(rows.encode())
+    report = CorpusReport()
+    assert [d.id for d in read_corpus(tmp_path, report=report)] == ["n1"]
+    assert report.ignored[".tsv"] == 2
