@@ -70,8 +70,9 @@ def _bound(ports: Iterable[int]) -> socket.socket:
 
 
 def start(name: str, command: Sequence[str], environment: Mapping[str, str], cwd: Path, log: Path) -> Child:
-    """Start a command in a new session, with its output appended to `log`."""
-    log.parent.mkdir(parents=True, exist_ok=True)
+    """Start a command in a new session, with its output appended to `log`; only its owner reads the files it makes."""
+    log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    log.touch(mode=0o600)
     with log.open("ab") as sink:
         child = subprocess.Popen(
             command,
@@ -81,6 +82,7 @@ def start(name: str, command: Sequence[str], environment: Mapping[str, str], cwd
             stdout=sink,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            umask=0o077,
         )
     return Child(name, child.pid, psutil.Process(child.pid).create_time(), str(log))
 

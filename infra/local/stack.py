@@ -1,7 +1,8 @@
 """The local stack: `python -m infra.local.stack up | down | status | env`.
 
-An S3 server (moto), MLflow and Airflow on loopback, on free ports, with their state under one folder. The S3 server
-keeps its objects in memory, so every start begins with empty databases of the other two as well.
+An S3 server (moto), MLflow and Airflow on loopback, on free ports, with their state under one folder that only its
+owner may read. Each asks for a login or a signature; every start makes new ones. The S3 server keeps its objects in
+memory, so every start begins with empty databases of the other two as well.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import argparse
 import dataclasses
 import json
 import os
+import secrets
 import shlex
 import shutil
 import subprocess
@@ -19,11 +21,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import boto3
 import requests
 
-from infra.local import airflow, training_project
-from infra.local.airflow import AirflowApi
+from infra.local import airflow, mlflow_server, training_project
+from infra.local.airflow import USER, AirflowApi
 from infra.local.processes import LOOPBACK, Child, StackError, free_ports, start, stop, tail, wait_until
+from infra.local.s3_server import HEALTH
 
 ROOT = Path(__file__).resolve().parents[2]
 STATE = ROOT / ".enigma"
@@ -70,7 +74,7 @@ class Stack:
 
     def save(self) -> None:
         """Save the state for the next command, readable by its owner only."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = self.folder / "stack.json"
         path.touch(mode=0o600)
         children = {k: [dataclasses.asdict(c) for c in v] for k, v in self.children.items()}
@@ -94,6 +98,16 @@ class Stack:
         """Airflow's REST API, logged in as admin."""
         return AirflowApi(f"http://{LOOPBACK}:{self.ports['airflow']}", self.password)
 
+    def s3(self) -> Any:
+        """An S3 client."""
+        return boto3.client(
+            "s3",
+            endpoint_url=self.variables["AWS_ENDPOINT_URL"],
+            aws_access_key_id=self.variables["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=self.variables["AWS_SECRET_ACCESS_KEY"],
+            region_name=self.variables["AWS_DEFAULT_REGION"],
+        )
+
     def start(self) -> None:
         """Start all processes with empty state and wait for them; on failure stop them and raise StackError."""
         previous = Stack.load(self.folder)
@@ -104,7 +118,8 @@ class Stack:
         began = time.monotonic()
         for name in ("airflow", "mlflow", "gold.git", "training.git", "logs", "cache"):
             shutil.rmtree(self.folder / name, ignore_errors=True)
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.folder.chmod(0o700)
         self.ports = dict(zip(PORTS, free_ports([self.preferred_ports[name] for name in PORTS]), strict=True))
         self.variables = self._places() | self.extra
         try:
@@ -127,12 +142,14 @@ class Stack:
     def _places(self) -> dict[str, str]:
         return {
             "AWS_ACCESS_KEY_ID": "local",
-            "AWS_SECRET_ACCESS_KEY": "local-secret",
+            "AWS_SECRET_ACCESS_KEY": secrets.token_urlsafe(24),
             "AWS_DEFAULT_REGION": "us-east-1",
             "AWS_ENDPOINT_URL": f"http://{LOOPBACK}:{self.ports['s3']}",
             "AWS_ALLOW_HTTP": "true",
             "AWS_EC2_METADATA_DISABLED": "true",
             "MLFLOW_TRACKING_URI": f"http://{LOOPBACK}:{self.ports['mlflow']}",
+            "MLFLOW_TRACKING_USERNAME": USER,
+            "MLFLOW_TRACKING_PASSWORD": secrets.token_urlsafe(16),
             "MLFLOW_DISABLE_TELEMETRY": "true",
             "MLFLOW_MODEL_CATALOG_URI": "",
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # saves six unused processes
@@ -156,28 +173,20 @@ class Stack:
         subprocess.run(command, check=True)
 
     def _start_s3(self) -> None:
-        command = [sys.executable, "-m", "moto.server", "-H", LOOPBACK, "-p", str(self.ports["s3"])]
-        child = start("s3", command, self.environment, self.folder, self.folder / "logs/s3.log")
+        command = [sys.executable, "-m", "infra.local.s3_server", str(self.ports["s3"])]
+        child = start("s3", command, self.environment, ROOT, self.folder / "logs/s3.log")
         self._started("s3", [child])
         url = self.variables["AWS_ENDPOINT_URL"]
-        wait_until(lambda: _is_ready(f"{url}/moto-api/data.json"), [child], "the S3 server", START_SECONDS)
-        requests.put(f"{url}/{BUCKET}", timeout=10).raise_for_status()
+        wait_until(lambda: _is_ready(f"{url}{HEALTH}"), [child], "the S3 server", START_SECONDS)
+        self.s3().create_bucket(Bucket=BUCKET)
         self.say(f"s3: {url}, bucket {BUCKET}")
 
     def _start_mlflow(self) -> None:
         folder = self.folder / "mlflow"
-        folder.mkdir()
-        command = [
-            sys.executable, "-m", "mlflow", "server",
-            "--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}",
-            "--default-artifact-root", f"s3://{BUCKET}/mlflow",
-            "--no-serve-artifacts",
-            "--host", LOOPBACK,
-            "--port", str(self.ports["mlflow"]),
-            "--allowed-hosts", f"{LOOPBACK}:{self.ports['mlflow']},localhost:{self.ports['mlflow']}",
-            "--workers", "1",
-        ]  # fmt: skip
-        child = start("mlflow", command, self.environment, folder, self.folder / "logs/mlflow.log")
+        folder.mkdir(mode=0o700)
+        command = mlflow_server.command(folder, self.ports["mlflow"], f"s3://{BUCKET}/mlflow")
+        login = mlflow_server.login(folder, USER, self.variables["MLFLOW_TRACKING_PASSWORD"])
+        child = start("mlflow", command, self.environment | login, folder, self.folder / "logs/mlflow.log")
         self._started("mlflow", [child])
 
     def _wait_for_mlflow(self) -> None:
@@ -213,10 +222,11 @@ class Stack:
         (self.folder / "stack.json").unlink(missing_ok=True)
 
     def describe(self) -> str:
-        """The pages' addresses and the login."""
+        """The pages' addresses and the logins."""
+        mlflow_password = self.variables["MLFLOW_TRACKING_PASSWORD"]
         return "\n".join([
-            f"Airflow  {self.api.url}/dags/{DAG}   user {airflow.USER}   password {self.password}",
-            f"MLflow   {self.variables['MLFLOW_TRACKING_URI']}",
+            f"Airflow  {self.api.url}/dags/{DAG}   user {USER}   password {self.password}",
+            f"MLflow   {self.variables['MLFLOW_TRACKING_URI']}   user {USER}   password {mlflow_password}",
             f"S3       {self.variables['AWS_ENDPOINT_URL']}   bucket {BUCKET} (kept in memory: gone after `make down`)",
             f"logs     {self.folder / 'logs'}",
             "",

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import boto3
-
 from infra.local.processes import StackError
 from infra.local.stack import BUCKET, DAG, ROOT
 
@@ -90,14 +88,7 @@ class User:
     @cached_property
     def s3(self) -> Any:
         """An S3 client."""
-        places = self.stack.variables
-        return boto3.client(
-            "s3",
-            endpoint_url=places["AWS_ENDPOINT_URL"],
-            aws_access_key_id=places["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=places["AWS_SECRET_ACCESS_KEY"],
-            region_name=places["AWS_DEFAULT_REGION"],
-        )
+        return self.stack.s3()
 
     @property
     def api(self) -> AirflowApi:
