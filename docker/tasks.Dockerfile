@@ -8,9 +8,10 @@ FROM ${PYTHON_IMAGE} AS build
 ARG EXTRA_INDEX=
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 UV_NO_CACHE=1 UV_COMPILE_BYTECODE=1
 RUN python3 -m venv /opt/enigma && /opt/enigma/bin/pip install --quiet uv
-COPY requirements/tasks.lock /build/requirements/tasks.lock
+COPY requirements/tasks.lock requirements/cuda.lock /build/requirements/
 RUN /opt/enigma/bin/uv pip install --python /opt/enigma/bin/python \
-      ${EXTRA_INDEX:+--extra-index-url "${EXTRA_INDEX}" --index-strategy unsafe-best-match} -r /build/requirements/tasks.lock
+      ${EXTRA_INDEX:+--extra-index-url "${EXTRA_INDEX}" --index-strategy unsafe-best-match} \
+      -r /build/requirements/tasks.lock -c /build/requirements/cuda.lock
 COPY pyproject.toml README.md LICENSE /build/
 COPY enigma_tasks /build/enigma_tasks
 RUN /opt/enigma/bin/uv pip install --python /opt/enigma/bin/python --no-deps /build \
