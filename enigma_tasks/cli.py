@@ -245,11 +245,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         from pathlib import Path
 
         from enigma_tasks.config import load_params, load_settings, quiet_third_parties
+        from enigma_tasks.environment import take_from_standard_input
 
+        take_from_standard_input()
         quiet_third_parties(hub=getattr(arguments, "action", None) == "pull")
         settings = load_settings()
         debug = settings.debug
         params = load_params(Path(arguments.params), arguments.overrides)
+        if settings.out_of_memory:
+            params = params.model_copy(update={"annotate": params.annotate.halved(settings.out_of_memory)})
         stage = importlib.import_module(f"enigma_tasks.stages.{arguments.command}")
         report: dict[str, Any] = stage.run(arguments, params, settings)
         if arguments.result:

@@ -177,6 +177,8 @@ class Settings(Frozen):
     llm: LlmSettings = LlmSettings()
     name_key: SecretStr = SecretStr("")
     """If set, keys and ids are shown as keyed hashes: docs/what-is-shown.md."""
+    out_of_memory: int = Field(0, ge=0, le=30)
+    """How often this command was killed for want of memory before, as its runtime knows."""
     debug: bool = False
     """Show messages of unexpected exceptions. They may quote a note: never in production."""
 
@@ -230,6 +232,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         cache=Path(env.get("ENIGMA_CACHE", ".enigma/cache")),
         llm=llm,
         name_key=SecretStr(_name_key(env)),
+        out_of_memory=_times(env.get("ENIGMA_OUT_OF_MEMORY", "0")),
         debug=env.get("ENIGMA_DEBUG", "") == "1",
     )
 
@@ -240,6 +243,12 @@ def _name_key(env: Mapping[str, str]) -> str:
     if key and len(key) < NAME_KEY_CHARACTERS:
         raise UsageError(f"ENIGMA_NAME_KEY needs at least {NAME_KEY_CHARACTERS} characters")
     return key
+
+
+def _times(value: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,2}", value):
+        raise UsageError("ENIGMA_OUT_OF_MEMORY must be a small number")
+    return min(int(value), 30)
 
 
 def child_environment(changes: Mapping[str, str], without: tuple[str, ...] = ()) -> dict[str, str]:

@@ -8,12 +8,14 @@ import re
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
-from airflow.providers.docker.exceptions import DockerContainerFailedException
 from airflow.providers.docker.operators.docker import DockerOperator
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
-from docker.types import DeviceRequest
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowRuntimeError
+from docker.errors import APIError, ImageNotFound
+from docker.types import DeviceRequest, LogConfig, Mount
+from docker.utils import parse_bytes
 
 from runtimes import announce, check, command_line, push
+from runtimes.containers import follow, remove, remove_leftovers, start
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,14 +39,19 @@ PINNED = re.compile(r"[^\s@]+(@sha256:[0-9a-f]{64}|:(?!latest$)[\w][\w.-]*)")
 MEMORY = "8g"
 GPU_MEMORY = "32g"
 SHARED_MEMORY = 1 << 30
+PROCESSES = 4096
+NOT_FOUND = 404
+WRITABLE = ("/tmp", "/home/enigma/cache")  # noqa: S108 - of the container
+"""Folders of the container that are volumes of its own, removed with it; all others are read-only."""
 
 
 class DockerTask(DockerOperator):
     """`enigma <stage> <arguments>` in a container of `ENIGMA_TASKS_IMAGE` (a digest, or a tag other than latest).
 
-    `ENIGMA_DOCKER_NETWORK` names the network, `ENIGMA_TASK_MEMORY` and `ENIGMA_GPU_MEMORY` the limits,
-    `ENIGMA_GPUS` the number of GPUs of a GPU task (-1: all, 0: this machine has none). The container is always removed,
-    also one of an earlier attempt, and no folder of the host is mounted.
+    `ENIGMA_DOCKER_NETWORK` names the network, `ENIGMA_TASK_MEMORY` and `ENIGMA_GPU_MEMORY` the limits, at most the
+    machine's memory, `ENIGMA_GPUS` the number of GPUs of a GPU task (-1: all, 0: this machine has none). No folder of
+    the host is mounted, no capability is kept, and the container's file system is read-only but for `WRITABLE`. The
+    container is always removed, also one of an earlier attempt or of a run that has ended.
     """
 
     template_fields = ("arguments", "value", "result_uri")
@@ -66,16 +73,12 @@ class DockerTask(DockerOperator):
             raise ValueError("ENIGMA_TASKS_IMAGE must name an image by digest, or by a tag other than latest")
         super().__init__(
             image=image,
-            auto_remove="force",
             mount_tmp_dir=False,
-            shm_size=SHARED_MEMORY,
             mem_limit=os.environ.get("ENIGMA_GPU_MEMORY", GPU_MEMORY)
             if gpu
             else os.environ.get("ENIGMA_TASK_MEMORY", MEMORY),
             network_mode=os.environ.get("ENIGMA_DOCKER_NETWORK", "bridge"),
             device_requests=_gpus() if gpu else None,
-            log_opts_max_size="10m",
-            log_opts_max_file="1",
             **policy,
         )
         self.stage = stage
@@ -94,16 +97,22 @@ class DockerTask(DockerOperator):
             "enigma.task": ti.task_id,
             "enigma.map": str(ti.map_index),
         }
-        self.command = [*command_line(self.stage, self.arguments, self.value), "--result", self.result_uri]
-        # set here, not in __init__: a mapped task's arguments are stored in Airflow's database
-        self._private_environment = passed_on(os.environ)
-        self._remove_leftovers()
+        remove_leftovers(self.cli, self.labels, lambda dag, run: _state(ti, dag, run), self.log)
         _delete(self.result_uri)
+        memory = MemoryRecord(f"{self.result_uri.removesuffix('.json')}.memory")
         try:
-            super().execute(context)
-        except DockerContainerFailedException as failure:
-            # without the cause, which contains the log
-            raise_for(self.stage, str(failure))
+            self.container = self._created()
+            start(self.cli, self.container["Id"], passed_on(os.environ) | memory.variables())
+            ended = follow(self.cli, self.container["Id"], self.log)
+        finally:
+            self.on_kill()
+        if ended.out_of_memory:
+            memory.add()
+            raise AirflowException(
+                f"enigma {self.stage} was killed: it needs more memory than its limit of {self.mem_limit}; "
+                "the next attempt takes smaller batches"
+            )
+        check(self.stage, ended.code)
         report = _read(self.result_uri)
         announce(report, self.outlets, context)
         return push(report, self.returns, context)
@@ -111,14 +120,78 @@ class DockerTask(DockerOperator):
     def on_kill(self) -> None:
         """Remove the container at once: Docker's grace period of 10 s is longer than Airflow's of 5 s."""
         if self.container:
-            self.cli.remove_container(self.container["Id"], force=True)
+            remove(self.cli, self.container["Id"])
 
-    def _remove_leftovers(self) -> None:
-        """Remove the container that a killed worker left running, before a second one writes."""
-        filters = {"label": [f"{key}={value}" for key, value in self.labels.items()]}
-        for leftover in self.cli.containers(all=True, filters=filters):
-            self.log.warning("removing container %s of an earlier attempt", leftover["Id"][:12])
-            self.cli.remove_container(leftover["Id"], force=True)
+    def _created(self) -> dict[str, Any]:
+        """A container that has not started. Its environment is given on start, so that `inspect` shows no secret."""
+        settings = {
+            "image": self.image,
+            "command": [*command_line(self.stage, self.arguments, self.value), "--result", self.result_uri],
+            "labels": self.labels,
+            "environment": {"ENIGMA_ENVIRONMENT": "stdin"},
+            "stdin_open": True,
+        }
+        try:
+            return dict(self.cli.create_container(**settings, host_config=self._limits()))
+        except ImageNotFound:
+            self._pull()
+            return dict(self.cli.create_container(**settings, host_config=self._limits()))
+
+    def _pull(self) -> None:
+        try:
+            self.cli.pull(self.image)
+        except APIError:
+            # without the cause, which may quote a registry's address with a password
+            raise AirflowFailException(f"{self.image} is not on this machine and cannot be pulled") from None
+
+    def _limits(self) -> dict[str, Any]:
+        memory = min(parse_bytes(self.mem_limit), self.cli.info()["MemTotal"])
+        return dict(
+            self.cli.create_host_config(
+                network_mode=self.network_mode,
+                shm_size=SHARED_MEMORY,
+                mem_limit=memory,
+                memswap_limit=memory,  # no swap: the default is as much again
+                device_requests=self.device_requests,
+                read_only=True,
+                mounts=[Mount(target=folder, source=None, type="volume") for folder in WRITABLE],
+                cap_drop=["ALL"],
+                security_opt=["no-new-privileges"],
+                pids_limit=PROCESSES,
+                log_config=LogConfig(config={"max-size": "10m", "max-file": "1"}),
+            )
+        )
+
+
+class MemoryRecord:
+    """How often a task was killed for want of memory: an object beside its report, so that a new worker knows it."""
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+        store, place = _object(uri)
+        try:
+            self.times = int(store.get_object(**place)["Body"].read())
+        except store.exceptions.NoSuchKey:
+            self.times = 0
+
+    def variables(self) -> dict[str, str]:
+        """The variable by which the stage knows."""
+        return {"ENIGMA_OUT_OF_MEMORY": str(self.times)} if self.times else {}
+
+    def add(self) -> None:
+        """Once more."""
+        store, place = _object(self.uri)
+        store.put_object(**place, Body=str(self.times + 1).encode())
+
+
+def _state(ti: Any, dag_id: str, run_id: str) -> str | None:
+    """The state of a run, None if Airflow does not know it."""
+    try:
+        return str(ti.get_dagrun_state(dag_id, run_id))
+    except AirflowRuntimeError as error:
+        if (error.error.detail or {}).get("status_code") == NOT_FOUND:
+            return None
+        raise
 
 
 def passed_on(environment: Mapping[str, str]) -> dict[str, str]:
@@ -129,14 +202,6 @@ def passed_on(environment: Mapping[str, str]) -> dict[str, str]:
 def _gpus() -> list[DeviceRequest] | None:
     count = int(os.environ.get("ENIGMA_GPUS", "-1"))
     return [DeviceRequest(count=count, capabilities=[["gpu"]])] if count else None
-
-
-def raise_for(stage: str, message: str) -> None:
-    """Handle the exit code, which only the provider's message contains."""
-    found = re.search(r"'StatusCode': (\d+)", message)
-    if found is None:
-        raise AirflowException(f"the container of enigma {stage} failed without an exit code") from None
-    check(stage, int(found[1]))
 
 
 def _read(uri: str) -> dict[str, Any]:

@@ -19,3 +19,14 @@ class AnnotateParams(Frozen):
     """A chunk ends earlier when its texts exceed this: it bounds memory."""
     resident_mib: int | None = Field(None, gt=0)
     """Weights in memory at once; above it, members are loaded in turn for each chunk. None: no limit."""
+
+    def halved(self, times: int) -> AnnotateParams:
+        """Half of everything that memory grows with, so many times; the same notes and, but for rounding, scores."""
+        sizes = {
+            name: min(getattr(self, name), max(getattr(self, name) >> times, least)) for name, least in LEAST.items()
+        }
+        return self.model_copy(update=sizes)
+
+
+LEAST = {"batch_tokens": 256, "read_threads": 1, "chunk_notes": 1, "chunk_characters": 10_000}
+"""Least value of the sizes that memory grows with."""

@@ -301,12 +301,10 @@ def test_a_container_is_removed_limited_and_mounts_nothing_of_the_host(docker) -
     from container_task import container_task
 
     task = container_task("annotate", [], gpu=True)
-    assert task.auto_remove == "force"
     assert task.mount_tmp_dir is False
     assert task.mounts == []
     assert task.privileged is False
     assert task.mem_limit
-    assert task.shm_size
     assert task.device_requests[0]["Capabilities"] == [["gpu"]]
     assert container_task("plan", []).device_requests is None
 
@@ -385,7 +383,8 @@ def test_the_compose_file_hands_airflow_every_variable_that_settings_read() -> N
     services = yaml.safe_load((Path(__file__).parents[2] / "docker/compose.yaml").read_bytes())["services"]
     given = services["airflow-scheduler"]["environment"]
     places = {f"ENIGMA_S3_{place.upper()}" for place in S3_PLACES}
-    assert {name for name in read_by_settings() if name.startswith("ENIGMA_")} - places <= given.keys()
+    by_runtime = {"ENIGMA_OUT_OF_MEMORY"}
+    assert {name for name in read_by_settings() if name.startswith("ENIGMA_")} - places - by_runtime <= given.keys()
     # no service but Airflow's, which start the stages, is told how to reach a language model
     others = [s for name, s in services.items() if not name.startswith("airflow-")]
     assert not [name for s in others for name in s.get("environment", {}) if name.startswith("ENIGMA_LLM_")]
@@ -394,16 +393,19 @@ def test_the_compose_file_hands_airflow_every_variable_that_settings_read() -> N
 class Engine:
     """Docker's client as far as the wrapper uses it."""
 
-    def __init__(self, exit_code: int) -> None:
+    def __init__(self, exit_code: int, out_of_memory: bool = False) -> None:
         self.exit_code = exit_code
+        self.out_of_memory = out_of_memory
         self.created: dict[str, Any] = {}
+        self.given: dict[str, str] = {}
         self.removed: list[str] = []
+        self.found: list[dict[str, Any]] = []
 
-    def images(self, name: str) -> list[str]:
-        return [name]
+    def containers(self, **_: Any) -> list[dict[str, Any]]:
+        return self.found
 
-    def containers(self, **_: Any) -> list[dict[str, str]]:
-        return [{"Id": "leftover"}]
+    def info(self) -> dict[str, int]:
+        return {"MemTotal": 6 << 30}
 
     def create_host_config(self, **settings: Any) -> dict[str, Any]:
         return settings
@@ -412,14 +414,26 @@ class Engine:
         self.created = settings
         return {"Id": "mine"}
 
-    def attach(self, **_: Any) -> list[bytes]:
-        return [b"a warning after the report\n"]
+    def attach_socket(self, _: str, params: dict[str, int]) -> Engine:
+        assert params == {"stdin": 1, "stream": 1}
+        return self
+
+    def sendall(self, line: bytes) -> None:
+        assert line.endswith(b"\n")
+        self.given = json.loads(line)
+
+    def close(self) -> None:
+        pass
 
     def start(self, _: str) -> None:
         pass
 
-    def wait(self, _: str) -> dict[str, int]:
-        return {"StatusCode": self.exit_code}
+    def inspect_container(self, _: str) -> dict[str, Any]:
+        return {"State": {"Status": "exited", "ExitCode": self.exit_code, "OOMKilled": self.out_of_memory}}
+
+    def logs(self, _: str, **options: Any) -> bytes:
+        assert (options["stdout"], options["stderr"]) == (False, True)
+        return b"2026-01-31T01:02:03.1Z a warning\n"
 
     def remove_container(self, container: str, **_: Any) -> None:
         self.removed.append(container)
@@ -437,12 +451,15 @@ def bucket(monkeypatch: pytest.MonkeyPatch):
         yield client
 
 
-def run_container(exit_code: int, monkeypatch: pytest.MonkeyPatch, wrote: Any = None) -> tuple[Any, Engine]:
+def run_container(
+    exit_code: int, monkeypatch: pytest.MonkeyPatch, wrote: Any = None, **engine_options: Any
+) -> tuple[Any, Engine]:
     import boto3
     from container_task import container_task
     from runtimes.docker import DockerTask
 
-    engine = Engine(exit_code)
+    engine = Engine(exit_code, engine_options.get("out_of_memory", False))
+    engine.found = engine_options.get("found", [])
 
     def start(_: str) -> None:
         if wrote is not None:
@@ -457,20 +474,69 @@ def run_container(exit_code: int, monkeypatch: pytest.MonkeyPatch, wrote: Any = 
     return type(task).execute.__wrapped__(task, {"ti": Ti()}), engine
 
 
+OWN = {"enigma.dag": "d", "enigma.run": "manual__1", "enigma.task": "plan", "enigma.map": "-1"}
+
+
 def test_a_containers_report_comes_through_s3_and_not_from_its_log(docker, bucket, monkeypatch) -> None:
     value, engine = run_container(0, monkeypatch, {"shards": ["s3://b/1"]})
     assert value == ["s3://b/1"]
     assert engine.created["command"] == [
         "plan", "--batch", "n", "--json", "--result", "s3://night/p/runs/n/xcom/plan--1.json",
     ]  # fmt: skip
-    given = engine.created["environment"]
-    assert given["MLFLOW_TRACKING_PASSWORD"] == given["ENIGMA_LLM_API_KEY"] == CANARY
-    assert not any(k.startswith("AIRFLOW") for k in given)
-    assert not given.keys() & {"ENIGMA_ALERT_WEBHOOK", "ENIGMA_TASKS_IMAGE", "ENIGMA_RUNTIME"}
-    assert engine.created["labels"] == {
-        "enigma.dag": "d", "enigma.run": "manual__1", "enigma.task": "plan", "enigma.map": "-1",
+    assert engine.created["labels"] == OWN
+    assert engine.removed == ["mine"]
+
+
+def test_the_environment_is_given_on_start_and_is_in_no_part_of_the_containers_description(
+    docker, bucket, monkeypatch
+) -> None:
+    _, engine = run_container(0, monkeypatch, {"shards": []})
+    assert engine.created["environment"] == {"ENIGMA_ENVIRONMENT": "stdin"}
+    assert engine.created["stdin_open"]
+    assert CANARY not in repr(engine.created)
+    assert engine.given["MLFLOW_TRACKING_PASSWORD"] == engine.given["ENIGMA_LLM_API_KEY"] == CANARY
+    assert not any(k.startswith("AIRFLOW") for k in engine.given)
+    assert not engine.given.keys() & {"ENIGMA_ALERT_WEBHOOK", "ENIGMA_TASKS_IMAGE", "ENIGMA_RUNTIME"}
+
+
+def test_a_container_is_confined(docker, bucket, monkeypatch) -> None:
+    _, engine = run_container(0, monkeypatch, {"shards": []})
+    limits = engine.created["host_config"]
+    assert limits["read_only"]
+    assert limits["cap_drop"] == ["ALL"]
+    assert limits["security_opt"] == ["no-new-privileges"]
+    assert limits["mem_limit"] == limits["memswap_limit"] == 6 << 30  # the machine has less than the limit of 8 GiB
+    assert {(m["Target"], m["Type"], m["Source"]) for m in limits["mounts"]} == {
+        ("/tmp", "volume", None), ("/home/enigma/cache", "volume", None),
     }  # fmt: skip
-    assert engine.removed == ["leftover", "mine"]
+
+
+def labelled(container: str, **changes: str) -> dict[str, Any]:
+    return {"Id": container, "Labels": {**OWN, **{f"enigma.{k}": v for k, v in changes.items()}}}
+
+
+def test_containers_of_an_earlier_attempt_and_of_ended_runs_are_removed_first(docker, bucket, monkeypatch) -> None:
+    states = {"manual__0": "failed", "scheduled__9": "success", "manual__2": "running", "manual__gone": None}
+    monkeypatch.setattr(Ti, "get_dagrun_state", lambda _, dag, run: states[run], raising=False)
+    monkeypatch.setattr("runtimes.docker._state", lambda ti, dag, run: ti.get_dagrun_state(dag, run))
+    found = [
+        labelled("earlier-attempt"), labelled("another-task", task="annotate"), labelled("ended", run="manual__0"),
+        labelled("orphaned-publish", run="scheduled__9", task="publish"), labelled("of-a-run", run="manual__2"),
+        labelled("deleted-run", run="manual__gone", dag="retrain"),
+    ]  # fmt: skip
+    _, engine = run_container(0, monkeypatch, {"shards": []}, found=found)
+    assert engine.removed == ["earlier-attempt", "ended", "orphaned-publish", "deleted-run", "mine"]
+
+
+def test_a_task_that_ran_out_of_memory_says_so_and_its_next_attempt_knows(docker, bucket, monkeypatch) -> None:
+    from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+    for _ in range(2):
+        with pytest.raises(AirflowException, match="more memory than its limit of 8g") as failure:
+            run_container(137, monkeypatch, out_of_memory=True)
+        assert not isinstance(failure.value, AirflowFailException)
+    _, engine = run_container(0, monkeypatch, {"shards": []})
+    assert engine.given["ENIGMA_OUT_OF_MEMORY"] == "2"
 
 
 def test_a_report_that_an_earlier_try_left_is_not_taken_for_this_ones(docker, bucket, monkeypatch) -> None:

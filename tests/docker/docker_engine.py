@@ -1,0 +1,131 @@
+"""A Docker engine and the image of the stages for tests: what is there, or, as root on Debian, what is made here."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import threading
+import time
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from docker.errors import DockerException, ImageNotFound
+
+import docker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parents[2]
+SOCKET = Path("/var/run/docker.sock")
+PACKAGES = ("docker.io", "iptables", "debootstrap", "ca-certificates")
+BASE = "enigma-base:bookworm"
+START_SECONDS = 60
+CLIENT = "/usr/bin/docker"
+"""Debian's, which builds with BuildKit without a plug-in."""
+
+
+@contextmanager
+def running_engine(folder: Path) -> Iterator[str]:
+    """The address of an engine: that of DOCKER_HOST, this machine's, or one that is installed and started here."""
+    given = os.environ.get("DOCKER_HOST") or (f"unix://{SOCKET}" if SOCKET.exists() and _answers(SOCKET) else "")
+    if given:
+        yield given
+        return
+    _install()
+    address = f"unix://{folder}/docker.sock"
+    command = ["dockerd", "--data-root", str(folder / "data"), "--exec-root", str(folder / "exec"), "-H", address]
+    with (folder / "dockerd.log").open("wb") as log:
+        daemon = subprocess.Popen([*command, "--pidfile", str(folder / "pid")], stdout=log, stderr=subprocess.STDOUT)
+    try:
+        deadline = time.monotonic() + START_SECONDS
+        while not _answers(folder / "docker.sock"):
+            if daemon.poll() is not None or time.monotonic() > deadline:
+                pytest.fail(f"dockerd did not start:\n{(folder / 'dockerd.log').read_text()[-2000:]}")
+            time.sleep(0.5)
+        yield address
+    finally:
+        daemon.terminate()
+        daemon.wait(60)
+
+
+def _answers(socket: Path) -> bool:
+    try:
+        return bool(docker.APIClient(base_url=f"unix://{socket}").ping())
+    except DockerException:
+        return False
+
+
+def _install() -> None:
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        pytest.skip("needs a Docker engine: set DOCKER_HOST, or run as root on Debian, where one is installed")
+    if shutil.which("dockerd") and shutil.which("debootstrap"):
+        return
+    quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    subprocess.run(["apt-get", "update", "-qq"], check=True, env=quiet)
+    command = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *PACKAGES]
+    subprocess.run(command, check=True, env=quiet, stdout=subprocess.DEVNULL)
+
+
+def tasks_image(address: str, folder: Path) -> str:
+    """The image of the stages: ENIGMA_TEST_IMAGE, or one that is built here from the working tree."""
+    if given := os.environ.get("ENIGMA_TEST_IMAGE"):
+        return given
+    _base_image(address, folder)
+    tag = f"enigma-tasks:test-{int(time.time())}"
+    environment = {**os.environ, "DOCKER_HOST": address, "DOCKER_BUILDKIT": "1"}
+    command = [CLIENT, "build", "--network", "host", "-f", "docker/tasks.Dockerfile", "-t", tag, *_secrets()]
+    command += ["--build-arg", f"PYTHON_IMAGE={BASE}"]
+    with _local_wheels() as links:
+        if links:
+            command += ["--build-arg", f"FIND_LINKS={links}"]
+        built = subprocess.run([*command, "."], cwd=ROOT, env=environment, capture_output=True, text=True)
+    if built.returncode:
+        pytest.fail(f"the image was not built:\n{built.stderr[-3000:]}")
+    return tag
+
+
+def _base_image(address: str, folder: Path) -> None:
+    """Debian with Python, made without a registry of images."""
+    engine = docker.APIClient(base_url=address)
+    try:
+        engine.inspect_image(BASE)
+        return
+    except ImageNotFound:
+        pass
+    tree = folder / "base"
+    include = "--include=python3,python3-venv,ca-certificates"
+    subprocess.run(
+        ["debootstrap", "--variant=minbase", include, "bookworm", str(tree)], check=True, capture_output=True
+    )
+    with subprocess.Popen(["tar", "-C", str(tree), "-c", "."], stdout=subprocess.PIPE) as tar:
+        subprocess.run(
+            [CLIENT, "-H", address, "import", "-", BASE], stdin=tar.stdout, check=True, stdout=subprocess.DEVNULL
+        )
+    shutil.rmtree(tree)
+
+
+def _secrets() -> list[str]:
+    """This machine's certificate authorities and pip's settings without those that name its folders."""
+    bundle = os.environ.get("SSL_CERT_FILE") or os.environ.get("PIP_CERT")
+    return ["--secret", f"id=ca,src={bundle}"] if bundle else []
+
+
+@contextmanager
+def _local_wheels() -> Iterator[str]:
+    """The folder of PIP_FIND_LINKS, if there is one, as a page on loopback, which a build can reach."""
+    folders = [f for f in os.environ.get("PIP_FIND_LINKS", "").split() if Path(f).is_dir()]
+    if not folders:
+        yield ""
+        return
+    handler = partial(SimpleHTTPRequestHandler, directory=folders[0])
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        handler.log_message = lambda *_: None  # type: ignore[attr-defined]
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
