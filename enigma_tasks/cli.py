@@ -245,7 +245,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         from pathlib import Path
 
         from enigma_tasks.config import load_params, load_settings, quiet_third_parties
+        from enigma_tasks.workfolder import require_temporary_root
 
+        require_temporary_root()
         quiet_third_parties(hub=getattr(arguments, "action", None) == "pull")
         settings = load_settings()
         debug = settings.debug

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 PARAMS_FILE = Path("params.yaml")
 NAME_KEY_CHARACTERS = 16
+SYSTEM_TEMPORARY = "/tmp"  # noqa: S108 - the default, in which private folders are made
 _LANGUAGE_TAG = re.compile(r"[a-z]{2,3}(?:-[a-z0-9]{1,8})+")
 """BCP 47: a language, then script, region and variants, which models do not distinguish."""
 
@@ -240,6 +241,12 @@ def _name_key(env: Mapping[str, str]) -> str:
     if key and len(key) < NAME_KEY_CHARACTERS:
         raise UsageError(f"ENIGMA_NAME_KEY needs at least {NAME_KEY_CHARACTERS} characters")
     return key
+
+
+def temporary_root(environment: Mapping[str, str] | None = None) -> Path:
+    """The folder for temporary folders: `TMPDIR`, or the system's."""
+    env = os.environ if environment is None else environment
+    return Path(env.get("TMPDIR") or SYSTEM_TEMPORARY).absolute()
 
 
 def child_environment(changes: Mapping[str, str], without: tuple[str, ...] = ()) -> dict[str, str]:

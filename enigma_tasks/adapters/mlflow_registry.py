@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from enigma_tasks.artifacts import ENSEMBLE_ARTIFACT, REGISTERED_ARTIFACTS
 from enigma_tasks.errors import EnigmaError, ModelError, ServiceError, UsageError
 from enigma_tasks.notes.plans import Pin
+from enigma_tasks.workfolder import is_disk_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -276,6 +277,8 @@ def typed(operation: str) -> Iterator[None]:
     except Exception as error:
         origins = {kind.__module__.partition(".")[0] for kind in type(error).__mro__}
         if isinstance(error, EnigmaError) or not (origins & FOREIGN or isinstance(error, OSError)):
+            raise
+        if is_disk_error(error):  # the temporary folder names itself
             raise
         chain = list(_chain(error))
         if any(type(e).__name__ in UNREACHABLE for e in chain):

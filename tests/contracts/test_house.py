@@ -39,6 +39,7 @@ LAYERS = {
     "languages": {"frozen"},
     "s3_settings": {"errors", "frozen"},
     "config": {"s3_settings", "errors", "frozen", "languages", "params"},
+    "workfolder": {"config", "errors"},
     "artifacts": {"config", "errors", "file_names"},
     "annotation_places": {"file_names", "notes"},
     "training_places": {"artifacts", "config", "errors"},
@@ -63,7 +64,7 @@ LAYERS = {
     | {"ensembles", "licences"},
     "promotion": RECORDS | {"frozen", "ner"},
     "cli": {"cli_gold", "cli_promotion", "documents", "config", "errors"}
-    | {"params", "notes", "adapters", "report_table"},
+    | {"params", "notes", "adapters", "report_table", "workfolder"},
 }
 LAYERS["adapters"] = set(LAYERS) - {"cli", "pages", "synthetic", "augmentation", "formats"}
 LAYERS["stages"] = set(LAYERS) - {"cli"}
