@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 
 PARAMS_FILE = Path("params.yaml")
-NAME_KEY_CHARACTERS = 16
+KEY_CHARACTERS = 16
 SYSTEM_TEMPORARY = "/tmp"  # noqa: S108 - the default, in which private folders are made
 _LANGUAGE_TAG = re.compile(r"[a-z]{2,3}(?:-[a-z0-9]{1,8})+")
 """BCP 47: a language, then script, region and variants, which models do not distinguish."""
@@ -178,6 +178,8 @@ class Settings(Frozen):
     llm: LlmSettings = LlmSettings()
     name_key: SecretStr = SecretStr("")
     """If set, keys and ids are shown as keyed hashes: docs/what-is-shown.md."""
+    night_key: SecretStr = SecretStr("")
+    """If set, plans and shard commits are signed with it, and others are refused: docs/architecture.md, "Places"."""
     debug: bool = False
     """Show messages of unexpected exceptions. They may quote a note: never in production."""
 
@@ -230,16 +232,17 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         model_store=env.get("ENIGMA_MODEL_STORE", ""),
         cache=Path(env.get("ENIGMA_CACHE", ".enigma/cache")),
         llm=llm,
-        name_key=SecretStr(_name_key(env)),
+        name_key=SecretStr(_key(env, "ENIGMA_NAME_KEY")),
+        night_key=SecretStr(_key(env, "ENIGMA_NIGHT_KEY")),
         debug=env.get("ENIGMA_DEBUG", "") == "1",
     )
 
 
-def _name_key(env: Mapping[str, str]) -> str:
-    """`ENIGMA_NAME_KEY`. Raises UsageError where it is too short to resist a search over all patient numbers."""
-    key = env.get("ENIGMA_NAME_KEY", "").strip()
-    if key and len(key) < NAME_KEY_CHARACTERS:
-        raise UsageError(f"ENIGMA_NAME_KEY needs at least {NAME_KEY_CHARACTERS} characters")
+def _key(env: Mapping[str, str], name: str) -> str:
+    """A secret key. Raises UsageError where it is too short to resist a search, as over all patient numbers."""
+    key = env.get(name, "").strip()
+    if key and len(key) < KEY_CHARACTERS:
+        raise UsageError(f"{name} needs at least {KEY_CHARACTERS} characters")
     return key
 
 

@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     """
     places, shard_id = RunPlaces.of_shard(arguments.shard)
     store = ObjectStore()
-    records = NightRecords(store, places)
+    records = NightRecords.of(store, places, settings)
     plan = records.plan()
     shard = plan.shard(shard_id)
     if shard is None:
@@ -80,6 +80,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     commit = ShardCommit(
         shard=shard.id,
         shard_sha256=shard.sha256,
+        plan_sha256=records.plan_sha256,
         attempt=attempt,
         files=files,
         counts=counts,

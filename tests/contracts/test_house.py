@@ -74,7 +74,7 @@ HOMES = {
     "cassis": "formats/imports/inception.py",
     "cleanlab": "ner/suspects.py",
     "botocore": "adapters/",
-    "deltalake": "adapters/night_table.py",
+    "deltalake": ("adapters/night_table.py", "adapters/night_publication.py"),
     "great_expectations": "adapters/expectations.py",
     "huggingface_hub": "adapters/model_hub.py",
     "lingua": "adapters/language_detection.py",
