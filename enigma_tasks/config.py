@@ -258,7 +258,7 @@ def child_environment(changes: Mapping[str, str], without: tuple[str, ...] = ())
 
 
 def quiet_third_parties(environment: MutableMapping[str, str] | None = None, *, hub: bool = False) -> None:
-    """Turn off libraries' telemetry, pickles and progress output, and shorten their retries, by environment variables.
+    """Turn off libraries' telemetry, pickles and progress output, and set their retries, by environment variables.
 
     Variables that are set stay, except that pickles are always off. Libraries read them on import: call this before a
     stage is imported. `hub`: this command may contact a model hub.

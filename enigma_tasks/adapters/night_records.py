@@ -38,9 +38,10 @@ class NightRecords:
         ServiceError: as `ObjectStore` does.
     """
 
-    def __init__(self, store: ObjectStore, places: RunPlaces, key: NightKey | None = None) -> None:
-        """`key`: of what is signed; None to read without checking signatures."""
+    def __init__(self, store: ObjectStore, places: RunPlaces, key: NightKey | None = None, *, drops: str = "") -> None:
+        """`key`: of what is signed; None to read without checking signatures. `drops`: where every note is."""
         self._store = store
+        self._drops = drops
         self._places = places
         self._key = key or NightKey("")
         self._plan_sha256 = ""
@@ -48,7 +49,7 @@ class NightRecords:
     @classmethod
     def of(cls, store: ObjectStore, places: RunPlaces, settings: Settings) -> NightRecords:
         """With the configured key."""
-        return cls(store, places, NightKey(settings.night_key.get_secret_value()))
+        return cls(store, places, NightKey(settings.night_key.get_secret_value()), drops=settings.drops)
 
     def find_plan(self) -> Plan | None:
         """The night's plan, or None.
@@ -114,8 +115,14 @@ class NightRecords:
         return tuple(shards)
 
     def notes(self, shard: Shard) -> Iterator[NoteRef]:
-        """The notes of a shard. Raises DataError `digest` when they are not those planned."""
-        return read_notes(shard.uri, self._store.get(shard.uri), shard.sha256)
+        """The notes of a shard.
+
+        Raises DataError `digest` when they are not those planned, `note_place` when one is not in the drops.
+        """
+        for note in read_notes(shard.uri, self._store.get(shard.uri), shard.sha256):
+            if self._drops and not note.uri.startswith(f"{self._drops}/"):
+                raise DataError(shard.id, "note_place")
+            yield note
 
     def write_refusals(self, refused: Iterable[Refused]) -> str:
         """Write what planning refused; returns the SHA-256, which names it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +16,15 @@ from enigma_tasks.errors import ServiceError
 from enigma_tasks.file_names import holds_records
 from enigma_tasks.notes.done import Done, FingerprintSet, fingerprint
 from enigma_tasks.notes.references import TRANSIENT
+from enigma_tasks.patience import NO_ANSWER, delta_options
 from enigma_tasks.s3_settings import load_s3_settings
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
-log = logging.getLogger(__name__)
+_RETRIED = re.compile(r"after \d+ retries")
+"""In the messages of delta-rs, which has one class for all errors of a store."""
 
 
 def read_history(tables_uri: str, table: str, bucket: str, key: str) -> list[dict[str, Any]]:
@@ -129,7 +131,7 @@ def read_places(
 def storage_options() -> dict[str, str]:
     """The S3 settings for delta-rs; credentials are from the environment or the machine's role."""
     s3 = load_s3_settings()
-    options = {"aws_region": s3.region, "aws_conditional_put": "etag", "timeout": "60s", "connect_timeout": "10s"}
+    options = {"aws_region": s3.region, "aws_conditional_put": "etag", **delta_options()}
     if s3.endpoint:
         options |= {
             "aws_endpoint": s3.endpoint,
@@ -180,4 +182,5 @@ def typed(operation: str) -> Iterator[None]:
     try:
         yield
     except (DeltaError, pa.ArrowException, OSError) as error:
-        raise ServiceError(f"night table: {operation}: {type(error).__name__}") from None
+        word = NO_ANSWER if _RETRIED.search(str(error)) else type(error).__name__
+        raise ServiceError(f"night table: {operation}: {word}") from None

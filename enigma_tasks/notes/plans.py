@@ -6,6 +6,7 @@ import datetime as dt
 import gzip
 import hashlib
 import json
+import zlib
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import NonNegativeInt, StringConstraints, TypeAdapter, model_validator
@@ -134,7 +135,7 @@ def notes_bytes(notes: Iterable[NoteRef]) -> bytes:
 
 
 def read_notes(name: str, data: bytes, sha256: str) -> Iterator[NoteRef]:
-    """Back from `notes_bytes`. Raises DataError `digest` when the bytes are not those planned, or as `read_record`."""
+    """Back from `notes_bytes`. Raises DataError: `digest` (not as planned), `gzip_damaged`, or as `read_record`."""
     return _read_lines_gz(_NOTE, name, data, sha256)
 
 
@@ -161,5 +162,8 @@ def _lines_gz(trees: Iterable[Mapping[str, Any]]) -> bytes:
 def _read_lines_gz(form: TypeAdapter[Line], name: str, data: bytes, sha256: str) -> Iterator[Line]:
     if digest(data) != sha256:
         raise DataError(name, "digest")
-    lines = gzip.decompress(data).splitlines()
+    try:
+        lines = gzip.decompress(data).splitlines()
+    except (OSError, EOFError, zlib.error):
+        raise DataError(name, "gzip_damaged") from None
     return (read_record(form, name, line, number) for number, line in enumerate(lines, 1))

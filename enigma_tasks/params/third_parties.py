@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enigma_tasks.patience import MLFLOW_BACKOFF, MLFLOW_RETRIES
+
 QUIET = {
     "DO_NOT_TRACK": "1",
     "GIT_PYTHON_REFRESH": "quiet",
@@ -10,8 +12,8 @@ QUIET = {
     "MLFLOW_DISABLE_SCHEMA_DETAILS": "true",  # otherwise messages quote refused input
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": f"{MLFLOW_BACKOFF:g}",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": str(MLFLOW_RETRIES),
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",  # seconds
     "MLFLOW_LOGGING_LEVEL": "ERROR",
     "MLFLOW_MODEL_CATALOG_URI": "",
