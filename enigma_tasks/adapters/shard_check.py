@@ -1,4 +1,4 @@
-"""Checks a shard's results against its plan, as `publish` reads them: whoever can write under `runs/` wrote them."""
+"""Checks a shard's results against its plan, as `publish` reads them: any writer under `runs/` may have made them."""
 
 from __future__ import annotations
 
