@@ -117,12 +117,17 @@ class NightRecords:
     def notes(self, shard: Shard) -> Iterator[NoteRef]:
         """The notes of a shard.
 
-        Raises DataError `digest` when they are not those planned, `note_place` when one is not in the drops.
+        Raises DataError `digest` when they are not those planned, `note_place` when one is not in the drops,
+        `note_count` when there are not as many as the plan says.
         """
+        found = 0
         for note in read_notes(shard.uri, self._store.get(shard.uri), shard.sha256):
             if self._drops and not note.uri.startswith(f"{self._drops}/"):
                 raise DataError(shard.id, "note_place")
+            found += 1
             yield note
+        if found != shard.notes:
+            raise DataError(shard.id, "note_count")
 
     def write_refusals(self, refused: Iterable[Refused]) -> str:
         """Write what planning refused; returns the SHA-256, which names it."""
@@ -157,10 +162,18 @@ class NightRecords:
         return self._store.put_if_absent(self._places.done(commit.shard), commit_bytes(signed))
 
     def find_published(self) -> Published | None:
-        """The publication, or None while the night is not published."""
+        """The publication, or None while the night is not published.
+
+        Raises DataError `hmac` when it is not signed with the key, `plan_place` when it is another night's.
+        """
         if not self._store.exists(self._places.success):
             return None
-        return read_published(self._places.published, self._store.get(self._places.published))
+        uri = self._places.published
+        published = read_published(uri, self._store.get(uri))
+        if published.batch_id != self._places.batch_id:
+            raise DataError(uri, "plan_place")
+        self._key.check(uri, published.hmac, published_bytes(published.model_copy(update={"hmac": None})))
+        return published
 
     def delete_texts(self) -> None:
         """Delete the spans of every attempt, which hold texts and are in the tables once the night is published."""
@@ -169,5 +182,6 @@ class NightRecords:
 
     def write_published(self, published: Published) -> None:
         """The publication, then the mark that the night is published."""
-        self._store.put(self._places.published, published_bytes(published), "application/json")
+        signed = published.model_copy(update={"hmac": self._key.sign(published_bytes(published))})
+        self._store.put(self._places.published, published_bytes(signed), "application/json")
         self._store.put(self._places.success, b"")

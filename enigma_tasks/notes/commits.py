@@ -118,10 +118,12 @@ class Published(Frozen):
     """Quarantined notes by the rule they broke."""
     languages: dict[str, PublishedLanguage]
     seconds: float
+    hmac: str | None = None
+    """Of the record without this field, where a key is set."""
 
     def report(self) -> dict[str, Any]:
         """What the command prints."""
-        return self.model_dump(mode="json", exclude={"schema_version"})
+        return self.model_dump(mode="json", exclude={"schema_version", "hmac"})
 
 
 class QuarantineEntry(Frozen):
@@ -147,7 +149,7 @@ def read_commit(name: str, data: bytes) -> ShardCommit:
 
 def published_bytes(published: Published) -> bytes:
     """`published.json`."""
-    return json_bytes(published.model_dump(mode="json"))
+    return json_bytes(published.model_dump(mode="json", exclude={"hmac"} if published.hmac is None else None))
 
 
 def read_published(name: str, data: bytes) -> Published:

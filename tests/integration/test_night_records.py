@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -205,3 +207,47 @@ def test_no_text_stays_under_runs_once_the_night_is_published(nights: Nights, mo
     assert watched["counts"]["entities"] == 1
     assert nights.annotate(shard)["counts"]["entities"] == 1
     assert ObjectStore().exists(done(nights, shard))
+
+
+def test_with_a_key_a_forged_publication_neither_hides_a_night_nor_deletes_its_results(
+    nights: Nights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_key(nights, monkeypatch, KEY)
+    annotated(nights)
+    forged = {
+        "schema_version": 1, "batch_id": NIGHT, "planned_at": "2026-06-11T01:00:00+00:00", "rules": {}, "seconds": 1.0,
+        "counts": dict.fromkeys(("annotated", "quarantined", "entities", "listed", "waiting", "left_out"), 0),
+        "languages": {},
+    }  # fmt: skip
+    nights.store.put(places(nights).published, json.dumps(forged).encode())
+    nights.store.put(places(nights).success, b"")
+    before = nights.objects("runs")
+    with pytest.raises(DataError, match="hmac"):
+        nights.publish(NIGHT)
+    assert nights.objects("runs") == before
+    nights.store.delete_many([places(nights).success])
+    nights.publish(NIGHT)
+    assert nights.publish(NIGHT)["counts"]["annotated"] == 1
+
+
+def test_a_note_outside_the_drops_is_not_read(nights: Nights) -> None:
+    nights.store.put(f"{nights.settings.gold}/secret.txt", "Neumonía de otra carpeta.".encode())
+    shard = nights.plan(NIGHT)["shards"][0]
+    lines = [json.loads(line) for line in gzip.decompress(nights.store.get(shard)).splitlines()]
+    lines[1]["key"] = f"{nights.settings.gold}/secret.txt".split("/", 3)[3]
+    data = gzip.compress("\n".join(map(json.dumps, lines)).encode())
+    nights.store.put(shard, data)
+    change(nights, places(nights).plan, lambda plan: plan["shards"][0].update(sha256=hashlib.sha256(data).hexdigest()))
+    with pytest.raises(DataError) as caught:
+        nights.annotate(shard)
+    assert caught.value.rule == "note_place"
+
+
+@pytest.mark.parametrize("data", [b"", b"no gzip", gzip.compress(b"{}")[:-4], b"\x1f\x8b\x08\x00" + b"\xff" * 40])
+def test_a_shard_that_is_no_gzip_is_refused(nights: Nights, data: bytes) -> None:
+    shard = nights.plan(NIGHT)["shards"][0]
+    nights.store.put(shard, data)
+    change(nights, places(nights).plan, lambda plan: plan["shards"][0].update(sha256=hashlib.sha256(data).hexdigest()))
+    with pytest.raises(DataError) as caught:
+        nights.annotate(shard)
+    assert caught.value.rule == ("gzip_damaged" if data else "note_count")
