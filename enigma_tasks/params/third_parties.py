@@ -1,10 +1,12 @@
-"""Environment variables that turn off libraries' telemetry, pickles and progress output."""
+"""Environment variables that turn off libraries' telemetry, pickles and progress output, and set their retries."""
 
 from __future__ import annotations
 
-from enigma_tasks.patience import MLFLOW_BACKOFF, MLFLOW_RETRIES
+from enigma_tasks.patience import MLFLOW_BACKOFF, MLFLOW_RETRIES, TRIES
 
 QUIET = {
+    "AWS_MAX_ATTEMPTS": str(TRIES),  # of MLflow's and DVC's S3 clients
+    "AWS_RETRY_MODE": "standard",
     "DO_NOT_TRACK": "1",
     "GIT_PYTHON_REFRESH": "quiet",
     "GX_ANALYTICS_ENABLED": "false",
