@@ -83,7 +83,13 @@ def read_published(tables_uri: str, batch_id: str) -> FingerprintSet:
 
 
 def read_done(tables_uri: str) -> Done:
-    """The notes that are annotated or in quarantine in the notes table.
+    """The notes that are annotated or in quarantine in the notes table, as it is now. Raises ServiceError."""
+    delta = _opened(tables_uri, NOTES)
+    return Done() if delta is None else done_in(delta)
+
+
+def done_in(notes_table: Any) -> Done:
+    """The notes that are annotated or in quarantine in the notes table, as it was when it was opened.
 
     Rows of a transient rule (object missing or changed during a night) do not count: if that version is listed again,
     it is annotated. The table is streamed; 16 bytes per note are kept in memory.
@@ -92,7 +98,7 @@ def read_done(tables_uri: str) -> Done:
     notes = bytearray()
     whole: set[bytes] = set()
     torn: set[bytes] = set()
-    for batch in _batches(tables_uri, NOTES, columns, None):
+    for batch in _batches_of(notes_table, NOTES, columns, None):
         for bucket, key, record_id, version, object_version, object_whole, rule in zip(
             *(column.to_pylist() for column in batch.columns), strict=True
         ):
@@ -151,8 +157,11 @@ def _opened(tables_uri: str, table: str) -> Any | None:
 
 def _batches(tables_uri: str, table: str, columns: Sequence[str], keep: Any) -> Iterator[Any]:
     delta = _opened(tables_uri, table)
-    if delta is None:
-        return
+    if delta is not None:
+        yield from _batches_of(delta, table, columns, keep)
+
+
+def _batches_of(delta: Any, table: str, columns: Sequence[str], keep: Any) -> Iterator[Any]:
     with typed(f"read {table}"):
         dataset = delta.to_pyarrow_dataset()
         there = [name for name in columns if name in dataset.schema.names]

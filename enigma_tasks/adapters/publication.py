@@ -55,7 +55,7 @@ class Publication:
 
     def _commit(self, night: NightResults, tables: NightTables) -> None:
         batch_id = night.plan.batch_id
-        self._leave_out(night, published=tables.has(NOTES, batch_id))
+        self._leave_out(night, tables)
         if self._params.publish.brat:
             night.settle_places(self._tables)
         if next((True for batch in night.batches(NOTES) if batch.num_rows), False):
@@ -65,14 +65,14 @@ class Publication:
                 else:
                     tables.commit(table, night.batches(table), batch_id)
 
-    def _leave_out(self, night: NightResults, *, published: bool) -> None:
-        if published:  # that commit decided
+    def _leave_out(self, night: NightResults, tables: NightTables) -> None:
+        if tables.has(NOTES, night.plan.batch_id):  # that commit decided
             own = night_table.read_published(self._tables, night.plan.batch_id)
             night.leave_out(lambda identity: fingerprint(identity) not in own)
         elif night.plan.backfill:
             night.leave_out(lambda _: False)
         else:
-            night.leave_out(night_table.read_done(self._tables).has)
+            night.leave_out(night_table.done_in(tables.notes).has)
 
     def _finish(self, batch_id: str) -> None:
         """Commit the notes of a night whose spans are committed; the rest is left to its own `publish`."""

@@ -9,6 +9,7 @@ import pytest
 
 from enigma_tasks.adapters import night_publication
 from enigma_tasks.adapters.object_store import ObjectStore
+from enigma_tasks.adapters.publication import Publication
 from enigma_tasks.errors import IncompleteError
 from enigma_tasks.stages import monitor
 from tests.integration.night_helpers import Nights
@@ -198,3 +199,35 @@ def test_a_half_published_night_whose_results_are_gone_is_named(
     with pytest.raises(IncompleteError, match=FIRST):
         nights.publish(SECOND)
     assert nights.notes() == []
+
+
+@pytest.mark.parametrize("killed", [False, True])
+@pytest.mark.parametrize("backfill", [False, True])
+def test_what_is_left_out_is_decided_on_the_tables_that_the_commit_builds_on(
+    nights: Nights, monkeypatch: pytest.MonkeyPatch, *, killed: bool, backfill: bool
+) -> None:
+    """Others publish this night and more between its look at the tables and its decision."""
+    annotated(nights, FIRST, SECOND)
+    if killed:
+        with monkeypatch.context() as patch:
+            at_commit(patch, 2, kill)
+            with pytest.raises(KilledError):
+                nights.publish(FIRST)
+    real = Publication._leave_out
+
+    def overtaken(*arguments: Any, **more: Any) -> None:
+        monkeypatch.setattr(Publication, "_leave_out", real)
+        nights.publish(SECOND)
+        if backfill:
+            nights.night("again", "--backfill", "2026-06-11..2026-06-11")
+        real(*arguments, **more)
+
+    monkeypatch.setattr(Publication, "_leave_out", overtaken)
+    counts = nights.publish(FIRST)["counts"]
+    published = FIRST if killed else SECOND
+    assert (counts["annotated"], counts["left_out"]) == ((5, 0) if killed else (0, 6))
+    assert len(nights.notes(published)) == 6
+    assert len(nights.notes()) == (12 if backfill else 6)
+    assert len(nights.spans()) == (8 if backfill else 4)
+    if not backfill:
+        check_tables(nights, {published})
