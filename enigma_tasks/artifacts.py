@@ -62,6 +62,8 @@ LLM_CACHE = "llm"
 """Under the machine's cache: replies of language models by content digest. They quote notes."""
 
 BATCH_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+:-]{0,199}")
+SHARD_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
+ATTEMPT_ID = re.compile(r"[0-9a-f]{32}")
 SHARD_SUFFIX = ".jsonl.gz"
 VALIDATION_REPORT = "report.json"
 VALIDATION_DEFECTS = "defects.jsonl"
@@ -110,9 +112,16 @@ class RunPlaces:
     def of_shard(cls, shard_uri: str) -> tuple[RunPlaces, str]:
         """A shard's URI -> the places of its night, and the shard's id. Raises UsageError."""
         root, slash, name = shard_uri.rpartition("/shards/")
-        if not slash or not name.endswith(SHARD_SUFFIX) or "/" in name:
+        shard_id = name.removesuffix(SHARD_SUFFIX)
+        if not slash or shard_id == name or not SHARD_ID.fullmatch(shard_id):
             raise UsageError(f"a shard's URI ends in /shards/ID{SHARD_SUFFIX}")
-        return cls(root), name.removesuffix(SHARD_SUFFIX)
+        folder_name(root.rpartition("/")[2])
+        return cls(root), shard_id
+
+    @property
+    def batch_id(self) -> str:
+        """The night."""
+        return self.root.rpartition("/")[2]
 
     @property
     def plan(self) -> str:
@@ -127,9 +136,14 @@ class RunPlaces:
         """The notes that `plan` put into quarantine, a JSON line each, gzipped; named by content."""
         return f"{self.root}/quarantined-{sha256[:12]}{SHARD_SUFFIX}"
 
+    @property
+    def results(self) -> str:
+        """Folder of all shards' results, with the slash."""
+        return f"{self.root}/results/"
+
     def result(self, shard_id: str) -> str:
         """Folder of one shard's result."""
-        return f"{self.root}/results/{shard_id}"
+        return f"{self.results}{shard_id}"
 
     def done(self, shard_id: str) -> str:
         """The commit of one shard: created once, names the attempt that is valid."""
@@ -137,7 +151,12 @@ class RunPlaces:
 
     def attempt(self, shard_id: str, attempt: str, table: str) -> str:
         """One attempt's rows of a table, `notes` or `spans`."""
-        return f"{self.result(shard_id)}/{attempt}/{table}.parquet"
+        return f"{self.result(shard_id)}/{attempt}/{self.result_file(table)}"
+
+    @staticmethod
+    def result_file(table: str) -> str:
+        """The name of an attempt's rows of a table."""
+        return f"{table}.parquet"
 
     @property
     def published(self) -> str:

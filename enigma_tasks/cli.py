@@ -246,8 +246,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         from enigma_tasks.config import load_params, load_settings, quiet_third_parties
         from enigma_tasks.environment import take_from_standard_input
+        from enigma_tasks.workfolder import require_temporary_root
 
         take_from_standard_input()
+        require_temporary_root()
         quiet_third_parties(hub=getattr(arguments, "action", None) == "pull")
         settings = load_settings()
         debug = settings.debug

@@ -40,7 +40,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 
 PARAMS_FILE = Path("params.yaml")
-NAME_KEY_CHARACTERS = 16
+KEY_CHARACTERS = 16
+SYSTEM_TEMPORARY = "/tmp"  # noqa: S108 - the default, in which private folders are made
 _LANGUAGE_TAG = re.compile(r"[a-z]{2,3}(?:-[a-z0-9]{1,8})+")
 """BCP 47: a language, then script, region and variants, which models do not distinguish."""
 
@@ -179,6 +180,8 @@ class Settings(Frozen):
     """If set, keys and ids are shown as keyed hashes: docs/what-is-shown.md."""
     out_of_memory: int = Field(0, ge=0, le=30)
     """How often this command was killed for want of memory before, as its runtime knows."""
+    night_key: SecretStr = SecretStr("")
+    """If set, plans and shard commits are signed with it, and others are refused: docs/architecture.md, "Places"."""
     debug: bool = False
     """Show messages of unexpected exceptions. They may quote a note: never in production."""
 
@@ -231,17 +234,18 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         model_store=env.get("ENIGMA_MODEL_STORE", ""),
         cache=Path(env.get("ENIGMA_CACHE", ".enigma/cache")),
         llm=llm,
-        name_key=SecretStr(_name_key(env)),
+        name_key=SecretStr(_key(env, "ENIGMA_NAME_KEY")),
+        night_key=SecretStr(_key(env, "ENIGMA_NIGHT_KEY")),
         out_of_memory=_times(env.get("ENIGMA_OUT_OF_MEMORY", "0")),
         debug=env.get("ENIGMA_DEBUG", "") == "1",
     )
 
 
-def _name_key(env: Mapping[str, str]) -> str:
-    """`ENIGMA_NAME_KEY`. Raises UsageError where it is too short to resist a search over all patient numbers."""
-    key = env.get("ENIGMA_NAME_KEY", "").strip()
-    if key and len(key) < NAME_KEY_CHARACTERS:
-        raise UsageError(f"ENIGMA_NAME_KEY needs at least {NAME_KEY_CHARACTERS} characters")
+def _key(env: Mapping[str, str], name: str) -> str:
+    """A secret key. Raises UsageError where it is too short to resist a search, as over all patient numbers."""
+    key = env.get(name, "").strip()
+    if key and len(key) < KEY_CHARACTERS:
+        raise UsageError(f"{name} needs at least {KEY_CHARACTERS} characters")
     return key
 
 
@@ -251,13 +255,19 @@ def _times(value: str) -> int:
     return min(int(value), 30)
 
 
+def temporary_root(environment: Mapping[str, str] | None = None) -> Path:
+    """The folder for temporary folders: `TMPDIR`, or the system's."""
+    env = os.environ if environment is None else environment
+    return Path(env.get("TMPDIR") or SYSTEM_TEMPORARY).absolute()
+
+
 def child_environment(changes: Mapping[str, str], without: tuple[str, ...] = ()) -> dict[str, str]:
     """This process's environment without the variables of some prefixes and with `changes`, for a child process."""
     return {k: v for k, v in os.environ.items() if not k.startswith(without)} | dict(changes)
 
 
 def quiet_third_parties(environment: MutableMapping[str, str] | None = None, *, hub: bool = False) -> None:
-    """Turn off libraries' telemetry, pickles and progress output, and shorten their retries, by environment variables.
+    """Turn off libraries' telemetry, pickles and progress output, and set their retries, by environment variables.
 
     Variables that are set stay, except that pickles are always off. Libraries read them on import: call this before a
     stage is imported. `hub`: this command may contact a model hub.

@@ -6,15 +6,17 @@ import fcntl
 import logging
 import shutil
 import tempfile
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from enigma_tasks.artifacts import ENSEMBLE_ARTIFACT, ENSEMBLE_CARD, ENSEMBLE_MEMBERS, MODEL_CARD
 from enigma_tasks.ensembles.folder import read_ensemble
 from enigma_tasks.errors import ModelError
 from enigma_tasks.ner.model_folder import model_digest, read_any_card
+from enigma_tasks.workfolder import disk_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
 log = logging.getLogger(__name__)
@@ -29,14 +31,13 @@ def cached(digest: str, cache: Path, fetch: Callable[[Path, Mapping[str, Path]],
 
     Raises:
         ModelError: the fetched ensemble does not have the digest.
+        ServiceError: the cache cannot be written, as where the disk is full; names it.
     """
     if not digest.isalnum():
         raise ModelError("a digest is letters and digits")
     cache = cache.absolute()
-    cache.mkdir(parents=True, exist_ok=True)
     target = cache / digest
-    with (cache / f"{digest}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # released by the kernel, however the process ends
+    with disk_errors(cache), _locked(cache, digest):
         if target.exists():
             if _digest(target) == digest:
                 return target
@@ -51,6 +52,14 @@ def cached(digest: str, cache: Path, fetch: Callable[[Path, Mapping[str, Path]],
                     fetched.rename(target)
                     return target
     raise ModelError(f"the stored ensemble does not have the digest {digest[:12]}")
+
+
+@contextmanager
+def _locked(cache: Path, digest: str) -> Iterator[None]:
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / f"{digest}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # released by the kernel, however the process ends
+        yield
 
 
 def _members(cache: Path) -> dict[str, Path]:

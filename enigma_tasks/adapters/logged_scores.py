@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from enigma_tasks.adapters.mlflow_registry import Dataset, mlflow_client, typed
+from enigma_tasks.adapters.mlflow_errors import typed
+from enigma_tasks.adapters.mlflow_registry import Dataset, mlflow_client
 
 if TYPE_CHECKING:
     from enigma_tasks.notes.plans import Pin

@@ -6,13 +6,13 @@ MLflow takes seconds to import, so it is imported where it is used: shards with 
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from enigma_tasks.adapters.mlflow_errors import typed
 from enigma_tasks.artifacts import ENSEMBLE_ARTIFACT, REGISTERED_ARTIFACTS
-from enigma_tasks.errors import EnigmaError, ModelError, ServiceError, UsageError
+from enigma_tasks.errors import ModelError, UsageError
 from enigma_tasks.notes.plans import Pin
 
 if TYPE_CHECKING:
@@ -29,8 +29,6 @@ GOLD_TAG, GOLD_REVISION_TAG, REGISTERED_WITH_TAG = "gold", "gold_revision", "reg
 """Tags of a version that a retraining registered: digests of the gold of each type of its language, the gold's commit,
 and the types that this retraining registers."""
 PREFIX = "enigma"
-FOREIGN = {"mlflow", "requests", "urllib3", "boto3", "botocore", "s3transfer", "sqlalchemy"}
-UNREACHABLE = {"ConnectionError", "ConnectionRefusedError", "ConnectTimeout", "EndpointConnectionError", "ReadTimeout"}
 MISSING = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
 PARALLEL_CALLS = 8
 PAGE = 200
@@ -88,14 +86,15 @@ def register_ensemble(
         ModelError: `folder` is no valid ensemble.
         ServiceError: registry or artifact store unreachable or failing.
     """
-    from enigma_tasks.adapters.mlflow_version import new_version
+    from enigma_tasks.adapters.mlflow_version import end_killed_runs, new_version
     from enigma_tasks.ensembles.folder import read_ensemble
 
     digest = read_ensemble(folder).digest
     name = registered_name(language, entity_type)
     with typed(f"register {name}"):
         client = mlflow_client()
-        version = _version_of(client, name, digest)
+        end_killed_runs(client, digest)
+        version = version_of(client, name, digest)
         if version is None:
             labels = {"language": language, "entity": entity_type.value, **tags, DIGEST_TAG: digest}
             version = new_version(client, name, folder, labels, metrics or {})
@@ -143,7 +142,7 @@ def pin_of_digest(name: str, version: str, digest: str) -> Pin:
             if error.error_code not in MISSING:
                 raise
             found = None
-        found = found or _version_of(client, name, digest)
+        found = found or version_of(client, name, digest)
         if found is None:
             raise ModelError(f"{name} version {version}: the registry has no version of its digest {digest[:12]}")
         return _pin(client, name, found, digest)
@@ -222,10 +221,15 @@ def mlflow_client() -> MlflowClient:
     return mlflow.MlflowClient()
 
 
-def _version_of(client: MlflowClient, name: str, digest: str) -> str | None:
-    """The newest usable version of that digest."""
+def version_of(client: MlflowClient, name: str, digest: str) -> str | None:
+    """The first usable version of that digest."""
+    return min((str(v.version) for v in versions_with(client, name, digest)), key=int, default=None)
+
+
+def versions_with(client: MlflowClient, name: str, digest: str) -> list[Any]:
+    """MLflow's usable versions of that digest."""
     same = _pages(client.search_model_versions, f"name = '{name}' AND tags.{DIGEST_TAG} = '{digest}'")
-    return max((str(v.version) for v in same if v.status == "READY"), key=int, default=None)
+    return [v for v in same if v.status == "READY"]
 
 
 def _pin(client: MlflowClient, name: str, version: str, digest: str) -> Pin:
@@ -266,26 +270,3 @@ def _fetch(pin: Pin, folder: Path, siblings: Mapping[str, Path]) -> None:
         from mlflow.artifacts import download_artifacts
 
         download_artifacts(artifact_uri=pin.source_uri, dst_path=str(folder.parent))
-
-
-@contextmanager
-def typed(operation: str) -> Iterator[None]:
-    """Turn errors of MLflow and its libraries into ServiceError, without the message, which may contain a password."""
-    try:
-        yield
-    except Exception as error:
-        origins = {kind.__module__.partition(".")[0] for kind in type(error).__mro__}
-        if isinstance(error, EnigmaError) or not (origins & FOREIGN or isinstance(error, OSError)):
-            raise
-        chain = list(_chain(error))
-        if any(type(e).__name__ in UNREACHABLE for e in chain):
-            word = "unreachable"
-        else:
-            word = getattr(error, "error_code", type(error).__name__)
-        raise ServiceError(f"mlflow: {operation}: {word}") from error
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from enigma_tasks.adapters.mlflow_registry import mlflow_client, typed
+from enigma_tasks.adapters.mlflow_errors import typed
+from enigma_tasks.adapters.mlflow_registry import mlflow_client
 from enigma_tasks.errors import ServiceError
 
 if TYPE_CHECKING:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 import warnings
 from importlib import metadata
 from pathlib import Path
@@ -15,7 +14,9 @@ from mlflow.models import ModelSignature
 from mlflow.pyfunc import log_model
 from mlflow.types import ColSpec, DataType, Schema
 
+from enigma_tasks.adapters.mlflow_registry import DIGEST_TAG, versions_with
 from enigma_tasks.artifacts import ENSEMBLE_ARTIFACT
+from enigma_tasks.workfolder import scratch_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,14 +35,20 @@ SERVED_WITH = ("enigma-tasks", "mlflow", "numpy", "safetensors", "tokenizers", "
 def new_version(
     client: MlflowClient, name: str, folder: Path, tags: Mapping[str, str], metrics: Mapping[str, float]
 ) -> str:
-    """Log the folder in a run, then create the version with all its tags in one call."""
+    """Log the folder in a run, then create the version with all its tags in one call; returns its number.
+
+    Where a lost reply or another `register` at the same time made more than one version of the digest, the first one
+    is returned, and those of this run are deleted.
+    """
     experiment = mlflow.set_experiment(EXPERIMENT)
     with (
-        tempfile.TemporaryDirectory() as scratch,
+        scratch_folder() as scratch,
         warnings.catch_warnings(record=True),  # it warns about a missing input example, which would be a note
-        mlflow.start_run(experiment_id=experiment.experiment_id, run_name=name) as run,
+        mlflow.start_run(
+            experiment_id=experiment.experiment_id, run_name=name, tags={DIGEST_TAG: tags[DIGEST_TAG]}
+        ) as run,
     ):
-        artifact = Path(scratch) / ENSEMBLE_ARTIFACT
+        artifact = scratch / ENSEMBLE_ARTIFACT
         shutil.copytree(folder, artifact)  # MLflow names the artifact after its folder and does not follow links
         client.log_batch(run.info.run_id, params=[mlflow.entities.Param(k, v) for k, v in sorted(tags.items())])
         mlflow.log_metrics(dict(metrics))
@@ -58,10 +65,24 @@ def new_version(
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    version = client.create_model_version(
+    client.create_model_version(
         name, logged.model_uri, run_id=run.info.run_id, tags=dict(tags), model_id=logged.model_id
     )
-    return str(version.version)
+    first, *others = sorted(versions_with(client, name, tags[DIGEST_TAG]), key=lambda v: int(v.version))
+    for other in others:
+        if other.run_id == run.info.run_id:
+            client.delete_model_version(name, other.version)
+    return str(first.version)
+
+
+def end_killed_runs(client: MlflowClient, digest: str) -> None:
+    """End the runs of earlier attempts to register that digest which were killed."""
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    if experiment is None:
+        return
+    unfinished = f"attributes.status = 'RUNNING' AND tags.{DIGEST_TAG} = '{digest}'"
+    for run in client.search_runs([experiment.experiment_id], unfinished):
+        client.set_terminated(run.info.run_id, "KILLED")
 
 
 def log_scores(client: MlflowClient, pin: Pin, scores: Mapping[str, float], dataset: Dataset) -> None:

@@ -17,6 +17,7 @@ from enigma_tasks import artifacts
 from enigma_tasks.adapters.object_store import ObjectStore
 from enigma_tasks.errors import ModelError, UsageError
 from enigma_tasks.frozen import Frozen
+from enigma_tasks.workfolder import disk_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -207,7 +208,7 @@ class S3Store:
         root = self._cache / locked.digest
         target = root / artifacts.base_model_folder(base)
         self._cache.mkdir(parents=True, exist_ok=True)
-        with (self._cache / f"{locked.digest}.lock").open("w") as lock:
+        with disk_errors(self._cache), (self._cache / f"{locked.digest}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # released by the kernel, however the process ends
             if target.is_dir() and not defects(base, locked, folder_digests(target)):
                 return str(root)

@@ -18,8 +18,7 @@ def published_counts(tables: str, batch_id: str, garbled_share: float, score_bin
 
     `garbled_share`: a note with a larger share of garbled characters counts as garbled.
     """
-    notes = night_table.read_notes(tables, batch_id, COLUMNS)
-    spans = night_table.read_spans(tables, batch_id, SPAN_COLUMNS)
+    notes, spans = night_table.read_night(tables, batch_id, COLUMNS, SPAN_COLUMNS)
     outcomes: Counter[str] = Counter()
     languages: dict[str, dict[str, Any]] = {}
     sums = [([], "count_all"), ("characters", "sum"), ("characters_read", "sum")]

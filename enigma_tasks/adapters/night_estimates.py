@@ -25,8 +25,9 @@ def night_estimates(
     for shard in plan.shards:
         commit = commits[shard.id]
         errors.setdefault(shard.language, {}).update((commit and commit.calibrations) or {})
-    notes = night_table.read_notes(tables, plan.batch_id, ["language", "missed"])
-    spans = night_table.read_spans(tables, plan.batch_id, ["language", "label", "probability"])
+    notes, spans = night_table.read_night(
+        tables, plan.batch_id, ["language", "missed"], ["language", "label", "probability"]
+    )
     sums = [("probability", "count"), ("probability", "sum")]
     found = {
         (row["language"], row["label"]): (row["probability_count"], row["probability_sum"] or 0.0)

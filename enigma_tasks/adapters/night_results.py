@@ -8,19 +8,18 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from enigma_tasks.adapters import night_table
-from enigma_tasks.adapters.night_schema import NOTES
-from enigma_tasks.adapters.shard_results import BATCH_ROWS, batch_of, identities, quarantined_row, read_batches
+from enigma_tasks.adapters.night_schema import NOTES, identities
+from enigma_tasks.adapters.shard_results import BATCH_ROWS, Identity, batch_of, quarantined_row, read_batches
 from enigma_tasks.annotation_places import Note, NotesApart, notes_apart, ordinary_place, separate_place
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from enigma_tasks.notes.plans import Plan, Shard
     from enigma_tasks.notes.references import Refused
 
-Identity = tuple[str, str, str, str]
 PLACED_BY = ["bucket", "key", "record_id", "language", "outcome"]
 
 
@@ -35,7 +34,7 @@ class NightResults:
     refused: list[Refused]
     """By `plan`."""
     left_out: set[Identity] = field(default_factory=set)
-    """Notes that another night has published since the plan."""
+    """Notes that another night has published."""
     apart: NotesApart | None = None
     """None while places are not settled, and where no annotation files are written."""
 
@@ -52,6 +51,12 @@ class NightResults:
             for start in range(0, len(self.refused), BATCH_ROWS):
                 part = self.refused[start : start + BATCH_ROWS]
                 yield self.kept(batch_of(NOTES, [quarantined_row(self.plan, r) for r in part]))
+
+    def leave_out(self, done: Callable[[Identity], bool]) -> None:
+        """Leave out the notes of which `done` holds, and no others."""
+        self.left_out = set()
+        self.apart = None
+        self.left_out = {i for batch in self.batches(NOTES) for i in identities(batch) if done(i)}
 
     def kept(self, batch: Any) -> Any:
         """The batch without the notes that are left out."""

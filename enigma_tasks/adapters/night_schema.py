@@ -7,6 +7,8 @@ from typing import Any
 import pyarrow as pa
 
 NOTES, SPANS = "notes", "spans"
+IDENTITY = ("bucket", "key", "record_id", "version")
+"""The columns of `NoteRef.identity`."""
 
 _IDENTITY = [
     pa.field("batch_id", pa.string(), nullable=False),
@@ -60,3 +62,9 @@ SCHEMAS: dict[str, Any] = {
         ]
     ),
 }
+
+
+def identities(rows: Any) -> list[tuple[str, str, str, str]]:
+    """`NoteRef.identity` of every row of a record batch or table."""
+    columns = [rows.column(name).to_pylist() for name in IDENTITY]
+    return [(b, k, r or "", v) for b, k, r, v in zip(*columns, strict=True)]

@@ -1,58 +1,30 @@
-"""The night tables (Delta Lake, with the deltalake package): one commit for each night."""
+"""Reads the night tables (Delta Lake, with the deltalake package); `night_publication` writes them."""
 
 from __future__ import annotations
 
-import logging
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.dataset as ds
-from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
+from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
-from enigma_tasks.adapters.night_schema import NOTES, SCHEMAS, SPANS
+from enigma_tasks.adapters.night_schema import IDENTITY, NOTES, SCHEMAS, SPANS, identities
 from enigma_tasks.errors import ServiceError
 from enigma_tasks.file_names import holds_records
 from enigma_tasks.notes.done import Done, FingerprintSet, fingerprint
 from enigma_tasks.notes.references import TRANSIENT
+from enigma_tasks.patience import NO_ANSWER, delta_options
 from enigma_tasks.s3_settings import load_s3_settings
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
-log = logging.getLogger(__name__)
-
-ROW_GROUP = 65_536
-"""Rows per row group, which the writer keeps in memory."""
-FILE_BYTES = 64 * 1024 * 1024
-
-
-def commit(tables_uri: str, table: str, reader: Any, batch_id: str) -> bool:
-    """Append a stream of record batches as the night's commit; False if the night is in the table already.
-
-    The commit has the transaction (batch id, 1), so that a second call finds it and of two concurrent ones one fails.
-
-    Raises:
-        ServiceError: the store or the commit failed; the night is visible completely or not at all.
-    """
-    delta = _created(tables_uri, table)
-    with _typed(f"commit {table}"):
-        if delta.transaction_version(batch_id) is not None:
-            return False
-        write_deltalake(
-            delta,
-            reader,
-            mode="append",
-            schema_mode="merge",  # add missing columns to a table of an earlier version
-            target_file_size=FILE_BYTES,
-            writer_properties=WriterProperties(compression="ZSTD", max_row_group_size=ROW_GROUP),
-            commit_properties=CommitProperties(
-                custom_metadata={"batch_id": batch_id}, app_transactions=[Transaction(batch_id, 1)]
-            ),
-        )
-    return True
+_RETRIED = re.compile(r"after \d+ retries")
+"""In the messages of delta-rs, which has one class for all errors of a store."""
 
 
 def read_history(tables_uri: str, table: str, bucket: str, key: str) -> list[dict[str, Any]]:
@@ -90,18 +62,43 @@ def read_spans(tables_uri: str, batch_id: str | None = None, columns: Sequence[s
     return _read(tables_uri, SPANS, batch_id, columns)
 
 
-def read_done(tables_uri: str, except_batch: str | None = None) -> Done:
-    """The notes that are annotated or in quarantine in the notes table, without those of `except_batch`.
+def read_night(
+    tables_uri: str, batch_id: str, note_columns: Sequence[str], span_columns: Sequence[str]
+) -> tuple[Any, Any]:
+    """Rows of `notes` and of `spans` of a night as pyarrow Tables: spans joined with notes, as the tables are read."""
+    notes = read_notes(tables_uri, batch_id, [*dict.fromkeys((*IDENTITY, *note_columns))])
+    spans = read_spans(tables_uri, batch_id, [*dict.fromkeys((*IDENTITY, *span_columns))])
+    published = set(identities(notes))
+    joined = spans.filter(pa.array([identity in published for identity in identities(spans)], pa.bool_()))
+    return notes.select(list(note_columns)), joined.select(list(span_columns))
+
+
+def read_published(tables_uri: str, batch_id: str) -> FingerprintSet:
+    """`NoteRef.identity` of the notes that the night has in the notes table."""
+    found = bytearray()
+    for batch in _batches(tables_uri, NOTES, IDENTITY, ds.field("batch_id") == batch_id):
+        for identity in identities(batch):
+            found += fingerprint(identity)
+    return FingerprintSet(found)
+
+
+def read_done(tables_uri: str) -> Done:
+    """The notes that are annotated or in quarantine in the notes table, as it is now. Raises ServiceError."""
+    delta = _opened(tables_uri, NOTES)
+    return Done() if delta is None else done_in(delta)
+
+
+def done_in(notes_table: Any) -> Done:
+    """The notes that are annotated or in quarantine in the notes table, as it was when it was opened.
 
     Rows of a transient rule (object missing or changed during a night) do not count: if that version is listed again,
     it is annotated. The table is streamed; 16 bytes per note are kept in memory.
     """
     columns = ["bucket", "key", "record_id", "version", "object_version", "object_whole", "rule"]
-    keep = None if except_batch is None else ds.field("batch_id") != except_batch
     notes = bytearray()
     whole: set[bytes] = set()
     torn: set[bytes] = set()
-    for batch in _batches(tables_uri, NOTES, columns, keep):
+    for batch in _batches_of(notes_table, NOTES, columns, None):
         for bucket, key, record_id, version, object_version, object_whole, rule in zip(
             *(column.to_pylist() for column in batch.columns), strict=True
         ):
@@ -140,7 +137,7 @@ def read_places(
 def storage_options() -> dict[str, str]:
     """The S3 settings for delta-rs; credentials are from the environment or the machine's role."""
     s3 = load_s3_settings()
-    options = {"aws_region": s3.region, "aws_conditional_put": "etag", "timeout": "60s", "connect_timeout": "10s"}
+    options = {"aws_region": s3.region, "aws_conditional_put": "etag", **delta_options()}
     if s3.endpoint:
         options |= {
             "aws_endpoint": s3.endpoint,
@@ -150,20 +147,8 @@ def storage_options() -> dict[str, str]:
     return options
 
 
-def _created(tables_uri: str, table: str) -> Any:
-    """The table, created with its schema if there is none."""
-    with _typed(f"create {table}"):
-        return DeltaTable.create(
-            f"{tables_uri}/{table}",
-            SCHEMAS[table],
-            mode="ignore",
-            name=f"enigma_{table}",
-            storage_options=storage_options(),
-        )
-
-
 def _opened(tables_uri: str, table: str) -> Any | None:
-    with _typed(f"open {table}"):
+    with typed(f"open {table}"):
         try:
             return DeltaTable(f"{tables_uri}/{table}", storage_options=storage_options())
         except TableNotFoundError:
@@ -172,9 +157,12 @@ def _opened(tables_uri: str, table: str) -> Any | None:
 
 def _batches(tables_uri: str, table: str, columns: Sequence[str], keep: Any) -> Iterator[Any]:
     delta = _opened(tables_uri, table)
-    if delta is None:
-        return
-    with _typed(f"read {table}"):
+    if delta is not None:
+        yield from _batches_of(delta, table, columns, keep)
+
+
+def _batches_of(delta: Any, table: str, columns: Sequence[str], keep: Any) -> Iterator[Any]:
+    with typed(f"read {table}"):
         dataset = delta.to_pyarrow_dataset()
         there = [name for name in columns if name in dataset.schema.names]
         for batch in dataset.scanner(columns=there, filter=keep).to_batches():
@@ -198,9 +186,10 @@ def _read(tables_uri: str, table: str, batch_id: str | None, columns: Sequence[s
 
 
 @contextmanager
-def _typed(operation: str) -> Iterator[None]:
+def typed(operation: str) -> Iterator[None]:
     """Turn errors of delta-rs and Arrow into ServiceError, without their messages, which may quote values."""
     try:
         yield
     except (DeltaError, pa.ArrowException, OSError) as error:
-        raise ServiceError(f"night table: {operation}: {type(error).__name__}") from None
+        word = NO_ANSWER if _RETRIED.search(str(error)) else type(error).__name__
+        raise ServiceError(f"night table: {operation}: {word}") from None

@@ -7,12 +7,15 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import boto3
+from boto3.exceptions import RetriesExceededError
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, IncompleteReadError
+from botocore.exceptions import ConnectionError as NoConnectionError
 
 from enigma_tasks.config import load_settings
 from enigma_tasks.errors import ObjectChanged, ObjectMissing, ServiceError
 from enigma_tasks.notes.names import Names
+from enigma_tasks.patience import NO_ANSWER, TRIES
 from enigma_tasks.s3_settings import load_s3_settings
 
 if TYPE_CHECKING:
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 POOL_CONNECTIONS = 64
-ATTEMPTS = 5
+ATTEMPTS = TRIES
 """Also for what botocore does not retry: an interrupted body, and a 409 of concurrent conditional writes."""
 
 
@@ -54,6 +57,11 @@ def forget_client() -> None:
     shown_names.cache_clear()
 
 
+BUSY = {"SlowDown", "RequestTimeout", "ServiceUnavailable", "InternalError"}
+SILENT = (NoConnectionError, HTTPClientError, IncompleteReadError, RetriesExceededError)
+"""Of botocore and boto3: no connection, or one that broke."""
+
+
 class ConflictError(ServiceError):
     """409 ConditionalRequestConflict: concurrent conditional writes; to be retried."""
 
@@ -74,6 +82,8 @@ def typed(operation: str, bucket: str, key: str = "") -> Iterator[None]:
             raise ObjectChanged(f"{where}: not the expected version") from error
         if code in {"ConditionalRequestConflict", "409"}:
             raise ConflictError(f"{where}: conflict") from error
-        raise ServiceError(f"{where}: {code or status}") from error
+        word = NO_ANSWER if (status or 0) >= 500 or code in BUSY else code or status
+        raise ServiceError(f"{where}: {word}") from error
     except (BotoCoreError, boto3.exceptions.Boto3Error) as error:
-        raise ServiceError(f"{where}: {type(error).__name__}") from error
+        word = NO_ANSWER if isinstance(error, SILENT) else type(error).__name__
+        raise ServiceError(f"{where}: {word}") from error

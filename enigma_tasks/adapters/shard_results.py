@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from enigma_tasks.notes.plans import Plan
     from enigma_tasks.notes.references import Refused
 
+Identity = tuple[str, str, str, str]
+"""`NoteRef.identity`."""
 BATCH_ROWS = 4096
 DECIMALS = 6
 
@@ -47,7 +49,8 @@ def _identity(plan: Plan, note: NoteRef) -> dict[str, Any]:
     }
 
 
-def _note_row(plan: Plan, note: NoteRef, outcome: Mapping[str, Any]) -> dict[str, Any]:
+def planned_columns(plan: Plan, note: NoteRef) -> dict[str, Any]:
+    """The columns of a row of `notes` that follow from the plan, whatever the outcome."""
     return {
         **_identity(plan, note),
         "object_version": note.object_version,
@@ -58,7 +61,6 @@ def _note_row(plan: Plan, note: NoteRef, outcome: Mapping[str, Any]) -> dict[str
         "drop_date": dt.date.fromisoformat(note.drop_date) if note.drop_date else None,
         "size_bytes": note.size,
         "planned_at": plan.planned_time,
-        **outcome,
     }
 
 
@@ -82,7 +84,7 @@ def note_of_row(row: Mapping[str, Any]) -> NoteRef:
 def quarantined_row(plan: Plan, refused: Refused) -> dict[str, Any]:
     """The row of `notes` for a refusal."""
     outcome = {"outcome": "quarantined", "rule": refused.rule.value, "rule_offset": refused.offset}
-    return _note_row(plan, refused.note, outcome)
+    return planned_columns(plan, refused.note) | outcome
 
 
 def annotated_row(plan: Plan, note: NoteRef, text: str, result: AnnotatedDocument) -> dict[str, Any]:
@@ -101,7 +103,7 @@ def annotated_row(plan: Plan, note: NoteRef, text: str, result: AnnotatedDocumen
         "models": models_of(plan, note.language),
         "missed": [(label, round(value, DECIMALS)) for label, value in sorted(result.missed.items())] or None,
     }
-    return _note_row(plan, note, outcome)
+    return planned_columns(plan, note) | outcome
 
 
 def span_rows(plan: Plan, note: NoteRef, result: AnnotatedDocument) -> list[dict[str, Any]]:
@@ -160,9 +162,3 @@ def read_batches(table: str, path: Path, columns: list[str] | None = None) -> It
     with pq.ParquetFile(path) as file:
         for batch in file.iter_batches(BATCH_ROWS, columns=columns):
             yield batch if columns else batch.cast(SCHEMAS[table])
-
-
-def identities(batch: Any) -> list[tuple[str, str, str, str]]:
-    """`NoteRef.identity` of every row."""
-    columns = [batch.column(name).to_pylist() for name in ("bucket", "key", "record_id", "version")]
-    return [(b, k, r or "", v) for b, k, r, v in zip(*columns, strict=True)]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import TypeAdapter
+from pydantic import NonNegativeInt, StringConstraints, TypeAdapter
 
+from enigma_tasks.artifacts import ATTEMPT_ID
 from enigma_tasks.estimates import DevError  # noqa: TC001 - pydantic reads it
 from enigma_tasks.frozen import Frozen, json_bytes, read_record
+from enigma_tasks.notes.plans import BatchId, Sha256, ShardId  # noqa: TC001 - pydantic reads them
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -17,9 +19,9 @@ if TYPE_CHECKING:
 class ResultFile(Frozen):
     """One table's rows of one attempt."""
 
-    rows: int
-    bytes: int
-    sha256: str
+    rows: NonNegativeInt
+    bytes: NonNegativeInt
+    sha256: Sha256
 
 
 class ResultFiles(Frozen):
@@ -36,10 +38,10 @@ class ResultFiles(Frozen):
 class ShardCounts(Frozen):
     """Outcomes of a shard's notes, and what was found in the annotated ones."""
 
-    annotated: int
-    quarantined: int
-    entities: int
-    characters: int
+    annotated: NonNegativeInt
+    quarantined: NonNegativeInt
+    entities: NonNegativeInt
+    characters: NonNegativeInt
     """Code points of the annotated notes."""
 
 
@@ -60,10 +62,12 @@ class ShardCommit(Frozen):
     """The attempt that counts for a shard: the first to be created decides who has annotated the shard."""
 
     schema_version: Literal[1] = 1
-    shard: str
-    shard_sha256: str
+    shard: ShardId
+    shard_sha256: Sha256
     """Of the notes that were annotated."""
-    attempt: str
+    plan_sha256: Sha256
+    """Of the plan that they were annotated for."""
+    attempt: Annotated[str, StringConstraints(pattern=f"^(?:{ATTEMPT_ID.pattern})$")]
     files: ResultFiles
     counts: ShardCounts
     seconds: dict[str, float]
@@ -76,10 +80,12 @@ class ShardCommit(Frozen):
     """None where no language model was asked."""
     found_by: dict[str, int] | None = None
     """Member digest -> spans that it found in the shard's notes; None in a commit of an earlier version."""
+    hmac: str | None = None
+    """Of the record without this field, where a key is set."""
 
     def report(self) -> dict[str, Any]:
         """What the command prints."""
-        return self.model_dump(mode="json", exclude_none=True, exclude={"schema_version"})
+        return self.model_dump(mode="json", exclude_none=True, exclude={"schema_version", "hmac"})
 
 
 class PublishedCounts(Frozen):
@@ -105,17 +111,19 @@ class Published(Frozen):
     """The publication of a night."""
 
     schema_version: Literal[1] = 1
-    batch_id: str
+    batch_id: BatchId
     planned_at: str
     counts: PublishedCounts
     rules: dict[str, int]
     """Quarantined notes by the rule they broke."""
     languages: dict[str, PublishedLanguage]
     seconds: float
+    hmac: str | None = None
+    """Of the record without this field, where a key is set."""
 
     def report(self) -> dict[str, Any]:
         """What the command prints."""
-        return self.model_dump(mode="json", exclude={"schema_version"})
+        return self.model_dump(mode="json", exclude={"schema_version", "hmac"})
 
 
 class QuarantineEntry(Frozen):
@@ -141,7 +149,7 @@ def read_commit(name: str, data: bytes) -> ShardCommit:
 
 def published_bytes(published: Published) -> bytes:
     """`published.json`."""
-    return json_bytes(published.model_dump(mode="json"))
+    return json_bytes(published.model_dump(mode="json", exclude={"hmac"} if published.hmac is None else None))
 
 
 def read_published(name: str, data: bytes) -> Published:

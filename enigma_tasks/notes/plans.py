@@ -6,10 +6,12 @@ import datetime as dt
 import gzip
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+import zlib
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
-from pydantic import TypeAdapter
+from pydantic import NonNegativeInt, StringConstraints, TypeAdapter, model_validator
 
+from enigma_tasks.artifacts import BATCH_ID, SHARD_ID
 from enigma_tasks.errors import DataError
 from enigma_tasks.frozen import Frozen, json_bytes, read_record
 from enigma_tasks.notes.references import NoteRef, Refused
@@ -20,12 +22,18 @@ if TYPE_CHECKING:
 Line = TypeVar("Line")
 
 
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+"""In hexadecimal."""
+ShardId = Annotated[str, StringConstraints(pattern=f"^(?:{SHARD_ID.pattern})$")]
+BatchId = Annotated[str, StringConstraints(pattern=f"^(?:{BATCH_ID.pattern})$")]
+
+
 class Pin(Frozen):
     """One version of one registered model, which the whole night uses."""
 
     name: str
     version: str
-    digest: str
+    digest: Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z]{1,64}$")]
     source_uri: str
     """The ensemble folder in the artifact store."""
 
@@ -33,24 +41,24 @@ class Pin(Frozen):
 class Shard(Frozen):
     """Notes of one language for one task; `sha256` is that of the object at `uri`."""
 
-    id: str
+    id: ShardId
     uri: str
-    language: str
-    notes: int
-    bytes: int
+    language: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,19}$")]
+    notes: NonNegativeInt
+    bytes: NonNegativeInt
     """Total size of the notes."""
-    sha256: str
+    sha256: Sha256
 
 
 class PlanCounts(Frozen):
     """What planning found; a file of records that is done as a whole counts one."""
 
-    listed: int
+    listed: NonNegativeInt
     """Objects."""
-    done: int
-    planned: int
-    quarantined: int
-    waiting: int
+    done: NonNegativeInt
+    planned: NonNegativeInt
+    quarantined: NonNegativeInt
+    waiting: NonNegativeInt
     """Their language has no champion."""
 
 
@@ -68,7 +76,7 @@ class Plan(Frozen):
     """The plan of one night. Later stages use neither the clock nor the registry, so they are repeatable."""
 
     schema_version: Literal[1] = 1
-    batch_id: str
+    batch_id: BatchId
     planned_at: str
     """UTC, ISO 8601."""
     backfill: str | None
@@ -79,14 +87,24 @@ class Plan(Frozen):
     aliases: tuple[AliasMoved, ...]
     """The aliases that said otherwise than the journal."""
     shards: tuple[Shard, ...]
-    quarantined: int
+    quarantined: NonNegativeInt
     """Notes that `plan` refused."""
-    quarantined_sha256: str
+    quarantined_sha256: Sha256
     counts: PlanCounts
     waiting: dict[str, int]
     """Notes by language, for languages without a champion."""
     seconds: float
     """Duration of planning."""
+    hmac: str | None = None
+    """Of the record without this field, where a key is set."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Plan:
+        if self.planned_time.tzinfo is None:
+            raise ValueError("planned_at has no time zone")
+        if len({shard.id for shard in self.shards}) < len(self.shards):
+            raise ValueError("two shards have one id")
+        return self
 
     @property
     def planned_time(self) -> dt.datetime:
@@ -103,7 +121,7 @@ _PLAN, _NOTE, _REFUSED = TypeAdapter(Plan), TypeAdapter(NoteRef), TypeAdapter(Re
 
 def plan_bytes(plan: Plan) -> bytes:
     """`plan.json`."""
-    return json_bytes(plan.model_dump(mode="json"))
+    return json_bytes(plan.model_dump(mode="json", exclude={"hmac"} if plan.hmac is None else None))
 
 
 def read_plan(name: str, data: bytes) -> Plan:
@@ -117,7 +135,7 @@ def notes_bytes(notes: Iterable[NoteRef]) -> bytes:
 
 
 def read_notes(name: str, data: bytes, sha256: str) -> Iterator[NoteRef]:
-    """Back from `notes_bytes`. Raises DataError `digest` when the bytes are not those planned, or as `read_record`."""
+    """Back from `notes_bytes`. Raises DataError: `digest` (not as planned), `gzip_damaged`, or as `read_record`."""
     return _read_lines_gz(_NOTE, name, data, sha256)
 
 
@@ -144,5 +162,8 @@ def _lines_gz(trees: Iterable[Mapping[str, Any]]) -> bytes:
 def _read_lines_gz(form: TypeAdapter[Line], name: str, data: bytes, sha256: str) -> Iterator[Line]:
     if digest(data) != sha256:
         raise DataError(name, "digest")
-    lines = gzip.decompress(data).splitlines()
+    try:
+        lines = gzip.decompress(data).splitlines()
+    except (OSError, EOFError, zlib.error):
+        raise DataError(name, "gzip_damaged") from None
     return (read_record(form, name, line, number) for number, line in enumerate(lines, 1))

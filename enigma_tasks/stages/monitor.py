@@ -78,7 +78,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     reports, store = ReportPlaces.of(settings), ObjectStore()
     if arguments.week:
         return _week(store, reports, params, settings, arguments.week)
-    run_records = NightRecords(store, RunPlaces.of(settings, arguments.batch))
+    run_records = NightRecords.of(store, RunPlaces.of(settings, arguments.batch), settings)
     plan = run_records.plan()
     commits = {s.id: run_records.find_commit(s) for s in plan.shards}
     published = run_records.find_published()

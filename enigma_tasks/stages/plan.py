@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     began = time.perf_counter()
     places = RunPlaces.of(settings, arguments.batch)
     store = ObjectStore()
-    records = NightRecords(store, places)
+    records = NightRecords.of(store, places, settings)
     journal = JournalStore(store, settings.require("journal"))
     planned = records.find_plan()
     if planned is not None:

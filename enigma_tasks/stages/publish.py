@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import logging
-import tempfile
 import time
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-
 from enigma_tasks.adapters import night_table
+from enigma_tasks.adapters.complete_night import complete_night
 from enigma_tasks.adapters.night_records import NightRecords
-from enigma_tasks.adapters.night_results import Identity, NightResults
-from enigma_tasks.adapters.night_schema import NOTES, SCHEMAS, SPANS
-from enigma_tasks.adapters.object_store import ObjectStore, split_uri
-from enigma_tasks.adapters.shard_results import (
-    identities,
-    read_batches,
-)
+from enigma_tasks.adapters.night_schema import NOTES, SPANS
+from enigma_tasks.adapters.object_store import ObjectStore
+from enigma_tasks.adapters.publication import Publication
+from enigma_tasks.adapters.shard_results import Identity, read_batches
 from enigma_tasks.artifacts import QuarantinePlaces, RunPlaces
 from enigma_tasks.documents import Entity
-from enigma_tasks.errors import DataError, IncompleteError
 from enigma_tasks.formats.standoff import format_ann
 from enigma_tasks.notes.commits import (
     Published,
@@ -34,62 +26,55 @@ from enigma_tasks.notes.commits import (
     quarantine_bytes,
     rules_bytes,
 )
-from enigma_tasks.notes.done import Done, FingerprintSet, fingerprint
+from enigma_tasks.notes.done import fingerprint
 from enigma_tasks.notes.names import Names
-from enigma_tasks.threads import in_order
+from enigma_tasks.workfolder import private_folder
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable, Iterator
 
+    from enigma_tasks.adapters.night_results import NightResults
     from enigma_tasks.config import Params, Settings
+    from enigma_tasks.notes.done import FingerprintSet
     from enigma_tasks.notes.plans import Shard
 
 log = logging.getLogger(__name__)
-
-NAMED = 10
-"""Shard ids in a message."""
 
 
 def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> dict[str, Any]:
     """Publish the night, once. If it is killed and run again, the result is that of an uninterrupted run.
 
-    Order: spans, notes (that commit is the publication), annotations, quarantine, report, _SUCCESS.
+    Order: spans, notes (that commit is the publication), annotations, quarantine, report, _SUCCESS. Then the shards'
+    spans, which hold texts, are deleted from `runs/`. A night that was killed between its two commits is brought into
+    the tables first.
 
     Returns:
         batch_id, counts, rules and languages.
 
     Raises:
         UsageError: the batch has no plan.
-        IncompleteError: a planned note has no outcome, or more than one.
-        DataError: a result's digest is not that of its commit (`digest`).
+        IncompleteError: a planned note has no outcome, or more than one; or another night is in one table only, and
+            its results are not there.
+        DataError: a result is not the one that was committed, or is not of the planned notes: see `complete_night`.
         ServiceError: store or tables.
     """
     began = time.perf_counter()
     places = RunPlaces.of(settings, arguments.batch)
     store = ObjectStore()
-    records = NightRecords(store, places)
+    records = NightRecords.of(store, places, settings)
     published = records.find_published()
     if published is not None:
         log.info("%s is published already", arguments.batch)
+        records.delete_texts()
         return published.report()
-    plan = records.plan()
-    tables = settings.require("tables")
-    with tempfile.TemporaryDirectory(prefix="enigma-") as folder:
-        results = NightResults(
-            plan, Path(folder), split_uri(f"{settings.require('drops')}/")[1], records.refusals(plan)
-        )
-        _fetch(store, records, places, results, threads=params.publish.download_threads)
-        _check(records, results, None if plan.backfill else night_table.read_done(tables, except_batch=plan.batch_id))
-        if params.publish.brat:
-            results.settle_places(tables)
+    with private_folder() as folder:
+        results = complete_night(store, settings, arguments.batch, folder, threads=params.publish.download_threads)
+        plan = results.plan
+        Publication(store, settings, params).into_tables(results)
         counts, rules, languages = _summary(results)
-        if counts.entities:
-            _commit(results, tables, SPANS)
-        if counts.annotated + counts.quarantined:
-            _commit(results, tables, NOTES)
         if params.publish.brat:
-            newer = night_table.read_newer(tables, plan.planned_time)
+            newer = night_table.read_newer(settings.require("tables"), plan.planned_time)
             store.put_many(_annotations(results, newer, settings.require("annotations")))
         quarantine = QuarantinePlaces.of(settings, plan.batch_id)
         entries = _quarantine_entries(results, Names.of(settings))
@@ -104,53 +89,8 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
         seconds=round(time.perf_counter() - began, 3),
     )
     records.write_published(published)
+    records.delete_texts()
     return published.report()
-
-
-def _fetch(
-    store: ObjectStore, records: NightRecords, places: RunPlaces, results: NightResults, *, threads: int
-) -> None:
-    """Download the results of the committed attempts. Raises IncompleteError naming the shards without one."""
-
-    def fetch(shard: Shard) -> str | None:
-        commit = records.find_commit(shard)
-        if commit is None:
-            return shard.id
-        for table, written in commit.files.by_table().items():
-            path = results.file(shard, table)
-            store.download(places.attempt(shard.id, commit.attempt, table), path)
-            with path.open("rb") as file:
-                if hashlib.file_digest(file, "sha256").hexdigest() != written.sha256:
-                    raise DataError(f"{shard.id}/{table}", "digest")
-        return None
-
-    plan = results.plan
-    lacking = [shard_id for shard_id in in_order(fetch, plan.shards, threads) if shard_id]
-    if lacking:
-        named = ", ".join(lacking[:NAMED]) + (", ..." if len(lacking) > NAMED else "")
-        raise IncompleteError(f"{plan.batch_id}: {len(lacking)} of {len(plan.shards)} shards have no result: {named}")
-
-
-def _check(records: NightRecords, results: NightResults, elsewhere: Done | None) -> None:
-    """Check that every planned note has exactly one outcome; leave out those that are done by `elsewhere`.
-
-    Raises:
-        IncompleteError: with the shard and the number of notes without outcome, with several, or unplanned.
-    """
-    for shard in results.plan.shards:
-        planned = {note.identity for note in records.notes(shard)}
-        outcomes: Counter[Identity] = Counter()
-        for batch in read_batches(NOTES, results.file(shard, NOTES)):
-            outcomes.update(identities(batch))
-        missing, unplanned = planned - outcomes.keys(), outcomes.keys() - planned
-        doubled = outcomes.total() - len(outcomes)
-        if missing or unplanned or doubled:
-            found = f"{len(missing)} without an outcome, {doubled} doubled, {len(unplanned)} never planned"
-            raise IncompleteError(f"{shard.id}: of {shard.notes} planned notes {found}")
-        if elsewhere is not None:
-            results.left_out.update(i for i in outcomes if elsewhere.has(i))
-    if elsewhere is not None:
-        results.left_out.update(r.note.identity for r in results.refused if elsewhere.has(r.note.identity))
 
 
 def _summary(results: NightResults) -> tuple[PublishedCounts, dict[str, int], dict[str, PublishedLanguage]]:
@@ -176,12 +116,6 @@ def _summary(results: NightResults) -> tuple[PublishedCounts, dict[str, int], di
     )
     by_language = {code: PublishedLanguage.model_validate(found) for code, found in sorted(languages.items())}
     return counts, dict(sorted(rules.items())), by_language
-
-
-def _commit(results: NightResults, tables: str, table: str) -> None:
-    reader = pa.RecordBatchReader.from_batches(SCHEMAS[table], results.batches(table))
-    if not night_table.commit(tables, table, reader, results.plan.batch_id):
-        log.info("%s has the night already", table)
 
 
 def _annotations(results: NightResults, newer: FingerprintSet, root: str) -> Iterator[tuple[str, bytes]]:

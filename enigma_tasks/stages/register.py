@@ -6,7 +6,6 @@ import hashlib
 import json
 import logging
 import subprocess
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +31,7 @@ from enigma_tasks.formats.corpora import read_corpus
 from enigma_tasks.ner.digests import data_digest
 from enigma_tasks.ner.model_folder import model_digest, read_any_card, verify_files
 from enigma_tasks.paper_tables import read_evaluation
+from enigma_tasks.workfolder import scratch_folder
 
 if TYPE_CHECKING:
     import argparse
@@ -68,11 +68,11 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
             return _retrained(found)
     language = params.require_language(arguments.language or "")
     types = list(EntityType) if arguments.entity == "all" else [EntityType(arguments.entity)]
-    with tempfile.TemporaryDirectory() as scratch:
+    with scratch_folder() as scratch:
         if arguments.ensemble:
             folders = {t: _ensemble_folder(Path(arguments.ensemble), language, t) for t in types}
         else:
-            folders = _written(arguments, language, types, Path(scratch))
+            folders = _written(arguments, language, types, scratch)
         ensembles = {t: read_ensemble(folder) for t, folder in folders.items()}
         scores = _test_scores(Path(arguments.scores), ensembles) if arguments.scores else {}
         first = _first(settings, language, ensembles) if arguments.first else None

@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     if earlier is not None:
         log.info("%s is exported for review already", arguments.batch)
         return _report(earlier, places)
-    records = NightRecords(store, RunPlaces.of(settings, arguments.batch))
+    records = NightRecords.of(store, RunPlaces.of(settings, arguments.batch), settings)
     plan = records.plan()
     if records.find_published() is None:
         raise IncompleteError(f"{plan.batch_id} is not published: there is nothing to review yet")

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import mimetypes
 import shutil
-import tempfile
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +33,7 @@ from enigma_tasks.gold.rules import Fold
 from enigma_tasks.gold.splitting import cross_validation_folds
 from enigma_tasks.notes.names import Names
 from enigma_tasks.pages.suspects import brat_files, render_suspects_page, suspect_rows
+from enigma_tasks.workfolder import scratch_folder
 
 if TYPE_CHECKING:
     import argparse
@@ -68,8 +68,8 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     dropped: dict[str, Any] = {}
     if arguments.filtered:
         folds, dropped = _filtered(corpus, Path(arguments.filtered), folds, params)
-    with tempfile.TemporaryDirectory() as scratch:
-        pages = Path(scratch) / "report"
+    with scratch_folder() as scratch:
+        pages = scratch / "report"
         pages.mkdir()
         examination = examine(folds, params, pages / DATA_DOCS if arguments.report else None)
         report = {

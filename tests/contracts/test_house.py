@@ -35,11 +35,13 @@ LAYERS = {
     "paper_tables": {"artifacts", "documents", "errors", "frozen"},
     "file_names": set(),
     "documents": {"errors"},
-    "params": {"documents", "frozen"},
+    "patience": set(),
+    "params": {"documents", "frozen", "patience"},
     "languages": {"frozen"},
     "environment": {"errors"},
     "s3_settings": {"errors", "frozen"},
     "config": {"s3_settings", "errors", "frozen", "languages", "params"},
+    "workfolder": {"config", "errors"},
     "artifacts": {"config", "errors", "file_names"},
     "annotation_places": {"file_names", "notes"},
     "training_places": {"artifacts", "config", "errors"},
@@ -64,7 +66,7 @@ LAYERS = {
     | {"ensembles", "licences"},
     "promotion": RECORDS | {"frozen", "ner"},
     "cli": {"cli_gold", "cli_promotion", "documents", "config", "environment", "errors"}
-    | {"params", "notes", "adapters", "report_table"},
+    | {"params", "notes", "adapters", "report_table", "workfolder"},
 }
 LAYERS["adapters"] = set(LAYERS) - {"cli", "pages", "synthetic", "augmentation", "formats"}
 LAYERS["stages"] = set(LAYERS) - {"cli"}
@@ -74,7 +76,7 @@ HOMES = {
     "cassis": "formats/imports/inception.py",
     "cleanlab": "ner/suspects.py",
     "botocore": "adapters/",
-    "deltalake": "adapters/night_table.py",
+    "deltalake": ("adapters/night_table.py", "adapters/night_publication.py"),
     "great_expectations": "adapters/expectations.py",
     "huggingface_hub": "adapters/model_hub.py",
     "lingua": "adapters/language_detection.py",

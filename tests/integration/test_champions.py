@@ -542,3 +542,79 @@ def test_a_card_tells_what_registry_and_journal_record_of_a_version(hospital: Ho
     with pytest.raises(ModelError, match="no such version"):
         hospital.run(card, "card", *WHO, "--version", "9", "--out", str(tmp_path / "none.html"))
     assert not (tmp_path / "none.html").exists()
+
+
+def versions() -> dict[str, str]:
+    """Version -> digest, of the ready ones."""
+    found = MlflowClient().search_model_versions(f"name = '{NAME}'")
+    return {str(v.version): v.tags["digest"] for v in found}
+
+
+def runs() -> list[str]:
+    """The status of every run of a registration."""
+    experiment = MlflowClient().get_experiment_by_name("enigma")
+    return [r.info.status for r in MlflowClient().search_runs([experiment.experiment_id])] if experiment else []
+
+
+def test_a_lost_reply_to_the_creation_of_a_version_makes_one_version(
+    hospital: Hospital, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that has no reply sends the request again; the server has made a version by then."""
+    real = MlflowClient.create_model_version
+
+    def sent_twice(*arguments: Any, **more: Any) -> Any:
+        real(*arguments, **more)
+        return real(*arguments, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowClient, "create_model_version", sent_twice)
+        row = hospital.register(0)
+    assert versions() == {row["version"]: row["digest"]} == {"1": row["digest"]}
+    assert hospital.register(0)["version"] == "1"
+
+
+def test_of_two_registrations_at_once_the_first_version_stays(
+    hospital: Hospital, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = MlflowClient.create_model_version
+    other: list[dict[str, Any]] = []
+
+    def overtaken(*arguments: Any, **more: Any) -> Any:
+        """The other one registers whole between this one's look at the registry and its creation."""
+        monkeypatch.setattr(MlflowClient, "create_model_version", real)
+        other.append(hospital.register(0))
+        return real(*arguments, **more)
+
+    monkeypatch.setattr(MlflowClient, "create_model_version", overtaken)
+    row = hospital.register(0)
+    assert [r["version"] for r in other] == [row["version"]] == ["1"]
+    assert versions() == {"1": row["digest"]}
+    assert MlflowClient().get_model_version_by_alias(NAME, "challenger").version == "1"
+
+
+class KilledError(BaseException):
+    """As SIGKILL: the run is not ended either."""
+
+
+@pytest.mark.parametrize("where", ["log_batch", "create_registered_model"])
+def test_the_run_of_a_killed_registration_is_ended_by_the_next_one(
+    hospital: Hospital, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    import mlflow
+
+    before = runs()
+    with monkeypatch.context() as patch:
+
+        def kill(*_: object, **__: object) -> None:
+            raise KilledError
+
+        patch.setattr(MlflowClient, where, kill)
+        patch.setattr(mlflow, "end_run", lambda *_, **__: None)
+        patch.setattr("mlflow.tracking.fluent.end_run", lambda *_, **__: None)
+        with pytest.raises(KilledError):
+            hospital.register(0)
+    mlflow.tracking.fluent._active_run_stack.get().clear()  # the process is gone
+    assert (runs().count("RUNNING"), len(runs())) == (1, len(before) + 1)
+    assert hospital.register(0)["version"] == "1"
+    assert "RUNNING" not in runs()
+    assert runs().count("KILLED") == before.count("KILLED") + 1

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from enigma_tasks.adapters import night_table
+from enigma_tasks.adapters import night_publication, night_table
 from enigma_tasks.adapters.object_store import ObjectStore
 from enigma_tasks.config import load_settings
 from tests.integration.night_helpers import Nights
@@ -28,8 +28,8 @@ class Killer:
         (ObjectStore, "put_if_absent"),
         (ObjectStore, "upload"),
         (ObjectStore, "delete_many"),
-        (night_table, "write_deltalake"),
-        (night_table, "_created"),
+        (night_publication, "write_deltalake"),
+        (night_publication, "created"),
     )
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,7 +97,7 @@ def test_a_night_killed_at_any_write_and_run_again_ends_like_an_undisturbed_one(
     nights.night("night-1")
     undisturbed, writes = state(nights), list(killer.writes)
     assert len(undisturbed["notes"]) == 4
-    assert {"put_if_absent", "upload", "write_deltalake", "_created"} <= set(writes)
+    assert {"put_if_absent", "upload", "write_deltalake", "created"} <= set(writes)
     for at in range(1, len(writes) + 1):
         for after in (False, True):
             fresh(f"killed-{at}-{after}")
@@ -117,7 +117,7 @@ def test_a_night_killed_between_its_data_files_and_its_commit_ends_like_an_undis
     drop(nights)
     for shard in nights.plan("night-1")["shards"]:
         nights.annotate(shard)
-    real = night_table.write_deltalake
+    real = night_publication.write_deltalake
 
     def cut_off(table: Any, reader: Any, **more: Any) -> None:
         real(f"{s3_root}/scratch", reader, mode="append", storage_options=more.get("storage_options") or
@@ -128,10 +128,10 @@ def test_a_night_killed_between_its_data_files_and_its_commit_ends_like_an_undis
                 nights.store.put(f"{nights.settings.tables}/spans/{name}", nights.store.get(item.uri))
         raise KilledError
 
-    monkeypatch.setattr(night_table, "write_deltalake", cut_off)
+    monkeypatch.setattr(night_publication, "write_deltalake", cut_off)
     with pytest.raises(KilledError):
         nights.publish("night-1")
-    monkeypatch.setattr(night_table, "write_deltalake", real)
+    monkeypatch.setattr(night_publication, "write_deltalake", real)
     assert nights.spans() == []
     nights.publish("night-1")
     assert len(nights.spans()) == 2

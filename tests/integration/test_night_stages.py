@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from enigma_tasks.adapters import champions, night_table
+from enigma_tasks.adapters import champions, night_publication
 from enigma_tasks.adapters.object_store import ObjectStore
 from enigma_tasks.errors import DataError, IncompleteError, ModelError, ServiceError, UsageError
 from tests.integration.night_helpers import Nights, pin, stand_in_champions, stand_in_engine
@@ -368,11 +368,11 @@ def test_two_nights_that_planned_the_same_notes_publish_them_once(nights: Nights
 def test_a_night_published_late_does_not_write_over_the_annotation_of_a_newer_version(nights: Nights) -> None:
     nights.drop("es/2026-06-11/n.txt", SPANISH)
     early = nights.plan("night-1")
-    for shard in early["shards"]:
-        nights.annotate(shard)
     plan_uri = early["plan"]
     planned = json.loads(nights.store.get(plan_uri))
     nights.store.put(plan_uri, json.dumps(planned | {"planned_at": "2026-06-11T01:00:00+00:00"}).encode())
+    for shard in early["shards"]:
+        nights.annotate(shard)
     nights.drop("es/2026-06-11/n.txt", "Neumonía.")
     nights.night("night-2")
     nights.publish("night-1")
@@ -436,7 +436,7 @@ def test_a_publish_killed_after_its_commit_gives_the_same_places_after_a_later_n
     for shard in shards:
         nights.annotate(shard)
     with monkeypatch.context() as killed:
-        killed.setattr(ObjectStore, "put_many", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        killed.setattr(ObjectStore, "put_many", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             nights.publish("2026-06-12")
     nights.drop("es/2026-06-11/n1.txt", "Sin neumonía.")
@@ -458,10 +458,10 @@ def test_a_publish_killed_before_its_commit_leaves_the_place_that_a_later_night_
     nights.store.delete_many([f"{nights.settings.drops}/es/2026-06-11/N1.txt"])
     nights.drop("es/2026-06-11/n1.txt", "Sin neumonía.")
     nights.night("2026-06-13")
-    for write in ("commit", "put_many"):
+    for write in ("write_deltalake", "put_many"):
         with monkeypatch.context() as killed:
-            owner = night_table if write == "commit" else ObjectStore
-            killed.setattr(owner, write, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+            owner = ObjectStore if write == "put_many" else night_publication
+            killed.setattr(owner, write, lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
             with pytest.raises(KeyboardInterrupt):
                 nights.publish("2026-06-12")
     nights.publish("2026-06-12")

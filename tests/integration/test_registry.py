@@ -312,7 +312,7 @@ def test_a_registry_that_is_down_ends_with_exit_code_3_and_one_line(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://somebody:planted@127.0.0.1:{free_port()}")
     done = enigma("register", "--language", "es", "--entity", "disease", "--model", models[0])
     assert done.returncode == 3
-    assert done.stderr == "enigma register: mlflow: register enigma-es-disease: unreachable\n"
+    assert done.stderr == "enigma register: mlflow: register enigma-es-disease: the store did not answer\n"
 
 
 def test_an_artifact_store_that_is_down_ends_with_exit_code_3(

@@ -69,7 +69,7 @@ PLAN = Plan(
     aliases=(AliasMoved(name="enigma-es-disease", alias="2", champion="3"),),
     shards=(SHARD,),
     quarantined=0,
-    quarantined_sha256="0",
+    quarantined_sha256="0" * 64,
     counts=PlanCounts(listed=3, done=1, planned=1, quarantined=0, waiting=1),
     waiting={"sv": 1},
     seconds=1.5,
@@ -78,7 +78,8 @@ FILE = ResultFile(rows=1, bytes=900, sha256="a" * 64)
 COMMIT = ShardCommit(
     shard="es-0001",
     shard_sha256="f" * 64,
-    attempt="0a",
+    plan_sha256="e" * 64,
+    attempt="0a" * 16,
     files=ResultFiles(notes=FILE, spans=FILE),
     counts=ShardCounts(annotated=1, quarantined=0, entities=2, characters=50),
     seconds={"load": 1.0, "compute": 2.0},
@@ -210,7 +211,7 @@ def test_the_counts_of_an_ingestion_that_do_not_add_up_are_refused() -> None:
 
 def test_what_the_commands_print_has_no_version_and_no_empty_place() -> None:
     printed = COMMIT.report()
-    assert list(printed) == ["shard", "shard_sha256", "attempt", "files", "counts", "seconds", "models"]
+    assert list(printed) == ["shard", "shard_sha256", "plan_sha256", "attempt", "files", "counts", "seconds", "models"]
     assert printed["files"] == {table: {"rows": 1, "bytes": 900, "sha256": "a" * 64} for table in ("notes", "spans")}
     assert COMMIT.model_copy(update={"llm": USAGE}).report()["llm"]["cost"] == 0.25
     assert list(PUBLISHED.report()) == ["batch_id", "planned_at", "counts", "rules", "languages", "seconds"]

@@ -77,7 +77,7 @@ def test_without_a_tracking_uri_nothing_is_written_to_the_working_directory(
 def test_an_error_of_a_library_below_is_a_service_error_without_its_message() -> None:
     with pytest.raises(ServiceError) as caught, mlflow_registry.typed("resolve champions"):
         raise requests.ConnectionError("http://user:secret@registry refused")
-    assert str(caught.value) == "mlflow: resolve champions: unreachable"
+    assert str(caught.value) == "mlflow: resolve champions: the store did not answer"
     assert caught.value.exit_code == 3
 
 
