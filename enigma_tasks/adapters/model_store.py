@@ -17,6 +17,7 @@ from enigma_tasks import artifacts
 from enigma_tasks.adapters.object_store import ObjectStore
 from enigma_tasks.errors import ModelError, UsageError
 from enigma_tasks.frozen import Frozen
+from enigma_tasks.paths import model_file, refuse_model_links
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -153,9 +154,10 @@ class FolderStore:
         return tempfile.TemporaryDirectory(dir=self._root, prefix=".pulling.")
 
     def local(self, base: str, locked: LockedModel | None) -> str:
-        """See `Store`; a model that is not in the lock is not checked."""
+        """See `Store`; the digests of a model that is not in the lock are not checked. Raises `symbolic_link`."""
         if not self._folder(base).is_dir():
             raise ModelError(f"base model {base!r} is not in the model store: `enigma models pull {base}`")
+        refuse_model_links(self._folder(base))
         if locked is not None:
             refuse(defects(base, locked, self.digests(base)))
         return str(self._root)
@@ -220,7 +222,7 @@ class S3Store:
                 fetched = Path(scratch) / locked.digest / target.name
                 fetched.mkdir(parents=True)
                 for name in locked.files:
-                    self._objects.download(stored[name], fetched / name)
+                    self._objects.download(stored[name], model_file(fetched, name))
                 refuse(defects(base, locked, folder_digests(fetched)))
                 fetched.parent.rename(root)
         return str(root)

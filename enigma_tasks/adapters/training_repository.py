@@ -23,6 +23,7 @@ from enigma_tasks.adapters.workspace import BRANCH, REMOTE, Workspace, dvc_comma
 from enigma_tasks.artifacts import DVC_LOCK, FOLDS, SPLIT_CARD
 from enigma_tasks.config import PARAMS_FILE, load_params
 from enigma_tasks.errors import DataError, ModelError, ServiceError, UsageError
+from enigma_tasks.paths import below
 from enigma_tasks.training_places import (
     FROZEN,
     TRAINING_GOLD,
@@ -222,13 +223,17 @@ class TrainingRepository(Workspace):
 
     def texts(self, names: Iterable[str]) -> dict[str, str]:
         """The content of small files that DVC does not store: pointers, metrics."""
-        return {name: (self.folder / name).read_text() for name in names}
+        return {name: self._path(name).read_text() for name in names}
 
     def write(self, texts: Mapping[str, str]) -> None:
-        """Back from `texts`."""
+        """Back from `texts`. Raises DataError `path_outside`: a name leaves the project."""
         for name, text in texts.items():
-            (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (self.folder / name).write_text(text)
+            path = self._path(name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+
+    def _path(self, name: str) -> Path:
+        return below(self.folder, name, "training step")
 
     def publish(self, branch: str, subject: str) -> str:
         """Commit what a retraining has changed, as a branch of its own; returns the commit.

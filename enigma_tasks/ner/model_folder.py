@@ -21,6 +21,7 @@ from enigma_tasks.ner.network.encoder import TokenClassifier, build_encoder
 from enigma_tasks.ner.network.transformers_import import import_modelling
 from enigma_tasks.ner.text.tokenizer import TextTokenizer
 from enigma_tasks.params.members import MemberParams
+from enigma_tasks.paths import model_file, refuse_model_links
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -106,10 +107,10 @@ def verify_files(card: Card[Any], folder: Path, digest: str | None) -> str:
     """Check every file against the card; returns the folder's digest.
 
     Raises:
-        ModelError: a file is missing or damaged, or the folder's digest is not `digest`.
+        ModelError: a file is missing, damaged or outside the folder, or the folder's digest is not `digest`.
     """
     for name, expected in card.files.items():
-        if not (folder / name).is_file():
+        if not model_file(folder, name).is_file():
             raise ModelError(f"model {folder.name}: {name} is missing")
         if file_digest(folder / name) != expected:
             raise ModelError(f"model {folder.name}: {name} is damaged (its digest is not the card's)")
@@ -131,11 +132,11 @@ def model_digest(folder: Path) -> str:
     """sha256 over the names and digests of the folder's files, the card included: the model's address.
 
     Raises:
-        ModelError: the card or a file it names is missing.
+        ModelError: the card or a file it names is missing or outside the folder.
     """
     card = read_any_card(folder)
     for name in card.files:
-        if not (folder / name).is_file():
+        if not model_file(folder, name).is_file():
             raise ModelError(f"model {folder.name}: {name} is missing")
     files = {name: file_digest(folder / name) for name in card.files}
     return _digest_of(card.model_copy(update={"files": files}), folder)
@@ -155,8 +156,9 @@ def read_card_as(card_type: type[SomeCard], folder: Path, names: Sequence[str]) 
     """The card of a model folder of one kind, which must have digests of `names`.
 
     Raises:
-        ModelError: it is missing, or this version does not understand it.
+        ModelError: it is missing, or this version does not understand it; `symbolic_link`: the folder holds one.
     """
+    refuse_model_links(folder)
     path = folder / artifacts.MODEL_CARD
     try:
         card = card_type.model_validate_json(path.read_bytes())

@@ -20,6 +20,7 @@ from enigma_tasks.adapters.model_store import (
     write_lock,
 )
 from enigma_tasks.errors import ModelError, UsageError
+from enigma_tasks.paths import refuse_model_links
 
 if TYPE_CHECKING:
     import argparse
@@ -168,6 +169,7 @@ def _source_folder(source: Path, base: str) -> Path:
 
 
 def _copy_files(source: Path, folder: Path) -> None:
+    refuse_model_links(source)
     for path in sorted(source.iterdir()):
         names = (*artifacts.BASE_MODEL_FILES, artifacts.WEIGHTS_PICKLE)
         if path.is_file() and any(fnmatchcase(path.name, pattern) for pattern in names):

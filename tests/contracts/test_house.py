@@ -23,7 +23,7 @@ PACKAGE = ROOT / "enigma_tasks"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # layer -> layers of the package that it may import (besides its own), every arrow downwards
-RECORDS = {"documents", "languages", "config", "params", "errors", "estimates", "artifacts", "file_names"}
+RECORDS = {"documents", "languages", "config", "params", "errors", "estimates", "artifacts", "file_names", "paths"}
 CORE = {"ner", "ner/text", "ner/network", "ner/training"}
 LAYERS = {
     "errors": set(),
@@ -34,6 +34,7 @@ LAYERS = {
     "licences": {"frozen"},
     "paper_tables": {"artifacts", "documents", "errors", "frozen"},
     "file_names": set(),
+    "paths": {"errors"},
     "documents": {"errors"},
     "params": {"documents", "frozen"},
     "languages": {"frozen"},
@@ -46,7 +47,7 @@ LAYERS = {
     "cli_gold": {"documents"},
     "cli_promotion": {"documents"},
     "review_places": {"artifacts", "config", "file_names"},
-    "formats": {"documents", "errors", "file_names", "languages", "notes"},
+    "formats": {"documents", "errors", "file_names", "languages", "notes", "paths"},
     "ner/text": {"documents", "errors", "languages", "params"},
     "ner/network": {"errors", "params", "ner/text"},
     "ner": RECORDS | {"frozen", "ner/text", "ner/network"},
