@@ -17,6 +17,7 @@ from enigma_tasks.errors import ModelError
 from enigma_tasks.frozen import Frozen
 from enigma_tasks.ner.dev_scores import DevScore  # noqa: TC001 - pydantic reads it
 from enigma_tasks.ner.digests import file_digest
+from enigma_tasks.ner.model_files import check_model_files
 from enigma_tasks.ner.network.encoder import TokenClassifier, build_encoder
 from enigma_tasks.ner.network.transformers_import import import_modelling
 from enigma_tasks.ner.text.tokenizer import TextTokenizer
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 Recipe = TypeVar("Recipe")
 SomeCard = TypeVar("SomeCard", bound="Card[Any]")
+_SPECIAL_TOKENS = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token", "bos_token", "eos_token")
 
 
 class Card(Frozen, Generic[Recipe]):
@@ -94,6 +96,7 @@ def load_model(folder: Path, digest: str | None = None) -> Model:
     """
     card = read_card(folder)
     found = verify_files(card, folder, digest)
+    check_model_files(folder)
     tokenizer = _load_tokenizer(folder)
     if tokenizer.fingerprint != card.tokenizer_fingerprint:
         raise ModelError(f"model {folder.name}: {artifacts.TOKENIZER} tokenises differently than when it was saved")
@@ -183,8 +186,8 @@ def _load_tokenizer(folder: Path) -> TextTokenizer:
 
     try:
         # `from_pretrained` takes four times as long, and may build a tokenizer that is not the file's.
-        special = json.loads((folder / artifacts.TOKENIZER_CONFIG).read_bytes())
-        special.pop("tokenizer_class", None)
+        tree = json.loads((folder / artifacts.TOKENIZER_CONFIG).read_bytes())
+        special = {name: tree[name] for name in _SPECIAL_TOKENS if name in tree}  # no setting that names a file
         return TextTokenizer(PreTrainedTokenizerFast(tokenizer_file=str(folder / artifacts.TOKENIZER), **special))
     except ModelError:
         raise
@@ -220,8 +223,7 @@ def _load_network(folder: Path, card: ModelCard) -> TokenClassifier:
 
 def tokenizer_config(pretrained: Any) -> dict[str, Any]:
     """The settings that `PreTrainedTokenizerFast` needs beside tokenizer.json, without versions and folders."""
-    names = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token", "bos_token", "eos_token")
-    special = {name: str(value) for name in names if (value := getattr(pretrained, name, None)) is not None}
+    special = {name: str(value) for name in _SPECIAL_TOKENS if (value := getattr(pretrained, name, None)) is not None}
     return {"tokenizer_class": "PreTrainedTokenizerFast", **special}
 
 

@@ -177,8 +177,10 @@ def _copy_files(source: Path, folder: Path) -> None:
 
 
 def _complete(base: str, folder: Path, *, convert: bool) -> None:
-    """Check weights, config and tokenizer; convert and remove the pickle. Raises ModelError if one is missing."""
-    from enigma_tasks.ner.base_models import check_safetensors, convert_pickle
+    """Check weights, config and tokenizer; convert and remove the pickle. Raises ModelError: missing or unsafe."""
+    from enigma_tasks.ner.base_models import check_safetensors
+    from enigma_tasks.ner.model_files import check_model_files
+    from enigma_tasks.ner.pickles import convert_pickle
 
     pickle = folder / artifacts.WEIGHTS_PICKLE
     weights = sorted(folder.glob("*.safetensors"))
@@ -188,6 +190,7 @@ def _complete(base: str, folder: Path, *, convert: bool) -> None:
             weights = [folder / artifacts.MODEL_WEIGHTS]
         for path in weights:
             check_safetensors(path)
+        check_model_files(folder)
     except ModelError as error:
         raise ModelError(f"model {base}: {error}") from None
     pickle.unlink(missing_ok=True)

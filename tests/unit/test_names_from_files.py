@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +25,7 @@ from tests.unit.ner_builders import model_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
 pytestmark = pytest.mark.training
 
@@ -100,7 +100,7 @@ class Objects:
     def list(self, prefix: str) -> Iterable[Any]:
         return [SimpleNamespace(uri=f"{prefix}{name}") for name in self.names]
 
-    def download(self, uri: str, path: Path) -> None:  # noqa: ARG002
+    def download(self, uri: str, path: Path) -> None:
         path.write_text("stored")
 
 
