@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 Recipe = TypeVar("Recipe")
 SomeCard = TypeVar("SomeCard", bound="Card[Any]")
+FITTED_WEIGHTS = "no text; weights that were fitted to all notes"
+"""What `Card.training_text` says of them."""
 _SPECIAL_TOKENS = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token", "bos_token", "eos_token")
 
 
@@ -50,6 +52,8 @@ class Card(Frozen, Generic[Recipe]):
     digests: dict[str, str]
     """sha256 of the training data, the dev data, the recipe, the code and the base's weights."""
     tokenizer_fingerprint: str = ""
+    training_text: dict[str, str] = Field(default_factory=dict)
+    """File of the folder -> what it holds of the training notes."""
     files: dict[str, str] = Field(default_factory=dict)
     """sha256 of every other file of the folder."""
 
