@@ -101,7 +101,7 @@ def quiet_environment(scratch: Path, *urls: str) -> dict[str, str]:
     folders = {f"DVC_{name}_DIR": scratch / name.lower() for name in ("SITE_CACHE", "GLOBAL_CONFIG", "SYSTEM_CONFIG")}
     inherited = child_environment({})
     found = {k: v for k, v in inherited.items() if not k.startswith(("GIT_", "DVC_")) or k.startswith(_KEPT)}
-    found |= _QUIET | {name: str(folder) for name, folder in folders.items()}
+    found |= _QUIET | {name: str(folder) for name, folder in folders.items()} | {"TMPDIR": str(scratch)}
     settings = dict(_SETTINGS)
     for number, (server, (user, password)) in enumerate(_logins(urls).items()):
         settings[f"credential.{server}.helper"] = _HELPER.replace("{n}", str(number))

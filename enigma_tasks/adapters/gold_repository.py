@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import re
-import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +21,7 @@ from enigma_tasks.errors import DataError, UsageError
 from enigma_tasks.file_names import shapes
 from enigma_tasks.gold.summaries import read_summary, summary_bytes
 from enigma_tasks.paths import below
+from enigma_tasks.workfolder import private_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -66,11 +66,11 @@ class GoldRepository(Workspace):
         """
         if not url:
             raise UsageError("set ENIGMA_GOLD_REPOSITORY to the path or URL of a bare git repository")
-        with tempfile.TemporaryDirectory(prefix="enigma-gold-") as scratch:
+        with private_folder("gold") as scratch:
             repository = cls(
                 url,
-                Path(scratch) / "workspace",
-                quiet_environment(Path(scratch), url),
+                scratch / "workspace",
+                quiet_environment(scratch, url),
                 command_seconds=command_seconds,
                 debug=debug,
             )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 import warnings
 from importlib import metadata
 from pathlib import Path
@@ -16,6 +15,7 @@ from mlflow.pyfunc import log_model
 from mlflow.types import ColSpec, DataType, Schema
 
 from enigma_tasks.artifacts import ENSEMBLE_ARTIFACT
+from enigma_tasks.leftovers import swept_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,11 +37,11 @@ def new_version(
     """Log the folder in a run, then create the version with all its tags in one call."""
     experiment = mlflow.set_experiment(EXPERIMENT)
     with (
-        tempfile.TemporaryDirectory() as scratch,
+        swept_folder("enigma-mlflow-") as scratch,
         warnings.catch_warnings(record=True),  # it warns about a missing input example, which would be a note
         mlflow.start_run(experiment_id=experiment.experiment_id, run_name=name) as run,
     ):
-        artifact = Path(scratch) / ENSEMBLE_ARTIFACT
+        artifact = scratch / ENSEMBLE_ARTIFACT
         shutil.copytree(folder, artifact)  # MLflow names the artifact after its folder and does not follow links
         client.log_batch(run.info.run_id, params=[mlflow.entities.Param(k, v) for k, v in sorted(tags.items())])
         mlflow.log_metrics(dict(metrics))

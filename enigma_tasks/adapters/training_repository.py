@@ -32,6 +32,7 @@ from enigma_tasks.training_places import (
     frozen_folder,
     pointer,
 )
+from enigma_tasks.workfolder import private_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -76,9 +77,9 @@ class TrainingRepository(Workspace):
         url = settings.training_repository
         if not url:
             raise UsageError("set ENIGMA_TRAINING_REPOSITORY to the path or URL of the training project")
-        with tempfile.TemporaryDirectory(prefix="enigma-training-") as scratch:
-            folder = Path(scratch) / "workspace"
-            quiet = quiet_environment(Path(scratch), url, settings.gold_repository)
+        with private_folder("training") as scratch:
+            folder = scratch / "workspace"
+            quiet = quiet_environment(scratch, url, settings.gold_repository)
             environment = quiet | {
                 "PATH": f"{Path(sys.executable).parent}{os.pathsep}{quiet.get('PATH', os.defpath)}",
                 "PYTHONPATH": str(folder),  # the code of the commit, which DVC compares, is the code that runs

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from enigma_tasks.adapters.git_environment import LOCAL_RECEIVER, dvc_settings, public_url, quiet_environment
 from enigma_tasks.children import run_child
 from enigma_tasks.errors import DataError, ServiceError
+from enigma_tasks.workfolder import private_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -46,8 +46,8 @@ class Workspace:
     @classmethod
     def newest(cls, url: str, *, command_seconds: float, debug: bool = False) -> str | None:
         """The newest commit at a path or URL, without fetching it; None before the first."""
-        with tempfile.TemporaryDirectory(prefix="enigma-") as scratch:
-            folder = Path(scratch)
+        with private_folder("git") as scratch:
+            folder = scratch
             quiet = quiet_environment(folder, url)
             repository = cls(url, folder, quiet, command_seconds=command_seconds, debug=debug)
             return repository.newest_of(repository.url)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import logging
-import tempfile
 import time
 import uuid
 from collections import Counter
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from enigma_tasks.adapters import mlflow_registry
@@ -27,6 +25,7 @@ from enigma_tasks.notes.names import Names
 from enigma_tasks.notes.plans import digest
 from enigma_tasks.notes.references import Refused, Rule
 from enigma_tasks.threads import read_ahead
+from enigma_tasks.workfolder import private_folder
 
 if TYPE_CHECKING:
     import argparse
@@ -72,8 +71,8 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     with clock("load"):
         engine = _engine(plan, shard, params, settings, endpoints)
     attempt = uuid.uuid4().hex
-    with tempfile.TemporaryDirectory(prefix="enigma-") as folder:
-        with ResultWriter(Path(folder)) as writer:
+    with private_folder("annotate") as folder:
+        with ResultWriter(folder) as writer:
             work = _Work(plan, params, Names.of(settings), clock, Counter())
             counts = _annotate(store, planned, engine, writer, work)
         with clock("write"):

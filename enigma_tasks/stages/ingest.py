@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-import tempfile
 from collections import Counter
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from enigma_tasks.adapters.delivery_reader import contents, listed
@@ -25,10 +23,12 @@ from enigma_tasks.gold.rules import Fold
 from enigma_tasks.gold.settling import OLDER_HINT, Arriving, Fate, IngestCounts, claims_of, origins_of, settle
 from enigma_tasks.gold.summaries import IngestSummary, PlaceCounts
 from enigma_tasks.notes.names import Names
+from enigma_tasks.workfolder import private_folder
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from enigma_tasks.config import Params, Settings
     from enigma_tasks.documents import Document
@@ -136,7 +136,7 @@ def _readings(
 ) -> list[ReadDelivery]:
     """Every new delivery, read and judged, in the order of writing; one written over is left to the next."""
     readings: list[ReadDelivery] = []
-    with tempfile.TemporaryDirectory(prefix="enigma-") as scratch:
+    with private_folder("ingest") as scratch:
         for number, (delivery, data) in enumerate(contents(store, gold, new)):
             if delivery.rule:
                 readings.append(unread(delivery))
@@ -146,7 +146,7 @@ def _readings(
             if entry is not None and entry.digest == digest:
                 reading = ReadDelivery(delivery, read=documents_of(entry) + entry.refused, known=entry)
             else:
-                reading = read_delivery(delivery, data, Path(scratch) / str(number))
+                reading = read_delivery(delivery, data, scratch / str(number))
             reading.digest = digest
             readings.append(reading)
     readings.sort(key=lambda r: (r.delivery.modified, r.delivery.record))

@@ -134,7 +134,7 @@ def _pull(base: str, arguments: argparse.Namespace, lock_file: Path, store: Stor
     if locked is not None and not changes and not defects(base, locked, store.digests(base)):
         return "was there"
     with store.scratch() as scratch:
-        folder = Path(scratch) / "model"
+        folder = scratch / "model"
         folder.mkdir()
         revision = arguments.revision or (locked.revision if locked and not arguments.update else None)
         if arguments.source:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import hashlib
 import itertools
 import logging
-import tempfile
 import time
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -37,6 +35,7 @@ from enigma_tasks.notes.commits import (
 from enigma_tasks.notes.done import Done, FingerprintSet, fingerprint
 from enigma_tasks.notes.names import Names
 from enigma_tasks.threads import in_order
+from enigma_tasks.workfolder import private_folder
 
 if TYPE_CHECKING:
     import argparse
@@ -75,10 +74,8 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
         return published.report()
     plan = records.plan()
     tables = settings.require("tables")
-    with tempfile.TemporaryDirectory(prefix="enigma-") as folder:
-        results = NightResults(
-            plan, Path(folder), split_uri(f"{settings.require('drops')}/")[1], records.refusals(plan)
-        )
+    with private_folder("publish") as folder:
+        results = NightResults(plan, folder, split_uri(f"{settings.require('drops')}/")[1], records.refusals(plan))
         _fetch(store, records, places, results, threads=params.publish.download_threads)
         _check(records, results, None if plan.backfill else night_table.read_done(tables, except_batch=plan.batch_id))
         if params.publish.brat:

@@ -6,7 +6,6 @@ import hashlib
 import json
 import logging
 import subprocess
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +29,7 @@ from enigma_tasks.ensembles.folder import named_rule, read_ensemble, write_ensem
 from enigma_tasks.ensembles.recorded_scores import dev_scores, expected_scores
 from enigma_tasks.errors import ModelError, UsageError
 from enigma_tasks.formats.corpora import read_corpus
+from enigma_tasks.leftovers import swept_folder
 from enigma_tasks.ner.digests import data_digest
 from enigma_tasks.ner.model_folder import model_digest, read_any_card, verify_files
 from enigma_tasks.paper_tables import read_evaluation
@@ -69,17 +69,17 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
             return _retrained(found)
     language = params.require_language(arguments.language or "")
     types = list(EntityType) if arguments.entity == "all" else [EntityType(arguments.entity)]
-    with tempfile.TemporaryDirectory() as scratch:
+    with swept_folder("enigma-register-") as scratch:
         if arguments.ensemble:
             folders = {t: _ensemble_folder(Path(arguments.ensemble), language, t) for t in types}
         else:
-            folders = _written(arguments, language, types, Path(scratch))
+            folders = _written(arguments, language, types, scratch)
         ensembles = {t: read_ensemble(folder) for t, folder in folders.items()}
         scores = _test_scores(Path(arguments.scores), ensembles) if arguments.scores else {}
         first = _first(settings, language, ensembles) if arguments.first else None
         versions = []
         for entity_type, ensemble in ensembles.items():
-            pin = _registered(folders[entity_type], ensemble, _provenance(Path(scratch)))
+            pin = _registered(folders[entity_type], ensemble, _provenance(scratch))
             if arguments.scores:  # before the alias, which never names a half-made version
                 log_scores(pin, *scores[entity_type])
             versions.append(_named(pin, ensemble, first))

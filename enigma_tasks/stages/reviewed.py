@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-import tempfile
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from enigma_tasks.adapters.delivery_reader import contents, listed
@@ -23,6 +21,7 @@ from enigma_tasks.monitoring.review_manifest import ReadDrop, ReviewCounts, Revi
 from enigma_tasks.monitoring.review_matching import Dropped, compared, fates, subject_of
 from enigma_tasks.notes.names import Names
 from enigma_tasks.review_places import ReviewIndexPlaces, review_batch
+from enigma_tasks.workfolder import private_folder
 
 if TYPE_CHECKING:
     import argparse
@@ -99,9 +98,9 @@ def _drop(delivery: Delivery) -> ReadDrop:
 def _readings(store: ObjectStore, place: str, new: Sequence[Delivery]) -> list[ReadDelivery]:
     """Every new delivery, read by the importers of gold."""
     readings: list[ReadDelivery] = []
-    with tempfile.TemporaryDirectory(prefix="enigma-") as scratch:
+    with private_folder("reviewed") as scratch:
         for number, (delivery, data) in enumerate(contents(store, place, new)):
-            read = unread(delivery) if delivery.rule else read_delivery(delivery, data, Path(scratch) / str(number))
+            read = unread(delivery) if delivery.rule else read_delivery(delivery, data, scratch / str(number))
             readings.append(read)
     return readings
 

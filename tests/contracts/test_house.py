@@ -32,6 +32,8 @@ LAYERS = {
     "estimates": {"frozen"},
     "threads": set(),
     "children": set(),
+    "leftovers": {"errors"},
+    "workfolder": {"leftovers"},
     "report_table": set(),
     "licences": {"frozen"},
     "paper_tables": {"artifacts", "documents", "errors", "frozen"},
