@@ -189,6 +189,28 @@ def test_gold_goes_to_enigmas_remote_whatever_the_repository_and_the_machine_say
     assert str(stolen) in git(hostile.bare, "show", "main:.dvc/config")
 
 
+def test_gold_that_was_written_over_on_the_remote_is_not_read(
+    hostile: Hostile, s3_root: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ENIGMA_GOLD_REPOSITORY", str(hostile.bare))
+    settings, store = load_settings(), ObjectStore()
+    store.put(f"{settings.gold}/es/disease/a.txt", "Paciente con neumonía.".encode())
+    store.put(f"{settings.gold}/es/disease/a.ann", "T1\tDISEASE 13 21\tneumonía\n".encode())
+    arguments = build_parser().parse_args(["ingest", "--batch", "first"])
+    ingest.run(arguments, load_params(ROOT / "params.yaml"), settings)
+    with GoldRepository.open(str(hostile.bare), settings.dvc, command_seconds=600) as repository:
+        digest = repository.digests()["es"]["disease"]
+        repository.fetch(["es/disease.jsonl.gz"])
+        assert repository.path("es/disease.jsonl.gz").exists()
+    (stored,) = [o.uri for o in store.list(f"{settings.dvc}/") if o.uri.endswith(digest[2:])]
+    store.put(stored, b"forged")
+    with (
+        GoldRepository.open(str(hostile.bare), settings.dvc, command_seconds=600) as repository,
+        pytest.raises(ServiceError),
+    ):
+        repository.fetch(["es/disease.jsonl.gz"])
+
+
 @pytest.mark.parametrize(
     "url",
     [
