@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from urllib.parse import SplitResult
 
 REMOTE = "storage"
+DVC_CONFIG = ".dvc/config"
 _QUIET = {
     "DVC_NO_ANALYTICS": "1",
     "GIT_AUTHOR_NAME": "Enigma",
@@ -128,6 +129,12 @@ def dvc_settings(storage: str) -> str:
     text = io.StringIO()
     config.write(text)
     return text.getvalue()
+
+
+def allowed_remote(storage: str, environment: Mapping[str, str]) -> dict[str, str]:
+    """What the settings of a repository that is imported from may say of its remote: what Enigma's own would."""
+    endpoint = load_s3_settings(environment).endpoint
+    return {"url": storage, "verify": "true"} | ({"endpointurl": endpoint} if endpoint else {})
 
 
 def _parts(url: str) -> SplitResult | None:

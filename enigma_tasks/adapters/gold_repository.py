@@ -13,12 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from enigma_tasks.adapters.git_environment import quiet_environment
-from enigma_tasks.adapters.gold_pointers import is_expected, read_pointer
+from enigma_tasks.adapters.git_environment import DVC_CONFIG, quiet_environment
+from enigma_tasks.adapters.gold_pointers import read_pointer, refuse_unexpected
 from enigma_tasks.adapters.workspace import BRANCH, Workspace
 from enigma_tasks.artifacts import gold_place
-from enigma_tasks.errors import DataError, UsageError
-from enigma_tasks.file_names import shapes
+from enigma_tasks.errors import UsageError
 from enigma_tasks.gold.summaries import read_summary, summary_bytes
 from enigma_tasks.paths import below
 from enigma_tasks.workfolder import private_folder
@@ -34,7 +33,7 @@ BATCH_TRAILER, REPORT_TRAILER = "Enigma-Batch", "Enigma-Report"
 _FIELD, _RECORD = "\x1f", "\x1e"
 _NOT_THERE = 128
 _COMMIT = re.compile("[0-9a-f]{40,64}")
-_CONFIG, _IGNORED, _OWN_IGNORED, _GIT_IGNORED = ".dvc/config", ".dvcignore", ".dvc/.gitignore", ".gitignore"
+_IGNORED, _OWN_IGNORED, _GIT_IGNORED = ".dvcignore", ".dvc/.gitignore", ".gitignore"
 
 
 class GoldRepository(Workspace):
@@ -47,8 +46,6 @@ class GoldRepository(Workspace):
     """
 
     called = "gold repository"
-    storage = ""
-    """The DVC remote."""
 
     @classmethod
     @contextmanager
@@ -92,9 +89,7 @@ class GoldRepository(Workspace):
         if self.newest_of("origin") is None:
             return
         self.git("fetch", "-q", "origin", BRANCH)
-        unexpected = [name for name in self.files_of("FETCH_HEAD") if not is_expected(name)]
-        if unexpected:
-            raise DataError(self.called, "file_unexpected", hint=f"named like {shapes(unexpected)}")
+        refuse_unexpected(self.files_of("FETCH_HEAD"))
         self.git("reset", "-q", "--hard", "FETCH_HEAD")
         # git ignores data files, so those that the newest version does not have must be removed
         self.git("clean", "-q", "-ffdx", "-e", "/.dvc/cache", "-e", "/.dvc/tmp")
@@ -192,16 +187,16 @@ class GoldRepository(Workspace):
 
     def _initialise(self) -> None:
         self.dvc("init")
-        self.own_dvc_settings(self.storage)
-        self.git("add", "--force", "--", _CONFIG, _IGNORED, _OWN_IGNORED)
+        self.own_dvc_settings()
+        self.git("add", "--force", "--", DVC_CONFIG, _IGNORED, _OWN_IGNORED)
 
     def _use_own_settings(self) -> None:
         """Where data goes and what is ignored is Enigma's to say: what the version says stays in it, unread."""
-        config = self.path(_CONFIG)
+        config = self.path(DVC_CONFIG)
         config.parent.mkdir(exist_ok=True)
         if config.is_file() and f"url = {self.storage}" not in config.read_text(errors="replace"):
-            log.warning("the gold repository's %s names another remote than ENIGMA_S3_DVC: it is not used", _CONFIG)
-        self.own_dvc_settings(self.storage)
+            log.warning("the gold repository's %s names another remote than ENIGMA_S3_DVC: it is not used", DVC_CONFIG)
+        self.own_dvc_settings()
         self.path(_IGNORED).write_text("")
         for ignored in (*self.folder.glob(_GIT_IGNORED), *self.folder.glob(f"*/{_GIT_IGNORED}")):
             ignored.unlink()

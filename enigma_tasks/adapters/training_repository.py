@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from enigma_tasks.adapters.git_environment import public_url, quiet_environment
+from enigma_tasks.adapters.git_environment import allowed_remote, public_url, quiet_environment
+from enigma_tasks.adapters.gold_pointers import check_revision
 from enigma_tasks.adapters.workspace import BRANCH, Workspace, dvc_command
 from enigma_tasks.artifacts import DVC_LOCK, FOLDS, SPLIT_CARD
 from enigma_tasks.config import PARAMS_FILE, load_params
@@ -89,7 +90,8 @@ class TrainingRepository(Workspace):
             repository = cls(url, folder, environment, command_seconds=command_seconds, debug=settings.debug)
             folder.mkdir()
             repository._clone(commit)
-            repository.own_dvc_settings(settings.require("dvc"))
+            repository.storage = settings.require("dvc")
+            repository.own_dvc_settings()
             yield repository
 
     def params(self) -> Params:
@@ -104,12 +106,14 @@ class TrainingRepository(Workspace):
         """Bring a language's gold of a revision into the project, as `dvc import` does.
 
         Raises:
-            DataError: `revision_gone`: the gold repository's history was rewritten since the revision was read.
+            DataError: `revision_gone`: the gold repository's history was rewritten since the revision was read; or the
+                revision holds what no ingestion writes, as `GoldRepository`, or `settings_unexpected`.
         """
         url = public_url(url)
         self.run(["git", "fetch", "-q", "--", url, BRANCH])
         if self.run(["git", "cat-file", "-e", f"{revision}^{{commit}}"], accepted=(0, 1, 128)).returncode:
             raise DataError(f"gold {revision[:12]}", "revision_gone", hint="trigger the retraining again")
+        check_revision(self, revision, allowed_remote(self.storage, self.environment))
         (self.folder / TRAINING_GOLD).mkdir(exist_ok=True)
         place = TrainingFolders(language).gold
         self.dvc("import", "--force", "--rev", revision, url, language, "--out", place)

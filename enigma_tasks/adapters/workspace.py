@@ -11,7 +11,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from enigma_tasks.adapters.git_environment import LOCAL_RECEIVER, dvc_settings, public_url, quiet_environment
+from enigma_tasks.adapters.git_environment import (
+    DVC_CONFIG,
+    LOCAL_RECEIVER,
+    dvc_settings,
+    public_url,
+    quiet_environment,
+)
 from enigma_tasks.children import run_child
 from enigma_tasks.errors import DataError, ServiceError
 from enigma_tasks.workfolder import private_folder
@@ -34,6 +40,8 @@ class Workspace:
 
     called: ClassVar[str]
     """The repository's name in messages."""
+    storage = ""
+    """The DVC remote."""
 
     def __init__(
         self, url: str, folder: Path, environment: Mapping[str, str], *, command_seconds: float, debug: bool
@@ -116,10 +124,10 @@ class Workspace:
             names.append(name)
         return names
 
-    def own_dvc_settings(self, storage: str) -> None:
+    def own_dvc_settings(self) -> None:
         """Replace the repository's settings of DVC in the workspace, where they would say where data goes."""
         (self.folder / ".dvc/config.local").unlink(missing_ok=True)
-        (self.folder / ".dvc/config").write_text(dvc_settings(storage))
+        (self.folder / DVC_CONFIG).write_text(dvc_settings(self.storage))
 
     def failed(self, what: str, done: subprocess.CompletedProcess[str]) -> ServiceError:
         """The error of a command that ended with an exit code that is not accepted."""

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from enigma_tasks.adapters.git_environment import public_url, quiet_environment
+from enigma_tasks.adapters.git_environment import allowed_remote, public_url, quiet_environment
+from enigma_tasks.adapters.gold_pointers import check_revision
 from enigma_tasks.adapters.gold_repository import GoldRepository
 from enigma_tasks.adapters.object_store import ObjectStore
 from enigma_tasks.adapters.training_repository import TrainingRepository
@@ -138,6 +139,54 @@ def test_a_sound_repository_is_opened_and_gives_its_digests(hostile: Hostile) ->
     hostile.push()
     with hostile.open() as repository:
         assert repository.digests() == {"es": {"disease": MD5}}
+
+
+@pytest.mark.parametrize(
+    ("settings", "sound"),
+    [
+        (
+            "[core]\n    remote = storage\n    analytics = false\n['remote \"storage\"']\n    url = s3://bucket/dvc\n",
+            True,
+        ),
+        ("['remote \"storage\"']\n    url = s3://bucket/dvc\n    endpointurl = http://own\n    verify = true\n", True),
+        ("['remote \"storage\"']\n    url = s3://other/dvc\n", False),
+        ("['remote \"storage\"']\n    url = s3://bucket/dvc\n['remote \"other\"']\n    url = /etc\n", False),
+        ("['remote \"storage\"']\n    url = s3://bucket/dvc\n    endpointurl = http://other\n", False),
+        ("[core]\n    site_cache_dir = /x\n", False),
+        ("[cache]\n    dir = /x\n", False),
+        ("no settings", False),
+    ],
+)
+def test_an_import_follows_no_settings_but_enigmas(hostile: Hostile, settings: str, sound: bool) -> None:
+    hostile.write(".dvc/config", settings)
+    hostile.push()
+    allowed = allowed_remote("s3://bucket/dvc", {"AWS_ENDPOINT_URL": "http://own"})
+    with hostile.open() as repository:
+        if sound:
+            check_revision(repository, repository.head, allowed)
+            return
+        with pytest.raises(DataError, match="settings_unexpected"):
+            check_revision(repository, repository.head, allowed)
+
+
+def test_an_import_follows_no_pointer_or_file_that_no_ingestion_writes(hostile: Hostile, tmp_path: Path) -> None:
+    settings = load_settings({"ENIGMA_TRAINING_REPOSITORY": str(hostile.bare), "ENIGMA_S3_DVC": "s3://b/dvc"})
+    for name in ("dvc.yaml", "params.yaml"):
+        hostile.write(name, "{}")
+    hostile.push()
+    other = tmp_path / "other"
+    other.mkdir()
+    gold = Hostile(other)
+    gold.write("es/disease.jsonl.gz.dvc", POINTER.format(md5=MD5, path="../../outside/x"))
+    gold.push()
+    with TrainingRepository.open(settings, command_seconds=60) as project:
+        with pytest.raises(DataError, match="pointer_unexpected"):
+            project.import_gold(str(gold.bare), "es", git(gold.bare, "rev-parse", "main").strip())
+        gold.write("es/disease.jsonl.gz.dvc", POINTER.format(md5=MD5, path="disease.jsonl.gz"))
+        gold.write("es/run.sh", "")
+        gold.push()
+        with pytest.raises(DataError, match="file_unexpected"):
+            project.import_gold(str(gold.bare), "es", git(gold.bare, "rev-parse", "main").strip())
 
 
 @pytest.fixture
