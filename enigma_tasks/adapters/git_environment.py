@@ -82,7 +82,7 @@ def public_url(url: str) -> str:
     if parts is None or "@" not in parts.netloc:
         return url
     login, _, host = parts.netloc.rpartition("@")
-    if parts.scheme not in ("http", "https"):
+    if parts.scheme not in ("http", "https", "file"):
         if ":" in login:
             raise UsageError(f"no password in the URL of a git repository over {parts.scheme}: use a key")
         return url
