@@ -63,7 +63,7 @@ class GoldRepository(Workspace):
         """
         if not url:
             raise UsageError("set ENIGMA_GOLD_REPOSITORY to the path or URL of a bare git repository")
-        with private_folder("gold") as scratch:
+        with private_folder() as scratch:
             repository = cls(
                 url,
                 scratch / "workspace",

@@ -15,7 +15,7 @@ from mlflow.pyfunc import log_model
 from mlflow.types import ColSpec, DataType, Schema
 
 from enigma_tasks.artifacts import ENSEMBLE_ARTIFACT
-from enigma_tasks.leftovers import swept_folder
+from enigma_tasks.workfolder import scratch_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,7 +37,7 @@ def new_version(
     """Log the folder in a run, then create the version with all its tags in one call."""
     experiment = mlflow.set_experiment(EXPERIMENT)
     with (
-        swept_folder("enigma-mlflow-") as scratch,
+        scratch_folder() as scratch,
         warnings.catch_warnings(record=True),  # it warns about a missing input example, which would be a note
         mlflow.start_run(experiment_id=experiment.experiment_id, run_name=name) as run,
     ):

@@ -78,7 +78,7 @@ class TrainingRepository(Workspace):
         url = settings.training_repository
         if not url:
             raise UsageError("set ENIGMA_TRAINING_REPOSITORY to the path or URL of the training project")
-        with private_folder("training") as scratch:
+        with private_folder() as scratch:
             folder = scratch / "workspace"
             quiet = quiet_environment(scratch, url, settings.gold_repository)
             environment = quiet | {

@@ -54,7 +54,7 @@ class Workspace:
     @classmethod
     def newest(cls, url: str, *, command_seconds: float, debug: bool = False) -> str | None:
         """The newest commit at a path or URL, without fetching it; None before the first."""
-        with private_folder("git") as scratch:
+        with private_folder() as scratch:
             folder = scratch
             quiet = quiet_environment(folder, url)
             repository = cls(url, folder, quiet, command_seconds=command_seconds, debug=debug)

@@ -71,7 +71,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     with clock("load"):
         engine = _engine(plan, shard, params, settings, endpoints)
     attempt = uuid.uuid4().hex
-    with private_folder("annotate") as folder:
+    with private_folder() as folder:
         with ResultWriter(folder) as writer:
             work = _Work(plan, params, Names.of(settings), clock, Counter())
             counts = _annotate(store, planned, engine, writer, work)

@@ -136,7 +136,7 @@ def _readings(
 ) -> list[ReadDelivery]:
     """Every new delivery, read and judged, in the order of writing; one written over is left to the next."""
     readings: list[ReadDelivery] = []
-    with private_folder("ingest") as scratch:
+    with private_folder() as scratch:
         for number, (delivery, data) in enumerate(contents(store, gold, new)):
             if delivery.rule:
                 readings.append(unread(delivery))

@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
         return published.report()
     plan = records.plan()
     tables = settings.require("tables")
-    with private_folder("publish") as folder:
+    with private_folder() as folder:
         results = NightResults(plan, folder, split_uri(f"{settings.require('drops')}/")[1], records.refusals(plan))
         _fetch(store, records, places, results, threads=params.publish.download_threads)
         _check(records, results, None if plan.backfill else night_table.read_done(tables, except_batch=plan.batch_id))

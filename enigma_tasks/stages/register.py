@@ -29,10 +29,10 @@ from enigma_tasks.ensembles.folder import named_rule, read_ensemble, write_ensem
 from enigma_tasks.ensembles.recorded_scores import dev_scores, expected_scores
 from enigma_tasks.errors import ModelError, UsageError
 from enigma_tasks.formats.corpora import read_corpus
-from enigma_tasks.leftovers import swept_folder
 from enigma_tasks.ner.digests import data_digest
 from enigma_tasks.ner.model_folder import model_digest, read_any_card, verify_files
 from enigma_tasks.paper_tables import read_evaluation
+from enigma_tasks.workfolder import scratch_folder
 
 if TYPE_CHECKING:
     import argparse
@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
             return _retrained(found)
     language = params.require_language(arguments.language or "")
     types = list(EntityType) if arguments.entity == "all" else [EntityType(arguments.entity)]
-    with swept_folder("enigma-register-") as scratch:
+    with scratch_folder() as scratch:
         if arguments.ensemble:
             folders = {t: _ensemble_folder(Path(arguments.ensemble), language, t) for t in types}
         else:

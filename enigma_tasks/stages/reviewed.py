@@ -98,7 +98,7 @@ def _drop(delivery: Delivery) -> ReadDrop:
 def _readings(store: ObjectStore, place: str, new: Sequence[Delivery]) -> list[ReadDelivery]:
     """Every new delivery, read by the importers of gold."""
     readings: list[ReadDelivery] = []
-    with private_folder("reviewed") as scratch:
+    with private_folder() as scratch:
         for number, (delivery, data) in enumerate(contents(store, place, new)):
             read = unread(delivery) if delivery.rule else read_delivery(delivery, data, scratch / str(number))
             readings.append(read)

@@ -31,10 +31,10 @@ from enigma_tasks.gold.filters import without_dropped
 from enigma_tasks.gold.folds import annotated_only, is_split, read_folds, shape_of, write_fold
 from enigma_tasks.gold.rules import Fold
 from enigma_tasks.gold.splitting import cross_validation_folds
-from enigma_tasks.leftovers import swept_folder
 from enigma_tasks.notes.names import Names
 from enigma_tasks.pages.suspects import brat_files, render_suspects_page, suspect_rows
 from enigma_tasks.paths import below
+from enigma_tasks.workfolder import scratch_folder
 
 if TYPE_CHECKING:
     import argparse
@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     dropped: dict[str, Any] = {}
     if arguments.filtered:
         folds, dropped = _filtered(corpus, Path(arguments.filtered), folds, params)
-    with swept_folder("enigma-validate-") as scratch:
+    with scratch_folder() as scratch:
         pages = scratch / "report"
         pages.mkdir()
         examination = examine(folds, params, pages / DATA_DOCS if arguments.report else None)

@@ -126,7 +126,7 @@ def test_what_is_written_in_a_private_folder_is_its_users_only_and_libraries_wri
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     before = os.umask(0o022)
     try:
-        with private_folder("annotate") as folder:
+        with private_folder() as folder:
             assert folder.parent == tmp_path
             (folder / "spans.parquet").write_text("x")
             (folder / "deep").mkdir()
