@@ -13,6 +13,7 @@ endif
 
 # One process per core, four at most: each loads torch, and runs one thread so that they do not compete for cores.
 PARALLEL := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+LOCKED := --generate-hashes --no-header --no-annotate
 # $(call only,MARKER): run the tests with the marker; explain pytest's exit code 5, no tests
 define only
 $(BIN)/pytest -m $(1) || { code=$$?; test $$code -eq 5 && echo "no test is marked $(1) yet: NOTHING WAS TESTED" || exit $$code; }
@@ -64,23 +65,19 @@ bench: .venv/ready ## every benchmark that runs without outside data; see benchm
 docs: .venv/ready ## write the generated pages again
 	$(BIN)/python -m docs.generate
 
-# What only torch's CUDA build needs, 3.4 GB: a constraint, so that it is installed with that build and not with the CPU build.
-CUDA := ^(nvidia-|cuda-|triton==)
 lock: .venv/ready ## resolve the three environments again from pyproject.toml, and those of the tools that tests run
 	for e in tasks airflow; do \
-	  $(BIN)/uv pip compile -q --universal --no-header --no-annotate --extra $$e pyproject.toml -o requirements/$$e.lock || exit 1; done
-	$(BIN)/uv pip compile -q --universal --no-header --no-annotate --all-extras pyproject.toml -o requirements/dev.lock
-	sed -i 's/+cpu//' requirements/*.lock
-	grep -hE '$(CUDA)' requirements/dev.lock > requirements/cuda.lock
-	sed -i -E '/$(CUDA)/d' requirements/tasks.lock requirements/dev.lock
+	  $(BIN)/uv pip compile -q --universal $(LOCKED) --extra $$e pyproject.toml -o requirements/$$e.lock || exit 1; done
+	$(BIN)/uv pip compile -q --universal $(LOCKED) --all-extras pyproject.toml -o requirements/dev.lock
 	for t in doccano label-studio; do \
-	  $(BIN)/uv pip compile -q --python-version 3.11 --no-header --no-annotate requirements/tools/$$t.in -o requirements/tools/$$t.lock || exit 1; done
+	  $(BIN)/uv pip compile -q --python-version 3.11 $(LOCKED) requirements/tools/$$t.in -o requirements/tools/$$t.lock || exit 1; done
+	$(BIN)/python -m infra.locks
 
 .venv/ready: pyproject.toml requirements/dev.lock requirements/cuda.lock
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Enigma needs Python 3.11 or newer")'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements/dev.lock -c requirements/cuda.lock
+	$(BIN)/uv pip install --quiet --verify-hashes --python $(BIN)/python -r requirements/dev.lock -c requirements/cuda.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
 	touch $@
 

@@ -21,6 +21,7 @@ MODEL_WEIGHTS = "model.safetensors"
 ENCODER_CONFIG = "config.json"
 TOKENIZER = "tokenizer.json"
 TOKENIZER_CONFIG = "tokenizer_config.json"
+SPECIAL_TOKENS_MAP = "special_tokens_map.json"
 MODEL_FILES = (ENCODER_CONFIG, MODEL_WEIGHTS, TOKENIZER, TOKENIZER_CONFIG)
 """Every file of a model folder but its card, which holds their digests."""
 TRAINING_STATE = ".training"
@@ -52,7 +53,7 @@ BASE_MODEL_FILES = (
     "model*.safetensors",
     "model.safetensors.index.json",
     TOKENIZER_CONFIG,
-    "special_tokens_map.json",
+    SPECIAL_TOKENS_MAP,
     "added_tokens.json",
     "merges.txt",
     *TOKENIZER_SOURCES,

@@ -266,6 +266,12 @@ def child_environment(changes: Mapping[str, str], without: tuple[str, ...] = ())
     return {k: v for k, v in os.environ.items() if not k.startswith(without)} | dict(changes)
 
 
+def bare_environment() -> dict[str, str]:
+    """What a child process needs to start in this Python and nothing else: no credentials, no places."""
+    names = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TMPDIR", "TZ")
+    return {name: os.environ[name] for name in names if name in os.environ}
+
+
 def quiet_third_parties(environment: MutableMapping[str, str] | None = None, *, hub: bool = False) -> None:
     """Turn off libraries' telemetry, pickles and progress output, and set their retries, by environment variables.
 

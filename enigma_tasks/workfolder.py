@@ -6,14 +6,15 @@ import errno
 import os
 import tempfile
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from enigma_tasks.config import temporary_root
 from enigma_tasks.errors import ServiceError
+from enigma_tasks.leftovers import swept_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 PREFIX = "enigma-"
 """Of every temporary folder's name."""
@@ -54,12 +55,18 @@ def private_folder() -> Iterator[Path]:
 
 @contextmanager
 def scratch_folder() -> Iterator[Path]:
-    """As `private_folder`, for what may be copied out of it to others: files have the usual permissions."""
+    """As `private_folder`, for what may be copied out of it to others: files have the usual permissions.
+
+    Libraries' temporary files are in it too; what a killed process left is removed first.
+    """
     root = temporary_root()
-    with _named(root, frozenset(errno.errorcode)):
-        made = tempfile.TemporaryDirectory(prefix=PREFIX, dir=root)
-    with made as folder, disk_errors(root):
-        yield Path(folder)
+    with swept_folder(PREFIX, root) as folder, disk_errors(root):
+        place = tempfile.tempdir
+        tempfile.tempdir = str(folder)
+        try:
+            yield folder
+        finally:
+            tempfile.tempdir = place
 
 
 @contextmanager

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from enigma_tasks.paths import below
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
@@ -19,6 +21,7 @@ class CheckpointMirror:
 
     Raises, from every method:
         ServiceError: the object store is unreachable or failing.
+        DataError: `path_outside`: a stored file's name leaves the folder.
     """
 
     def __init__(self, store: ObjectStore, uri: str, folder: Path) -> None:
@@ -31,7 +34,7 @@ class CheckpointMirror:
         prefix = f"{self._uri}/"
         for item in list(self._store.list(prefix)):
             self._folder.mkdir(parents=True, exist_ok=True)
-            self._store.download(item.uri, self._folder / item.uri.removeprefix(prefix))
+            self._store.download(item.uri, below(self._folder, item.uri.removeprefix(prefix), "checkpoint"))
 
     def on_start(self, epochs: Sequence[Mapping[str, float]]) -> None:
         """See `TrainingCallback`."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import fcntl
 import logging
 import shutil
-import tempfile
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from enigma_tasks.artifacts import ENSEMBLE_ARTIFACT, ENSEMBLE_CARD, ENSEMBLE_MEMBERS, MODEL_CARD
 from enigma_tasks.ensembles.folder import read_ensemble
 from enigma_tasks.errors import ModelError
+from enigma_tasks.leftovers import swept_folder
 from enigma_tasks.ner.model_folder import model_digest, read_any_card
 from enigma_tasks.workfolder import disk_errors
 
@@ -44,8 +44,8 @@ def cached(digest: str, cache: Path, fetch: Callable[[Path, Mapping[str, Path]],
             log.warning("the cached ensemble %s is damaged: fetching it again", digest[:12])
             shutil.rmtree(target)
         for siblings in (_members(cache), {}):  # without siblings the second time: one may be damaged
-            with tempfile.TemporaryDirectory(dir=cache, prefix=".fetching.") as scratch:
-                fetched = cache / scratch / ENSEMBLE_ARTIFACT
+            with swept_folder(".fetching.", cache) as scratch:
+                fetched = scratch / ENSEMBLE_ARTIFACT
                 fetched.mkdir()
                 fetch(fetched, siblings)
                 if _digest(fetched) == digest:

@@ -7,20 +7,20 @@ Enigma's names are written, and output of git and DVC is not shown: it may quote
 
 from __future__ import annotations
 
-import configparser
 import logging
 import re
-import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import yaml
-
-from enigma_tasks.adapters.workspace import BRANCH, REMOTE, Workspace, quiet_environment
+from enigma_tasks.adapters.git_environment import DVC_CONFIG, quiet_environment
+from enigma_tasks.adapters.gold_pointers import read_pointer, refuse_unexpected
+from enigma_tasks.adapters.workspace import BRANCH, Workspace
 from enigma_tasks.artifacts import gold_place
 from enigma_tasks.errors import UsageError
 from enigma_tasks.gold.summaries import read_summary, summary_bytes
+from enigma_tasks.paths import below
+from enigma_tasks.workfolder import private_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,6 +33,7 @@ BATCH_TRAILER, REPORT_TRAILER = "Enigma-Batch", "Enigma-Report"
 _FIELD, _RECORD = "\x1f", "\x1e"
 _NOT_THERE = 128
 _COMMIT = re.compile("[0-9a-f]{40,64}")
+_IGNORED, _OWN_IGNORED, _GIT_IGNORED = ".dvcignore", ".dvc/.gitignore", ".gitignore"
 
 
 class GoldRepository(Workspace):
@@ -40,6 +41,8 @@ class GoldRepository(Workspace):
 
     Raises, from every method:
         ServiceError: git or DVC failed; names the command only, unless ENIGMA_DEBUG=1.
+        DataError: the repository holds what no ingestion writes: `symbolic_link`, `submodule`, `file_unexpected`,
+            `pointer_unexpected`. Nothing of that version is written then.
     """
 
     called = "gold repository"
@@ -51,7 +54,7 @@ class GoldRepository(Workspace):
 
         Args:
             url: path or URL of a bare git repository.
-            storage: `s3://` URI of the DVC remote for a new repository; an existing one has it in its settings.
+            storage: `s3://` URI of the DVC remote, whatever the repository's own settings say.
             command_seconds: time limit of one git or DVC command, in case the network hangs.
             debug: show the output of git and DVC when they fail.
 
@@ -60,38 +63,43 @@ class GoldRepository(Workspace):
         """
         if not url:
             raise UsageError("set ENIGMA_GOLD_REPOSITORY to the path or URL of a bare git repository")
-        with tempfile.TemporaryDirectory(prefix="enigma-gold-") as scratch:
+        with private_folder() as scratch:
             repository = cls(
                 url,
-                Path(scratch) / "workspace",
-                quiet_environment(Path(scratch)),
+                scratch / "workspace",
+                quiet_environment(scratch, url),
                 command_seconds=command_seconds,
                 debug=debug,
             )
+            repository.storage = storage
             repository.folder.mkdir()
             repository.git("init", "-q", "--template=", "-b", BRANCH)
-            repository.git("remote", "add", "origin", url)
+            repository.git("remote", "add", "--", "origin", repository.url)
             repository.refresh()
             if repository.head is None:
-                repository._initialise(storage)
+                repository._initialise()
             yield repository
 
     def path(self, name: str) -> Path:
-        """The path of a file in the workspace."""
-        return self.folder / name
+        """The path of a file in the workspace. Raises DataError `path_outside`."""
+        return below(self.folder, name, self.called)
 
     def refresh(self) -> None:
         """Reset to the newest version; commits that were not pushed are discarded."""
         if self.newest_of("origin") is None:
             return
         self.git("fetch", "-q", "origin", BRANCH)
+        refuse_unexpected(self.files_of("FETCH_HEAD"))
         self.git("reset", "-q", "--hard", "FETCH_HEAD")
         # git ignores data files, so those that the newest version does not have must be removed
         self.git("clean", "-q", "-ffdx", "-e", "/.dvc/cache", "-e", "/.dvc/tmp")
+        for name in self.names():
+            self._pointer(name)
+        self._use_own_settings()
 
     def names(self) -> set[str]:
         """The data files of the version."""
-        listed = self.run(["git", "ls-files", "-z", "--", "*.dvc"]).stdout
+        listed = self.git("ls-files", "-z", "--", "*.dvc")
         return {name.removesuffix(".dvc") for name in listed.split("\0") if name}
 
     def digests(self) -> dict[str, dict[str, str]]:
@@ -99,9 +107,11 @@ class GoldRepository(Workspace):
         found: dict[str, dict[str, str]] = {}
         for name in sorted(self.names()):
             if place := gold_place(name):
-                (out,) = yaml.safe_load(self.path(f"{name}.dvc").read_bytes())["outs"]
-                found.setdefault(place[0], {})[place[1]] = str(out["md5"])
+                found.setdefault(place[0], {})[place[1]] = self._pointer(name)
         return found
+
+    def _pointer(self, name: str) -> str:
+        return read_pointer(name, self.path(f"{name}.dvc").read_bytes())
 
     def fetch(self, names: Sequence[str]) -> None:
         """Pull data files of the version into the workspace; names that it does not have are skipped."""
@@ -116,6 +126,7 @@ class GoldRepository(Workspace):
         pointer = self.run(["git", "show", f"{revision}:{name}.dvc"], accepted=(0, _NOT_THERE))
         if pointer.returncode:
             return None
+        read_pointer(name, pointer.stdout.encode())
         self.path(f"{name}.dvc").write_text(pointer.stdout)
         try:
             self.dvc("pull", "--force", f"{name}.dvc")
@@ -131,7 +142,8 @@ class GoldRepository(Workspace):
         """
         self.dvc("add", *names)
         self.dvc("push", *(f"{name}.dvc" for name in names))
-        self.git("add", "-A")
+        written = {f"{name}.dvc" for name in names} | {str(Path(name).parent / _GIT_IGNORED) for name in names}
+        self.git("add", "--force", "--", *sorted(written))  # not the settings, which are this workspace's
         trailers = f"{BATCH_TRAILER}: {batch}\n{REPORT_TRAILER}: {summary_bytes(summary).decode()}"
         self.git("commit", "-q", "--no-verify", "--cleanup=verbatim", "-m", f"{subject}\n\n{trailers}\n")
         head = self.head
@@ -140,7 +152,7 @@ class GoldRepository(Workspace):
 
     def push(self) -> bool:
         """Publish the version; False if another was published since: the caller must `refresh` and commit again."""
-        done = self.run(["git", "push", "--porcelain", "origin", f"HEAD:refs/heads/{BRANCH}"], accepted=(0, 1))
+        done = self.push_to_origin(f"HEAD:refs/heads/{BRANCH}")
         if done.returncode == 0:
             self._point_head()
             return True
@@ -173,10 +185,21 @@ class GoldRepository(Workspace):
                 return revision, read_summary(revision, rest[1].encode())
         return None
 
-    def _initialise(self, storage: str) -> None:
+    def _initialise(self) -> None:
         self.dvc("init")
-        config = configparser.ConfigParser()
-        config["core"] = {"analytics": "false", "check_update": "false", "autostage": "false", "remote": REMOTE}
-        config[f"'remote \"{REMOTE}\"'"] = {"url": storage}
-        with self.path(".dvc/config").open("w") as file:
-            config.write(file)
+        self.own_dvc_settings()
+        self.git("add", "--force", "--", DVC_CONFIG, _IGNORED, _OWN_IGNORED)
+
+    def _use_own_settings(self) -> None:
+        """Where data goes and what is ignored is Enigma's to say: what the version says stays in it, unread."""
+        config = self.path(DVC_CONFIG)
+        config.parent.mkdir(exist_ok=True)
+        if config.is_file() and f"url = {self.storage}" not in config.read_text(errors="replace"):
+            log.warning("the gold repository's %s names another remote than ENIGMA_S3_DVC: it is not used", DVC_CONFIG)
+        self.own_dvc_settings()
+        self.path(_IGNORED).write_text("")
+        for ignored in (*self.folder.glob(_GIT_IGNORED), *self.folder.glob(f"*/{_GIT_IGNORED}")):
+            ignored.unlink()
+        for name in sorted(self.names()):
+            with self.path(name).with_name(_GIT_IGNORED).open("a") as file:
+                file.write(f"/{Path(name).name}\n")

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from enigma_tasks.adapters.mlflow_errors import typed
 from enigma_tasks.artifacts import ENSEMBLE_ARTIFACT, REGISTERED_ARTIFACTS
-from enigma_tasks.errors import ModelError, UsageError
+from enigma_tasks.errors import DataError, ModelError, UsageError
 from enigma_tasks.notes.plans import Pin
+from enigma_tasks.paths import below
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -188,14 +189,14 @@ def download(pin: Pin, cache: Path) -> Path:
     """The pinned ensemble as a folder `cache/{digest}` whose content has that digest; see `ensemble_cache.cached`.
 
     Raises:
-        ModelError: the stored artifact is damaged or another than the pinned one.
+        ModelError: the stored artifact is damaged or another than the pinned one; `path_outside`, `symbolic_link`.
         ServiceError: artifact store unreachable or failing.
     """
     from enigma_tasks.adapters.ensemble_cache import cached
 
     try:
         return cached(pin.digest, cache, partial(_fetch, pin))
-    except ModelError as error:
+    except (DataError, ModelError) as error:
         raise ModelError(f"{pin.name} version {pin.version}: {error}") from error
 
 
@@ -255,9 +256,7 @@ def _fetch(pin: Pin, folder: Path, siblings: Mapping[str, Path]) -> None:
 
         store, prefix = ObjectStore(), f"{pin.source_uri}/"
         for item in store.list(prefix):
-            path = folder / item.uri.removeprefix(prefix)
-            if not path.resolve().is_relative_to(folder.resolve()):
-                raise ModelError(f"{pin.name} version {pin.version}: an artifact's name leaves its folder")
+            path = below(folder, item.uri.removeprefix(prefix), "the stored ensemble")
             path.parent.mkdir(parents=True, exist_ok=True)
             twin = siblings.get(path.parent.name, folder) / path.name
             if twin.is_file():

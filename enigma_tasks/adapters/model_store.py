@@ -6,7 +6,6 @@ import fcntl
 import hashlib
 import json
 import shutil
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -17,6 +16,8 @@ from enigma_tasks import artifacts
 from enigma_tasks.adapters.object_store import ObjectStore
 from enigma_tasks.errors import ModelError, UsageError
 from enigma_tasks.frozen import Frozen
+from enigma_tasks.leftovers import swept_folder
+from enigma_tasks.paths import model_file, refuse_model_links
 from enigma_tasks.workfolder import disk_errors
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class Store(Protocol):
     def put(self, base: str, folder: Path) -> None:
         """Store a folder as this model, replacing an earlier one."""
 
-    def scratch(self) -> AbstractContextManager[str]:
+    def scratch(self) -> AbstractContextManager[Path]:
         """A temporary folder for preparing a model."""
 
     def local(self, base: str, locked: LockedModel | None) -> str:
@@ -148,15 +149,16 @@ class FolderStore:
         target.parent.mkdir(parents=True, exist_ok=True)
         folder.rename(target)
 
-    def scratch(self) -> AbstractContextManager[str]:
+    def scratch(self) -> AbstractContextManager[Path]:
         """See `Store`; on the store's disk."""
         self._root.mkdir(parents=True, exist_ok=True)
-        return tempfile.TemporaryDirectory(dir=self._root, prefix=".pulling.")
+        return swept_folder(".pulling.", self._root)
 
     def local(self, base: str, locked: LockedModel | None) -> str:
-        """See `Store`; a model that is not in the lock is not checked."""
+        """See `Store`; the digests of a model that is not in the lock are not checked. Raises `symbolic_link`."""
         if not self._folder(base).is_dir():
             raise ModelError(f"base model {base!r} is not in the model store: `enigma models pull {base}`")
+        refuse_model_links(self._folder(base))
         if locked is not None:
             refuse(defects(base, locked, self.digests(base)))
         return str(self._root)
@@ -196,10 +198,10 @@ class S3Store:
         for name in sorted(names):
             self._objects.upload(folder / name, f"{self._root}/{artifacts.base_model_folder(base)}/{name}")
 
-    def scratch(self) -> AbstractContextManager[str]:
+    def scratch(self) -> AbstractContextManager[Path]:
         """See `Store`; in the cache."""
         self._cache.mkdir(parents=True, exist_ok=True)
-        return tempfile.TemporaryDirectory(dir=self._cache, prefix=".pulling.")
+        return swept_folder(".pulling.", self._cache)
 
     def local(self, base: str, locked: LockedModel | None) -> str:
         """See `Store`; processes wait for each other, and a model appears atomically, by renaming."""
@@ -217,11 +219,11 @@ class S3Store:
             refuse(
                 [f"model {base}: {name} is missing in the model store" for name in locked.files if name not in stored]
             )
-            with tempfile.TemporaryDirectory(dir=self._cache, prefix=".fetching.") as scratch:
+            with swept_folder(".fetching.", self._cache) as scratch:
                 fetched = Path(scratch) / locked.digest / target.name
                 fetched.mkdir(parents=True)
                 for name in locked.files:
-                    self._objects.download(stored[name], fetched / name)
+                    self._objects.download(stored[name], model_file(fetched, name))
                 refuse(defects(base, locked, folder_digests(fetched)))
                 fetched.parent.rename(root)
         return str(root)

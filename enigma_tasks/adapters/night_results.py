@@ -11,6 +11,7 @@ from enigma_tasks.adapters import night_table
 from enigma_tasks.adapters.night_schema import NOTES, identities
 from enigma_tasks.adapters.shard_results import BATCH_ROWS, Identity, batch_of, quarantined_row, read_batches
 from enigma_tasks.annotation_places import Note, NotesApart, notes_apart, ordinary_place, separate_place
+from enigma_tasks.paths import below
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -39,8 +40,8 @@ class NightResults:
     """None while places are not settled, and where no annotation files are written."""
 
     def file(self, shard: Shard, table: str) -> Path:
-        """The shard's rows of a table."""
-        return self.folder / f"{shard.id}.{table}.parquet"
+        """The shard's rows of a table. Raises DataError `path_outside`."""
+        return below(self.folder, f"{shard.id}.{table}.parquet", "plan")
 
     def batches(self, table: str) -> Iterator[Any]:
         """The night's rows of a table, in the plan's order."""

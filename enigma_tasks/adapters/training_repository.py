@@ -6,7 +6,6 @@ object store (`adapters.training_steps`).
 
 from __future__ import annotations
 
-import configparser
 import json
 import os
 import re
@@ -19,10 +18,13 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from enigma_tasks.adapters.workspace import BRANCH, REMOTE, Workspace, dvc_command, quiet_environment
+from enigma_tasks.adapters.git_environment import allowed_remote, public_url, quiet_environment
+from enigma_tasks.adapters.gold_pointers import check_revision
+from enigma_tasks.adapters.workspace import BRANCH, Workspace, dvc_command
 from enigma_tasks.artifacts import DVC_LOCK, FOLDS, SPLIT_CARD
 from enigma_tasks.config import PARAMS_FILE, load_params
 from enigma_tasks.errors import DataError, ModelError, ServiceError, UsageError
+from enigma_tasks.paths import below
 from enigma_tasks.training_places import (
     FROZEN,
     TRAINING_GOLD,
@@ -31,6 +33,7 @@ from enigma_tasks.training_places import (
     frozen_folder,
     pointer,
 )
+from enigma_tasks.workfolder import private_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -50,6 +53,7 @@ class TrainingRepository(Workspace):
 
     Raises, from every method:
         ServiceError: git or DVC failed; names the command only, unless ENIGMA_DEBUG=1.
+        DataError: a commit that is fetched holds a `symbolic_link` or a `submodule`.
     """
 
     called = "training repository"
@@ -74,9 +78,9 @@ class TrainingRepository(Workspace):
         url = settings.training_repository
         if not url:
             raise UsageError("set ENIGMA_TRAINING_REPOSITORY to the path or URL of the training project")
-        with tempfile.TemporaryDirectory(prefix="enigma-training-") as scratch:
-            folder = Path(scratch) / "workspace"
-            quiet = quiet_environment(Path(scratch))
+        with private_folder() as scratch:
+            folder = scratch / "workspace"
+            quiet = quiet_environment(scratch, url, settings.gold_repository)
             environment = quiet | {
                 "PATH": f"{Path(sys.executable).parent}{os.pathsep}{quiet.get('PATH', os.defpath)}",
                 "PYTHONPATH": str(folder),  # the code of the commit, which DVC compares, is the code that runs
@@ -86,7 +90,8 @@ class TrainingRepository(Workspace):
             repository = cls(url, folder, environment, command_seconds=command_seconds, debug=settings.debug)
             folder.mkdir()
             repository._clone(commit)
-            repository._configure(settings.require("dvc"))
+            repository.storage = settings.require("dvc")
+            repository.own_dvc_settings()
             yield repository
 
     def params(self) -> Params:
@@ -101,11 +106,14 @@ class TrainingRepository(Workspace):
         """Bring a language's gold of a revision into the project, as `dvc import` does.
 
         Raises:
-            DataError: `revision_gone`: the gold repository's history was rewritten since the revision was read.
+            DataError: `revision_gone`: the gold repository's history was rewritten since the revision was read; or the
+                revision holds what no ingestion writes, as `GoldRepository`, or `settings_unexpected`.
         """
-        self.run(["git", "fetch", "-q", url, BRANCH])
+        url = public_url(url)
+        self.run(["git", "fetch", "-q", "--", url, BRANCH])
         if self.run(["git", "cat-file", "-e", f"{revision}^{{commit}}"], accepted=(0, 1, 128)).returncode:
             raise DataError(f"gold {revision[:12]}", "revision_gone", hint="trigger the retraining again")
+        check_revision(self, revision, allowed_remote(self.storage, self.environment))
         (self.folder / TRAINING_GOLD).mkdir(exist_ok=True)
         place = TrainingFolders(language).gold
         self.dvc("import", "--force", "--rev", revision, url, language, "--out", place)
@@ -170,8 +178,7 @@ class TrainingRepository(Workspace):
                 at = ["git", "-C", str(other)]
                 self.run([*at, "add", "--force", "--", *names])
                 self.run([*at, "commit", "-q", "--no-verify", "-m", subject])
-                command = [*at, "push", "--porcelain", "origin", f"HEAD:refs/heads/{BRANCH}"]
-                done = self.run(command, accepted=(0, 1))
+                done = self.push_to_origin(f"HEAD:refs/heads/{BRANCH}", folder=other)
                 if done.returncode == 0:
                     self._fetch()
                     return True
@@ -222,13 +229,17 @@ class TrainingRepository(Workspace):
 
     def texts(self, names: Iterable[str]) -> dict[str, str]:
         """The content of small files that DVC does not store: pointers, metrics."""
-        return {name: (self.folder / name).read_text() for name in names}
+        return {name: self._path(name).read_text() for name in names}
 
     def write(self, texts: Mapping[str, str]) -> None:
-        """Back from `texts`."""
+        """Back from `texts`. Raises DataError `path_outside`: a name leaves the project."""
         for name, text in texts.items():
-            (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (self.folder / name).write_text(text)
+            path = self._path(name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+
+    def _path(self, name: str) -> Path:
+        return below(self.folder, name, "training step")
 
     def publish(self, branch: str, subject: str) -> str:
         """Commit what a retraining has changed, as a branch of its own; returns the commit.
@@ -237,24 +248,28 @@ class TrainingRepository(Workspace):
         """
         when = self.git("log", "-1", "--format=%cI").strip()
         self.environment |= {"GIT_AUTHOR_DATE": when, "GIT_COMMITTER_DATE": when}
-        self.git("add", "--all")
+        self.git("add", "--all", "--", ".", ":(exclude).dvc/config*")  # the settings are this workspace's
         self.git("commit", "-q", "--no-verify", "--allow-empty", "-m", subject)
-        self.git("push", "-q", "--force", "origin", f"HEAD:refs/heads/{branch}")
+        done = self.push_to_origin("--force", f"HEAD:refs/heads/{branch}")
+        if done.returncode:
+            raise self.failed("git push", done)
         head = self.head
         assert head
         return head
 
     def _fetch(self) -> None:
         self.git("fetch", "-q", "origin", f"+refs/heads/{BRANCH}:{_MAIN}")
+        self.files_of(_MAIN)
 
     def _clone(self, commit: str) -> None:
         self.git("init", "-q", "--template=", "-b", BRANCH)
-        self.git("remote", "add", "origin", self.url)
+        self.git("remote", "add", "--", "origin", self.url)
         if self.newest_of("origin") is None:
             raise UsageError(f"the training repository has no branch {BRANCH}")
         self._fetch()
         if commit and self.run(["git", "cat-file", "-e", f"{commit}^{{commit}}"], accepted=(0, 1, 128)).returncode:
             raise DataError(f"training project {commit[:12]}", "commit_gone", hint="trigger the retraining again")
+        self.files_of(commit or _MAIN)
         self.git("reset", "-q", "--hard", commit or _MAIN)
         if not (self.folder / ".dvc").is_dir() or not (self.folder / "dvc.yaml").is_file():
             raise UsageError("the training repository holds no project of the training path: no dvc.yaml or no .dvc")
@@ -265,10 +280,3 @@ class TrainingRepository(Workspace):
         if {"gold": TRAINING_GOLD}.items() <= {k: v for tree in variables for k, v in tree.items()}.items():
             return
         raise UsageError(f"the training project's dvc.yaml does not say `gold: {TRAINING_GOLD}`: it trains on a sample")
-
-    def _configure(self, storage: str) -> None:
-        config = configparser.ConfigParser()
-        config["core"] = {"remote": REMOTE}
-        config[f"'remote \"{REMOTE}\"'"] = {"url": storage}
-        with (self.folder / ".dvc/config.local").open("w") as file:
-            config.write(file)

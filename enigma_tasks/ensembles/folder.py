@@ -17,6 +17,7 @@ from enigma_tasks.ensembles.voting_rule import VotingRule, weighted_or_majority
 from enigma_tasks.errors import ModelError, UsageError
 from enigma_tasks.ner.model_folder import read_any_card, verify_files
 from enigma_tasks.params.strategies import STRATEGIES
+from enigma_tasks.paths import model_file, refuse_model_links
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,6 +83,7 @@ def write_ensemble(
         target = folder / artifacts.ENSEMBLE_MEMBERS / digest
         target.mkdir(parents=True, exist_ok=True)
         for name in (*model.files, artifacts.MODEL_CARD):
+            model_file(target, name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source / name, target / name)
     card = EnsembleCard(
         language=language,
@@ -116,10 +118,12 @@ def read_ensemble(folder: Path) -> Ensemble:
     """Read an ensemble's card; its members are checked when they are loaded.
 
     Raises:
-        ModelError: the card or a member's folder is missing or damaged.
+        ModelError: the card or a member's folder is missing or damaged; `path_outside`, `symbolic_link`.
     """
+    refuse_model_links(folder)
     card, rule, digest = read_card(folder / artifacts.ENSEMBLE_CARD)
-    members = tuple(MemberRef(d, folder / artifacts.ENSEMBLE_MEMBERS / d) for d in card.members)
+    place = folder / artifacts.ENSEMBLE_MEMBERS
+    members = tuple(MemberRef(d, model_file(place, d)) for d in card.members)
     for member in members:
         if not member.folder.is_dir():
             raise ModelError(f"ensemble {folder.name}: member {member.digest[:12]} is missing")

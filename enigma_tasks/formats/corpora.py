@@ -17,6 +17,7 @@ from enigma_tasks.formats.corpus_files import corpus_files, without_about
 from enigma_tasks.formats.corpus_reader import CorpusReader, CorpusReport, read_text
 from enigma_tasks.formats.packed import PACKED_SUFFIX, write_packed
 from enigma_tasks.formats.standoff import format_ann, format_tsv, note_defect
+from enigma_tasks.paths import below
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -109,9 +110,10 @@ def _write(documents: Iterable[Document], folder: Path, *, annotated: bool) -> N
     if annotated:
         (folder / "ann").mkdir(exist_ok=True)
     for document in documents:
-        (folder / "txt" / f"{document.id}.txt").write_bytes(document.text.encode())
+        below(folder / "txt", f"{document.id}.txt", document.id).write_bytes(document.text.encode())
         if annotated:
-            (folder / "ann" / f"{document.id}.ann").write_bytes(format_ann(document.entities).encode())
+            place = below(folder / "ann", f"{document.id}.ann", document.id)
+            place.write_bytes(format_ann(document.entities).encode())
 
 
 def _united(documents: Iterable[Document], defects: list[DataError] | None) -> list[Document]:

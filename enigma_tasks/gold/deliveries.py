@@ -18,6 +18,7 @@ from enigma_tasks.formats.packed import packed_records
 from enigma_tasks.gold.ingestion import ANY_TYPE, PACKED, PAIR
 from enigma_tasks.gold.refusals import Refusal, refusal
 from enigma_tasks.languages.rules import canonical_code
+from enigma_tasks.paths import below
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -106,7 +107,7 @@ def _read_pair(reading: ReadDelivery, data: Mapping[str, bytes], scratch: Path) 
         (corpus / kind).mkdir(parents=True)
     for path, content in data.items():
         kind = "txt" if kind_of(PurePosixPath(path).name)[0] is FileKind.TEXT else "ann"
-        (corpus / kind / f"{document_id}.{kind}").write_bytes(content)
+        below(corpus / kind, f"{document_id}.{kind}", delivery.record).write_bytes(content)
     report = CorpusReport()
     documents = read_corpus(corpus, delivery.language or None, None, report)
     if report.defects:

@@ -19,6 +19,7 @@ from enigma_tasks.documents import Document, Entity, EntityType, entity_at, sort
 from enigma_tasks.errors import ModelError, UsageError
 from enigma_tasks.members.gliner_windows import WordWindow, cut_words
 from enigma_tasks.ner.base_models import position_limit
+from enigma_tasks.ner.model_files import check_model_files
 from enigma_tasks.ner.model_folder import Card, read_card_as, tokenizer_config, verify_files, write_card, write_json
 from enigma_tasks.ner.text.invisible import visible_document
 from enigma_tasks.ner.text.postprocess import postprocess
@@ -60,7 +61,8 @@ def load_checkpoint(folder: Path, backbone: Path | None) -> UniEncoderSpanGLiNER
     Only files of the two folders are read.
 
     Raises:
-        ModelError: a file is missing, the weights do not fit the config, or it is no span model.
+        ModelError: a file is missing, the weights do not fit the config, or it is no span model; as
+            `check_model_files` does.
     """
     from gliner.config import UniEncoderSpanConfig
     from gliner.model import UniEncoderSpanGLiNER
@@ -68,11 +70,14 @@ def load_checkpoint(folder: Path, backbone: Path | None) -> UniEncoderSpanGLiNER
     from transformers.utils import logging as hf_logging
 
     hf_logging.set_verbosity_error()
+    check_model_files(folder)
     tree = read_gliner_config(folder)
     if not tree.get("encoder_config"):
         if backbone is None:
             raise ModelError(f"model {folder.name} has no encoder_config: set the member's `backbone` to its encoder")
-        tree["encoder_config"] = AutoConfig.from_pretrained(backbone, local_files_only=True).to_dict()
+        check_model_files(backbone)
+        found = AutoConfig.from_pretrained(backbone, local_files_only=True, trust_remote_code=False)
+        tree["encoder_config"] = found.to_dict()
         if tree.get("vocab_size", -1) != -1:
             tree["encoder_config"]["vocab_size"] = tree["vocab_size"]
     has_tokenizer = (folder / artifacts.TOKENIZER_CONFIG).is_file() or backbone is None

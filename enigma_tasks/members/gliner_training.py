@@ -24,6 +24,7 @@ from enigma_tasks.members.gliner_windows import cut_words, labelled
 from enigma_tasks.ner.base_models import find_base
 from enigma_tasks.ner.dev_scores import strict_scores
 from enigma_tasks.ner.digests import base_digest, code_digest, data_digest, recipe_digest
+from enigma_tasks.ner.model_folder import FITTED_WEIGHTS
 from enigma_tasks.ner.text.invisible import visible_document
 from enigma_tasks.ner.training.callbacks import LoggingCallback
 from enigma_tasks.ner.training.loop import Progress, epoch_row
@@ -101,6 +102,7 @@ def _base(task: GlinerTask, training: Sequence[Document], dev: Sequence[Document
             "base": base_digest(folder),
             "recipe": recipe_digest(recipe),
         },
+        training_text={artifacts.MODEL_WEIGHTS: FITTED_WEIGHTS} if recipe.epochs else {},
     )
     model = GlinerModel(card, network)
     check_window(network, recipe, list(model.type_by_label))

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
 from enigma_tasks import artifacts
 from enigma_tasks.errors import ModelError, UsageError
+from enigma_tasks.ner.model_files import check_model_files
 from enigma_tasks.ner.model_folder import load_model
 from enigma_tasks.ner.network.transformers_import import import_modelling
 
@@ -45,7 +45,7 @@ def load_base(folder: Path, member: MemberParams) -> tuple[nn.Module, Any]:
 
     Raises:
         ModelError: no safetensors weights, weights or a tokenizer that do not match the config, or a file of a trained
-            model that does not match its card.
+            model that does not match its card; as `check_model_files` does.
         UsageError: the member's windows are longer than the encoder's positions.
     """
     if (folder / artifacts.MODEL_CARD).is_file():
@@ -68,9 +68,14 @@ def _load_pretrained(folder: Path, member: MemberParams) -> tuple[nn.Module, Any
 
     hf_logging.disable_progress_bar()
     hf_logging.set_verbosity_error()  # mismatches raise an error below
-    config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    check_model_files(folder)
+    try:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        kind = MODEL_MAPPING[type(config)]
+    except (KeyError, OSError, TypeError, ValueError) as error:
+        raise ModelError(f"base model {folder.name}: {artifacts.ENCODER_CONFIG} describes no known encoder") from error
     _check_window(config, folder, member)
-    unpooled = "add_pooling_layer" in inspect.signature(MODEL_MAPPING[type(config)].__init__).parameters
+    unpooled = "add_pooling_layer" in inspect.signature(kind.__init__).parameters
     try:
         # explicit float32: the default is the file's dtype, and half-precision weights do not train well
         encoder, report = AutoModel.from_pretrained(
@@ -78,6 +83,7 @@ def _load_pretrained(folder: Path, member: MemberParams) -> tuple[nn.Module, Any
             dtype=torch.float32,
             use_safetensors=True,
             local_files_only=True,
+            trust_remote_code=False,
             output_loading_info=True,
             **({"add_pooling_layer": False} if unpooled else {}),
         )
@@ -89,7 +95,7 @@ def _load_pretrained(folder: Path, member: MemberParams) -> tuple[nn.Module, Any
     # AutoTokenizer may rebuild the pre-tokenizer, so the file is preferred
     loader = PreTrainedTokenizerFast if (folder / "tokenizer.json").is_file() else AutoTokenizer
     try:
-        tokenizer = loader.from_pretrained(folder, local_files_only=True)
+        tokenizer = loader.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:
         raise ModelError(f"base model {folder.name}: its tokenizer is missing or cannot be read") from error
     if len(tokenizer) > config.vocab_size:
@@ -103,28 +109,6 @@ def position_limit(config: Any) -> int | None:
     if limit is None or limit <= 0:
         return None
     return int(limit) - (int(config.pad_token_id) + 1 if config.model_type in _PADDED_POSITIONS else 0)
-
-
-def convert_pickle(pickle: Path, target: Path) -> None:
-    """Write the tensors of a `pytorch_model.bin` as safetensors with their types; the same file gives the same bytes.
-
-    torch's restricted unpickler builds tensors and plain containers only and executes nothing from the file.
-
-    Raises:
-        ModelError: the file contains anything else.
-    """
-    try:
-        state = torch.load(pickle, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise ModelError(f"{pickle.name} contains more than tensors; nothing in it was executed") from error
-    if not isinstance(state, dict) or not all(isinstance(v, torch.Tensor) for v in state.values()):
-        raise ModelError(f"{pickle.name} is not a dictionary of tensors")
-    # Tied weights are one tensor under several names, which safetensors refuses: only the embedding's name is written.
-    unique: dict[tuple[int, torch.Size, tuple[int, ...], torch.dtype], str] = {}
-    for name in sorted(state, key=lambda name: ("embeddings" not in name, name)):
-        value = state[name]
-        unique.setdefault((value.data_ptr(), value.shape, value.stride(), value.dtype), name)
-    save_file({n: state[n].clone().contiguous() for n in sorted(unique.values())}, target, metadata={"format": "pt"})
 
 
 def check_safetensors(path: Path) -> None:

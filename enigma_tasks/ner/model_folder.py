@@ -17,10 +17,12 @@ from enigma_tasks.errors import ModelError
 from enigma_tasks.frozen import Frozen
 from enigma_tasks.ner.dev_scores import DevScore  # noqa: TC001 - pydantic reads it
 from enigma_tasks.ner.digests import file_digest
+from enigma_tasks.ner.model_files import check_model_files
 from enigma_tasks.ner.network.encoder import TokenClassifier, build_encoder
 from enigma_tasks.ner.network.transformers_import import import_modelling
 from enigma_tasks.ner.text.tokenizer import TextTokenizer
 from enigma_tasks.params.members import MemberParams
+from enigma_tasks.paths import model_file, refuse_model_links
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
 
 Recipe = TypeVar("Recipe")
 SomeCard = TypeVar("SomeCard", bound="Card[Any]")
+FITTED_WEIGHTS = "no text; weights that were fitted to all notes"
+"""What `Card.training_text` says of them."""
+_SPECIAL_TOKENS = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token", "bos_token", "eos_token")
 
 
 class Card(Frozen, Generic[Recipe]):
@@ -47,6 +52,8 @@ class Card(Frozen, Generic[Recipe]):
     digests: dict[str, str]
     """sha256 of the training data, the dev data, the recipe, the code and the base's weights."""
     tokenizer_fingerprint: str = ""
+    training_text: dict[str, str] = Field(default_factory=dict)
+    """File of the folder -> what it holds of the training notes."""
     files: dict[str, str] = Field(default_factory=dict)
     """sha256 of every other file of the folder."""
 
@@ -93,6 +100,7 @@ def load_model(folder: Path, digest: str | None = None) -> Model:
     """
     card = read_card(folder)
     found = verify_files(card, folder, digest)
+    check_model_files(folder)
     tokenizer = _load_tokenizer(folder)
     if tokenizer.fingerprint != card.tokenizer_fingerprint:
         raise ModelError(f"model {folder.name}: {artifacts.TOKENIZER} tokenises differently than when it was saved")
@@ -106,10 +114,10 @@ def verify_files(card: Card[Any], folder: Path, digest: str | None) -> str:
     """Check every file against the card; returns the folder's digest.
 
     Raises:
-        ModelError: a file is missing or damaged, or the folder's digest is not `digest`.
+        ModelError: a file is missing, damaged or outside the folder, or the folder's digest is not `digest`.
     """
     for name, expected in card.files.items():
-        if not (folder / name).is_file():
+        if not model_file(folder, name).is_file():
             raise ModelError(f"model {folder.name}: {name} is missing")
         if file_digest(folder / name) != expected:
             raise ModelError(f"model {folder.name}: {name} is damaged (its digest is not the card's)")
@@ -131,11 +139,11 @@ def model_digest(folder: Path) -> str:
     """sha256 over the names and digests of the folder's files, the card included: the model's address.
 
     Raises:
-        ModelError: the card or a file it names is missing.
+        ModelError: the card or a file it names is missing or outside the folder.
     """
     card = read_any_card(folder)
     for name in card.files:
-        if not (folder / name).is_file():
+        if not model_file(folder, name).is_file():
             raise ModelError(f"model {folder.name}: {name} is missing")
     files = {name: file_digest(folder / name) for name in card.files}
     return _digest_of(card.model_copy(update={"files": files}), folder)
@@ -155,8 +163,9 @@ def read_card_as(card_type: type[SomeCard], folder: Path, names: Sequence[str]) 
     """The card of a model folder of one kind, which must have digests of `names`.
 
     Raises:
-        ModelError: it is missing, or this version does not understand it.
+        ModelError: it is missing, or this version does not understand it; `symbolic_link`: the folder holds one.
     """
+    refuse_model_links(folder)
     path = folder / artifacts.MODEL_CARD
     try:
         card = card_type.model_validate_json(path.read_bytes())
@@ -181,8 +190,8 @@ def _load_tokenizer(folder: Path) -> TextTokenizer:
 
     try:
         # `from_pretrained` takes four times as long, and may build a tokenizer that is not the file's.
-        special = json.loads((folder / artifacts.TOKENIZER_CONFIG).read_bytes())
-        special.pop("tokenizer_class", None)
+        tree = json.loads((folder / artifacts.TOKENIZER_CONFIG).read_bytes())
+        special = {name: tree[name] for name in _SPECIAL_TOKENS if name in tree}  # no setting that names a file
         return TextTokenizer(PreTrainedTokenizerFast(tokenizer_file=str(folder / artifacts.TOKENIZER), **special))
     except ModelError:
         raise
@@ -218,8 +227,7 @@ def _load_network(folder: Path, card: ModelCard) -> TokenClassifier:
 
 def tokenizer_config(pretrained: Any) -> dict[str, Any]:
     """The settings that `PreTrainedTokenizerFast` needs beside tokenizer.json, without versions and folders."""
-    names = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token", "bos_token", "eos_token")
-    special = {name: str(value) for name in names if (value := getattr(pretrained, name, None)) is not None}
+    special = {name: str(value) for name in _SPECIAL_TOKENS if (value := getattr(pretrained, name, None)) is not None}
     return {"tokenizer_class": "PreTrainedTokenizerFast", **special}
 
 

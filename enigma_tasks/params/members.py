@@ -15,6 +15,8 @@ class ScratchParams(Frozen):
     """Shape of an encoder with random weights; its tokenizer is learnt from the training text."""
 
     vocabulary: int = Field(gt=100)
+    min_notes: int = Field(5, ge=1)
+    """Notes that a word must be in to become pieces of the tokenizer: a surname of fewer is not kept in the model."""
     hidden: int = Field(gt=0)
     layers: int = Field(gt=0)
     heads: int = Field(gt=0)

@@ -20,6 +20,7 @@ from enigma_tasks.adapters.model_store import (
     write_lock,
 )
 from enigma_tasks.errors import ModelError, UsageError
+from enigma_tasks.paths import refuse_model_links
 
 if TYPE_CHECKING:
     import argparse
@@ -133,7 +134,7 @@ def _pull(base: str, arguments: argparse.Namespace, lock_file: Path, store: Stor
     if locked is not None and not changes and not defects(base, locked, store.digests(base)):
         return "was there"
     with store.scratch() as scratch:
-        folder = Path(scratch) / "model"
+        folder = scratch / "model"
         folder.mkdir()
         revision = arguments.revision or (locked.revision if locked and not arguments.update else None)
         if arguments.source:
@@ -168,6 +169,7 @@ def _source_folder(source: Path, base: str) -> Path:
 
 
 def _copy_files(source: Path, folder: Path) -> None:
+    refuse_model_links(source)
     for path in sorted(source.iterdir()):
         names = (*artifacts.BASE_MODEL_FILES, artifacts.WEIGHTS_PICKLE)
         if path.is_file() and any(fnmatchcase(path.name, pattern) for pattern in names):
@@ -175,8 +177,10 @@ def _copy_files(source: Path, folder: Path) -> None:
 
 
 def _complete(base: str, folder: Path, *, convert: bool) -> None:
-    """Check weights, config and tokenizer; convert and remove the pickle. Raises ModelError if one is missing."""
-    from enigma_tasks.ner.base_models import check_safetensors, convert_pickle
+    """Check weights, config and tokenizer; convert and remove the pickle. Raises ModelError: missing or unsafe."""
+    from enigma_tasks.ner.base_models import check_safetensors
+    from enigma_tasks.ner.model_files import check_model_files
+    from enigma_tasks.ner.pickles import convert_pickle
 
     pickle = folder / artifacts.WEIGHTS_PICKLE
     weights = sorted(folder.glob("*.safetensors"))
@@ -186,6 +190,7 @@ def _complete(base: str, folder: Path, *, convert: bool) -> None:
             weights = [folder / artifacts.MODEL_WEIGHTS]
         for path in weights:
             check_safetensors(path)
+        check_model_files(folder)
     except ModelError as error:
         raise ModelError(f"model {base}: {error}") from None
     pickle.unlink(missing_ok=True)

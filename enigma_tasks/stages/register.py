@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from enigma_tasks.adapters import champions
 from enigma_tasks.adapters.champions import CHALLENGER, CHAMPION
+from enigma_tasks.adapters.git_environment import quiet_environment
 from enigma_tasks.adapters.journal_store import JournalStore
 from enigma_tasks.adapters.mlflow_registry import (
     REGISTERED_WITH_TAG,
@@ -78,7 +79,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
         first = _first(settings, language, ensembles) if arguments.first else None
         versions = []
         for entity_type, ensemble in ensembles.items():
-            pin = _registered(folders[entity_type], ensemble, _provenance())
+            pin = _registered(folders[entity_type], ensemble, _provenance(scratch))
             if arguments.scores:  # before the alias, which never names a half-made version
                 log_scores(pin, *scores[entity_type])
             versions.append(_named(pin, ensemble, first))
@@ -218,7 +219,7 @@ def _fitting_card(folder: Path, language: str, types: Sequence[EntityType]) -> C
     return card
 
 
-def _provenance() -> dict[str, str]:
+def _provenance(scratch: Path) -> dict[str, str]:
     """Git commit (`-dirty` if files differ from it) and sha256 of dvc.lock, if the working directory has them."""
     tags: dict[str, str] = {}
     try:
@@ -228,6 +229,7 @@ def _provenance() -> dict[str, str]:
             text=True,
             timeout=30,
             check=True,
+            env=quiet_environment(scratch),
         )
         tags["git_commit"] = described.stdout.strip()
     except (OSError, subprocess.SubprocessError):

@@ -33,6 +33,7 @@ from enigma_tasks.gold.rules import Fold
 from enigma_tasks.gold.splitting import cross_validation_folds
 from enigma_tasks.notes.names import Names
 from enigma_tasks.pages.suspects import brat_files, render_suspects_page, suspect_rows
+from enigma_tasks.paths import below
 from enigma_tasks.workfolder import scratch_folder
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def _suspects(
         folder = Path(arguments.brat)
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in brat_files(found):
-            (folder / name).write_bytes(content.encode())
+            below(folder, name, "suspect documents").write_bytes(content.encode())
     places = Counter(place["doubt"] for row in rows for place in row["places"])
     return {
         "suspects": {"page": str(out / SUSPECTS_PAGE), "documents": len(rows), "places": dict(sorted(places.items()))}

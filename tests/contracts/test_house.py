@@ -24,16 +24,20 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # layer -> layers of the package that it may import (besides its own), every arrow downwards
 RECORDS = {"documents", "languages", "config", "params", "errors", "estimates", "artifacts", "file_names"}
+RECORDS |= {"paths", "children"}
 CORE = {"ner", "ner/text", "ner/network", "ner/training"}
 LAYERS = {
     "errors": set(),
     "frozen": {"errors"},
     "estimates": {"frozen"},
     "threads": set(),
+    "children": set(),
+    "leftovers": {"errors"},
     "report_table": set(),
     "licences": {"frozen"},
     "paper_tables": {"artifacts", "documents", "errors", "frozen"},
     "file_names": set(),
+    "paths": {"errors"},
     "documents": {"errors"},
     "patience": set(),
     "params": {"documents", "frozen", "patience"},
@@ -41,7 +45,7 @@ LAYERS = {
     "environment": {"errors"},
     "s3_settings": {"errors", "frozen"},
     "config": {"s3_settings", "errors", "frozen", "languages", "params"},
-    "workfolder": {"config", "errors"},
+    "workfolder": {"config", "errors", "leftovers"},
     "artifacts": {"config", "errors", "file_names"},
     "annotation_places": {"file_names", "notes"},
     "training_places": {"artifacts", "config", "errors"},
@@ -49,7 +53,7 @@ LAYERS = {
     "cli_gold": {"documents"},
     "cli_promotion": {"documents"},
     "review_places": {"artifacts", "config", "file_names"},
-    "formats": {"documents", "errors", "file_names", "languages", "notes"},
+    "formats": {"documents", "errors", "file_names", "languages", "notes", "paths"},
     "ner/text": {"documents", "errors", "languages", "params"},
     "ner/network": {"errors", "params", "ner/text"},
     "ner": RECORDS | {"frozen", "ner/text", "ner/network"},

@@ -140,6 +140,7 @@ def test_a_night_marks_the_new_type_in_the_new_language(
         "train", "--language", "po", "--entity", "all", "--member", "tiny", "--train", tmp_path / "train",
         "--dev", tmp_path / "dev", "--out", tmp_path / "model", "--set", "members.tiny.epochs=40",
         "--set", "members.tiny.batch_size=1", "--set", "members.tiny.scratch.vocabulary=300",
+        "--set", "members.tiny.scratch.min_notes=1",
     )  # fmt: skip
     assert [row["entity"] for row in trained["dev"]] == ["disease", "procedure", "symptom", "medication"]
     for name, text in DROPS.items():

@@ -22,6 +22,17 @@ def environment_from(lock: str, folder: Path) -> Path:
     return python
 
 
+def test_a_package_that_is_not_the_locked_file_is_not_installed(tmp_path: Path) -> None:
+    lines = (ROOT / "requirements/tasks.lock").read_text().splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith("idna=="))
+    lock = tmp_path / "idna.lock"
+    lock.write_text(lines[start].replace(" \\", "") + " --hash=sha256:" + "0" * 64 + "\n")
+    python = tmp_path / "venv/bin/python"
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
+    install = [*UV, "install", "--quiet", "--verify-hashes", "--python", str(python), "-r", str(lock)]
+    assert subprocess.run(install, capture_output=True).returncode != 0
+
+
 def test_the_task_environment_runs_a_stage_without_airflow(tmp_path: Path) -> None:
     python = environment_from("tasks", tmp_path / "tasks")
     subprocess.run([*UV, "install", "--quiet", "--python", str(python), "--no-deps", "-e", str(ROOT)], check=True)

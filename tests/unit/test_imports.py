@@ -14,7 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enigma_tasks.documents import Document, Entity, EntityType
+from enigma_tasks.errors import DataError
 from enigma_tasks.formats.imports import Imported, read_export
+from enigma_tasks.formats.imports.files import unzipped
 from tests.unit.import_builders import zipped
 from tests.unit.strategies import is_note
 
@@ -296,3 +298,15 @@ def test_every_span_of_every_tool_has_its_surface_at_its_offsets(text: str, data
     cas.sofa_string = text
     cas.add(layer(begin=start, end=end))
     assert only(read("a.json", as_json(cas))).entities == (entity,)
+
+
+def test_a_zip_with_a_symbolic_link_is_refused() -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        link = zipfile.ZipInfo("a.json")
+        link.external_attr = 0o120777 << 16
+        archive.writestr(link, "/etc/passwd")
+        archive.writestr("b.json", "[]")
+    assert rules(read("a.zip", packed.getvalue())) == ["zip_invalid"]
+    with pytest.raises(DataError, match="symbolic link"):
+        unzipped("a.zip", packed.getvalue())

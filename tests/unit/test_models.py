@@ -11,11 +11,12 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from enigma_tasks import artifacts
+from enigma_tasks.documents import Document
 from enigma_tasks.errors import ModelError
 from enigma_tasks.ner.digests import file_digest
 from enigma_tasks.ner.engine import Engine
 from enigma_tasks.ner.model_folder import load_model, model_digest, read_card, save_model
-from enigma_tasks.ner.training.train import Task, train
+from enigma_tasks.ner.training.train import Task, train, untrained
 from tests.unit.base_builders import base_folder
 from tests.unit.ner_builders import model_folder, notes, recipe, task, trained
 
@@ -156,3 +157,27 @@ def test_no_file_says_where_the_base_model_lay(tmp_path: Path) -> None:
 def test_no_file_of_a_model_holds_a_sentence_of_its_training_text(folder: Path) -> None:
     for file in folder.iterdir():
         assert "refiere fiebre" not in file.read_bytes().decode("utf-8", errors="ignore")
+
+
+def test_a_model_from_scratch_keeps_no_surname_of_a_few_notes_whatever_augmentation_made_of_them() -> None:
+    training = notes(6)
+    training += [
+        Document(f"n0{copy}", "Quebrantahuesos. Fiebre alta.", (), "es")
+        for copy in ("--oversample-1", "--oversample-2", "--morphology-1", "--paraphrase-1", "~disease")
+    ]
+    model = untrained(task(), training, notes(3, first=100))
+    vocabulary = set(model.tokenizer.pretrained.get_vocab())
+    assert not [p for p in vocabulary if len(p) > 4 and p in "quebrantahuesos"]
+    assert model.card.training_text == {
+        artifacts.TOKENIZER: "words, and parts of words, that are in 5 notes or more",
+        artifacts.MODEL_WEIGHTS: "no text; weights that were fitted to all notes",
+    }
+
+
+def test_the_card_of_a_model_of_a_base_says_that_its_tokenizer_is_the_bases(tmp_path: Path) -> None:
+    base = base_folder(tmp_path / "base")
+    model = untrained(task(base=str(base), scratch=None), notes(6), notes(3, first=100))
+    assert set(model.card.training_text) == {artifacts.MODEL_WEIGHTS}
+    before = model_folder(tmp_path / "before")
+    further = untrained(task(base=str(before), scratch=None), notes(6), notes(3, first=100))
+    assert set(further.card.training_text) == {artifacts.TOKENIZER, artifacts.MODEL_WEIGHTS}

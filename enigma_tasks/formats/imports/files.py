@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import lzma
+import stat
 import struct
 import zipfile
 import zlib
@@ -135,7 +136,7 @@ def unzipped(name: str, data: bytes) -> list[Member]:
     """The files of a zip without hidden ones and companions (type systems are kept); nothing is written to a disk.
 
     Raises:
-        DataError: `zip_invalid`: damaged, encrypted, or it unpacks to more than it may.
+        DataError: `zip_invalid`: damaged, encrypted, with a symbolic link, or it unpacks to more than it may.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -143,6 +144,8 @@ def unzipped(name: str, data: bytes) -> list[Member]:
             files = [(f, path) for f, path in paths if _is_read(path)]
             if sum(f.file_size for f, _ in files) > max(SMALL_ZIP, MAX_UNZIPPED * len(data)):
                 raise DataError(name, "zip_invalid", hint="it unpacks to too much")
+            if any(stat.S_ISLNK(f.external_attr >> 16) for f, _ in files):
+                raise DataError(name, "zip_invalid", hint="it holds a symbolic link")
             if any(f.flag_bits & 1 for f, _ in files):
                 raise DataError(name, "zip_invalid", hint="it is encrypted")
             return [Member(path, archive.read(f)) for f, path in files]

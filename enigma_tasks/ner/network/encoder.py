@@ -128,7 +128,7 @@ def build_encoder(config: Any) -> nn.Module:
     kind = MODEL_MAPPING[type(config)]
     unpooled = "add_pooling_layer" in inspect.signature(kind.__init__).parameters
     kwargs = {"add_pooling_layer": False} if unpooled else {}
-    encoder: nn.Module = AutoModel.from_config(config, dtype=torch.float32, **kwargs)
+    encoder: nn.Module = AutoModel.from_config(config, dtype=torch.float32, trust_remote_code=False, **kwargs)
     return encoder
 
 

@@ -15,7 +15,7 @@ from enigma_tasks.ner.text.alignment import Alignment, IntArray, align
 from enigma_tasks.ner.text.invisible import VisibleText, without_invisible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 PROBE = (
     "El paciente (78 años) refiere disnea, fiebre de 38,5 °C y tos; TA 120/80 mmHg.\r\n"
@@ -118,11 +118,16 @@ def _as_stored(alignment: Alignment, visible: VisibleText) -> Alignment:
     return replace(alignment, words=words, uncovered=uncovered)
 
 
-def learn_tokenizer(texts: Sequence[str], vocabulary: int) -> Any:
+def learn_tokenizer(notes: Iterable[tuple[str, str]], vocabulary: int, min_notes: int) -> Any:
     """Train a lower-casing BPE `PreTrainedTokenizerFast` of at most `vocabulary` pieces; deterministic.
 
     Invisible characters are removed, as in `encode`. Not WordPiece: its trainer numbers the "##" pieces in the order of
     a hash table, which differs between runs.
+
+    Args:
+        notes: id and text; texts of one id are one note.
+        vocabulary: pieces, special ones and single characters included.
+        min_notes: words of fewer notes are left out, as the pieces are kept in the model. Their characters are not.
     """
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
@@ -131,11 +136,31 @@ def learn_tokenizer(texts: Sequence[str], vocabulary: int) -> Any:
     tokenizer = Tokenizer(models.BPE(unk_token="[UNK]"))  # noqa: S106 - a piece of text, no secret
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    trainer = trainers.BpeTrainer(vocab_size=vocabulary, special_tokens=special, show_progress=False)
-    tokenizer.train_from_iterator(map(without_invisible, texts), trainer)
+    words = [(note, _words(tokenizer, text)) for note, text in notes]
+    characters = sorted({character for _, found in words for word in found for character in word})
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary, special_tokens=special, show_progress=False, initial_alphabet=characters
+    )
+    tokenizer.train_from_iterator(_common(words, min_notes), trainer)
     cls, sep = tokenizer.token_to_id("[CLS]"), tokenizer.token_to_id("[SEP]")
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", special_tokens=[("[CLS]", cls), ("[SEP]", sep)]
     )
     names = dict(zip(("pad_token", "unk_token", "cls_token", "sep_token", "mask_token"), special, strict=True))
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names)
+
+
+def _words(tokenizer: Any, text: str) -> list[str]:
+    """The words that the tokenizer divides into pieces, in order."""
+    normalised = tokenizer.normalizer.normalize_str(without_invisible(text))
+    return [word for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(normalised)]
+
+
+def _common(words: Sequence[tuple[str, list[str]]], min_notes: int) -> Iterator[str]:
+    """Each text without the words that are in fewer notes."""
+    notes_of: dict[str, set[str]] = {}
+    for note, found in words:
+        for word in found:
+            notes_of.setdefault(word, set()).add(note)
+    for _, found in words:
+        yield " ".join(word for word in found if len(notes_of[word]) >= min_notes)

@@ -14,7 +14,7 @@ from enigma_tasks.errors import DataError, UsageError
 from enigma_tasks.ner.base_models import find_base, load_base
 from enigma_tasks.ner.batching import examples
 from enigma_tasks.ner.digests import base_digest, code_digest, data_digest, recipe_digest
-from enigma_tasks.ner.model_folder import Model, ModelCard, read_card
+from enigma_tasks.ner.model_folder import FITTED_WEIGHTS, Model, ModelCard, read_card
 from enigma_tasks.ner.network.encoder import TokenClassifier, build_encoder, scratch_config
 from enigma_tasks.ner.text.tokenizer import TextTokenizer, learn_tokenizer
 from enigma_tasks.ner.training.distillation import soft_examples
@@ -110,13 +110,16 @@ def untrained(
         digests["unlabelled"] = data_digest(distillation_data.documents)
         digests |= {f"teacher.{i}": teacher.digest for i, teacher in enumerate(distillation_data.teachers, 1)}
     if recipe.scratch is not None:
-        pretrained = learn_tokenizer([d.text for d in training], recipe.scratch.vocabulary)
+        texts = [(_original(d.id), d.text) for d in training]
+        pretrained = learn_tokenizer(texts, recipe.scratch.vocabulary, recipe.scratch.min_notes)
+        held = {artifacts.TOKENIZER: f"words, and parts of words, that are in {recipe.scratch.min_notes} notes or more"}
         tokenizer = TextTokenizer(pretrained)
         config = scratch_config(recipe.scratch, tokenizer.vocabulary, tokenizer.pad_id, recipe.window_tokens)
         encoder = build_encoder(config)
     else:
         folder = find_base(recipe.base, task.model_store)
         encoder, pretrained = load_base(folder, recipe)
+        held = dict(read_card(folder).training_text) if (folder / artifacts.MODEL_CARD).is_file() else {}
         tokenizer = TextTokenizer(pretrained)
         digests["base"] = base_digest(folder)
         if (folder / artifacts.MODEL_CARD).is_file() and read_card(folder).digests.get("train") == digests["dev"]:
@@ -137,5 +140,11 @@ def untrained(
         best_epoch=0,
         dev={},
         digests=digests,
+        training_text=held | {artifacts.MODEL_WEIGHTS: FITTED_WEIGHTS},
     )
     return Model(card, network, tokenizer)
+
+
+def _original(document_id: str) -> str:
+    """The note that an augmented document (`id--method-1`) or one annotated for a type (`id~disease`) repeats."""
+    return document_id.partition("--")[0].partition("~")[0]
