@@ -43,6 +43,7 @@ LAYERS = {
     "annotation_places": {"file_names", "notes"},
     "training_places": {"artifacts", "config", "errors"},
     "decision_places": {"errors"},
+    "card_places": set(),
     "cli_gold": {"documents"},
     "cli_promotion": {"documents"},
     "review_places": {"artifacts", "config", "file_names"},
@@ -61,7 +62,7 @@ LAYERS = {
     "pages": RECORDS
     | {"frozen", "formats", "ner", "notes", "promotion", "monitoring", "estimates"}
     | {"ensembles", "licences"},
-    "promotion": RECORDS | {"frozen", "ner"},
+    "promotion": RECORDS | {"frozen", "ner", "ensembles", "licences"},
     "cli": {"cli_gold", "cli_promotion", "documents", "config", "errors"}
     | {"params", "notes", "adapters", "report_table"},
 }
