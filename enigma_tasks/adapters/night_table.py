@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+PANIC = "PanicException"
+"""Of any Rust library; it is not exported, and no Exception."""
+NO_ANSWER = re.compile(r"error sending request|HTTP error|after \d+ retries")
+"""In a message of delta-rs where the store cannot be reached, or failed after retries."""
 ROW_GROUP = 65_536
 """Rows per row group, which the writer keeps in memory."""
 FILE_BYTES = 64 * 1024 * 1024
@@ -202,5 +207,8 @@ def _typed(operation: str) -> Iterator[None]:
     """Turn errors of delta-rs and Arrow into ServiceError, without their messages, which may quote values."""
     try:
         yield
-    except (DeltaError, pa.ArrowException, OSError) as error:
-        raise ServiceError(f"night table: {operation}: {type(error).__name__}") from None
+    except BaseException as error:
+        if isinstance(error, DeltaError | pa.ArrowException | OSError) or type(error).__name__ == PANIC:
+            word = "the store did not answer" if NO_ANSWER.search(str(error)) else type(error).__name__
+            raise ServiceError(f"night table: {operation}: {word}") from None
+        raise

@@ -31,6 +31,7 @@ LAYERS = {
     "estimates": {"frozen"},
     "threads": set(),
     "report_table": set(),
+    "standard_error": set(),
     "licences": {"frozen"},
     "paper_tables": {"artifacts", "documents", "errors", "frozen"},
     "file_names": set(),
@@ -64,7 +65,7 @@ LAYERS = {
     | {"ensembles", "licences"},
     "promotion": RECORDS | {"frozen", "ner", "ensembles", "licences"},
     "cli": {"cli_gold", "cli_promotion", "documents", "config", "errors"}
-    | {"params", "notes", "adapters", "report_table"},
+    | {"params", "notes", "adapters", "report_table", "standard_error"},
 }
 LAYERS["adapters"] = set(LAYERS) - {"cli", "pages", "synthetic", "augmentation", "formats"}
 LAYERS["stages"] = set(LAYERS) - {"cli"}
