@@ -133,18 +133,24 @@ class GoldRepository(Workspace):
         self.dvc("push", *(f"{name}.dvc" for name in names))
         self.git("add", "-A")
         trailers = f"{BATCH_TRAILER}: {batch}\n{REPORT_TRAILER}: {summary_bytes(summary).decode()}"
-        self.git("commit", "-q", "--no-verify", "--cleanup=verbatim", "-m", f"{subject}\n\n{trailers}\n")
+        # empty where deliveries that are read again are refused again: the batch and its report are in the message
+        options = ("-q", "--allow-empty", "--no-verify", "--cleanup=verbatim")
+        self.git("commit", *options, "-m", f"{subject}\n\n{trailers}\n")
         head = self.head
         assert head
         return head
 
     def push(self) -> bool:
-        """Publish the version; False if another was published since: the caller must `refresh` and commit again."""
+        """Publish the version; False if another was published since: the caller must `refresh` and commit again.
+
+        Raises ServiceError where the server's hook declines it.
+        """
         done = self.run(["git", "push", "--porcelain", "origin", f"HEAD:refs/heads/{BRANCH}"], accepted=(0, 1))
         if done.returncode == 0:
             self._point_head()
             return True
-        if any(line.startswith("!") for line in done.stdout.splitlines()):
+        refused = [line for line in done.stdout.splitlines() if line.startswith("!")]
+        if refused and not any("declined" in line for line in refused):  # by a hook of the server, which stays so
             return False
         raise self.failed("git push", done)
 
