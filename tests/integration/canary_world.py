@@ -7,6 +7,7 @@ import io
 import json
 import logging
 import random
+import re
 import subprocess
 import threading
 import zlib
@@ -36,10 +37,11 @@ CANARY = "zanahoria7431"
 MENTION = "bilateral"
 """A word of a mention that the models find."""
 PLANTED = (CANARY, MENTION)
-WORDS = (
+WORDS = re.findall(
+    r"\S+",
     "la el una con sin para desde hasta cuando entonces porque noche mañana ayer médico hospital mujer hombre años"
-    " tratamiento evolución ingreso alta seguimiento consulta familia dolorida tranquila siempre nunca además también"
-).split()  # noqa: SIM905 - read more easily than forty strings
+    " tratamiento evolución ingreso alta seguimiento consulta familia dolorida tranquila siempre nunca además también",
+)
 WITH_TEXT = ("drops/", "gold/", "annotations/", "tables/spans/", "to-review/", "reviewed/", "dvc/")
 """Places that hold text by docs/architecture.md; besides them the results of shards."""
 WEIGHTS = ("model.safetensors", "tokenizer.json")
