@@ -11,7 +11,6 @@ import importlib
 import json
 import logging
 import sys
-import traceback
 from typing import TYPE_CHECKING, Any
 
 import enigma_tasks
@@ -30,6 +29,7 @@ from enigma_tasks.documents import EntityType
 from enigma_tasks.errors import DataError, EnigmaError
 from enigma_tasks.params.strategies import AUTO, STRATEGIES, names
 from enigma_tasks.report_table import as_table
+from enigma_tasks.standard_error import show_native_output, where
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,6 +38,8 @@ Arguments = argparse.ArgumentParser
 ENTITIES = [*[t.value for t in EntityType], "all"]
 VOTES = [s.name for s in STRATEGIES.values() if s.by_name]
 K_HELP = f"{names(lambda s: s.takes_k)}: votes that a span needs"
+INTERRUPTED = 130
+"""The exit code after SIGINT, as shells have it."""
 WEIGHTED = names(lambda s: s.takes_weights)
 
 
@@ -253,6 +255,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         quiet_third_parties(hub=getattr(arguments, "action", None) == "pull")
         settings = load_settings()
         debug = settings.debug
+        if debug:
+            show_native_output()
         params = load_params(Path(arguments.params), arguments.overrides)
         if settings.out_of_memory:
             params = params.model_copy(update={"annotate": params.annotate.halved(settings.out_of_memory)})
@@ -266,12 +270,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         message = _message(error, argv) if isinstance(error, DataError) else str(error)
         print(f"enigma {arguments.command}: {message}", file=sys.stderr)  # noqa: T201
         return error.exit_code
-    except Exception as error:
-        if debug:
+    except KeyboardInterrupt:
+        print(f"enigma {arguments.command}: interrupted", file=sys.stderr)  # noqa: T201
+        return INTERRUPTED
+    except BaseException as error:  # a panic of a Rust library is no Exception
+        if debug or isinstance(error, SystemExit):
             raise
-        frames = traceback.extract_tb(error.__traceback__)
-        where = " <- ".join(f"{f.filename.rsplit('/', 1)[-1]}:{f.lineno} {f.name}" for f in reversed(frames[-6:]))
-        print(f"enigma {arguments.command}: {type(error).__name__} in {where}", file=sys.stderr)  # noqa: T201
+        place = where(error.__traceback__)
+        print(f"enigma {arguments.command}: {type(error).__name__} in {place}", file=sys.stderr)  # noqa: T201
         print("the message is hidden, it may quote a note; ENIGMA_DEBUG=1 shows it", file=sys.stderr)  # noqa: T201
         return 1
     print(json.dumps(report) if arguments.json else as_table(report))  # noqa: T201

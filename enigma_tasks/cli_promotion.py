@@ -48,4 +48,4 @@ def card_arguments(p: argparse.ArgumentParser) -> None:
     p.add_argument("--language", required=True)
     p.add_argument("--entity", required=True, choices=[t.value for t in EntityType])
     p.add_argument("--version", metavar="N", help="a registered version (default: the champion of the journal)")
-    p.add_argument("--out", required=True, metavar="FILE", help="the HTML file to write")
+    p.add_argument("--out", metavar="FILE", help="an HTML file to write (default: the version's place under cards/)")

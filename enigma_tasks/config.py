@@ -159,6 +159,8 @@ class Settings(Frozen):
     """The journal of champions: docs/journal.md."""
     decisions: str = ""
     """Decisions on challengers, as pages: docs/promotion.md."""
+    cards: str = ""
+    """Cards of registered versions: docs/promotion.md."""
     dvc: str = ""
     """The DVC remote of the gold repository."""
     training: str = ""
@@ -205,7 +207,7 @@ class Settings(Frozen):
 
 S3_PLACES = (
     *("drops", "gold", "runs", "annotations", "tables", "quarantine", "reports", "to_review", "reviewed"),
-    *("reviewed_index", "journal", "decisions", "dvc", "training"),
+    *("reviewed_index", "journal", "decisions", "cards", "dvc", "training"),
 )
 """Fields of `Settings`; a folder's name has `-` for `_`."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 Record = TypeVar("Record")
+
+FIELD = re.compile(r"[a-z][a-z0-9_]{0,39}")
+OTHER_KEY = "(another key)"
+"""In a message, a key of the file that can be no field's name."""
 
 
 class Frozen(BaseModel):
@@ -41,5 +46,6 @@ def read_record(form: TypeAdapter[Record], name: str, data: bytes, line: int | N
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     if first["type"] == "json_invalid":
         raise DataError(name, "json_invalid", line)
-    field = ".".join(map(str, first["loc"])) or "the record itself"
+    path = (str(part) if isinstance(part, int) or FIELD.fullmatch(part) else OTHER_KEY for part in first["loc"])
+    field = ".".join(path) or "the record itself"
     raise DataError(name, "record_field", line, f"{field}: {first['type']}")

@@ -24,6 +24,7 @@ BODY = """
 | p-value, level | {p_value}, {alpha} |
 | decision | `{decision}` |
 | page | `{page}` |
+| card | {card} |
 
 Approve, and this version annotates the next night. Reject, and the journal says who did.
 """
@@ -87,6 +88,7 @@ def _shown(row: Mapping[str, Any]) -> dict[str, str]:
 
     return {
         **{key: str(row[key]) for key in ("challenger", "digest", "documents", "look", "decision", "page")},
+        "card": f"`{row['card']}`" if row.get("card") else "–",
         "champion": f"version {row['champion']}" if "champion" in row else "none yet",
         "challenger_f1": points("challenger_f1"),
         "champion_f1": points("champion_f1"),

@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
-_RETRIED = re.compile(r"after \d+ retries")
-"""In the messages of delta-rs, which has one class for all errors of a store."""
+PANIC = "PanicException"
+"""Of any Rust library; it is not exported, and no Exception."""
+_AWAY = re.compile(r"error sending request|HTTP error|after \d+ retries")
+"""In the messages of delta-rs where the store cannot be reached or failed after retries; it has one class for all."""
 
 
 def read_history(tables_uri: str, table: str, bucket: str, key: str) -> list[dict[str, Any]]:
@@ -190,6 +192,8 @@ def typed(operation: str) -> Iterator[None]:
     """Turn errors of delta-rs and Arrow into ServiceError, without their messages, which may quote values."""
     try:
         yield
-    except (DeltaError, pa.ArrowException, OSError) as error:
-        word = NO_ANSWER if _RETRIED.search(str(error)) else type(error).__name__
-        raise ServiceError(f"night table: {operation}: {word}") from None
+    except BaseException as error:
+        if isinstance(error, DeltaError | pa.ArrowException | OSError) or type(error).__name__ == PANIC:
+            word = NO_ANSWER if _AWAY.search(str(error)) else type(error).__name__
+            raise ServiceError(f"night table: {operation}: {word}") from None
+        raise

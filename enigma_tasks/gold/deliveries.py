@@ -41,14 +41,21 @@ class ReadDelivery:
     """Documents in it; a file that cannot be read at all counts one."""
     documents: list[Document] = field(default_factory=list, repr=False)
     refusals: list[Refusal] = field(default_factory=list)
+    places: dict[str, str] = field(default_factory=dict)
+    """Id of a document -> its place in the file; none where the file holds that document alone."""
     superseded: int = 0
     """Annotators' versions in it of documents that were curated, which count as ignored."""
     known: ManifestEntry | None = None
     """Its content is what was taken in before: it was not read again."""
 
+    def refusal_of(self, document_id: str | None, defects: Sequence[DataError]) -> Refusal:
+        """Why a document, or all of the delivery (None), goes to quarantine: by its place, not by its id."""
+        place = None if document_id is None else self.places.get(document_id, "")
+        return refusal(self.delivery, place, defects)
+
     def refuse(self, document_id: str | None, defects: Sequence[DataError]) -> None:
-        """Note why a document, or all of the delivery (None), goes to quarantine."""
-        self.refusals.append(refusal(self.delivery, document_id, defects))
+        """Note a `refusal_of`."""
+        self.refusals.append(self.refusal_of(document_id, defects))
 
 
 def unread(delivery: Delivery) -> ReadDelivery:
@@ -72,15 +79,27 @@ def read_delivery(delivery: Delivery, data: Mapping[str, bytes], scratch: Path) 
         return reading
     found = _packed(delivery, data[delivery.record], scratch) if delivery.kind == PACKED else _exported(delivery, data)
     reading.read = len(found)
-    for one in found:
+    for number, one in enumerate(found, 1):
+        place = one.place or _place(one, PurePosixPath(delivery.record).name, number)
         if one.document is None:
-            reading.refuse(one.document_id or one.defects[0].record, one.defects)
+            reading.refusals.append(refusal(delivery, place, one.defects))
         else:
             reading.documents.append(one.document)
+            reading.places[one.document.id] = place
     if not reading.read:
         reading.read = 1
         reading.refuse(None, [DataError(delivery.record, "no_documents")])
     return reading
+
+
+def _place(one: Imported, file: str, number: int) -> str:
+    """Of a document whose importer does not say it: by its defect (empty for the whole file), or its number."""
+    for name in (defect.record for defect in one.defects[:1] if one.document_id is None):
+        if name == file:
+            return ""
+        if name.startswith(f"{file}#") and name[len(file) + 1 :].isdecimal():
+            return name[len(file) + 1 :]
+    return str(number)
 
 
 def leave_out_superseded(readings: Sequence[ReadDelivery]) -> int:

@@ -1,10 +1,8 @@
-"""Documents and deliveries that go to quarantine, and how the list shows them: names, rules and numbers, never text."""
+"""Documents and deliveries that go to quarantine, and how the list shows them: files, places and rules, never text."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import asdict, dataclass
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -21,6 +19,8 @@ class Refusal:
 
     record: str
     document: str | None
+    """Its place among the documents of the record's file, empty where there is no other; None for all of the delivery.
+    Never its id, which may be a patient's name or number."""
     rule: str
     offset: int | None = None
     more: int = 0
@@ -29,22 +29,17 @@ class Refusal:
     """What was expected, or what to do."""
 
 
-def refusal(delivery: Delivery, document_id: str | None, defects: Sequence[DataError]) -> Refusal:
+def refusal(delivery: Delivery, place: str | None, defects: Sequence[DataError]) -> Refusal:
     """The row of a document, by the first of its defects."""
     first = defects[0]
-    return Refusal(delivery.record, document_id, first.rule, first.offset, len(defects) - 1, first.hint)
+    return Refusal(delivery.record, place, first.rule, first.offset, len(defects) - 1, first.hint)
 
 
 def quarantine_row(delivery: Delivery, refused: Refusal, gold: str, names: Names) -> dict[str, Any]:
-    """A line of the quarantine list, its keys and ids as they may be shown; `gold` is the URI of gold/."""
+    """A line of the quarantine list, its keys as they may be shown; `gold` is the URI of gold/."""
     record = names.below(gold, refused.record)
     objects = [names.uri(f"{gold}/{o.path}") for o in delivery.objects]
-    document = None if refused.document is None else _shown(refused, record, names)
+    document = None
+    if refused.document is not None:
+        document = f"{record}#{refused.document}" if refused.document else record
     return asdict(refused) | {"record": record, "document": document, "objects": objects}
-
-
-def _shown(refused: Refusal, record: str, names: Names) -> str:
-    """A document's id; or, where it has none, its file and its number there."""
-    document, file = refused.document or "", PurePosixPath(refused.record).name
-    number = re.fullmatch(rf"{re.escape(file)}(#\d+)?", document)
-    return f"{record}{number[1] or ''}" if names.hidden and number else names.shown(document)

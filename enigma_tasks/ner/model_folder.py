@@ -121,7 +121,7 @@ def verify_files(card: Card[Any], folder: Path, digest: str | None) -> str:
             raise ModelError(f"model {folder.name}: {name} is missing")
         if file_digest(folder / name) != expected:
             raise ModelError(f"model {folder.name}: {name} is damaged (its digest is not the card's)")
-    found = _digest_of(card, folder)
+    found = digest_by_card(card, folder)
     if digest is not None and found != digest:
         raise ModelError(f"model {folder.name}: its digest is {found[:12]}, expected {digest[:12]}")
     return found
@@ -146,7 +146,7 @@ def model_digest(folder: Path) -> str:
         if not model_file(folder, name).is_file():
             raise ModelError(f"model {folder.name}: {name} is missing")
     files = {name: file_digest(folder / name) for name in card.files}
-    return _digest_of(card.model_copy(update={"files": files}), folder)
+    return digest_by_card(card.model_copy(update={"files": files}), folder)
 
 
 def read_card(folder: Path) -> ModelCard:
@@ -180,7 +180,8 @@ def read_card_as(card_type: type[SomeCard], folder: Path, names: Sequence[str]) 
     return card
 
 
-def _digest_of(card: Card[Any], folder: Path) -> str:
+def digest_by_card(card: Card[Any], folder: Path) -> str:
+    """`model_digest` by the digests that the card has of the other files, which need not be there."""
     files = {**card.files, artifacts.MODEL_CARD: file_digest(folder / artifacts.MODEL_CARD)}
     return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
 

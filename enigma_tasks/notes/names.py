@@ -77,7 +77,7 @@ class Names:
         files = {PurePath(word.rpartition("=")[2]).name for word in typed if PurePath(word).suffix}
         if not self.key or name in files or _SHOWN.fullmatch(name):
             return str(error)
-        return f"{self.shown(name)}{str(error)[len(name) :]}"
+        return error.message(f"{self.shown(name)}{error.record[len(name) :]}")
 
     def uri(self, uri: str) -> str:
         """An object: its key is shown as `shown` says where the hospital named it, and as it is elsewhere."""

@@ -49,8 +49,11 @@ class Row:
     width: float
 
 
-def render_decision_page(line: JournalLine, plan: PromotionParams) -> str:
-    """HTML of one look, with versions, rules and numbers only, and no external resources. Pure and without a clock."""
+def render_decision_page(line: JournalLine, plan: PromotionParams, card: str = "") -> str:
+    """HTML of one look, with versions, rules and numbers only, and no external resources. Pure and without a clock.
+
+    `card`: a link to the challenger's card; empty where there is none.
+    """
     decision = line.decision
     assert decision
     css, word, sentence = VERDICTS[decision.result]
@@ -58,6 +61,7 @@ def render_decision_page(line: JournalLine, plan: PromotionParams) -> str:
         sentence = "There is no champion yet, and the new model reaches the floor."
     return environment().get_template("decision.html.jinja").render(
         line=line,
+        card=card,
         decision=decision,
         css=css,
         word=word,

@@ -5,12 +5,12 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import math
-import unicodedata
 from typing import TYPE_CHECKING
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from enigma_tasks.documents import EntityType
+from enigma_tasks.errors import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -87,14 +87,3 @@ def moment(time: str) -> str:
     except ValueError:
         return visible(time)
     return f"{parsed.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC" if parsed.tzinfo else visible(time)
-
-
-def visible(text: str) -> str:
-    """A key or id with its control, format and line-separating characters as escapes.
-
-    Otherwise a right-to-left override or a line break could make a key look like another one.
-    """
-    return "".join(
-        c.encode("unicode_escape").decode() if unicodedata.category(c) in {"Cc", "Cf", "Cs", "Zl", "Zp"} else c
-        for c in text
-    )

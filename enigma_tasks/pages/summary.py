@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from enigma_tasks.pages.quality import Quality
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from enigma_tasks.monitoring.drift import DriftTest
     from enigma_tasks.pages.figures import Flag, NightFigures, QuarantinedNote, ShardTiming
 
@@ -31,3 +33,5 @@ class NightSummary:
     drift_level: float = 0.01
     """Controlled share of false findings."""
     quality: Quality = field(default_factory=Quality)
+    cards: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    """(registered model, version) -> a link to its card."""

@@ -38,7 +38,8 @@ def verdict(night: NightFigures, flags: Sequence[Flag]) -> Verdict:
     if night.elsewhere:
         parts.append(f"{_notes(night.elsewhere)} had been published by another night.")
     if night.waiting_total:
-        parts.append(f"{_notes(night.waiting_total)} in {', '.join(sorted(night.waiting))} wait for a champion.")
+        wait = "waits" if night.waiting_total == 1 else "wait"
+        parts.append(f"{_notes(night.waiting_total)} in {', '.join(sorted(night.waiting))} {wait} for a champion.")
     unusual = [f for f in alerts(flags) if f.rule != "waiting"]
     if unusual:
         parts.append("1 figure needs a look." if len(unusual) == 1 else f"{len(unusual)} figures need a look.")

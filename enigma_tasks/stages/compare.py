@@ -12,7 +12,9 @@ from enigma_tasks.adapters import mlflow_registry
 from enigma_tasks.adapters.champions import CHALLENGER
 from enigma_tasks.adapters.journal_store import JournalStore
 from enigma_tasks.adapters.llm_endpoint import LlmEndpoints
+from enigma_tasks.adapters.model_cards import ModelCards
 from enigma_tasks.adapters.object_store import ObjectStore
+from enigma_tasks.card_places import relative_link
 from enigma_tasks.decision_places import DecisionPlaces
 from enigma_tasks.documents import EntityType
 from enigma_tasks.ensembles.counting import counted, length_range, seconds_per_note
@@ -24,6 +26,7 @@ from enigma_tasks.frozen import json_bytes
 from enigma_tasks.gold.augmented import refuse_augmented
 from enigma_tasks.ner.digests import data_digest
 from enigma_tasks.ner.model_folder import read_any_card
+from enigma_tasks.pages.card import render_model_card
 from enigma_tasks.pages.decision import render_decision_page
 from enigma_tasks.promotion.gate import Candidate, FrozenSet, Gate, Measured
 from enigma_tasks.promotion.journal import Draft, ModelVersion
@@ -122,6 +125,7 @@ class _Comparison:
         self.journal = JournalStore(self.store, settings.require("journal"))
         self.actor = settings.require_actor()
         self.endpoints = LlmEndpoints(settings)
+        self.cards = ModelCards(settings, render_model_card)
 
     def of(self, pin: Pin, language: str, entity_type: EntityType, documents: Sequence[Document]) -> dict[str, Any]:
         """The row of one challenger."""
@@ -138,8 +142,9 @@ class _Comparison:
             look = self.journal.append(
                 pin.name, self._draft(pin, champion, decision), after=lines[-1] if lines else None
             )
-        self._write(look)
-        return self._row(look)
+        card = self.cards.try_write(pin)  # after the line, which it shows
+        self._write(look, card)
+        return {**self._row(look), "card": card}
 
     def _decision(
         self,
@@ -202,12 +207,13 @@ class _Comparison:
             reason=f"Version {pin.version} was compared: {decision.result}.",
         )
 
-    def _write(self, look: JournalLine) -> None:
+    def _write(self, look: JournalLine, card: str) -> None:
         """The decision for programs and for people, both from the journal's line."""
         content = json_bytes(look.model_dump(mode="json"))
         self.store.put(self.places.decision(look.name, look.n), content, "application/json")
-        page = render_decision_page(look, self.params.promotion)
-        self.store.put(self.places.page(look.name, look.n), page.encode(), "text/html; charset=utf-8")
+        uri = self.places.page(look.name, look.n)
+        page = render_decision_page(look, self.params.promotion, relative_link(uri, card) if card else "")
+        self.store.put(uri, page.encode(), "text/html; charset=utf-8")
 
     def _row(self, look: JournalLine) -> dict[str, Any]:
         decision, challenger = look.decision, look.challenger

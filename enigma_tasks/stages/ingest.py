@@ -18,7 +18,7 @@ from enigma_tasks.formats.packed import read_packed, write_packed
 from enigma_tasks.gold.deliveries import ReadDelivery, leave_out_superseded, read_delivery, unread
 from enigma_tasks.gold.ingestion import Delivery, arrange, content_digest, news
 from enigma_tasks.gold.manifest import Manifest, ManifestEntry, documents_of, pack_manifest, unpack_manifest
-from enigma_tasks.gold.refusals import Refusal, quarantine_row, refusal
+from enigma_tasks.gold.refusals import Refusal, quarantine_row
 from enigma_tasks.gold.rules import Fold
 from enigma_tasks.gold.settling import OLDER_HINT, Arriving, Fate, IngestCounts, claims_of, origins_of, settle
 from enigma_tasks.gold.summaries import IngestSummary, PlaceCounts
@@ -194,7 +194,7 @@ def _version(repository: GoldRepository, manifest: Manifest, readings: Sequence[
         if fate in ("refused", "older"):
             rule, hint = ("older_export", OLDER_HINT) if fate == "older" else ("id_duplicate", DUPLICATE_HINT)
             error = DataError(document.id, rule, hint=hint)
-            refusals.append((reading.delivery, refusal(reading.delivery, document.id, [error])))
+            refusals.append((reading.delivery, reading.refusal_of(document.id, [error])))
         else:
             kept.setdefault(reading.delivery.record, []).append(document)
     files = [names[place] for place in places if place in settled.places]

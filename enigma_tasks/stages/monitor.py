@@ -17,6 +17,7 @@ from enigma_tasks.adapters.night_records import NightRecords
 from enigma_tasks.adapters.object_store import ObjectStore
 from enigma_tasks.adapters.review_index import ReviewIndex, read_reviews
 from enigma_tasks.artifacts import QuarantinePlaces, ReportPlaces, RunPlaces
+from enigma_tasks.card_places import CardPlaces, relative_link
 from enigma_tasks.errors import DataError
 from enigma_tasks.frozen import json_bytes
 from enigma_tasks.notes.names import Names
@@ -51,9 +52,10 @@ from enigma_tasks.review_places import ReviewIndexPlaces
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from enigma_tasks.config import Params, Settings
+    from enigma_tasks.notes.commits import ShardCommit
     from enigma_tasks.notes.plans import Plan
     from enigma_tasks.params.monitor import MonitorParams
 
@@ -94,13 +96,10 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     summary = _summary(night, compared, params.monitor, _quality(store, settings, night, params.monitor))
     summary = replace(
         summary,
-        shards=tuple(
-            ShardTiming(s.id, s.language, s.notes, commit.seconds)
-            for s in plan.shards
-            if (commit := commits[s.id]) is not None
-        ),
+        shards=tuple(_timings(plan, commits)),
         quarantine=_quarantined(plan, settings) if night.published else (),
         quarantine_uri=QuarantinePlaces.of(settings, plan.batch_id).notes,
+        cards=_cards(store, settings, reports.page(plan.batch_id), summary),
     )
     alerted = not_paused(summary.flags, [r.alerted for r in before], params.monitor.alert_pause_nights)
     record = NightRecord(figures=night, flags=summary.flags, alerted=tuple((f.rule, f.subject) for f in alerted))
@@ -156,6 +155,23 @@ def _quality(store: ObjectStore, settings: Settings, night: NightFigures, params
         worth_review=_worth_review(index, night.batch_id, Names.of(settings)),
         journal=_journal(store, settings, night.planned_at),
     )
+
+
+def _timings(plan: Plan, commits: Mapping[str, ShardCommit | None]) -> Iterator[ShardTiming]:
+    for shard in plan.shards:
+        if (commit := commits[shard.id]) is not None:
+            yield ShardTiming(shard.id, shard.language, shard.notes, commit.seconds)
+
+
+def _cards(store: ObjectStore, settings: Settings, page: str, summary: NightSummary) -> dict[tuple[str, str], str]:
+    """A link to the card of each version that the page names and that has one."""
+    if not settings.cards:
+        return {}
+    places = CardPlaces(settings.cards)
+    named = {(m.name, m.version) for models in summary.figures.models.values() for m in models.values()}
+    named |= {(row.name, row.champion) for row in summary.quality.journal if row.champion}
+    there = {item.uri for item in store.list(f"{places.root}/")}
+    return {key: relative_link(page, uri) for key in sorted(named) if (uri := places.page(*key)) in there}
 
 
 def _sites_as_shown(quality: Quality, names: Names) -> tuple[GroupF1, ...]:

@@ -8,9 +8,11 @@ from pydantic import ValidationError
 
 from enigma_tasks.adapters import champions, mlflow_registry
 from enigma_tasks.adapters.journal_store import JournalStore
+from enigma_tasks.adapters.model_cards import ModelCards
 from enigma_tasks.adapters.object_store import ObjectStore
 from enigma_tasks.decision_places import DecisionPlaces
 from enigma_tasks.errors import DataError, ModelError, UsageError
+from enigma_tasks.pages.card import render_model_card
 from enigma_tasks.promotion.journal import Draft
 from enigma_tasks.promotion.past import carried_out, look_to_carry_out
 
@@ -39,13 +41,20 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     lines = journal.lines(name)
     if 1 <= n <= len(lines) and (line := carried_out(lines, lines[n - 1])) and not arguments.rejected_by:
         champions.follow(line)
+        _write_cards(lines[n - 1], settings)
         return _report(line)
     look = look_to_carry_out(name, lines, n, arguments.digest)
     _check(look, arguments, params)
     line = journal.append(name, _draft(look, arguments, settings.require_actor()), after=lines[-1])
     if line.kind == "promoted":
         champions.follow(line)
+    _write_cards(look, settings)
     return _report(line)
+
+
+def _write_cards(look: JournalLine, settings: Settings) -> None:
+    """The cards of the versions that were compared: who is champion is on both."""
+    ModelCards(settings, render_model_card).try_write_versions(look.name, (look.champion, look.challenger))
 
 
 def _check(look: JournalLine, arguments: argparse.Namespace, params: Params) -> None:

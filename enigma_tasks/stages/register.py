@@ -21,6 +21,7 @@ from enigma_tasks.adapters.mlflow_registry import (
     registered_name,
     set_alias,
 )
+from enigma_tasks.adapters.model_cards import ModelCards
 from enigma_tasks.adapters.object_store import ObjectStore
 from enigma_tasks.adapters.retrained_models import retrained
 from enigma_tasks.artifacts import DVC_LOCK, ENSEMBLE_ARTIFACT, ENSEMBLE_CARD
@@ -31,6 +32,7 @@ from enigma_tasks.errors import ModelError, UsageError
 from enigma_tasks.formats.corpora import read_corpus
 from enigma_tasks.ner.digests import data_digest
 from enigma_tasks.ner.model_folder import model_digest, read_any_card, verify_files
+from enigma_tasks.pages.card import render_model_card
 from enigma_tasks.paper_tables import read_evaluation
 from enigma_tasks.workfolder import scratch_folder
 
@@ -64,9 +66,10 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     """
     if not settings.mlflow_tracking_uri:
         raise UsageError("set MLFLOW_TRACKING_URI")
+    cards = ModelCards(settings, render_model_card)
     if arguments.retrained:
         with retrained(arguments.retrained, settings, command_seconds=params.ingest.command_seconds) as found:
-            return _retrained(found)
+            return _retrained(found, cards)
     language = params.require_language(arguments.language or "")
     types = list(EntityType) if arguments.entity == "all" else [EntityType(arguments.entity)]
     with scratch_folder() as scratch:
@@ -82,11 +85,11 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
             pin = _registered(folders[entity_type], ensemble, _provenance(scratch))
             if arguments.scores:  # before the alias, which never names a half-made version
                 log_scores(pin, *scores[entity_type])
-            versions.append(_named(pin, ensemble, first))
+            versions.append(_named(pin, ensemble, first, cards))
     return {"language": language, "registered": versions}
 
 
-def _retrained(found: Retrained) -> dict[str, Any]:
+def _retrained(found: Retrained, cards: ModelCards) -> dict[str, Any]:
     """Register the ensembles of a retraining, but for types without test documents: those cannot be compared."""
     folders = {t: _ensemble_folder(found.ensembles, found.language, t) for t in _types_under(found.ensembles)}
     test = read_corpus(found.test, found.language)
@@ -100,7 +103,7 @@ def _retrained(found: Retrained) -> dict[str, Any]:
     for entity_type, ensemble in ensembles.items():
         pin = _registered(folders[entity_type], ensemble, {**common, "test_set": data_digest(measured[entity_type])})
         log_scores(pin, *scores[entity_type])
-        rows.append(_named(pin, ensemble, None))
+        rows.append(_named(pin, ensemble, None, cards))
     report = {
         "language": found.language,
         "revision": found.revision,
@@ -137,8 +140,10 @@ def _registered(folder: Path, ensemble: Ensemble, provenance: Mapping[str, str])
     return register_ensemble(folder, ensemble.language, ensemble.entity_type, tags, metrics=metrics)
 
 
-def _named(pin: Pin, ensemble: Ensemble, first: Callable[[Pin], JournalLine] | None) -> dict[str, Any]:
-    """Make a version the challenger, or with `first` the first champion; returns the report's row."""
+def _named(
+    pin: Pin, ensemble: Ensemble, first: Callable[[Pin], JournalLine] | None, cards: ModelCards
+) -> dict[str, Any]:
+    """Make a version the challenger, or with `first` the first champion; write its card; returns the report's row."""
     row: dict[str, Any] = {
         "entity": ensemble.entity_type.value,
         "name": pin.name,
@@ -152,7 +157,7 @@ def _named(pin: Pin, ensemble: Ensemble, first: Callable[[Pin], JournalLine] | N
     else:
         row |= {"alias": CHAMPION, "line": first(pin).n}
     log.info("%s version %s is %s", pin.name, pin.version, row["alias"])
-    return row
+    return row | {"card": cards.try_write(pin)}
 
 
 def _test_scores(

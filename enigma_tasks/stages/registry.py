@@ -10,9 +10,11 @@ from pydantic import ValidationError
 
 from enigma_tasks.adapters import champions, mlflow_registry
 from enigma_tasks.adapters.journal_store import JournalStore
+from enigma_tasks.adapters.model_cards import ModelCards
 from enigma_tasks.adapters.object_store import ObjectStore
 from enigma_tasks.documents import EntityType
 from enigma_tasks.errors import UsageError
+from enigma_tasks.pages.card import render_model_card
 from enigma_tasks.promotion.journal import NOT_MOVING, Draft, champion_at, champion_before
 
 if TYPE_CHECKING:
@@ -96,6 +98,7 @@ def _rollback(
     line = journal.append(name, draft, after=lines[-1])
     pin = champions.follow(line)
     before = lines[-1].champion
+    ModelCards(settings, render_model_card).try_write_versions(name, (before, target))
     return {
         "name": name,
         "line": line.n,

@@ -34,6 +34,7 @@ LAYERS = {
     "children": set(),
     "leftovers": {"errors"},
     "report_table": set(),
+    "standard_error": set(),
     "licences": {"frozen"},
     "paper_tables": {"artifacts", "documents", "errors", "frozen"},
     "file_names": set(),
@@ -50,6 +51,7 @@ LAYERS = {
     "annotation_places": {"file_names", "notes"},
     "training_places": {"artifacts", "config", "errors"},
     "decision_places": {"errors"},
+    "card_places": set(),
     "cli_gold": {"documents"},
     "cli_promotion": {"documents"},
     "review_places": {"artifacts", "config", "file_names"},
@@ -68,9 +70,9 @@ LAYERS = {
     "pages": RECORDS
     | {"frozen", "formats", "ner", "notes", "promotion", "monitoring", "estimates"}
     | {"ensembles", "licences"},
-    "promotion": RECORDS | {"frozen", "ner"},
+    "promotion": RECORDS | {"frozen", "ner", "ensembles", "licences"},
     "cli": {"cli_gold", "cli_promotion", "documents", "config", "environment", "errors"}
-    | {"params", "notes", "adapters", "report_table", "workfolder"},
+    | {"params", "notes", "adapters", "report_table", "standard_error", "workfolder"},
 }
 LAYERS["adapters"] = set(LAYERS) - {"cli", "pages", "synthetic", "augmentation", "formats"}
 LAYERS["stages"] = set(LAYERS) - {"cli"}

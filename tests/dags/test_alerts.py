@@ -80,6 +80,16 @@ def test_alerts_go_to_the_webhook_by_airflows_notifier_and_metrics_to_airflows_o
     ]
 
 
+def test_an_alert_has_none_of_the_other_words_of_the_report(posted: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    from container_task import MonitorNotifier
+
+    planted = {"alerts": [{"rule": "zanahoria", "subject": "zanahoria", "reason": "zanahoria"}], "verdict": "zanahoria"}
+    monkeypatch.setenv("ENIGMA_ALERT_WEBHOOK", "enigma_alerts")
+    MonitorNotifier().notify(context({**REPORT, **planted}))
+    assert posted
+    assert "zanahoria" not in str(posted)
+
+
 def test_without_an_alert_nothing_is_sent_and_the_metrics_still_are(
     posted: list[Any], gauged: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

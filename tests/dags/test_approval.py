@@ -71,6 +71,14 @@ def test_a_person_is_asked_by_version_digest_and_numbers(monkeypatch: pytest.Mon
     assert shown["defaults"] is None
 
 
+def test_a_person_is_shown_the_card_and_no_other_words_of_the_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    card = "s3://ward/cards/enigma-es-disease/7.html"
+    shown = asked(monkeypatch, card=card, failed="zanahoria", name="zanahoria", sentence="zanahoria")
+    assert f"`{card}`" in shown["body"]
+    assert "zanahoria" not in str(shown)
+    assert "| card | – |" in asked(monkeypatch)["body"]
+
+
 def test_a_first_champion_has_none_to_be_compared_with(monkeypatch: pytest.MonkeyPatch) -> None:
     absent = ("champion", "champion_f1", "gain_low", "gain_high", "p_value", "alpha")
     first = {key: value for key, value in ROW.items() if key not in absent}

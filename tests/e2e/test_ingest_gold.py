@@ -98,9 +98,9 @@ def test_gold_is_taken_in_once_with_its_bad_documents_named(user: User, tmp_path
     (listed,) = [key for key in user.objects("quarantine/") if key.endswith("quarantine.jsonl")]
     rows = [json.loads(line) for line in user.read(listed).splitlines()]
     assert {(row["document"], row["rule"]) for row in rows} == {
-        ("outside", "span_outside_text"),
-        ("differs", "surface_differs"),
-        ("latin", "not_utf8"),
+        ("es/disease/june/outside.txt", "span_outside_text"),
+        ("es/disease/june/differs.txt", "surface_differs"),
+        ("es/disease/june/latin.txt", "not_utf8"),
     }
 
     before = user.objects()

@@ -42,9 +42,9 @@ def dropped(case: str, scratch: Path) -> tuple[list[ReadDelivery], list[str], in
     [
         ("brat811", {"b811": ["Virus A- y B-positivo"]}, []),
         ("dkpro1185", {"b1185": ["asma"]}, []),
-        ("in1631", {}, [("e3c", "layer_not_understood")]),
+        ("in1631", {}, [("1", "layer_not_understood")]),
         ("in1640", {"rezipped": ["neumonía lobar"]}, []),
-        ("in2065", {}, [("project.zip", "zip_of_several")]),
+        ("in2065", {}, [("", "zip_of_several")]),
         ("wa426", {"doc1": ["neumonía lobar"], "doc2": None}, []),
     ],
 )

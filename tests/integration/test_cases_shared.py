@@ -15,20 +15,20 @@ CASES = ROOT.parent / "shared" / "cases" / "gold"
 
 pytestmark = pytest.mark.skipif(not CASES.is_dir(), reason="the shared cases do not lie beside the repository")
 
-# case -> (documents: id and spans), (refusals: name and rule)
+# case -> (documents: id and spans), (refusals: place in the file and rule)
 EXPECTED: dict[str, tuple[dict[str, list[tuple[int, int, str]]], list[tuple[str, str]]]] = {
     "ls2512": ({"labelstudio-111": [(6, 10, "asma")]}, []),
     "ls2777": ({"labelstudio-103": [(13, 21, "neumonía")]}, []),
     "ls3078": ({"labelstudio-101": [(13, 31, "diabetes  mellitus")]}, []),
     "ls539": ({"labelstudio-102": [(48, 62, "neumonía lobar")]}, []),
-    "ls5459": ({}, [("labelstudio-108", "text_missing"), ("labelstudio-109", "text_missing")]),
+    "ls5459": ({}, [("1", "text_missing"), ("2", "text_missing")]),
     "ls719": ({"labelstudio-301": [(6, 20, "asma bronquial")]}, []),
-    "ls889": ({}, [("e.json#1", "id_missing")]),
+    "ls889": ({}, [("1", "id_missing")]),
     "ls_min2": ({"labelstudio-112": [(6, 20, "asma bronquial")]}, []),
     "lsc37": ({"labelstudio-113": [(6, 10, "asma")]}, []),
-    "lsname": ({}, [("labelstudio-305", "surface_differs")]),
+    "lsname": ({}, [("1", "surface_differs")]),
     "do1422": ({"doccano-203": [(6, 10, "asma")]}, []),
-    "do2114": ({}, [("doccano-204", "offset_unit_unknown")]),
+    "do2114": ({}, [("1", "offset_unit_unknown")]),
 }
 
 

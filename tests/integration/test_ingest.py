@@ -110,9 +110,9 @@ def test_sound_documents_become_a_version_bad_ones_go_to_quarantine_and_the_same
     assert held["case-3"].text == text(3)
     assert held["case-3"].annotated == {EntityType.DISEASE}
     assert {(q["document"], q["rule"], q["offset"]) for q in hospital.quarantined("first")} == {
-        ("outside", "span_outside_text", 4000),
-        ("differs", "surface_differs", 0),
-        ("latin", "not_utf8", text("l").encode("latin-1").index(b"\xed")),
+        ("es/disease/june/outside.txt", "span_outside_text", 4000),
+        ("es/disease/june/differs.txt", "surface_differs", 0),
+        ("es/disease/june/latin.txt", "not_utf8", text("l").encode("latin-1").index(b"\xed")),
     }
 
     again = hospital.ingest("second")
@@ -148,9 +148,10 @@ def test_with_a_name_key_no_file_or_id_of_the_hospital_is_in_the_quarantine_list
         return names.shown(f"{root}/{path}")
 
     lines, export = shown(f"es/all/{number}.jsonl"), shown(f"es/all/{number}.json")
+    pair = shown(f"es/disease/june/{number}.txt")
     assert {(r["record"], r["document"], r["rule"], r["offset"]) for r in rows} == {
-        (shown(f"es/disease/june/{number}.txt"), names.shown(number), "span_outside_text", 4000),
-        (export, names.shown(f"{number}-x"), "surface_differs", 0),
+        (pair, pair, "span_outside_text", 4000),
+        (export, f"{export}#1", "surface_differs", 0),
         (export, f"{export}#2", "id_unsafe", None),
         (lines, f"{lines}#1", "id_missing", None),
         (lines, lines, "json_invalid", 2),

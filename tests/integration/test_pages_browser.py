@@ -24,6 +24,7 @@ from enigma_tasks.monitoring.control_chart import control_chart
 from enigma_tasks.monitoring.moments import Moments
 from enigma_tasks.monitoring.reviewed import F1Estimate
 from enigma_tasks.pages.card import render_model_card
+from enigma_tasks.pages.decision import render_decision_page
 from enigma_tasks.pages.drift import drift_flags, drift_of
 from enigma_tasks.pages.figures import (
     LanguageFigures,
@@ -35,9 +36,12 @@ from enigma_tasks.pages.figures import (
 )
 from enigma_tasks.pages.flags import flags, usual_ranges
 from enigma_tasks.pages.morning import render_morning_page, render_nights_page
-from enigma_tasks.pages.quality import GroupF1, JournalRow, Quality
+from enigma_tasks.pages.quality import GroupF1, JournalRow, Quality, chart_flags
 from enigma_tasks.pages.review import render_review_page
 from enigma_tasks.pages.summary import NightSummary
+from enigma_tasks.pages.week import render_week_page
+from tests.unit.test_decision_page import line as look_at
+from tests.unit.test_gate import decided, model
 from tests.unit.test_model_card import record
 
 if TYPE_CHECKING:
@@ -237,6 +241,7 @@ def morning(*, first: bool = False) -> str:
             ),
             QuarantinedNote("drops/it/2026-06-09/feed.jsonl.gz#7", "not_utf8", 812, "it"),
         ),
+        cards={("enigma-es-disease", "4"): "../../cards/enigma-es-disease/4.html"},
         quarantine_uri="s3://hospital/quarantine/2026-06-09/quarantine.jsonl",
     )
     return render_morning_page(summary, {"es": "Spanish"})
@@ -256,7 +261,17 @@ def card() -> str:
     return render_model_card(record())
 
 
-PAGES = {"morning": morning, "nights": nights, "review": review, "card": card}
+def decision() -> str:
+    found = decided(model(0.85, 200, seed=1), model(0.75, 200, seed=2), documents=200, slices=3)
+    return render_decision_page(look_at(found), load_params().promotion, "../../cards/enigma-es-disease/7.html")
+
+
+def week() -> str:
+    shown = quality()
+    return render_week_page("2026-W23", shown, tuple(chart_flags(shown, 7)))
+
+
+PAGES = {"morning": morning, "nights": nights, "review": review, "card": card, "decision": decision, "week": week}
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -284,6 +299,24 @@ def test_a_page_asks_for_nothing_and_fits_its_window(browser: Browser, name: str
         width,
     )
     assert seen == {"asked": [], "width": width, "wide": width, "outside": [], "images": 0}
+
+
+def test_the_pages_about_models_draw_their_plots_and_lead_to_each_other(browser: Browser) -> None:
+    script = """const size = e => { const b = e.getBoundingClientRect(); return b.width > 0 && b.height > 0 };
+        const all = s => [...document.querySelectorAll(s)];
+        return { svgs: all('svg').length, flat: all('svg').filter(e => !size(e)).length,
+          links: all('a').map(a => a.getAttribute('href')),
+          bars: all('.plot svg').map(s => [...s.querySelectorAll('rect')].map(r => +r.getAttribute('x'))),
+          broken: all('code.short').filter(c => c.getClientRects().length > 1).length }"""
+    seen = {name: browser.probe(PAGES[name](), script) for name in ("decision", "card", "week", "morning")}
+    assert {name: (page["svgs"], page["flat"]) for name, page in seen.items() if name != "morning"} == {
+        "decision": (2, 0), "card": (1, 0), "week": (2, 0)
+    }  # fmt: skip
+    (_, new), (_, old) = seen["decision"]["bars"]
+    assert new > old
+    assert "../../cards/enigma-es-disease/7.html" in seen["decision"]["links"]
+    assert "../../cards/enigma-es-disease/4.html" in seen["morning"]["links"]
+    assert seen["card"]["broken"] == 0
 
 
 def test_the_morning_page_draws_every_plot_and_table(browser: Browser) -> None:

@@ -15,9 +15,6 @@ from enigma_tasks.estimates import DevError
 from enigma_tasks.licences import Licence, licence_of
 from enigma_tasks.ner.dev_scores import DevScore
 from enigma_tasks.pages.card import (
-    LoggedScore,
-    MemberRecord,
-    ModelRecord,
     calibration_plot,
     measurements_of,
     not_recorded,
@@ -27,6 +24,7 @@ from enigma_tasks.pages.card import (
     status_of,
 )
 from enigma_tasks.promotion.decision import Decision, Interval, SliceTest
+from enigma_tasks.promotion.model_record import LoggedScore, MemberRecord, ModelRecord
 from tests.unit.test_journal import draft, lines, version, written
 
 if TYPE_CHECKING:

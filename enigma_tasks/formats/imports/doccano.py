@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from enigma_tasks.errors import DataError
 from enigma_tasks.formats.imports.ids import ID_KEYS, id_text, own_id, shown_id
 from enigma_tasks.formats.imports.other_keys import check_other_key, parsed
-from enigma_tasks.formats.imports.spans import LOCATION, Imported, Span, imported, is_location, refused, same_id
+from enigma_tasks.formats.imports.spans import LOCATION, Imported, Span, imported, is_location, placed, refused, same_id
 from enigma_tasks.formats.offset_units import CODE_POINTS, CRLF_ONCE, GRAPHEMES, UTF16, UTF16_CRLF_ONCE
 
 if TYPE_CHECKING:
@@ -53,7 +53,11 @@ def read_records(
     for source, tree in records:
         key = _document_id(tree) if is_record(tree) else None
         lines.setdefault(key or object(), []).append((source, tree))
-    return [one for group in lines.values() for one in _documents(group, language, types)]
+    return [
+        one
+        for group in lines.values()
+        for one in placed(_documents(group, language, types), [source for source, _ in group])
+    ]
 
 
 def _document_id(line: dict[str, Any]) -> str | None:

@@ -40,6 +40,11 @@ class Source:
         """For messages."""
         return f"{self.file}#{self.number}"
 
+    @property
+    def place(self) -> str:
+        """Its number, after that of its file where it is not in the first."""
+        return str(self.number) if self.of_file == 1 else f"{self.of_file}.{self.number}"
+
 
 def places_of(sources: Sequence[Source]) -> str:
     """The first of several records, for a message: their numbers, and their files where there are several."""

@@ -7,6 +7,7 @@ people: `latest` says which annotation counts; cancelled ones, drafts and predic
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from enigma_tasks.errors import DataError
@@ -16,7 +17,7 @@ from enigma_tasks.formats.imports.latest import latest
 from enigma_tasks.formats.imports.markup import has_markup, shown
 from enigma_tasks.formats.imports.other_keys import check_other_key
 from enigma_tasks.formats.imports.regions import is_labelled, read_regions
-from enigma_tasks.formats.imports.spans import LOCATION, Imported, imported, is_location, refused, same_id
+from enigma_tasks.formats.imports.spans import LOCATION, Imported, imported, is_location, placed, refused, same_id
 from enigma_tasks.formats.offset_units import CODE_POINTS, CRLF_ONCE, UTF16, UTF16_CRLF_ONCE, Content
 
 __all__ = ["is_record", "read_records"]
@@ -59,7 +60,11 @@ def read_records(
         own, number = (own_id(_id_places(task)), id_text(task.get("id"))) if task else (None, None)
         key = object() if own is None and number is None else (own, number)
         groups.setdefault(key, []).append((source, task))
-    found = [one for group in _without_copies(groups) for one in _documents(group, language, types)]
+    found = [
+        one
+        for group in _without_copies(groups)
+        for one in placed(_documents(group, language, types), [source for source, _ in group])
+    ]
     return [_of_no_spans(one) for one in found] if _marks_no_span([task for _, task in tasks]) else found
 
 
@@ -90,7 +95,7 @@ def _of_no_spans(one: Imported) -> Imported:
     if one.document is None:
         return one
     hint = "the export has no span anywhere: whether spans were looked for is unknown"
-    return refused(one.document.id, DataError(one.document.id, "not_span_labels", hint=hint))
+    return replace(one, document=None, defects=(DataError(one.document.id, "not_span_labels", hint=hint),))
 
 
 def _id_places(task: dict[str, Any]) -> list[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from enigma_tasks.documents import Document, Entity, check_id, entity_at, sorted_entities
@@ -54,6 +54,15 @@ class Imported:
     document_id: str | None
     document: Document | None
     defects: tuple[DataError, ...] = ()
+    place: str = ""
+    """Of its record in the export (`Source.place`), where one record or more has it."""
+
+
+def placed(ones: Iterable[Imported], sources: Sequence[Source]) -> list[Imported]:
+    """What became of a group of records: one document, at the first of them, or one outcome for each."""
+    found = list(ones)
+    each = sources if len(found) == len(sources) else sources[:1]
+    return [replace(one, place=source.place) for one, source in zip(found, each, strict=True)]
 
 
 def refused(document_id: str | None, error: DataError) -> Imported:
@@ -145,4 +154,4 @@ def _duplicate(one: Imported) -> Imported:
     if any(defect.rule == "id_duplicate" for defect in one.defects):
         return one
     error = DataError(one.document_id or "", "id_duplicate", hint=DUPLICATE_HINT)
-    return Imported(one.document_id, None, (error, *one.defects))
+    return replace(one, document=None, defects=(error, *one.defects))
