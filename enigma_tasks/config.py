@@ -156,6 +156,8 @@ class Settings(Frozen):
     """Counts of reviewed notes, and which were exported for review."""
     journal: str = ""
     """The journal of champions: docs/journal.md."""
+    forgotten: str = ""
+    """Tombstones of notes that were forgotten: docs/forget.md."""
     decisions: str = ""
     """Decisions on challengers, as pages: docs/promotion.md."""
     dvc: str = ""
@@ -177,6 +179,8 @@ class Settings(Frozen):
     llm: LlmSettings = LlmSettings()
     name_key: SecretStr = SecretStr("")
     """If set, keys and ids are shown as keyed hashes: docs/what-is-shown.md."""
+    forget_key: SecretStr = SecretStr("")
+    """Makes the tombstones of forgotten notes: docs/forget.md."""
     debug: bool = False
     """Show messages of unexpected exceptions. They may quote a note: never in production."""
 
@@ -186,6 +190,13 @@ class Settings(Frozen):
         if not uri:
             raise UsageError(f"set ENIGMA_S3_ROOT or ENIGMA_S3_{place.upper()}")
         return uri
+
+    def require_forget_key(self) -> str:
+        """The key of tombstones. Raises UsageError when it is not set."""
+        secret = self.forget_key.get_secret_value()
+        if not secret:
+            raise UsageError("set ENIGMA_FORGET_KEY to a secret key, and keep it: tombstones are worth nothing without it")
+        return secret
 
     def require_actor(self) -> str:
         """`ENIGMA_ACTOR`, or the name of the user who runs the command. Raises UsageError where there is neither."""
@@ -200,7 +211,7 @@ class Settings(Frozen):
 
 S3_PLACES = (
     *("drops", "gold", "runs", "annotations", "tables", "quarantine", "reports", "to_review", "reviewed"),
-    *("reviewed_index", "journal", "decisions", "dvc", "training"),
+    *("reviewed_index", "journal", "decisions", "dvc", "training", "forgotten"),
 )
 """Fields of `Settings`; a folder's name has `-` for `_`."""
 
@@ -229,16 +240,17 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         model_store=env.get("ENIGMA_MODEL_STORE", ""),
         cache=Path(env.get("ENIGMA_CACHE", ".enigma/cache")),
         llm=llm,
-        name_key=SecretStr(_name_key(env)),
+        name_key=SecretStr(_secret_key(env, "ENIGMA_NAME_KEY")),
+        forget_key=SecretStr(_secret_key(env, "ENIGMA_FORGET_KEY")),
         debug=env.get("ENIGMA_DEBUG", "") == "1",
     )
 
 
-def _name_key(env: Mapping[str, str]) -> str:
-    """`ENIGMA_NAME_KEY`. Raises UsageError where it is too short to resist a search over all patient numbers."""
-    key = env.get("ENIGMA_NAME_KEY", "").strip()
+def _secret_key(env: Mapping[str, str], name: str) -> str:
+    """A key of hashes. Raises UsageError where it is too short to resist a search over all patient numbers."""
+    key = env.get(name, "").strip()
     if key and len(key) < NAME_KEY_CHARACTERS:
-        raise UsageError(f"ENIGMA_NAME_KEY needs at least {NAME_KEY_CHARACTERS} characters")
+        raise UsageError(f"{name} needs at least {NAME_KEY_CHARACTERS} characters")
     return key
 
 

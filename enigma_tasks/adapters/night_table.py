@@ -38,7 +38,7 @@ def commit(tables_uri: str, table: str, reader: Any, batch_id: str) -> bool:
         ServiceError: the store or the commit failed; the night is visible completely or not at all.
     """
     delta = _created(tables_uri, table)
-    with _typed(f"commit {table}"):
+    with typed_table(f"commit {table}"):
         if delta.transaction_version(batch_id) is not None:
             return False
         write_deltalake(
@@ -152,7 +152,7 @@ def storage_options() -> dict[str, str]:
 
 def _created(tables_uri: str, table: str) -> Any:
     """The table, created with its schema if there is none."""
-    with _typed(f"create {table}"):
+    with typed_table(f"create {table}"):
         return DeltaTable.create(
             f"{tables_uri}/{table}",
             SCHEMAS[table],
@@ -163,7 +163,7 @@ def _created(tables_uri: str, table: str) -> Any:
 
 
 def _opened(tables_uri: str, table: str) -> Any | None:
-    with _typed(f"open {table}"):
+    with typed_table(f"open {table}"):
         try:
             return DeltaTable(f"{tables_uri}/{table}", storage_options=storage_options())
         except TableNotFoundError:
@@ -174,7 +174,7 @@ def _batches(tables_uri: str, table: str, columns: Sequence[str], keep: Any) -> 
     delta = _opened(tables_uri, table)
     if delta is None:
         return
-    with _typed(f"read {table}"):
+    with typed_table(f"read {table}"):
         dataset = delta.to_pyarrow_dataset()
         there = [name for name in columns if name in dataset.schema.names]
         for batch in dataset.scanner(columns=there, filter=keep).to_batches():
@@ -198,7 +198,7 @@ def _read(tables_uri: str, table: str, batch_id: str | None, columns: Sequence[s
 
 
 @contextmanager
-def _typed(operation: str) -> Iterator[None]:
+def typed_table(operation: str) -> Iterator[None]:
     """Turn errors of delta-rs and Arrow into ServiceError, without their messages, which may quote values."""
     try:
         yield

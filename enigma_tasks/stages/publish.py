@@ -22,6 +22,7 @@ from enigma_tasks.adapters.shard_results import (
     identities,
     read_batches,
 )
+from enigma_tasks.adapters.tombstones import read_tombstones
 from enigma_tasks.artifacts import QuarantinePlaces, RunPlaces
 from enigma_tasks.documents import Entity
 from enigma_tasks.errors import DataError, IncompleteError
@@ -36,6 +37,7 @@ from enigma_tasks.notes.commits import (
 )
 from enigma_tasks.notes.done import Done, FingerprintSet, fingerprint
 from enigma_tasks.notes.names import Names
+from enigma_tasks.notes.references import Rule
 from enigma_tasks.threads import in_order
 
 if TYPE_CHECKING:
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from enigma_tasks.config import Params, Settings
+    from enigma_tasks.notes.forgotten import Tombstones
     from enigma_tasks.notes.plans import Shard
 
 log = logging.getLogger(__name__)
@@ -81,6 +84,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
         )
         _fetch(store, records, places, results, threads=params.publish.download_threads)
         _check(records, results, None if plan.backfill else night_table.read_done(tables, except_batch=plan.batch_id))
+        _leave_out_forgotten(results, read_tombstones(store, settings))
         if params.publish.brat:
             results.settle_places(tables)
         counts, rules, languages = _summary(results)
@@ -151,6 +155,19 @@ def _check(records: NightRecords, results: NightResults, elsewhere: Done | None)
             results.left_out.update(i for i in outcomes if elsewhere.has(i))
     if elsewhere is not None:
         results.left_out.update(r.note.identity for r in results.refused if elsewhere.has(r.note.identity))
+
+
+def _leave_out_forgotten(results: NightResults, tombstones: Tombstones) -> None:
+    """Leave out the notes that were forgotten since they were annotated; a refusal by that rule stays."""
+    for shard in results.plan.shards if tombstones.digests else ():
+        for batch in read_batches(NOTES, results.file(shard, NOTES)):
+            for identity, rule in zip(identities(batch), batch.column("rule").to_pylist(), strict=True):
+                if rule != Rule.FORGOTTEN and tombstones.has(*identity[:3]):
+                    results.left_out.add(identity)
+    for refused in results.refused:
+        note = refused.note
+        if refused.rule is not Rule.FORGOTTEN and tombstones.has(note.bucket, note.key, note.record_id):
+            results.left_out.add(note.identity)
 
 
 def _summary(results: NightResults) -> tuple[PublishedCounts, dict[str, int], dict[str, PublishedLanguage]]:

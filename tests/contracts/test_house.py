@@ -73,7 +73,7 @@ HOMES = {
     "cassis": "formats/imports/inception.py",
     "cleanlab": "ner/suspects.py",
     "botocore": "adapters/",
-    "deltalake": "adapters/night_table.py",
+    "deltalake": ("adapters/night_table.py", "adapters/table_purge.py"),
     "great_expectations": "adapters/expectations.py",
     "huggingface_hub": "adapters/model_hub.py",
     "lingua": "adapters/language_detection.py",
