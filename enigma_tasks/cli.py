@@ -168,6 +168,11 @@ def _explain(p: Arguments) -> None:
     p.add_argument("note", metavar="NOTE", help="URI of a note: s3://.../note.txt or ...jsonl#id")
 
 
+def _forget(p: Arguments) -> None:
+    p.add_argument("note", metavar="NOTE|PREFIX/", help="URI of a note, a file of records, or a folder with its slash")
+    p.add_argument("--yes", action="store_true", help="remove; without it, list what would be removed")
+
+
 def _models(p: Arguments) -> None:
     p.add_argument("action", choices=["pull", "list", "verify"], help="only pull contacts a hub")
     p.add_argument("names", nargs="*", metavar="MEMBER|HUBID", help="default: every member's base model")
@@ -210,6 +215,7 @@ COMMANDS: dict[str, tuple[str, Callable[[Arguments], None]]] = {
     "monitor": ("write the morning page of a night, or the report on a week of reviewed notes", _monitor),
     "review": ("write a page of one note with its entities highlighted", _review),
     "explain": ("everything that ever happened to a note: nights, models, reviews, gold", _explain),
+    "forget": ("remove a note and everything derived from it, and keep it from coming back", _forget),
     "models": ("manage the store of base models and its lock file", _models),
     "doctor": ("report reachable services, versions and GPU", _doctor),
 }

@@ -45,10 +45,15 @@ def read_version(version: ObjectVersion) -> bytes:
         return s3_client().get_object(Bucket=version.bucket, Key=version.key, VersionId=version.version_id)["Body"].read()
 
 
-def purge(uri: str, *, keep_latest: bool = False) -> int:
-    """Delete every version of an object; returns how many. Raises ServiceError, also where a version is locked."""
+def purge(uri: str, *, keep_latest: bool = False, only: str | None = None) -> int:
+    """Delete every version of an object, or only one; returns how many.
+
+    Raises ServiceError, also where a version is locked.
+    """
     bucket, key = split_uri(uri)
     found = [v for v in versions_below(uri) if v.key == key and not (keep_latest and v.latest)]
+    if only is not None:
+        found = [v for v in found if v.version_id == only]
     for version in found:
         with typed("DeleteObject", bucket, key):
             s3_client().delete_object(Bucket=bucket, Key=key, VersionId=version.version_id)
