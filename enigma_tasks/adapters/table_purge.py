@@ -6,15 +6,19 @@ import io
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+import pyarrow as pa
+import pyarrow.dataset as ds
 import pyarrow.parquet as pq
-from deltalake import DeltaTable
+from deltalake import DeltaTable, WriterProperties, write_deltalake
 from deltalake.exceptions import TableNotFoundError
 
-from enigma_tasks.adapters.night_table import storage_options, typed_table
+from enigma_tasks.adapters.night_table import FILE_BYTES, ROW_GROUP, storage_options, typed_table
 from enigma_tasks.adapters.object_versions import purge
 from enigma_tasks.errors import ServiceError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from enigma_tasks.adapters.object_store import ObjectStore
     from enigma_tasks.notes.forgotten import Target
 
@@ -28,8 +32,7 @@ def purge_table(store: ObjectStore, tables_uri: str, table: str, target: Target)
     """Delete the notes' rows, the data files that held them, and the log that describes those files.
 
     Three commits: append-only is lifted, the rows are deleted, append-only is set as it was. Then a checkpoint is
-    written and every older entry of the log is deleted: they hold the least and the greatest value of each column, and
-    the deletion's condition. The transactions of the nights are in the checkpoint. Versions before it cannot be read.
+    written and every older entry of the log is deleted: they hold the least and the greatest value of each column. The transactions of the nights are in the checkpoint. Versions before it cannot be read.
 
     Returns:
         The number of deleted rows.
@@ -45,7 +48,8 @@ def purge_table(store: ObjectStore, tables_uri: str, table: str, target: Target)
             return 0
         rows = _deleted(delta, target)
         _purge_files(store, uri, delta, target)
-        if delta.metadata().configuration.get(_LIFTED) == "true" or delta.history(1)[0]["operation"] == "DELETE":
+        last = delta.history(1)[0].get("operationParameters", {})
+        if delta.metadata().configuration.get(_LIFTED) == "true" or last.get("mode") == "Overwrite":
             _restore(delta)
         _purge_log(store, uri, delta)
     return rows
@@ -71,26 +75,54 @@ def covers_rows(data: bytes, target: Target) -> bool:
 
 
 def _covered(batch: Any, target: Target) -> int:
-    columns = [batch.column(name).to_pylist() for name in IDENTITY]
-    return sum(target.covers(*row) for row in zip(*columns, strict=True))
+    return sum(target.covers(*row) for row in _identities(batch))
 
 
 def _deleted(delta: Any, target: Target) -> int:
+    """Replace the nights that have the notes by their other rows, in one commit.
+
+    Whole files are replaced: what `DeltaTable.delete` leaves of a file has another type of strings, which Arrow cannot
+    compare with those of the other files.
+    """
     dataset = delta.to_pyarrow_dataset()
-    if not any(_covered(batch, target) for batch in dataset.scanner(columns=IDENTITY).to_batches()):
+    rows, nights = _nights(dataset, target)
+    if not rows:
         return 0
-    configured = delta.metadata().configuration
-    if configured.get(APPEND_ONLY) == "true":
+    if delta.metadata().configuration.get(APPEND_ONLY) == "true":
         delta.alter.set_table_properties({APPEND_ONLY: "false", _LIFTED: "true"}, raise_if_not_exists=False)
-    return int(delta.delete(_condition(target))["num_deleted_rows"])
+
+    def others() -> Iterator[Any]:
+        for batch in dataset.scanner(filter=ds.field("batch_id").isin(sorted(nights))).to_batches():
+            yield batch.filter(pa.array([not target.covers(*row) for row in _identities(batch)], pa.bool_()))
+
+    write_deltalake(
+        delta,
+        pa.RecordBatchReader.from_batches(dataset.schema, others()),
+        mode="overwrite",
+        predicate=f"batch_id IN ({', '.join(map(_quoted, sorted(nights)))})",
+        target_file_size=FILE_BYTES,
+        writer_properties=WriterProperties(compression="ZSTD", max_row_group_size=ROW_GROUP),
+    )
+    return rows
 
 
-def _condition(target: Target) -> str:
-    """The notes' rows, in SQL."""
-    key = _quoted(target.key)
-    own = f"starts_with(key, {key})" if target.is_prefix else f"key = {key}"
-    record = "" if target.record_id is None else f" AND record_id = {_quoted(target.record_id)}"
-    return f"bucket = {_quoted(target.bucket)} AND {own}{record}"
+def _nights(dataset: Any, target: Target) -> tuple[int, set[str]]:
+    """The number of the notes' rows, and the nights of the files that have any, with all that share a file with them."""
+    files: list[tuple[int, set[str]]] = []
+    for fragment in dataset.get_fragments():
+        covered, own = 0, set()
+        for batch in fragment.to_batches(schema=dataset.schema, columns=["batch_id", *IDENTITY]):
+            covered += _covered(batch, target)
+            own |= set(batch.column("batch_id").to_pylist())
+        files.append((covered, own))
+    nights: set[str] = set().union(*(own for covered, own in files if covered))
+    while more := set().union(*(own for _, own in files if own & nights)) - nights:
+        nights |= more
+    return sum(covered for covered, _ in files), nights
+
+
+def _identities(batch: Any) -> Iterator[tuple[str, str, str | None]]:
+    return zip(*(batch.column(name).to_pylist() for name in IDENTITY), strict=True)
 
 
 def _quoted(word: str) -> str:
@@ -98,7 +130,7 @@ def _quoted(word: str) -> str:
 
 
 def _restore(delta: Any) -> None:
-    """Set append-only as it was, by a commit after the deletion in any case: that one's log names the note."""
+    """Set append-only as it was, by a commit after the deletion in any case: an entry of the log that is the newest one cannot be deleted."""
     lifted = delta.metadata().configuration.get(_LIFTED) == "true"
     append_only = "true" if lifted else delta.metadata().configuration.get(APPEND_ONLY, "false")
     delta.alter.set_table_properties({APPEND_ONLY: append_only, _LIFTED: "false"}, raise_if_not_exists=False)

@@ -85,7 +85,7 @@ def test_killed_between_its_commits_it_ends_the_same(
     DeltaTable(uri, storage_options=night_table.storage_options()).alter.set_table_properties(
         {APPEND_ONLY: append_only}
     )
-    for function in ("_condition", "_purge_files", "_restore", "_purge_log"):
+    for function in ("_quoted", "_purge_files", "_restore", "_purge_log"):
         with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
             patched.setattr(table_purge, function, _killed)
             purged(nights, target(nights))
