@@ -38,4 +38,5 @@ def read_tombstones(store: ObjectStore, settings: Settings) -> Tombstones:
 def write_tombstones(store: ObjectStore, settings: Settings, tombstones: Iterable[tuple[Kind, str]]) -> None:
     """Create them; those that are there stay. Raises UsageError where no key is set."""
     folder = f"{settings.require('forgotten')}/{key_name(settings.require_forget_key())}"
-    store.put_many((f"{folder}/{kind}-{digest}", b"") for kind, digest in tombstones)
+    there = read_tombstones(store, settings).digests
+    store.put_many((f"{folder}/{kind}-{digest}", b"") for kind, digest in tombstones if (kind, digest) not in there)
