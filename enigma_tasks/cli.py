@@ -165,11 +165,15 @@ def _review(p: Arguments) -> None:
 
 
 def _explain(p: Arguments) -> None:
-    p.add_argument("note", metavar="NOTE", help="URI of a note: s3://.../note.txt or ...jsonl#id")
+    p.add_argument("note", metavar="NOTE", help="URI of a note: s3://.../note.txt or ...jsonl#id; or its name-...")
 
 
 def _forget(p: Arguments) -> None:
-    p.add_argument("note", metavar="NOTE|PREFIX/", help="URI of a note, a file of records, or a folder with its slash")
+    p.add_argument(
+        "note",
+        metavar="NOTE|PREFIX/",
+        help="URI of a note, a file of records, or a folder with its slash; or a note's name-...",
+    )
     p.add_argument("--yes", action="store_true", help="remove; without it, list what would be removed")
 
 

@@ -195,7 +195,9 @@ class Settings(Frozen):
         """The key of tombstones. Raises UsageError when it is not set."""
         secret = self.forget_key.get_secret_value()
         if not secret:
-            raise UsageError("set ENIGMA_FORGET_KEY to a secret key, and keep it: tombstones are worth nothing without it")
+            raise UsageError(
+                "set ENIGMA_FORGET_KEY to a secret key, and keep it: tombstones are worth nothing without it"
+            )
         return secret
 
     def require_actor(self) -> str:

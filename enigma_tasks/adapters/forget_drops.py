@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from enigma_tasks.notes.forgotten import Target
 
 
+_GZIP = b"\x1f\x8b"
+
+
 @dataclass(frozen=True, slots=True)
 class Dropped:
     """A version of an object in drops/ that is the note or holds it."""
@@ -54,7 +57,7 @@ def dropped(target: Target, versions: Collection[str], max_bytes: int) -> Iterat
         if not holds_records(version.key):
             yield Dropped(version, _text(data), None)
             continue
-        found = _records(version, _unpacked(data), data[:2] == b"\x1f\x8b", target, versions, max_bytes)
+        found = _records(version, data, target, versions, max_bytes)
         if found is not None:
             yield found
 
@@ -77,14 +80,15 @@ def _text(data: bytes) -> tuple[str, ...]:
 
 def _unpacked(data: bytes) -> bytes:
     try:
-        return gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
+        return gzip.decompress(data) if data.startswith(_GZIP) else data
     except (OSError, EOFError, zlib.error):
         return b""
 
 
 def _records(
-    version: ObjectVersion, data: bytes, packed: bool, target: Target, versions: Collection[str], max_bytes: int
+    version: ObjectVersion, stored: bytes, target: Target, versions: Collection[str], max_bytes: int
 ) -> Dropped | None:
+    data, packed = _unpacked(stored), stored.startswith(_GZIP)
     texts, kept, at = [], [], 0
     cut = False
     for line, outcome in read_lines(io.BytesIO(data), version.key.removesuffix(".gz"), max_bytes):

@@ -18,21 +18,20 @@ from enigma_tasks.notes.names import Names
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
-    from enigma_tasks.adapters.object_store import ObjectStore
     from enigma_tasks.config import Params, Settings
     from enigma_tasks.notes.forgotten import Tombstones
 
 COLUMNS = ["bucket", "key", "record_id", "note_id", "version", "annotation"]
-UNKNOWN = "the note is neither in the tables nor in drops/; name it as s3://bucket/drops/.../note.txt, ...jsonl#id or .../"
+UNKNOWN = (
+    "the note is neither in the tables nor in drops/; name it as s3://bucket/drops/.../note.txt, ...jsonl#id or .../"
+)
 
 
-def find_target(
-    store: ObjectStore, uri: str, tombstones: Tombstones, params: Params, settings: Settings
-) -> Target:
+def find_target(uri: str, tombstones: Tombstones, params: Params, settings: Settings) -> Target:
     """The note, file of records or folder that a URI means.
 
     Raises:
-        UsageError: it is neither in the tables, nor in drops/, nor has it a tombstone; or a folder that is not in drops/.
+        UsageError: it is neither in the tables, nor in drops/, and has no tombstone; or a folder that is not in drops/.
     """
     for target in _meant(uri, settings):
         known = next(iter(note_rows(settings.require("tables"), target)), None) is not None

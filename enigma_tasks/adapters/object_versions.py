@@ -42,7 +42,9 @@ def versions_below(prefix_uri: str) -> Iterator[ObjectVersion]:
 def read_version(version: ObjectVersion) -> bytes:
     """Its bytes. Raises ObjectMissing, ServiceError."""
     with typed("GetObject", version.bucket, version.key):
-        return s3_client().get_object(Bucket=version.bucket, Key=version.key, VersionId=version.version_id)["Body"].read()
+        return (
+            s3_client().get_object(Bucket=version.bucket, Key=version.key, VersionId=version.version_id)["Body"].read()
+        )
 
 
 def purge(uri: str, *, keep_latest: bool = False, only: str | None = None) -> int:

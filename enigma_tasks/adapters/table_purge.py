@@ -1,4 +1,4 @@
-"""Removes notes from the night tables so that neither their files nor their logs hold them any more (docs/forget.md)."""
+"""Removes notes from the night tables so that neither files nor logs hold them any more (docs/forget.md)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ def purge_table(store: ObjectStore, tables_uri: str, table: str, target: Target)
     """Delete the notes' rows, the data files that held them, and the log that describes those files.
 
     Three commits: append-only is lifted, the rows are deleted, append-only is set as it was. Then a checkpoint is
-    written and every older entry of the log is deleted: they hold the least and the greatest value of each column. The transactions of the nights are in the checkpoint. Versions before it cannot be read.
+    written and every older entry of the log is deleted: they hold the least and the greatest value of each column.
+    The transactions of the nights are in the checkpoint. Versions before it cannot be read.
 
     Returns:
         The number of deleted rows.
@@ -107,7 +108,7 @@ def _deleted(delta: Any, target: Target) -> int:
 
 
 def _nights(dataset: Any, target: Target) -> tuple[int, set[str]]:
-    """The number of the notes' rows, and the nights of the files that have any, with all that share a file with them."""
+    """The number of the notes' rows; the nights of the files that have any, and those that share a file with them."""
     files: list[tuple[int, set[str]]] = []
     for fragment in dataset.get_fragments():
         covered, own = 0, set()
@@ -130,7 +131,7 @@ def _quoted(word: str) -> str:
 
 
 def _restore(delta: Any) -> None:
-    """Set append-only as it was, by a commit after the deletion in any case: an entry of the log that is the newest one cannot be deleted."""
+    """Set append-only as it was, by a commit in any case: the newest entry of the log cannot be deleted."""
     lifted = delta.metadata().configuration.get(_LIFTED) == "true"
     append_only = "true" if lifted else delta.metadata().configuration.get(APPEND_ONLY, "false")
     delta.alter.set_table_properties({APPEND_ONLY: append_only, _LIFTED: "false"}, raise_if_not_exists=False)

@@ -18,8 +18,8 @@ def read_tombstones(store: ObjectStore, settings: Settings) -> Tombstones:
     """All tombstones, by one listing; none where the place `forgotten` is not set.
 
     Raises:
-        UsageError: there are tombstones, and `ENIGMA_FORGET_KEY` is not set or is not the key that made them: without it
-            a forgotten note would come back.
+        UsageError: there are tombstones, and `ENIGMA_FORGET_KEY` is not set or is not the key that made them:
+            without it a forgotten note would come back.
         ServiceError: as `ObjectStore` does.
     """
     if not settings.forgotten:

@@ -58,7 +58,7 @@ class Traces:
         return any(re.search(rf"(?<!{_WORD}){re.escape(name)}(?!{_WORD})", text) for name in held)
 
     def without(self, tree: Any) -> Any:
-        """The tree without the items of lists that name it; items that name it in a list of their own stay, without that."""
+        """The tree without the items of lists that name it."""
         if isinstance(tree, dict):
             return {key: self.without(value) for key, value in tree.items()}
         if isinstance(tree, list):
@@ -74,4 +74,3 @@ class Traces:
         if "key" in tree and "bucket" in tree:
             return self.target.covers(tree["bucket"], tree["key"], tree.get("record_id"))
         return any(self._directly(value) or self.named(key) for key, value in tree.items())
-

@@ -1,4 +1,4 @@
-"""What `enigma forget` removes, and the tombstones that keep it away: keyed hashes of notes, prefixes and texts. Pure."""
+"""What `enigma forget` removes, and its tombstones: keyed hashes of notes, prefixes and texts. Pure."""
 
 from __future__ import annotations
 
@@ -94,7 +94,9 @@ class Tombstones:
 
     def has(self, bucket: str, key: str, record_id: str | None) -> bool:
         """Whether the note, its file, or a folder that it is below was forgotten."""
-        return bool(self.digests) and any(t.tombstone(self.secret) in self.digests for t in _ways(bucket, key, record_id))
+        return bool(self.digests) and any(
+            t.tombstone(self.secret) in self.digests for t in _ways(bucket, key, record_id)
+        )
 
     def has_text(self, text: str) -> bool:
         """Whether the text was forgotten."""

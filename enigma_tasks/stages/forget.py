@@ -11,6 +11,7 @@ from enigma_tasks.adapters.forget_places import left, pending, remove
 from enigma_tasks.adapters.forget_search import Searched
 from enigma_tasks.adapters.forget_target import find_target, note_rows, trained_on
 from enigma_tasks.adapters.night_schema import NOTES, SPANS
+from enigma_tasks.adapters.note_history import uri_of
 from enigma_tasks.adapters.object_store import ObjectStore
 from enigma_tasks.adapters.review_index import ReviewIndex
 from enigma_tasks.adapters.table_purge import count_rows, purge_table
@@ -48,7 +49,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     """
     secret, tables, store = settings.require_forget_key(), settings.require("tables"), ObjectStore()
     names = Names.of(settings)
-    target = find_target(store, arguments.note, read_tombstones(store, settings), params, settings)
+    target = find_target(uri_of(arguments.note, tables, names), read_tombstones(store, settings), params, settings)
     rows = note_rows(tables, target)
     versions = {row["version"] for row in rows}
     found = list(dropped(target, versions, params.notes.max_bytes))
@@ -62,8 +63,8 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     traces.texts = read_tombstones(store, settings)
     if nights := pending(settings, store, traces):
         raise IncompleteError(
-            f"{', '.join(nights)}: has planned the note and is not published; it will leave the note out: publish it, or "
-            "delete its folder under runs/, then forget again"
+            f"{', '.join(nights)}: has planned the note and is not published; it will leave the note out: publish it, "
+            "or delete its folder under runs/, then forget again"
         )
     removed: Counter[str] = Counter()
     for item in found:
@@ -102,13 +103,17 @@ def _traces(target: Target, rows: Sequence[Mapping[str, Any]], store: ObjectStor
 
 def _searched(traces: Traces, names: Names, settings: Settings) -> dict[str, Any]:
     """What a search over all places finds: rows of the tables, and objects."""
-    searched, rows = Searched(), []
-    for table in (NOTES, SPANS):
-        if count := count_rows(settings.require("tables"), table, traces.target):
-            rows.append({"place": f"tables/{table}", "object": f"{count} rows", "current": True})
-    for place, finding in left(settings, traces, searched):
-        shown = names.uri(finding.version.uri)
-        rows.append({"place": place, "object": shown, "current": finding.version.latest})
+    searched, tables = Searched(), settings.require("tables")
+    counts = {table: count_rows(tables, table, traces.target) for table in (NOTES, SPANS)}
+    rows = [
+        {"place": f"tables/{table}", "object": f"{count} rows", "current": True}
+        for table, count in counts.items()
+        if count
+    ]
+    rows += [
+        {"place": place, "object": names.uri(finding.version.uri), "current": finding.version.latest}
+        for place, finding in left(settings, traces, searched)
+    ]
     return {"searched": searched.objects, "found": len(rows), "left": rows, "by_place": _by_place(rows)}
 
 

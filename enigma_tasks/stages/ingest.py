@@ -136,9 +136,7 @@ def _manifest(repository: GoldRepository) -> Manifest:
     return unpack_manifest(path.read_bytes()) if path.exists() else {}
 
 
-def _readings(
-    store: ObjectStore, gold: str, new: Sequence[Delivery], manifest: Manifest
-) -> list[ReadDelivery]:
+def _readings(store: ObjectStore, gold: str, new: Sequence[Delivery], manifest: Manifest) -> list[ReadDelivery]:
     """Every new delivery, read, in the order of writing; one written over is left to the next."""
     readings: list[ReadDelivery] = []
     with tempfile.TemporaryDirectory(prefix="enigma-") as scratch:

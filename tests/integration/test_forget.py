@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from enigma_tasks.adapters.review_index import ReviewIndex
 from enigma_tasks.adapters.s3_client import s3_client
 from enigma_tasks.config import load_settings
 from enigma_tasks.errors import IncompleteError, UsageError
+from enigma_tasks.notes.names import Names
+from enigma_tasks.review_places import ReviewIndexPlaces
 from enigma_tasks.stages import forget, select
 from tests.integration.night_helpers import Nights
 
@@ -80,9 +83,9 @@ def test_a_note_is_removed_from_every_place_and_the_others_stay(nights: Forgetti
     assert (report["found"], report["left"], report["exit_code"], report["texts"]) == (0, [], 0, 1)
     assert report["searched"] > 10
     assert nights.holding() == []
-    assert [r for r in nights.notes()] == others[0]
+    assert nights.notes() == others[0]
     assert [r for r in nights.spans() if "n" in r["note_id"]] == others[1]
-    assert len([u for u in nights.objects("annotations")]) == 2
+    assert len(nights.objects("annotations")) == 2
     tasks = json.loads(next(d for u, d in nights.objects("to_review").items() if u.endswith("label-studio.json")))
     assert len(tasks) == 2
     assert (SURNAME in json.dumps(report).replace(report["note"], "")) is False
@@ -107,8 +110,11 @@ def test_it_does_not_come_back_under_its_name_nor_its_text_under_another(nights:
     assert planned["counts"]["quarantined"] == 1
     nights.night("night-3")
     assert nights.outcomes("night-3") == {
-        PATH: "forgotten", f"{DAY}/copy.txt": "forgotten", f"{DAY}/r.jsonl#a": "forgotten", f"{DAY}/new.txt": "annotated"
-    }  # fmt: skip
+        PATH: "forgotten",
+        f"{DAY}/copy.txt": "forgotten",
+        f"{DAY}/r.jsonl#a": "forgotten",
+        f"{DAY}/new.txt": "annotated",
+    }
     report = nights.forget(uri, "--yes")
     assert {row["object"].rpartition("/")[2] for row in report["left"]} == {"copy.txt", "r.jsonl"}
     assert report["exit_code"] == 1
@@ -121,7 +127,9 @@ def test_one_record_of_a_file_and_a_whole_folder(nights: Forgetting) -> None:
     packed = nights.drop(f"{DAY}/s.jsonl.gz", gzip.compress(body))
     nights.night("night-1")
     copy = nights.forget(f"{plain}#b", "--yes")
-    assert [(row["place"], row["object"]) for row in copy["left"]] == [("drops", packed)]  # the same text in another file
+    assert [(row["place"], row["object"]) for row in copy["left"]] == [
+        ("drops", packed)
+    ]  # the same text in another file
     assert nights.forget(f"{packed}#b", "--yes")["found"] == 0
     assert nights.holding() == []
     assert [r["record_id"] for r in nights.notes()] == ["a", "c", "a", "c"]
@@ -130,6 +138,39 @@ def test_one_record_of_a_file_and_a_whole_folder(nights: Forgetting) -> None:
     nights.publish("night-2")
     report = nights.forget(f"{nights.settings.drops}/{DAY}/", "--yes")
     assert (report["found"], nights.notes(), nights.objects("drops")) == (0, [], {})
+
+
+def test_reviewed_files_pages_and_a_hashed_name(nights: Forgetting, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENIGMA_NAME_KEY", "n" * 32)
+    nights.settings = load_settings()
+    uri = published(nights)
+    index = ReviewIndex(nights.store, ReviewIndexPlaces.of(nights.settings)).find_manifest("night-1")
+    assert index
+    tasks = {t.key.rpartition("/")[2]: t.task for t in index.tasks}
+    own, other = tasks[f"{SURNAME}-77.txt"], tasks["n1.txt"]
+    shown = Names.of(nights.settings).shown(uri.split("/", 3)[3])
+    files = {
+        f"reviewed/ana/{own}.ann": "T1\tDISEASE 0 1\tZ",
+        f"reviewed/ana/{own}.txt": TEXT,
+        f"reviewed/eva/{SURNAME}-77.ann": "",
+        f"reviewed/eva/{SURNAME}-77.txt": TEXT,
+        f"reviewed/ana/{other}.txt": "another",
+        "reviewed/all.json": json.dumps([{"data": {"text": TEXT}}, {"data": {"text": OTHER}}], ensure_ascii=False),
+        "reviewed/one.json": json.dumps([{"data": {"text": TEXT}}]),
+        "reports/night-2/index.html": f"<td>{shown}</td>",
+        "reports/night-1/index.html": f"<td>{shown}0</td>",
+    }
+    root = nights.settings.drops.removesuffix("/drops")
+    for name, text in files.items():
+        nights.store.put(f"{root}/{name}", text.encode())
+    report = nights.forget(shown, "--yes")
+    assert report["monitor_again"] == ["night-2"]
+    assert [row["place"] for row in report["left"]] == ["reviewed"]
+    assert report["left"][0]["object"].startswith("s3://")
+    assert report["exit_code"] == 1
+    there = {u.removeprefix(f"{root}/") for u in nights.objects("reviewed", "reports")}
+    assert there == {f"reviewed/ana/{other}.txt", "reviewed/all.json", "reports/night-1/index.html"}
+    assert SURNAME not in json.dumps(report)
 
 
 def test_every_version_of_a_bucket_with_versions(nights: Forgetting, s3_root: str) -> None:
@@ -171,9 +212,9 @@ def test_without_its_key_neither_forgetting_nor_planning(nights: Forgetting, mon
         for command in (lambda: nights.plan("night-3"), lambda: nights.forget(uri, "--yes")):
             with pytest.raises(UsageError, match="ENIGMA_FORGET_KEY"):
                 command()
+    monkeypatch.setenv("ENIGMA_FORGET_KEY", "f" * 32)
+    nights.settings = load_settings()
     with pytest.raises(UsageError, match="neither"):
-        monkeypatch.setenv("ENIGMA_FORGET_KEY", "f" * 32)
-        nights.settings = load_settings()
         nights.forget(f"{nights.settings.drops}/es/none.txt")
 
 
