@@ -10,11 +10,13 @@ import pyarrow as pa
 from enigma_tasks.adapters import night_table
 from enigma_tasks.adapters.night_schema import NOTES
 from enigma_tasks.adapters.shard_results import BATCH_ROWS, batch_of, identities, quarantined_row, read_batches
-from enigma_tasks.annotation_places import Note, NotesApart, notes_apart, ordinary_place, separate_place
+from enigma_tasks.annotation_places import Note, NotesApart, hashed_place, notes_apart, ordinary_place, separate_place
+from enigma_tasks.notes.names import Names
+from enigma_tasks.notes.references import record_name
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from enigma_tasks.notes.plans import Plan, Shard
@@ -34,6 +36,7 @@ class NightResults:
     """The key of drops/, with its slash."""
     refused: list[Refused]
     """By `plan`."""
+    names: Names = field(default_factory=Names)
     left_out: set[Identity] = field(default_factory=set)
     """Notes that another night has published since the plan."""
     apart: NotesApart | None = None
@@ -68,8 +71,7 @@ class NightResults:
                 for row in batch.select([*PLACED_BY, "drop_date"]).to_pylist():
                     if row["outcome"] == "annotated":
                         days.add(row["drop_date"])
-                        path = row["key"].removeprefix(self.drops)
-                        yield _note(row), ordinary_place(row["language"], path, row["record_id"])
+                        yield _note(row), self._made(row, ordinary_place)
 
         def held() -> Iterator[tuple[Note, str]]:
             for note, place in night_table.read_places(tables, days, self.plan.batch_id):
@@ -89,7 +91,15 @@ class NightResults:
         if self.apart is None or row["outcome"] != "annotated":
             return None
         make = separate_place if self.apart(_note(row)) else ordinary_place
-        return make(row["language"], row["key"].removeprefix(self.drops), row["record_id"])
+        return self._made(row, make)
+
+    def _made(self, row: dict[str, Any], make: Callable[[str, str, str | None], str]) -> str:
+        path = row["key"].removeprefix(self.drops)
+        if self.names.hidden:
+            # one hash of both: a `#` between two would not do in every tool's file names
+            shown = self.names.shown(record_name(row["key"], row["record_id"]))
+            return hashed_place(row["language"], path, shown)
+        return make(row["language"], path, row["record_id"])
 
 
 def _note(row: dict[str, Any]) -> Note:

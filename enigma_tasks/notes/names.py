@@ -60,6 +60,10 @@ class Names:
         """Whether it is a keyed hash, or begins with one: a record's name has two parts."""
         return bool(_SHOWN.match(name))
 
+    def in_hash(self, path: str) -> bool:
+        """Whether the name of a file is a keyed hash already, as those of annotations are."""
+        return bool(_SHOWN.fullmatch(PurePath(path).stem))
+
     def record(self, key: str, record_id: str | None) -> str:
         """A note: `key`, `key#id`, `key#L7`; the line of a record without an id is shown as it is."""
         if record_id is not None and not record_id.startswith("#L"):

@@ -77,7 +77,7 @@ def _outcome(row: Mapping[str, Any], names: Names, settings: Settings) -> dict[s
         "language": row["language"],
         "language_source": row["language_source"],
         "entities": row["entities"],
-        "annotation": place and names.below(settings.annotations, place),
+        "annotation": place and (place if names.in_hash(place) else names.below(settings.annotations, place)),
     }
 
 

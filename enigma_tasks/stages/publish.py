@@ -80,7 +80,11 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     tables = settings.require("tables")
     with tempfile.TemporaryDirectory(prefix="enigma-") as folder:
         results = NightResults(
-            plan, Path(folder), split_uri(f"{settings.require('drops')}/")[1], records.refusals(plan)
+            plan,
+            Path(folder),
+            split_uri(f"{settings.require('drops')}/")[1],
+            records.refusals(plan),
+            Names.of(settings),
         )
         _fetch(store, records, places, results, threads=params.publish.download_threads)
         _check(records, results, None if plan.backfill else night_table.read_done(tables, except_batch=plan.batch_id))
