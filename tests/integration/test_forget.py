@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,11 +15,12 @@ from enigma_tasks.config import load_settings
 from enigma_tasks.errors import IncompleteError, UsageError
 from enigma_tasks.notes.names import Names
 from enigma_tasks.review_places import ReviewIndexPlaces
-from enigma_tasks.stages import forget, select
+from enigma_tasks.stages import forget, ingest, select
 from tests.integration.night_helpers import Nights
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 DAY = "es/2026-06-11"
 PATH = f"{DAY}/ward-1/Zzyzxova-77.txt"
@@ -260,3 +262,28 @@ def killed_after(call: Callable[..., Any], writes: int) -> Callable[..., Any]:
         return reply
 
     return killing
+
+
+def test_gold_is_named_and_forgotten_text_is_refused_as_gold(nights: Forgetting, tmp_path: Path) -> None:
+    repository = tmp_path / "gold.git"
+    subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(repository)], check=True)
+    nights.settings = nights.settings.model_copy(update={"gold_repository": str(repository)})
+    uri = nights.drop(PATH, TEXT)
+    nights.night("night-1")
+    folder = f"{nights.settings.gold}/es/disease"
+
+    def ingested(batch: str, name: str, text: str) -> dict[str, Any]:
+        nights.store.put(f"{folder}/{name}.txt", text.encode())
+        nights.store.put(f"{folder}/{name}.ann", b"")
+        report: dict[str, Any] = ingest.run(
+            nights.arguments("ingest", "--batch", batch), nights.params, nights.settings
+        )
+        return report
+
+    ingested("gold-1", f"{SURNAME}-77", TEXT)
+    report = nights.forget(uri, "--yes")
+    assert {row["place"] for row in report["left"]} == {"gold", "dvc"}
+    assert [d["known_by"] for d in report["gold"]] == ["note_id"]
+    assert report["exit_code"] == 1
+    assert ingested("gold-2", "other-1", TEXT)["rules"] == {"forgotten": 1}
+    assert ingested("gold-3", "other-2", OTHER)["rules"] == {}
