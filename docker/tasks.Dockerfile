@@ -26,7 +26,7 @@ COPY --from=build /opt/enigma /opt/enigma
 COPY enigma_tasks /app/enigma_tasks
 COPY params.yaml models.lock /app/
 RUN python3 -m compileall -q /app/enigma_tasks \
- && printf '#!/opt/enigma/bin/python\nimport sys\nfrom enigma_tasks.cli import main\nsys.exit(main())\n' > /opt/enigma/bin/enigma \
+ && printf '#!/opt/enigma/bin/python\nimport sys\nfrom enigma_tasks.__main__ import run\nsys.exit(run())\n' > /opt/enigma/bin/enigma \
  && chmod 0755 /opt/enigma/bin/enigma
 WORKDIR /app
 USER 10001:10001

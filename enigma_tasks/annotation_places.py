@@ -57,6 +57,11 @@ def separate_place(language: str, drop_path: str, record_id: str | None) -> str:
     return place if len(place.encode()) <= MAX_PLACE_BYTES else f"{base}/{own}/note{ANNOTATION_SUFFIX}"
 
 
+def hashed_place(language: str, drop_path: str, shown: str) -> str:
+    """The place of a note whose name is not shown; `shown` is its keyed hash, which no other note has."""
+    return f"{language}/{drop_path.split('/', 2)[1]}/{shown}{ANNOTATION_SUFFIX}"
+
+
 def folded(place: str) -> str:
     """The place as a store sees it that keeps neither letter case nor the form of accents."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", place).casefold())

@@ -24,6 +24,7 @@ from enigma_tasks.cli_gold import (
     split_arguments,
     validate_arguments,
 )
+from enigma_tasks.cli_notes import explain_arguments, forget_arguments, review_arguments
 from enigma_tasks.cli_promotion import card_arguments, challengers_arguments, compare_arguments, promote_arguments
 from enigma_tasks.documents import EntityType
 from enigma_tasks.errors import DataError, EnigmaError
@@ -161,15 +162,6 @@ def _monitor(p: Arguments) -> None:
     subject.add_argument("--week", metavar="YYYY-Www", help="an ISO week, e.g. 2026-W24: report on its reviewed notes")
 
 
-def _review(p: Arguments) -> None:
-    p.add_argument("--note", required=True, help="URI of a published note: s3://.../note.txt or ...jsonl#id")
-    p.add_argument("--out", required=True, help="the HTML file to write; it contains the note's text")
-
-
-def _explain(p: Arguments) -> None:
-    p.add_argument("note", metavar="NOTE", help="URI of a note: s3://.../note.txt or ...jsonl#id")
-
-
 def _models(p: Arguments) -> None:
     p.add_argument("action", choices=["pull", "list", "verify"], help="only pull contacts a hub")
     p.add_argument("names", nargs="*", metavar="MEMBER|HUBID", help="default: every member's base model")
@@ -210,8 +202,9 @@ COMMANDS: dict[str, tuple[str, Callable[[Arguments], None]]] = {
     "select": ("export notes of a night for review: a random sample, and the most useful ones", _batch),
     "reviewed": ("read what reviewers dropped and count what they corrected", _batch),
     "monitor": ("write the morning page of a night, or the report on a week of reviewed notes", _monitor),
-    "review": ("write a page of one note with its entities highlighted", _review),
-    "explain": ("everything that ever happened to a note: nights, models, reviews, gold", _explain),
+    "review": ("write a page of one note with its entities highlighted", review_arguments),
+    "explain": ("everything that ever happened to a note: nights, models, reviews, gold", explain_arguments),
+    "forget": ("remove a note and everything derived from it, and keep it from coming back", forget_arguments),
     "models": ("manage the store of base models and its lock file", _models),
     "doctor": ("report reachable services, versions and GPU", _doctor),
 }

@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 
 PARAMS_FILE = Path("params.yaml")
 KEY_CHARACTERS = 16
-SYSTEM_TEMPORARY = "/tmp"  # noqa: S108 - the default, in which private folders are made
 _LANGUAGE_TAG = re.compile(r"[a-z]{2,3}(?:-[a-z0-9]{1,8})+")
 """BCP 47: a language, then script, region and variants, which models do not distinguish."""
 
@@ -157,6 +156,8 @@ class Settings(Frozen):
     """Counts of reviewed notes, and which were exported for review."""
     journal: str = ""
     """The journal of champions: docs/journal.md."""
+    forgotten: str = ""
+    """Tombstones of notes that were forgotten: docs/forget.md."""
     decisions: str = ""
     """Decisions on challengers, as pages: docs/promotion.md."""
     cards: str = ""
@@ -184,6 +185,8 @@ class Settings(Frozen):
     """How often this command was killed for want of memory before, as its runtime knows."""
     night_key: SecretStr = SecretStr("")
     """If set, plans and shard commits are signed with it, and others are refused: docs/architecture.md, "Places"."""
+    forget_key: SecretStr = SecretStr("")
+    """Makes the tombstones of forgotten notes: docs/forget.md."""
     debug: bool = False
     """Show messages of unexpected exceptions. They may quote a note: never in production."""
 
@@ -193,6 +196,15 @@ class Settings(Frozen):
         if not uri:
             raise UsageError(f"set ENIGMA_S3_ROOT or ENIGMA_S3_{place.upper()}")
         return uri
+
+    def require_forget_key(self) -> str:
+        """The key of tombstones. Raises UsageError when it is not set."""
+        secret = self.forget_key.get_secret_value()
+        if not secret:
+            raise UsageError(
+                "set ENIGMA_FORGET_KEY to a secret key, and keep it: tombstones are worth nothing without it"
+            )
+        return secret
 
     def require_actor(self) -> str:
         """`ENIGMA_ACTOR`, or the name of the user who runs the command. Raises UsageError where there is neither."""
@@ -207,7 +219,7 @@ class Settings(Frozen):
 
 S3_PLACES = (
     *("drops", "gold", "runs", "annotations", "tables", "quarantine", "reports", "to_review", "reviewed"),
-    *("reviewed_index", "journal", "decisions", "cards", "dvc", "training"),
+    *("reviewed_index", "journal", "decisions", "cards", "dvc", "training", "forgotten"),
 )
 """Fields of `Settings`; a folder's name has `-` for `_`."""
 
@@ -238,6 +250,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         llm=llm,
         name_key=SecretStr(_key(env, "ENIGMA_NAME_KEY")),
         night_key=SecretStr(_key(env, "ENIGMA_NIGHT_KEY")),
+        forget_key=SecretStr(_key(env, "ENIGMA_FORGET_KEY")),
         out_of_memory=_times(env.get("ENIGMA_OUT_OF_MEMORY", "0")),
         debug=env.get("ENIGMA_DEBUG", "") == "1",
     )
@@ -255,12 +268,6 @@ def _times(value: str) -> int:
     if not re.fullmatch(r"[0-9]{1,2}", value):
         raise UsageError("ENIGMA_OUT_OF_MEMORY must be a small number")
     return min(int(value), 30)
-
-
-def temporary_root(environment: Mapping[str, str] | None = None) -> Path:
-    """The folder for temporary folders: `TMPDIR`, or the system's."""
-    env = os.environ if environment is None else environment
-    return Path(env.get("TMPDIR") or SYSTEM_TEMPORARY).absolute()
 
 
 def child_environment(changes: Mapping[str, str], without: tuple[str, ...] = ()) -> dict[str, str]:

@@ -8,7 +8,7 @@ import tempfile
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from enigma_tasks.config import temporary_root
+from enigma_tasks.environment import temporary_root
 from enigma_tasks.errors import ServiceError
 from enigma_tasks.leftovers import swept_folder
 

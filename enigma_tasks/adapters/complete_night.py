@@ -12,6 +12,7 @@ from enigma_tasks.adapters.object_store import split_uri
 from enigma_tasks.adapters.shard_check import check_shard
 from enigma_tasks.artifacts import RunPlaces
 from enigma_tasks.errors import DataError, IncompleteError
+from enigma_tasks.notes.names import Names
 from enigma_tasks.threads import in_order
 
 if TYPE_CHECKING:
@@ -52,7 +53,8 @@ def complete_night(
                     raise DataError(f"{shard.id}/{table}", "digest")
         return None
 
-    results = NightResults(plan, folder, split_uri(f"{settings.require('drops')}/")[1], records.refusals(plan))
+    drops = split_uri(f"{settings.require('drops')}/")[1]
+    results = NightResults(plan, folder, drops, records.refusals(plan), Names.of(settings))
     lacking = [shard_id for shard_id in in_order(fetch, plan.shards, threads) if shard_id]
     if lacking:
         named = ", ".join(lacking[:NAMED]) + (", ..." if len(lacking) > NAMED else "")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from enigma_tasks.adapters import champions, mlflow_registry
 from enigma_tasks.adapters.journal_store import JournalStore
 from enigma_tasks.adapters.logged_scores import logged_scores
+from enigma_tasks.adapters.mlflow_errors import typed
 from enigma_tasks.adapters.object_store import ObjectStore
 from enigma_tasks.artifacts import ENSEMBLE_CARD, ENSEMBLE_MEMBERS, MODEL_CARD
 from enigma_tasks.card_places import CardPlaces
@@ -86,7 +87,7 @@ class ModelCards:
         record = self.record(pin)
         self._store.put(uri, self._render(record).encode(), HTML)
         if record.tags.get(CARD_TAG) != uri:
-            with mlflow_registry.typed(f"tag {pin.name}"):
+            with typed(f"tag {pin.name}"):
                 mlflow_registry.mlflow_client().set_model_version_tag(pin.name, pin.version, CARD_TAG, uri)
         return record, uri
 
@@ -148,7 +149,7 @@ def _fetch(store: ObjectStore, pin: Pin, folder: Path, name: str) -> None:
     if uri.startswith("s3://"):
         target.write_bytes(store.get(uri))
         return
-    with mlflow_registry.typed(f"read {pin.name} version {pin.version}"):
+    with typed(f"read {pin.name} version {pin.version}"):
         from mlflow.artifacts import download_artifacts
 
         download_artifacts(artifact_uri=uri, dst_path=str(target.parent))

@@ -10,7 +10,9 @@ import pyarrow as pa
 from enigma_tasks.adapters import night_table
 from enigma_tasks.adapters.night_schema import NOTES, identities
 from enigma_tasks.adapters.shard_results import BATCH_ROWS, Identity, batch_of, quarantined_row, read_batches
-from enigma_tasks.annotation_places import Note, NotesApart, notes_apart, ordinary_place, separate_place
+from enigma_tasks.annotation_places import Note, NotesApart, hashed_place, notes_apart, ordinary_place, separate_place
+from enigma_tasks.notes.names import Names
+from enigma_tasks.notes.references import Rule, record_name
 from enigma_tasks.paths import below
 
 if TYPE_CHECKING:
@@ -34,8 +36,9 @@ class NightResults:
     """The key of drops/, with its slash."""
     refused: list[Refused]
     """By `plan`."""
+    names: Names = field(default_factory=Names)
     left_out: set[Identity] = field(default_factory=set)
-    """Notes that another night has published."""
+    """Notes that another night has published, or that were forgotten since they were annotated."""
     apart: NotesApart | None = None
     """None while places are not settled, and where no annotation files are written."""
 
@@ -53,11 +56,18 @@ class NightResults:
                 part = self.refused[start : start + BATCH_ROWS]
                 yield self.kept(batch_of(NOTES, [quarantined_row(self.plan, r) for r in part]))
 
-    def leave_out(self, done: Callable[[Identity], bool]) -> None:
-        """Leave out the notes of which `done` holds, and no others."""
+    def leave_out(
+        self, done: Callable[[Identity], bool], forgotten: Callable[[Identity], bool] = lambda _: False
+    ) -> None:
+        """Leave out the notes that are `done`, those that are `forgotten` but not refused as such, and no others."""
         self.left_out = set()
         self.apart = None
-        self.left_out = {i for batch in self.batches(NOTES) for i in identities(batch) if done(i)}
+        self.left_out = {
+            identity
+            for batch in self.batches(NOTES)
+            for identity, rule in zip(identities(batch), batch.column("rule").to_pylist(), strict=True)
+            if done(identity) or (rule != Rule.FORGOTTEN and forgotten(identity))
+        }
 
     def kept(self, batch: Any) -> Any:
         """The batch without the notes that are left out."""
@@ -74,8 +84,7 @@ class NightResults:
                 for row in batch.select([*PLACED_BY, "drop_date"]).to_pylist():
                     if row["outcome"] == "annotated":
                         days.add(row["drop_date"])
-                        path = row["key"].removeprefix(self.drops)
-                        yield _note(row), ordinary_place(row["language"], path, row["record_id"])
+                        yield _note(row), self._made(row, ordinary_place)
 
         def held() -> Iterator[tuple[Note, str]]:
             for note, place in night_table.read_places(tables, days, self.plan.batch_id):
@@ -95,7 +104,15 @@ class NightResults:
         if self.apart is None or row["outcome"] != "annotated":
             return None
         make = separate_place if self.apart(_note(row)) else ordinary_place
-        return make(row["language"], row["key"].removeprefix(self.drops), row["record_id"])
+        return self._made(row, make)
+
+    def _made(self, row: dict[str, Any], make: Callable[[str, str, str | None], str]) -> str:
+        path = row["key"].removeprefix(self.drops)
+        if self.names.hidden:
+            # one hash of both: a `#` between two would not do in every tool's file names
+            shown = self.names.shown(record_name(row["key"], row["record_id"]))
+            return hashed_place(row["language"], path, shown)
+        return make(row["language"], path, row["record_id"])
 
 
 def _note(row: dict[str, Any]) -> Note:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from enigma_tasks.adapters.night_schema import NOTES
-from enigma_tasks.adapters.night_table import read_history
+from enigma_tasks.adapters.night_table import read_history, read_notes
 from enigma_tasks.adapters.object_store import split_uri
 from enigma_tasks.errors import UsageError
 from enigma_tasks.file_names import holds_records
+from enigma_tasks.notes.references import record_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from enigma_tasks.notes.names import Names
 
 NOT_IN_TABLES = "the note is not in the tables; name it as s3://bucket/drops/.../note.txt or ...jsonl#id"
 
@@ -35,6 +38,21 @@ def names_of(uri: str) -> Iterator[NoteName]:
     for at in (i for i, c in enumerate(key) if c == "#" and holds_records(key[:i])):
         yield NoteName(bucket, key[:at], key[at + 1 :])
         yield NoteName(bucket, key[:at], key[at:])
+
+
+def uri_of(note: str, tables: str, names: Names) -> str:
+    """The URI of a note that is named as lists and pages show it: by a URI, or by its keyed hash.
+
+    Raises:
+        UsageError: no note in the tables has that hash.
+    """
+    if not names.hidden or not names.is_shown(note):
+        return note
+    columns = ["bucket", "key", "record_id"]
+    for row in read_notes(tables, columns=columns).to_pylist():
+        if names.record(row["key"], row["record_id"]) == note:
+            return f"s3://{row['bucket']}/{record_name(row['key'], row['record_id'])}"
+    raise UsageError(NOT_IN_TABLES)
 
 
 def find_history(tables: str, uri: str) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from enigma_tasks.adapters.object_store import ObjectStore
+    from enigma_tasks.notes.forgotten import Tombstones
 
 
 def read_notes(
@@ -29,6 +30,19 @@ def read_notes(
             continue
         for _, records in itertools.groupby(group, key=lambda n: n.uri):
             yield from _records(store, list(records), max_bytes)
+
+
+def refuse_forgotten(
+    items: Iterable[tuple[NoteRef, str] | Refused], tombstones: Tombstones
+) -> Iterator[tuple[NoteRef, str] | Refused]:
+    """The same without the texts that were forgotten, under whatever key, and the notes forgotten since the plan."""
+    for item in items:
+        if not isinstance(item, Refused):
+            note, text = item
+            if tombstones.has_text(text) or tombstones.has(note.bucket, note.key, note.record_id):
+                yield Refused(note, Rule.FORGOTTEN)
+                continue
+        yield item
 
 
 def chunks(

@@ -9,6 +9,7 @@ from enigma_tasks.adapters import night_table
 from enigma_tasks.adapters.complete_night import complete_night
 from enigma_tasks.adapters.night_publication import NightTables, OvertakenError
 from enigma_tasks.adapters.night_schema import NOTES, SPANS
+from enigma_tasks.adapters.tombstones import read_tombstones
 from enigma_tasks.errors import IncompleteError, ObjectMissing, ServiceError, UsageError
 from enigma_tasks.notes.done import fingerprint
 from enigma_tasks.workfolder import private_folder
@@ -69,10 +70,10 @@ class Publication:
         if tables.has(NOTES, night.plan.batch_id):  # that commit decided
             own = night_table.read_published(self._tables, night.plan.batch_id)
             night.leave_out(lambda identity: fingerprint(identity) not in own)
-        elif night.plan.backfill:
-            night.leave_out(lambda _: False)
-        else:
-            night.leave_out(night_table.done_in(tables.notes).has)
+            return
+        tombstones = read_tombstones(self._store, self._settings)
+        done = night_table.done_in(tables.notes).has if not night.plan.backfill else lambda _: False
+        night.leave_out(done, lambda identity: tombstones.has(*identity[:3]))
 
     def _finish(self, batch_id: str) -> None:
         """Commit the notes of a night whose spans are committed; the rest is left to its own `publish`."""

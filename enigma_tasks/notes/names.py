@@ -56,6 +56,14 @@ class Names:
         digest = hmac.new(self.key.encode(), name.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
         return MARK + digest[:DIGITS]
 
+    def is_shown(self, name: str) -> bool:
+        """Whether it is a keyed hash, or begins with one: a record's name has two parts."""
+        return bool(_SHOWN.match(name))
+
+    def in_hash(self, path: str) -> bool:
+        """Whether the name of a file is a keyed hash already, as those of annotations are."""
+        return bool(_SHOWN.fullmatch(PurePath(path).stem))
+
     def record(self, key: str, record_id: str | None) -> str:
         """A note: `key`, `key#id`, `key#L7`; the line of a record without an id is shown as it is."""
         if record_id is not None and not record_id.startswith("#L"):

@@ -114,6 +114,18 @@ def plan_night(
     return night
 
 
+def refuse_forgotten(night: Night, forgotten: Callable[[str, str, str | None], bool]) -> None:
+    """Refuse the notes of the night that were forgotten, whatever other rule they break."""
+
+    def is_forgotten(note: NoteRef) -> bool:
+        return forgotten(note.bucket, note.key, note.record_id)
+
+    night.refused = [Refused(r.note, Rule.FORGOTTEN) if is_forgotten(r.note) else r for r in night.refused]
+    for notes in (night.ready, night.unread):
+        night.refused += [Refused(note, Rule.FORGOTTEN) for note in notes if is_forgotten(note)]
+        notes[:] = [note for note in notes if not is_forgotten(note)]
+
+
 def _is_done(ref: NoteRef, done: Done) -> bool:
     if holds_records(ref.key):
         return done.has_object(ref.bucket, ref.key, ref.object_version)

@@ -65,6 +65,8 @@ class Rule(StrEnum):
     """Overwritten between planning and reading; the new version is another note."""
     MISSING = "missing_since_plan"
     """Deleted between planning and reading."""
+    FORGOTTEN = "forgotten"
+    """The note, a folder that it is below, or its text was removed with `enigma forget`."""
     FAILED = "annotation_failed"
     """The engine fails on this note and works on others."""
 

@@ -13,9 +13,10 @@ from enigma_tasks.adapters import mlflow_registry
 from enigma_tasks.adapters.llm_endpoint import LlmEndpoints
 from enigma_tasks.adapters.night_records import NightRecords
 from enigma_tasks.adapters.night_schema import NOTES, SPANS
-from enigma_tasks.adapters.note_reader import chunks, read_notes
+from enigma_tasks.adapters.note_reader import chunks, read_notes, refuse_forgotten
 from enigma_tasks.adapters.object_store import ObjectStore
 from enigma_tasks.adapters.shard_results import ResultWriter, annotated_row, quarantined_row, span_rows
+from enigma_tasks.adapters.tombstones import read_tombstones
 from enigma_tasks.artifacts import RunPlaces
 from enigma_tasks.documents import Document
 from enigma_tasks.errors import DataError, ModelError, ServiceError, UsageError
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from enigma_tasks.config import Params, Settings
     from enigma_tasks.ensembles.runner import AnnotatedDocument
     from enigma_tasks.estimates import DevError
+    from enigma_tasks.notes.forgotten import Tombstones
     from enigma_tasks.notes.plans import Plan, Shard
     from enigma_tasks.notes.references import NoteRef
 
@@ -73,7 +75,8 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     attempt = uuid.uuid4().hex
     with private_folder() as folder:
         with ResultWriter(folder) as writer:
-            work = _Work(plan, params, Names.of(settings), clock, Counter())
+            tombstones = read_tombstones(store, settings)
+            work = _Work(plan, params, Names.of(settings), tombstones, clock, Counter())
             counts = _annotate(store, planned, engine, writer, work)
         with clock("write"):
             files = _upload(store, places, shard, attempt, writer)
@@ -117,6 +120,7 @@ class _Work:
     plan: Plan
     params: Params
     names: Names
+    tombstones: Tombstones
     clock: _Clock
     found_by: Counter[str]
     """Member digest -> spans that it found."""
@@ -131,7 +135,7 @@ def _annotate(
     plan, params, clock = work.plan, work.params, work.clock
     counts: Counter[str] = Counter(dict.fromkeys(("annotated", "quarantined", "entities", "characters"), 0))
     limits = params.annotate
-    texts = read_notes(store, notes, params.notes.max_bytes, limits.read_threads)
+    texts = refuse_forgotten(read_notes(store, notes, params.notes.max_bytes, limits.read_threads), work.tombstones)
     ahead = read_ahead(chunks(texts, limits.chunk_notes, limits.chunk_characters))
     while True:
         with clock("read"):

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from enigma_tasks.adapters.note_gold import BY_EXPORT, NoteGold
-from enigma_tasks.adapters.note_history import NOT_IN_TABLES, find_history
+from enigma_tasks.adapters.note_history import NOT_IN_TABLES, find_history, uri_of
 from enigma_tasks.adapters.note_models import NoteModels
 from enigma_tasks.adapters.object_store import ObjectStore
 from enigma_tasks.adapters.review_index import ReviewIndex
@@ -43,9 +43,10 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
         ServiceError: store, tables, gold repository or registry.
     """
     names, store = Names.of(settings), ObjectStore()
-    history = find_history(settings.require("tables"), arguments.note)
+    note = uri_of(arguments.note, settings.require("tables"), names)
+    history = find_history(settings.require("tables"), note)
     if not history:
-        waiting = find_waiting(store, arguments.note, params, settings)
+        waiting = find_waiting(store, note, params, settings)
         if waiting is None:
             raise UsageError(NOT_IN_TABLES)
         return {"note": names.record(waiting.key, waiting.record_id), "state": waiting.state, "rule": waiting.rule}
@@ -76,7 +77,7 @@ def _outcome(row: Mapping[str, Any], names: Names, settings: Settings) -> dict[s
         "language": row["language"],
         "language_source": row["language_source"],
         "entities": row["entities"],
-        "annotation": place and names.below(settings.annotations, place),
+        "annotation": place and (place if names.in_hash(place) else names.below(settings.annotations, place)),
     }
 
 

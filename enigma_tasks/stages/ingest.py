@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from enigma_tasks.adapters.delivery_reader import contents, listed
 from enigma_tasks.adapters.gold_repository import GoldRepository
 from enigma_tasks.adapters.object_store import ObjectStore
+from enigma_tasks.adapters.tombstones import read_tombstones
 from enigma_tasks.artifacts import INGESTED, QuarantinePlaces, ingest_batch, packed_gold
 from enigma_tasks.errors import DataError, ServiceError
 from enigma_tasks.formats.imports.spans import DUPLICATE_HINT
@@ -23,6 +24,7 @@ from enigma_tasks.gold.rules import Fold
 from enigma_tasks.gold.settling import OLDER_HINT, Arriving, Fate, IngestCounts, claims_of, origins_of, settle
 from enigma_tasks.gold.summaries import IngestSummary, PlaceCounts
 from enigma_tasks.notes.names import Names
+from enigma_tasks.notes.references import Rule
 from enigma_tasks.workfolder import private_folder
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
     from enigma_tasks.config import Params, Settings
     from enigma_tasks.documents import Document
+    from enigma_tasks.notes.forgotten import Tombstones
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +70,9 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
         first = _manifest(repository)
         new = news(deliveries, first, again=arguments.again)
         log.info("%d of %d deliveries are new", len(new), len(deliveries))
-        readings = _readings(store, gold, new, {} if arguments.again else first, params)
+        readings = _readings(store, gold, new, {} if arguments.again else first)
+        _refuse_forgotten(readings, read_tombstones(store, settings))
+        _judge(readings, params)
         for attempt in range(params.ingest.attempts):
             manifest = _manifest(repository) if attempt else first
             # what another ingestion took in meanwhile is its own; if it changed since, the next one sees that
@@ -131,10 +136,8 @@ def _manifest(repository: GoldRepository) -> Manifest:
     return unpack_manifest(path.read_bytes()) if path.exists() else {}
 
 
-def _readings(
-    store: ObjectStore, gold: str, new: Sequence[Delivery], manifest: Manifest, params: Params
-) -> list[ReadDelivery]:
-    """Every new delivery, read and judged, in the order of writing; one written over is left to the next."""
+def _readings(store: ObjectStore, gold: str, new: Sequence[Delivery], manifest: Manifest) -> list[ReadDelivery]:
+    """Every new delivery, read, in the order of writing; one written over is left to the next."""
     readings: list[ReadDelivery] = []
     with private_folder() as scratch:
         for number, (delivery, data) in enumerate(contents(store, gold, new)):
@@ -151,8 +154,18 @@ def _readings(
             readings.append(reading)
     readings.sort(key=lambda r: (r.delivery.modified, r.delivery.record))
     leave_out_superseded(readings)
-    _judge(readings, params)
     return readings
+
+
+def _refuse_forgotten(readings: Sequence[ReadDelivery], tombstones: Tombstones) -> None:
+    """Refuse the documents whose text `enigma forget` removed."""
+    for reading in readings if tombstones.digests else ():
+        documents, reading.documents = reading.documents, []
+        for document in documents:
+            if tombstones.has_text(document.text):
+                reading.refuse(document.id, [DataError(document.id, Rule.FORGOTTEN)])
+            else:
+                reading.documents.append(document)
 
 
 def _judge(readings: Sequence[ReadDelivery], params: Params) -> None:

@@ -16,10 +16,11 @@ from enigma_tasks.adapters.journal_store import JournalStore
 from enigma_tasks.adapters.night_records import NightRecords
 from enigma_tasks.adapters.note_reader import read_notes, rule_of
 from enigma_tasks.adapters.object_store import ObjectStore, split_uri
+from enigma_tasks.adapters.tombstones import read_tombstones
 from enigma_tasks.artifacts import RunPlaces
 from enigma_tasks.errors import ObjectChanged, ObjectMissing
 from enigma_tasks.file_names import holds_records
-from enigma_tasks.notes.planning import Backfill, Night, cut_shards, mark_torn, plan_night, waiting
+from enigma_tasks.notes.planning import Backfill, Night, cut_shards, mark_torn, plan_night, refuse_forgotten, waiting
 from enigma_tasks.notes.plans import Plan, PlanCounts
 from enigma_tasks.notes.records import Judgement, scan
 from enigma_tasks.notes.references import NoteRef, Refused, Rule
@@ -41,7 +42,8 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
         batch_id, plan (URI), counts, waiting by language, and `shards`, the URIs to annotate.
 
     Raises:
-        UsageError: a place is not set, the batch id or the back-fill range is malformed.
+        UsageError: a place is not set, the batch id or the back-fill range is malformed, or there are tombstones and
+            not their key.
         DataError: the journal of champions was edited; names the line.
         ModelError: the registry has no version of a champion's digest.
         ServiceError: store, tables or registry.
@@ -67,7 +69,10 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
         backfill=backfill,
     )
     log.info("%d objects listed, %d done, %d to open", night.counts["listed"], night.counts["done"], len(night.unread))
+    tombstones = read_tombstones(store, settings)
+    refuse_forgotten(night, tombstones.has)  # before they are opened
     _open_unread(store, night, done, params, again=backfill is not None)
+    refuse_forgotten(night, tombstones.has)
     languages = sorted({n.language for n in night.ready})
     found = champions.resolve(languages, journal) if languages else Champions({}, {})
     plan = _write(records, night, params, arguments, found=found, began=began)

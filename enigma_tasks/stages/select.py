@@ -30,6 +30,7 @@ from enigma_tasks.monitoring.review_manifest import (
     task_id,
 )
 from enigma_tasks.monitoring.review_sample import Candidate, draw, entropy, most_useful
+from enigma_tasks.notes.names import Names
 from enigma_tasks.notes.references import Refused
 from enigma_tasks.review_places import ReviewIndexPlaces, ToReviewPlaces
 
@@ -70,7 +71,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     plan = records.plan()
     if records.find_published() is None:
         raise IncompleteError(f"{plan.batch_id} is not published: there is nothing to review yet")
-    night = _Night(plan, settings.require("tables"), split_uri(f"{settings.require('drops')}/")[1])
+    night = _Night(plan, settings.require("tables"), split_uri(f"{settings.require('drops')}/")[1], Names.of(settings))
     sample = _sample(night, params)
     documents, skipped = _documents(night, store, sample, params)
     tasks = [sample.task(night, note) for note in documents]
@@ -92,6 +93,7 @@ class _Night:
     tables: str
     drops: str
     """The prefix of the drops' keys."""
+    names: Names
 
     @property
     def models(self) -> dict[str, dict[str, str]]:
@@ -102,6 +104,11 @@ class _Night:
     def rows(self, table: str, columns: Sequence[str], **among: Collection[str]) -> Iterator[dict[str, Any]]:
         """The night's rows of a table."""
         return rows_among(self.tables, table, columns, batch_id=[self.plan.batch_id], **among)
+
+    def task(self, note: NoteRef) -> str:
+        """The id of the note's document in the exports, which begins with its own as that may be shown."""
+        shown = self.names.shown if self.names.hidden else shown_id
+        return task_id(self.plan.batch_id, note, shown(note.note_id))
 
     def site(self, key: str) -> str:
         return site_of(key.removeprefix(self.drops))
@@ -118,7 +125,7 @@ class _Sample:
     def task(self, night: _Night, note: NoteRef) -> ReviewTask:
         random = self.drawn.get(note.identity)
         return ReviewTask(
-            task=task_id(night.plan.batch_id, note, shown_id(note.note_id)),
+            task=night.task(note),
             bucket=note.bucket,
             key=note.key,
             record_id=note.record_id,
@@ -198,7 +205,7 @@ def _documents(
             skipped[SURFACE_DIFFERS] += 1
             continue
         types = frozenset(map(EntityType, night.models[note.language]))
-        name = task_id(night.plan.batch_id, note, shown_id(note.note_id))
+        name = night.task(note)
         found[note.identity] = note, Document(name, text, own, note.language, types)
     return dict(found[identity] for identity in sample.chosen if identity in found), skipped
 

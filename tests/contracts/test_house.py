@@ -46,7 +46,7 @@ LAYERS = {
     "environment": {"errors"},
     "s3_settings": {"errors", "frozen"},
     "config": {"s3_settings", "errors", "frozen", "languages", "params"},
-    "workfolder": {"config", "errors", "leftovers"},
+    "workfolder": {"environment", "errors", "leftovers"},
     "artifacts": {"config", "errors", "file_names"},
     "annotation_places": {"file_names", "notes"},
     "training_places": {"artifacts", "config", "errors"},
@@ -54,6 +54,7 @@ LAYERS = {
     "card_places": set(),
     "cli_gold": {"documents"},
     "cli_promotion": {"documents"},
+    "cli_notes": set(),
     "review_places": {"artifacts", "config", "file_names"},
     "formats": {"documents", "errors", "file_names", "languages", "notes", "paths"},
     "ner/text": {"documents", "errors", "languages", "params"},
@@ -71,7 +72,7 @@ LAYERS = {
     | {"frozen", "formats", "ner", "notes", "promotion", "monitoring", "estimates"}
     | {"ensembles", "licences"},
     "promotion": RECORDS | {"frozen", "ner", "ensembles", "licences"},
-    "cli": {"cli_gold", "cli_promotion", "documents", "config", "environment", "errors"}
+    "cli": {"cli_gold", "cli_notes", "cli_promotion", "documents", "config", "environment", "errors"}
     | {"params", "notes", "adapters", "report_table", "standard_error", "workfolder"},
 }
 LAYERS["adapters"] = set(LAYERS) - {"cli", "pages", "synthetic", "augmentation", "formats"}
@@ -82,7 +83,7 @@ HOMES = {
     "cassis": "formats/imports/inception.py",
     "cleanlab": "ner/suspects.py",
     "botocore": "adapters/",
-    "deltalake": ("adapters/night_table.py", "adapters/night_publication.py"),
+    "deltalake": ("adapters/night_table.py", "adapters/night_publication.py", "adapters/table_purge.py"),
     "great_expectations": "adapters/expectations.py",
     "huggingface_hub": "adapters/model_hub.py",
     "lingua": "adapters/language_detection.py",
