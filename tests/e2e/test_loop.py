@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import html
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -173,6 +174,7 @@ def check_answers(user: User, run_id: str) -> None:
         last = history(user, entity)[-1]
         assert (last["kind"], last["champion"], last["approver"]) == ("promoted", "2", "admin")
         assert aliases(user, entity)["champion"] == "2"
+    assert [line["kind"] for line in history(user, "symptom")] == ["first", "look", "rejected"]
     last = history(user, "symptom")[-1]
     assert (last["kind"], last["champion"], last["approver"]) == ("rejected", "1", "admin")
     assert aliases(user, "symptom")["champion"] == "1"
@@ -218,7 +220,7 @@ def check_refused(user: User) -> None:
         assert (look["challenger"]["version"], look["decision"]["result"]) == ("3", "refused")
         failed = [reason for reason in look["decision"]["reasons"] if not reason["passed"]]
         assert {"floor", "gain"} <= {reason["rule"] for reason in failed}
-        page = user.read(f"decisions/{name_of(entity)}/{look['n']:08}.html").decode()
+        page = html.unescape(user.read(f"decisions/{name_of(entity)}/{look['n']:08}.html").decode())
         assert all(reason["sentence"] in page for reason in failed)
         assert aliases(user, entity) == {"champion": champion, "challenger": "3"}
 
