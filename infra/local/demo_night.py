@@ -145,9 +145,14 @@ def collect(demo: Demo, user: User, gold: Path, folder: Path, keys: list[str]) -
         for line in user.read(key).decode().split("\n"):
             if line.startswith("T"):
                 _, middle, surface = line.split("\t")
-                _, start, end = middle.split(" ")
-                same = text[int(start) : int(end)].replace("\r", " ").replace("\n", " ") == surface
-                demo.expect(same, f"{path.stem}.ann: {start}..{end} is not its surface")
+                offsets = middle.partition(" ")[2]
+                demo.expect(_surface(text, offsets) == surface, f"{path.stem}.ann: {offsets} is not its surface")
+
+
+def _surface(text: str, offsets: str) -> str:
+    """The surface of a BRAT mention: its fragments, of which one that crosses a line end has several, with blanks."""
+    fragments = (fragment.split(" ") for fragment in offsets.split(";"))
+    return " ".join(text[int(start) : int(end)] for start, end in fragments).replace("\r", " ").replace("\n", " ")
 
 
 def show_scores(demo: Demo, environment: Mapping[str, str], gold: Path, found: Path) -> dict[str, float]:
