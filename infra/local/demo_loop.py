@@ -153,7 +153,7 @@ def show_decision(demo: Demo, name: str, look: Mapping[str, Any]) -> str:
             f"strict F1 {ours:.3f} against {theirs:.3f} on {decision['test_documents']} documents, "
             f"p = {decision['p_value']:.2g} at level {decision['alpha']:.2g}"
         )
-    words = " ".join([measured, *against])
+    words = ". ".join(filter(None, [measured, " ".join(against)]))
     demo.say(f"gate: {name} version {look['challenger']['version']} [{DECIDED[result]}]{result}[/]: {words}")
     return result
 
