@@ -28,6 +28,8 @@ DEV_SHARE = 8
 """One in so many sample notes is dev."""
 MEMBER = "tiny"
 INGEST, RETRAIN, PROMOTE = "ingest_gold", "retrain", "promote"
+PARKED_SECONDS = 5
+"""Airflow 3.3.2 fails a task that is answered while the worker that asked is still ending: a second was too soon."""
 _MODEL = re.compile(r"\benigma-\w+-\w+")
 _UNDER_WAY = (None, "scheduled", "queued", "running", "up_for_retry", "restarting")
 
@@ -145,6 +147,7 @@ class User:
             if time.monotonic() > deadline:
                 raise StackError(f"{run_id} has not compared its challengers within {seconds:.0f} s")
             time.sleep(0.5)
+        time.sleep(PARKED_SECONDS)
         actions = self.api.required_actions(PROMOTE, run_id)
         return {_MODEL.findall(action["subject"])[0]: action for action in actions}
 
