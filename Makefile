@@ -24,7 +24,7 @@ endef
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: .venv/ready ## one night, from sample notes to published annotations, on a temporary stack
+demo: .venv/ready ## a night, new gold, a retraining, its approval and a night on the new model, on a temporary stack
 	$(BIN)/python -m infra.local.demo
 
 up: .venv/ready ## start the stack and leave it running; prints the pages' addresses and the login

@@ -1,4 +1,4 @@
-"""What a command takes from its surroundings before its settings: variables from standard input, the temporary folder."""
+"""What a command takes before its settings: variables from standard input, the folder for temporary folders."""
 
 from __future__ import annotations
 

@@ -116,7 +116,9 @@ class TrainingRepository(Workspace):
         check_revision(self, revision, allowed_remote(self.storage, self.environment))
         (self.folder / TRAINING_GOLD).mkdir(exist_ok=True)
         place = TrainingFolders(language).gold
-        self.dvc("import", "--force", "--rev", revision, url, language, "--out", place)
+        # as a URL: of a path below a DVC project, such as `.enigma/` of a checkout, DVC would open that project instead
+        source = Path(url).absolute().as_uri() if Path(url).is_dir() else url
+        self.dvc("import", "--force", "--rev", revision, source, language, "--out", place)
 
     def take_frozen(self) -> None:
         """Take the frozen sets of the newest commit, which may be later than this workspace's."""

@@ -29,11 +29,13 @@ THEN = {"scheduler": ["scheduler", "--skip-serve-logs"]}
 """Started once the API server is ready: a task that cannot reach it fails an attempt."""
 PARALLELISM = 3
 DONE = ("success", "failed")
+SERVER_ERROR = 500
 STATES_IN_ORDER = (
     *("plan", "annotate", "publish", "select", "reviewed", "monitor"),
     *("changes", "prepare", "train", "ensemble", "evaluate", "register"),
-    *("compare", "approve", "promote"),
+    *("challengers", "compare", "approve", "promote"),
 )
+ASK_AGAIN_SECONDS = 0.5
 
 
 def environment(home: Path, dags: Path, port: int) -> dict[str, str]:
@@ -104,6 +106,14 @@ def start_components(
     ]
 
 
+class AirflowError(StackError):
+    """A reply of Airflow's REST API that is an error."""
+
+    def __init__(self, status: int, what: str) -> None:
+        super().__init__(f"Airflow returned {status} for {what}")
+        self.status = status
+
+
 @dataclass
 class AirflowApi:
     """Airflow's REST API (v2) with the token of the simple auth manager."""
@@ -136,7 +146,7 @@ class AirflowApi:
         """One request; logs in if there is no token or it has expired.
 
         Raises:
-            StackError: Airflow returned an error.
+            AirflowError: Airflow returned an error.
         """
         for _ in range(2):
             if "Authorization" not in self.session.headers:
@@ -146,7 +156,7 @@ class AirflowApi:
                 break
             del self.session.headers["Authorization"]
         if response.status_code >= 400:
-            raise StackError(f"Airflow returned {response.status_code} for {method} {path}: {response.text[:500]}")
+            raise AirflowError(response.status_code, f"{method} {path}: {response.text[:500]}")
         return response.json() if response.content else None
 
     def _log_in(self) -> None:
@@ -185,10 +195,41 @@ class AirflowApi:
         path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/{key}"
         return self.call("GET", path, map_index=map_index, deserialize=False)["value"]
 
-    def asset_events(self, name: str) -> list[dict[str, Any]]:
-        """The events of an asset, the oldest first."""
-        events = self.call("GET", "assets/events", limit=100, order_by="timestamp")["asset_events"]
-        return [event for event in events if event["name"] == name]
+    def asset_events(self, name: str, seconds: float = 120) -> list[dict[str, Any]]:
+        """The events of an asset, the oldest first, once no run is queued.
+
+        Airflow 3.3.2 answers 500 while a run that an event has woken is queued: the reply names the runs, and its model
+        does not admit one that has not started.
+
+        Raises:
+            StackError: another error, or runs were still queued after `seconds`.
+        """
+        deadline = time.monotonic() + seconds
+        while True:
+            queued = self._queued()
+            try:
+                events = self.call("GET", "assets/events", limit=100, order_by="timestamp")["asset_events"]
+                return [event for event in events if event["name"] == name]
+            except AirflowError as error:
+                explained = error.status == SERVER_ERROR and (queued or self._queued())
+                if not explained or time.monotonic() > deadline:
+                    raise
+            time.sleep(ASK_AGAIN_SECONDS)
+
+    def _queued(self) -> bool:
+        return bool(self.call("GET", "dags/~/dagRuns", state="queued", limit=1)["dag_runs"])
+
+    def required_actions(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+        """What a run asks people and was not answered yet: subject, body, options, and the task instance."""
+        path = f"dags/{dag_id}/dagRuns/{run_id}/hitlDetails"
+        found: list[dict[str, Any]] = self.call("GET", path, response_received="false", limit=100)["hitl_details"]
+        return found
+
+    def answer(self, action: Mapping[str, Any], option: str) -> None:
+        """Answer a required action with one of its options, as the user that is logged in."""
+        task = action["task_instance"]
+        place = f"{task['dag_run_id']}/taskInstances/{task['task_id']}/{task['map_index']}"
+        self.call("PATCH", f"dags/{task['dag_id']}/dagRuns/{place}/hitlDetails", {"chosen_options": [option]})
 
     def clear(self, dag_id: str, run_id: str, task_ids: list[str], **options: Any) -> None:
         """Run these tasks of a run again, and the tasks after them."""

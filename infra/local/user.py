@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from infra.local.processes import StackError
 from infra.local.stack import BUCKET, DAG, ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from pathlib import Path
 
     from infra.local.airflow import AirflowApi
@@ -24,7 +25,11 @@ if TYPE_CHECKING:
 DEV_SHARE = 8
 """One in so many sample notes is dev."""
 MEMBER = "tiny"
-INGEST, RETRAIN = "ingest_gold", "retrain"
+INGEST, RETRAIN, PROMOTE = "ingest_gold", "retrain", "promote"
+PARKED_SECONDS = 5
+"""Airflow 3.3.2 fails a task that is answered while the worker that asked is still ending: a second was too soon."""
+_MODEL = re.compile(r"\benigma-\w+-\w+")
+_UNDER_WAY = (None, "scheduled", "queued", "running", "up_for_retry", "restarting")
 
 
 def enigma(environment: Mapping[str, str], *arguments: str, threads: int | None = None) -> dict[str, Any]:
@@ -117,16 +122,33 @@ class User:
         report: dict[str, Any] = self.api.xcom(INGEST, run_id, "ingest")
         return report
 
-    def retraining(
-        self, before: list[str], seconds: float, progress: Callable[[list[dict[str, Any]]], None] | None = None
-    ) -> tuple[str, str]:
-        """Wait for a run of `retrain` that is not in `before`, which new gold has woken; returns its id and state."""
+    def woken(self, dag_id: str, before: Collection[str], seconds: float) -> str:
+        """Wait for a run of a DAG that is not in `before`, which an event has woken; returns its id."""
         deadline = time.monotonic() + seconds
-        while not (new := [run for run in self.api.runs(RETRAIN) if run not in before]):
+        while not (new := [run for run in self.api.runs(dag_id) if run not in before]):
             if time.monotonic() > deadline:
-                raise StackError(f"new gold has not woken {RETRAIN} within {seconds:.0f} s")
+                raise StackError(f"no event has woken {dag_id} within {seconds:.0f} s")
             time.sleep(0.5)
-        return new[-1], self.api.wait(RETRAIN, new[-1], seconds, progress)
+        return new[-1]
+
+    def asked(self, run_id: str, seconds: float) -> dict[str, dict[str, Any]]:
+        """Wait until a run of `promote` has compared every challenger; what it then asks, by registered model."""
+        deadline = time.monotonic() + seconds
+        while not _compared(self.api.tasks(PROMOTE, run_id)):
+            if time.monotonic() > deadline:
+                raise StackError(f"{run_id} has not compared its challengers within {seconds:.0f} s")
+            time.sleep(0.5)
+        time.sleep(PARKED_SECONDS)
+        actions = self.api.required_actions(PROMOTE, run_id)
+        return {_MODEL.findall(action["subject"])[0]: action for action in actions}
+
+    def approve(self, action: Mapping[str, Any]) -> None:
+        """Approve a new model in Airflow."""
+        self.api.answer(action, "Approve")
+
+    def reject(self, action: Mapping[str, Any]) -> None:
+        """Reject a new model in Airflow."""
+        self.api.answer(action, "Reject")
 
     def gold_versions(self) -> list[str]:
         """The commits of the gold repository, the newest first."""
@@ -175,3 +197,8 @@ class User:
             events = [str(entry.get("event", "")) for entry in log["content"]]
             return "\n".join([f"{task['task_id']}[{task['map_index']}] failed:", *events[-lines:]])
         return "no task failed"
+
+
+def _compared(tasks: list[dict[str, Any]]) -> bool:
+    """Whether every challenger's approval waits for a person, or was not asked for."""
+    return all(task["state"] not in _UNDER_WAY for task in tasks if task["task_id"] != "promote")

@@ -61,6 +61,11 @@ def bad(folder: str) -> dict[str, bytes]:
     return files
 
 
+def written_by_ingestion(user: User) -> dict[str, str]:
+    """All objects but those of `retrain`, which the new version has woken."""
+    return {key: etag for key, etag in user.objects().items() if not key.startswith("training/")}
+
+
 def ingest(user: User) -> tuple[str, dict[str, Any]]:
     """Trigger a run; returns the task's state and its report's harmless part."""
     run_id = user.api.trigger(DAG)
@@ -103,7 +108,7 @@ def test_gold_is_taken_in_once_with_its_bad_documents_named(user: User, tmp_path
         ("es/disease/june/latin.txt", "not_utf8"),
     }
 
-    before = user.objects()
+    before = written_by_ingestion(user)
     user.drop_gold(pairs("es/disease/june", good) | bad("es/disease/june"))
     state, second = ingest(user)
     assert state == "skipped"
@@ -111,7 +116,7 @@ def test_gold_is_taken_in_once_with_its_bad_documents_named(user: User, tmp_path
     assert second["revision"] == first["revision"]
     assert user.gold_versions() == [first["revision"]]
     assert len(user.api.asset_events(ASSET)) == 1
-    assert user.objects() == before
+    assert written_by_ingestion(user) == before
 
     # two at once: the scheduler's run, and a person's command beside it
     july, august = [f"julio-{n}" for n in range(6)], [f"agosto-{n}" for n in range(4)]

@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
+from infra.local import airflow
+from infra.local.airflow import AirflowApi, AirflowError
 from infra.local.processes import StackError, free_ports, start, stop, wait_until
 from infra.local.stack import PORTS, Stack, main
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+EVENTS = {"asset_events": [{"name": "gold", "id": 1}, {"name": "other", "id": 2}]}
 FAMILY = """
 import subprocess, sys, time
 sleep = [sys.executable, "-c", "import time; time.sleep(600)"]
@@ -124,3 +127,42 @@ def test_the_callers_own_places_do_not_reach_the_stack(monkeypatch: pytest.Monke
     assert environment["ENIGMA_S3_ROOT"] == "s3://stack"
     assert environment["UNRELATED"] == "mine"
     assert not {"AWS_PROFILE", "MLFLOW_TRACKING_URI", "AIRFLOW__CORE__EXECUTOR"} & set(environment)
+
+
+def answering(monkeypatch: pytest.MonkeyPatch, replies: list[dict | int], queued: list[str]) -> AirflowApi:
+    """An API that answers in turn with events or with a status; queued runs start while the client waits."""
+
+    def call(_self: AirflowApi, _method: str, path: str, **_params: object) -> dict:
+        if path == "dags/~/dagRuns":
+            return {"dag_runs": list(queued)}
+        reply = replies.pop(0)
+        if isinstance(reply, int):
+            raise AirflowError(reply, path)
+        return reply
+
+    def pause(_seconds: float) -> None:
+        queued.clear()
+
+    monkeypatch.setattr(AirflowApi, "call", call)
+    monkeypatch.setattr(airflow.time, "sleep", pause)
+    return AirflowApi("http://none", "none")
+
+
+def test_events_are_read_once_no_run_that_they_woke_is_queued(monkeypatch: pytest.MonkeyPatch) -> None:
+    api = answering(monkeypatch, [500, EVENTS], queued=["a run"])
+    assert [event["id"] for event in api.asset_events("gold")] == [1]
+
+
+@pytest.mark.parametrize(("status", "queued"), [(500, []), (503, ["a run"])])
+def test_an_error_that_queued_runs_do_not_explain_is_raised_at_once(
+    monkeypatch: pytest.MonkeyPatch, status: int, queued: list[str]
+) -> None:
+    api = answering(monkeypatch, [status, EVENTS], queued)
+    with pytest.raises(AirflowError, match=str(status)):
+        api.asset_events("gold")
+
+
+def test_runs_that_stay_queued_are_not_waited_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    api = answering(monkeypatch, [500, EVENTS], queued=["a run"])
+    with pytest.raises(AirflowError, match="500"):
+        api.asset_events("gold", seconds=-1)
