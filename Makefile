@@ -19,7 +19,7 @@ define only
 $(BIN)/pytest -m $(1) || { code=$$?; test $$code -eq 5 && echo "no test is marked $(1) yet: NOTHING WAS TESTED" || exit $$code; }
 endef
 
-.PHONY: help demo up down repro test test-quick test-slow test-docker test-ceph check bench lock docs clean
+.PHONY: help demo up down repro test test-quick test-slow test-faults test-docker test-ceph check bench lock docs clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,14 +36,17 @@ down: .venv/ready ## stop what `make up` started
 repro: .venv/ready ## run the changed stages of the training path, on synthetic or your own gold (docs/training-path.md)
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dvc repro
 
-test: .venv/ready ## all tests but the slow ones and those that need Docker or Ceph; COVERAGE=1 measures coverage, 92 % at least
-	$(BIN)/pytest $(PARALLEL) -m "not slow and not docker and not ceph" $(if $(COVERAGE),--cov)
+test: .venv/ready ## all tests but the slow ones, the faults and those that need Docker or Ceph; COVERAGE=1 measures coverage, 92 % at least
+	$(BIN)/pytest $(PARALLEL) -m "not slow and not faults and not docker and not ceph" $(if $(COVERAGE),--cov)
 
 test-quick: .venv/ready ## unit and contract tests that do not train; less than a minute
 	$(BIN)/pytest $(PARALLEL) -q -m "not slow and not training" tests/unit tests/contracts
 
 test-slow: .venv/ready ## the tests that take tens of minutes
 	$(BIN)/pytest -m slow
+
+test-faults: .venv/ready ## a night with one fault at one request: a sample, ALL=1 every one, CASE=5:lost_reply one
+	ALL="$(ALL)" CASE="$(CASE)" $(BIN)/pytest -m faults tests/faults
 
 test-docker: .venv/ready ## the tests that need a Docker engine
 	$(call only,docker)
