@@ -9,6 +9,8 @@ MESSAGE_CHARACTERS = 4000
 RECORD_CHARACTERS = 300
 HINT_CHARACTERS = 500
 """The longest message, and the longest name of a record and hint in it; what is longer is cut."""
+FARTHEST = 2**63
+"""No text is so long, and no table has a number for it: an offset from a file beyond it is left out."""
 CUT = "\N{HORIZONTAL ELLIPSIS}"
 _ESCAPED = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 """Categories of characters that would make a name look like another one, or a message like two."""
@@ -48,7 +50,7 @@ class DataError(EnigmaError):
     def __init__(self, record: str, rule: str, offset: int | None = None, hint: str = "") -> None:
         self.record = record
         self.rule = str(rule)  # Great Expectations takes no member of a StrEnum
-        self.offset = offset
+        self.offset = offset if offset is None or abs(offset) < FARTHEST else None
         self.hint = bounded(hint, HINT_CHARACTERS)
         super().__init__(self.message(record))
 

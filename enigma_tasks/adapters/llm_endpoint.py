@@ -38,6 +38,7 @@ SCHEMA_RETRIES = 2
 
 REJECTED = {400, 413, 422}
 """Status codes about a single request, for instance too long a note; other requests may succeed."""
+_MOST_TOKENS = 10**12
 
 
 @dataclass(slots=True)
@@ -150,19 +151,20 @@ class LlmEndpoint:
             except (openai.OpenAIError, ValueError):  # status 200 without JSON
                 return None
         if usage := getattr(parsed, "usage", None):
-            sent, received = int(usage.prompt_tokens or 0), int(usage.completion_tokens or 0)
+            sent, received = (_tokens(usage, name) for name in ("prompt_tokens", "completion_tokens"))
             cost = sent * self._prices[0] + received * self._prices[1]
             self._count(prompt_tokens=sent, completion_tokens=received, cost=cost)
-        choices = getattr(parsed, "choices", None)
-        if not choices:
+        choices = getattr(parsed, "choices", None)  # the client does not check what the endpoint sent
+        if not isinstance(choices, list) or not choices:
             return None
-        choice = choices[0]
-        if getattr(choice.message, "refusal", None) or choice.finish_reason == "content_filter":
+        message, reason = (getattr(choices[0], name, None) for name in ("message", "finish_reason"))
+        if getattr(message, "refusal", None) or reason == "content_filter":
             self._count(refused=1)
             raise DataError(record, "llm_refused")
-        if choice.finish_reason == "length":
+        if reason == "length":
             raise DataError(record, "llm_answer_cut")
-        return choice.message.content or None
+        content = getattr(message, "content", None)
+        return content if isinstance(content, str) and content else None
 
     def _count(self, **counts: float) -> None:
         with self._lock:
@@ -216,6 +218,12 @@ class LlmEndpoints:
             return None
         used = [endpoint.usage for endpoint in self._opened]
         return LlmUsage(**{f.name: sum(getattr(u, f.name) for u in used) for f in fields(Usage)})
+
+
+def _tokens(usage: Any, name: str) -> int:
+    """A count of the reply; 0 where it is no whole number."""
+    count = getattr(usage, name, None)
+    return count if isinstance(count, int) and 0 <= count < _MOST_TOKENS else 0
 
 
 def is_own(llm: LlmSettings) -> bool:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from enigma_tasks.errors import DataError
+from enigma_tasks.errors import DataError, EnigmaError
 from enigma_tasks.file_names import FileKind, is_type_system, kind_of
 from enigma_tasks.formats.corpora import CorpusReport, read_corpus
 from enigma_tasks.formats.corpus_files import ALL_TYPES
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from enigma_tasks.documents import Document
     from enigma_tasks.gold.ingestion import Delivery
     from enigma_tasks.gold.manifest import ManifestEntry
+
+log = logging.getLogger(__name__)
 
 _PACKED_FILE = "packed.jsonl.gz"
 
@@ -68,11 +71,25 @@ def unread(delivery: Delivery) -> ReadDelivery:
 def read_delivery(delivery: Delivery, data: Mapping[str, bytes], scratch: Path) -> ReadDelivery:
     """Read one delivery; whatever is wrong with a document is a refusal of that document.
 
+    An unforeseen exception is a refusal of the whole delivery, `unreadable`: the next run would meet it again.
+
     Args:
         delivery: one that has no `rule`.
         data: path of each of its objects -> its bytes.
         scratch: an absent folder that may be filled.
     """
+    try:
+        return _read(delivery, data, scratch)
+    except (EnigmaError, OSError, MemoryError):
+        raise
+    except Exception as error:  # noqa: BLE001 - of a library or of ours: no file may stop the others of its drop
+        log.warning("a delivery is refused: %s while it was read", type(error).__name__)
+        reading = ReadDelivery(delivery)
+        reading.refuse(None, [DataError(delivery.record, "unreadable", hint=type(error).__name__)])
+        return reading
+
+
+def _read(delivery: Delivery, data: Mapping[str, bytes], scratch: Path) -> ReadDelivery:
     reading = ReadDelivery(delivery)
     if delivery.kind == PAIR:
         _read_pair(reading, data, scratch)

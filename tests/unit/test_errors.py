@@ -77,3 +77,11 @@ def test_a_record_that_cannot_be_read_names_fields_and_no_other_key_of_the_file(
     with pytest.raises(DataError) as error:
         read_record(TypeAdapter(Outer), "plan.json", data)
     assert (error.value.rule, error.value.hint) == ("record_field", hint)
+
+
+@pytest.mark.parametrize("offset", [2**63, -(2**63), 10**30])
+def test_an_offset_that_no_table_has_a_number_for_is_left_out(offset: int) -> None:
+    error = DataError("n17", "span_outside_text", offset)
+    assert error.offset is None
+    assert str(error) == "n17: span_outside_text"
+    assert DataError("n17", "span_outside_text", 2**63 - 1).offset == 2**63 - 1

@@ -319,3 +319,25 @@ def test_every_object_is_in_one_delivery_or_ignored(keys: list[tuple[list[str], 
     assert len(delivered) + ignored == len(listed)
     records = [d.record for d in deliveries]
     assert len(records) == len(set(records))
+
+
+def test_an_unforeseen_exception_is_a_refusal_of_its_file_that_quotes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object) -> None:
+        raise TypeError("asma is not what was expected")
+
+    monkeypatch.setattr("enigma_tasks.gold.deliveries.read_export", broken)
+    reading = read_all({"es/disease/x.json": "[]"}, tmp_path)
+    assert (reading.read, reading.documents) == (1, [])
+    (refused,) = reading.refusals
+    assert refused.rule == "unreadable"
+    assert "asma" not in repr(refused) + caplog.text
+    assert "TypeError" in caplog.text
+
+
+@pytest.mark.parametrize("offsets", [(10**30, 10**30 + 4), (-(10**30), 12), (8, 10**30)])
+def test_offsets_that_no_table_has_numbers_for_are_refused(offsets: tuple[int, int], tmp_path: Path) -> None:
+    record = {"id": 1, "text": TEXT, "label": [[*offsets, "DISEASE"]]}
+    (refused,) = read_all({"es/disease/x.jsonl": json.dumps(record)}, tmp_path).refusals
+    assert refused.offset is None or abs(refused.offset) < 2**63
