@@ -25,6 +25,8 @@ Clear it: a comparison is not repeated, nor does it spend a second look at the t
 - `promote` with *exit code 1*: the log names the rule. `journal_moved`: something was written to the journal since
   the comparison; `plan_changed`: the change plan is another one; both: trigger again, and answer again.
   `approver_not_allowed`: clear `approve`, and let a person of `promotion.approvers` answer.
+- `approve` that was answered in the first seconds and *failed*: Airflow had not seen its worker end. Clear it, and
+  answer again.
 - `compare` with *exit code 1*: a version is gone or damaged, or the test set has no document of its type.
 - *a service is unreachable* (exit code 3): registry, store or training repository. Run `enigma doctor`, then clear.
 
