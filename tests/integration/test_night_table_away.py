@@ -18,7 +18,7 @@ PROGRAM = f"""
 import os, signal, sys
 import numpy as np
 import pyarrow as pa
-from enigma_tasks.adapters import night_table
+from enigma_tasks.adapters.night_publication import NightTables
 from enigma_tasks.adapters.night_schema import SCHEMAS
 from enigma_tasks.adapters.object_store import ObjectStore
 from enigma_tasks.stages import doctor
@@ -43,8 +43,7 @@ def batches():
 
 def run(*_):
     ObjectStore().ensure_bucket("s3://ward/")
-    rows = pa.RecordBatchReader.from_batches(schema, batches())
-    night_table.commit("s3://ward/tables", "spans", rows, "night-1")
+    NightTables.opened("s3://ward/tables").commit("spans", batches(), "night-1")
 
 
 doctor.run = run

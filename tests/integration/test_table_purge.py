@@ -59,7 +59,7 @@ def test_no_file_and_no_log_holds_the_note_and_the_rest_is_as_it_was(nights: Nig
     assert list(holding(nights)) == []
     for table in ("notes", "spans"):
         delta = DeltaTable(f"{nights.settings.tables}/{table}", storage_options=night_table.storage_options())
-        assert delta.metadata().configuration[APPEND_ONLY] == (append_only or "false")
+        assert delta.metadata().configuration[APPEND_ONLY] == (append_only or "true")
         assert all(night_table.is_committed(nights.settings.tables, table, night) for night in ("night-1", "night-2"))
     before = nights.objects("tables")
     assert purged(nights, target(nights)) == 0
