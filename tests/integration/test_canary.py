@@ -435,6 +435,7 @@ ELSEWHERE = {
     "prepare": "as changes",
     "repro": "as changes",
     "models": "handles no note",
+    "forget": "test_forget: it searches every place for what it removed",
 }
 """Commands that are not run here, and why."""
 

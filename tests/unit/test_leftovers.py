@@ -123,6 +123,7 @@ def test_where_the_file_system_has_no_locks_folders_are_used_and_not_swept(
 def test_what_is_written_in_a_private_folder_is_its_users_only_and_libraries_write_there_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     before = os.umask(0o022)
     try:
