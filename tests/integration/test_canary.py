@@ -209,6 +209,7 @@ NO_REGISTRY = {
 """What needs no registry ends well, or for another reason."""
 
 
+@pytest.mark.slow
 def test_services_that_stay_away(
     world: World, models: dict[str, Path], corpora: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -391,6 +392,7 @@ def _in_clone(world: World, change: Callable[[Path], object]) -> None:
     world.gold("h", planted(6, 200))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", [_no_repository, _no_remote, _pointer, _settings])
 def test_git_and_dvc_that_fail(
     gold_world: World, monkeypatch: pytest.MonkeyPatch, fault: Callable[[World], None]
