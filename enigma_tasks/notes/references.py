@@ -41,6 +41,8 @@ class Rule(StrEnum):
     """Offset: bytes; in a record's text, code points."""
     TOO_LARGE = "too_large"
     """Longer than notes.max_bytes. Offset: the line, in a file of records."""
+    TOO_MANY_RECORDS = "too_many_records"
+    """A file of records with more than notes.max_records. Offset: the line."""
     LANGUAGE = "language_not_configured"
     """The language of the folder, the record or the detector is not in params.yaml."""
     KEY_UNSAFE = "key_unsafe"

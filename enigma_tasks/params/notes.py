@@ -11,3 +11,5 @@ class NoteParams(Frozen):
     """Limits of notes."""
 
     max_bytes: int = Field(gt=0)
+    max_records: int = Field(gt=0)
+    """In one file of records; each is kept in memory while a night is planned."""

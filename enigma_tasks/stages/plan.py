@@ -101,7 +101,7 @@ def _open_unread(store: ObjectStore, night: Night, done: Done, params: Params, *
     for file in night.unread:
         if not holds_records(file.key):
             continue
-        for record in _records(store, file, judgement):
+        for record in _limited(file, _records(store, file, judgement), params.notes.max_records):
             if record is None:
                 night.counts["done"] += 1
             elif isinstance(record, Refused):
@@ -109,6 +109,17 @@ def _open_unread(store: ObjectStore, night: Night, done: Done, params: Params, *
             else:
                 night.ready.append(record)
     night.unread.clear()
+
+
+def _limited(file: NoteRef, records: Iterator[NoteRef | Refused | None], most: int) -> list[NoteRef | Refused | None]:
+    """The records of one file, or its one refusal where it holds more than `most`; the rest of it is not read."""
+    found: list[NoteRef | Refused | None] = []
+    for record in records:
+        if len(found) == most:
+            line = record.note.line if isinstance(record, Refused) else record.line if record else None
+            return [Refused(file, Rule.TOO_MANY_RECORDS, line)]
+        found.append(record)
+    return found
 
 
 def _detector(params: Params) -> Callable[[str], str | None]:

@@ -94,7 +94,8 @@ def registry(user: User, path: str, method: str = "GET", **words: str) -> dict[s
     """A call of MLflow's REST API, past all of Enigma."""
     url = f"{user.stack.variables['MLFLOW_TRACKING_URI']}/api/2.0/mlflow/registered-models/{path}"
     given = {"params": words} if method == "GET" else {"json": words}
-    reply = requests.request(method, url, timeout=60, **given)
+    login = (user.stack.variables["MLFLOW_TRACKING_USERNAME"], user.stack.variables["MLFLOW_TRACKING_PASSWORD"])
+    reply = requests.request(method, url, timeout=60, auth=login, **given)
     reply.raise_for_status()
     return dict(reply.json())
 

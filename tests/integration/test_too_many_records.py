@@ -1,0 +1,52 @@
+"""A small file that unpacks to very many records costs itself only."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import tracemalloc
+from typing import TYPE_CHECKING
+
+from tests.integration.night_helpers import Nights
+
+if TYPE_CHECKING:
+    import pytest
+
+TEXT = "Ingresa por neumonía."
+
+
+def records(count: int) -> bytes:
+    return b"".join(json.dumps({"id": f"r{n}", "text": TEXT}).encode() + b"\n" for n in range(count))
+
+
+def test_a_file_with_more_records_than_allowed_is_one_refusal_and_the_others_are_annotated(
+    s3_root: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nights = Nights(monkeypatch, "notes.max_records=3")
+    nights.drop("es/2026-06-11/sound.txt", TEXT)
+    nights.drop("es/2026-06-11/three.jsonl", records(3))
+    nights.drop("es/2026-06-11/four.jsonl.gz", gzip.compress(records(4), mtime=0))
+    nights.night("night-1")
+    assert nights.outcomes() == {
+        "es/2026-06-11/sound.txt": "annotated",
+        **{f"es/2026-06-11/three.jsonl#r{n}": "annotated" for n in range(3)},
+        "es/2026-06-11/four.jsonl.gz": "too_many_records@4",
+    }
+    assert nights.plan("night-2")["counts"]["planned"] == 0  # it is not opened again
+
+
+def test_planning_keeps_no_more_than_the_allowed_records_of_a_file_that_unpacks_to_many(
+    s3_root: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nights = Nights(monkeypatch, "notes.max_records=1000")
+    line = json.dumps({"id": "r", "text": TEXT}).encode() + b"\n"
+    packed = gzip.compress(line * 400_000, mtime=0)
+    assert len(packed) < 100_000
+    nights.drop("es/2026-06-11/many.jsonl.gz", packed)
+    nights.drop("es/2026-06-11/sound.txt", TEXT)
+    tracemalloc.start()
+    report = nights.plan("night-1")
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (report["counts"]["planned"], report["counts"]["quarantined"]) == (1, 1)
+    assert most < 50_000_000
