@@ -352,7 +352,9 @@ def test_what_is_not_set_up_or_not_reachable_is_named(servers: Path, tmp_path: P
         assert "prepare is not done" in own.enigma("repro", "ensemble", "--work", uri, code=1)["error"]
         own.drop("more", notes(own, 20, 8, "more"))
         own.enigma("changes", "--batch", "more")
-        own.enigma("prepare", "--batch", "more", code=3, ENIGMA_S3_DVC="s3://nowhere/dvc")
+        elsewhere = own.enigma("prepare", "--batch", "more", code=1, ENIGMA_S3_DVC="s3://nowhere/dvc")["error"]
+        assert "settings_unexpected" in elsewhere  # the gold repository names the remote that it was made with
+        own.enigma("prepare", "--batch", "more", code=3, AWS_ENDPOINT_URL=closed)
         assert not git(own.project, "ls-tree", "main", "--", "frozen/es.dvc")
 
 
