@@ -62,12 +62,7 @@ def trained_on(
     from enigma_tasks.adapters.gold_repository import GoldRepository
 
     made, unknown, documents = [], set(), []
-    with GoldRepository.open(
-        settings.gold_repository,
-        settings.require("dvc"),
-        command_seconds=params.ingest.command_seconds,
-        debug=settings.debug,
-    ) as repository:
+    with GoldRepository.configured(params, settings) as repository:
         for note_id in sorted({row["note_id"] for row in rows}):
             gold = NoteGold(repository, exported, note_id)
             found = gold.newest()

@@ -24,7 +24,9 @@ from enigma_tasks.workfolder import private_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager
 
+    from enigma_tasks.config import Params, Settings
     from enigma_tasks.gold.summaries import IngestSummary
 
 log = logging.getLogger(__name__)
@@ -46,6 +48,16 @@ class GoldRepository(Workspace):
     """
 
     called = "gold repository"
+
+    @classmethod
+    def configured(cls, params: Params, settings: Settings) -> AbstractContextManager[GoldRepository]:
+        """`open` that of the settings. Raises UsageError: there is none, or no place `dvc`."""
+        return cls.open(
+            settings.gold_repository,
+            settings.require("dvc"),
+            command_seconds=params.ingest.command_seconds,
+            debug=settings.debug,
+        )
 
     @classmethod
     @contextmanager

@@ -36,13 +36,10 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     store, batch = ObjectStore(), training_batch(settings, arguments.batch)
     if store.exists(batch):
         return _json(store, batch)
-    seconds = params.ingest.command_seconds
-    with TrainingRepository.open(settings, command_seconds=seconds) as project:
+    with TrainingRepository.open(settings, command_seconds=params.ingest.command_seconds) as project:
         project.check_gold()
         commit, own = project.head, project.params()
-    with GoldRepository.open(
-        settings.gold_repository, settings.require("dvc"), command_seconds=seconds, debug=settings.debug
-    ) as repository:
+    with GoldRepository.configured(params, settings) as repository:
         revision, gold = repository.head, repository.digests()
     members = _members(own)
     trained = {language: digests for language, digests in gold.items() if members.get(language)}

@@ -134,12 +134,7 @@ def _gold(
         return {"gold": NOT_CONFIGURED, **empty}
     from enigma_tasks.adapters.gold_repository import GoldRepository
 
-    with GoldRepository.open(
-        settings.gold_repository,
-        settings.require("dvc"),
-        command_seconds=params.ingest.command_seconds,
-        debug=settings.debug,
-    ) as repository:
+    with GoldRepository.configured(params, settings) as repository:
         gold = NoteGold(repository, exported, row["note_id"])
         documents = gold.newest()
         made, unknown = gold.made_from(documents) if documents and settings.mlflow_tracking_uri else ([], [])

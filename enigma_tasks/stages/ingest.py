@@ -57,12 +57,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     names = Names.of(settings)
     store = ObjectStore()
     deliveries, ignored = arrange(listed(store, gold), params.language, params.ingest.max_bytes)
-    with GoldRepository.open(
-        settings.gold_repository,
-        settings.require("dvc"),
-        command_seconds=params.ingest.command_seconds,
-        debug=settings.debug,
-    ) as repository:
+    with GoldRepository.configured(params, settings) as repository:
         earlier = repository.summary_of(arguments.batch)
         if earlier:
             log.info("%s was ingested already", arguments.batch)

@@ -6,13 +6,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from enigma_tasks.adapters.object_store import ObjectStore
 from enigma_tasks.config import load_settings
+from infra.local.processes import wait_until
 
 ROOT = Path(__file__).parents[2]
 
@@ -27,14 +27,6 @@ def children_in(folder: Path) -> list[str]:
         except OSError:
             continue
     return found
-
-
-def wait_until(ready: object) -> None:
-    for _ in range(1200):
-        if ready():  # type: ignore[operator]
-            return
-        time.sleep(0.05)
-    pytest.fail("it did not happen within a minute")
 
 
 @pytest.mark.parametrize("command", ["dvc add", "dvc push"])
@@ -53,7 +45,7 @@ def test_a_killed_ingestion_leaves_no_process_and_the_next_one_no_folder(
 
     ingestion = subprocess.Popen(run, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        wait_until(lambda: any(command in line for line in children_in(work)))
+        wait_until(lambda: any(command in line for line in children_in(work)), [], "it", 60)
         packed = list(work.glob("*/workspace/**/*.jsonl.gz"))
         assert packed
         # DVC gives its cache modes of its own, below a folder that no other user enters
@@ -61,7 +53,7 @@ def test_a_killed_ingestion_leaves_no_process_and_the_next_one_no_folder(
     finally:
         ingestion.send_signal(signal.SIGKILL)
         ingestion.wait()
-    wait_until(lambda: not children_in(work))
+    wait_until(lambda: not children_in(work), [], "it", 60)
     assert list(work.iterdir())
 
     done = subprocess.run(run, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False)

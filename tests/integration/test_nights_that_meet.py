@@ -72,14 +72,19 @@ def check_tables(nights: Nights, batches: set[str]) -> None:
     assert {r["batch_id"] for r in notes} == batches
 
 
+def publish_half(nights: Nights, batch: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kill the publication of a night between its commit to spans and that to notes."""
+    with monkeypatch.context() as patch:
+        at_commit(patch, 2, kill)
+        with pytest.raises(KilledError):
+            nights.publish(batch)
+
+
 def test_a_night_killed_between_its_two_commits_is_finished_by_the_next_one(
     nights: Nights, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     annotated(nights, FIRST, SECOND)
-    with monkeypatch.context() as patch:
-        at_commit(patch, 2, kill)
-        with pytest.raises(KilledError):
-            nights.publish(FIRST)
+    publish_half(nights, FIRST, monkeypatch)
     assert (len(nights.spans()), len(nights.notes())) == (4, 0), "the first night is between its commits"
     assert nights.publish(SECOND)["counts"]["left_out"] == 6
     check_tables(nights, {FIRST})
@@ -190,10 +195,7 @@ def test_a_half_published_night_whose_results_are_gone_is_named(
     nights: Nights, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     annotated(nights, FIRST, SECOND)
-    with monkeypatch.context() as patch:
-        at_commit(patch, 2, kill)
-        with pytest.raises(KilledError):
-            nights.publish(FIRST)
+    publish_half(nights, FIRST, monkeypatch)
     for item in list(nights.store.list(f"{nights.settings.runs}/{FIRST}/results/")):
         nights.store.delete_many([item.uri])
     with pytest.raises(IncompleteError, match=FIRST):

@@ -6,12 +6,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from enigma_tasks.children import run_child
+from infra.local.processes import wait_until
 
 STARTED = """
 import sys, threading
@@ -33,38 +33,30 @@ def is_running(pid: int) -> bool:
         return False
 
 
-def wait_until(ready: object) -> None:
-    for _ in range(600):
-        if ready():  # type: ignore[operator]
-            return
-        time.sleep(0.05)
-    pytest.fail("it did not happen within 30 s")
-
-
 def test_a_child_and_what_it_started_end_when_this_process_is_killed(tmp_path: Path) -> None:
     parent = subprocess.Popen([sys.executable, "-c", STARTED, str(tmp_path)])
     try:
-        wait_until((tmp_path / "started").exists)
+        wait_until((tmp_path / "started").exists, [], "it", 30)
         pids = [int(line) for line in (tmp_path / "started").read_text().split()]
         assert len(pids) == 2
         assert all(map(is_running, pids))
     finally:
         os.kill(parent.pid, signal.SIGKILL)
         parent.wait()
-    wait_until(lambda: not any(map(is_running, pids)))
+    wait_until(lambda: not any(map(is_running, pids)), [], "it", 30)
 
 
 def test_what_a_child_left_in_the_background_ends_with_it(tmp_path: Path) -> None:
     script = "sleep 600 >/dev/null 2>&1 & echo $!"
     done = run_child(["sh", "-c", script], folder=tmp_path, environment={"PATH": "/usr/bin:/bin"})
-    wait_until(lambda: not is_running(int(done.stdout)))
+    wait_until(lambda: not is_running(int(done.stdout)), [], "it", 30)
 
 
 def test_a_child_that_takes_too_long_is_ended_with_all_that_it_started(tmp_path: Path) -> None:
     script = "echo $$ > pid; sleep 600 & wait"
     with pytest.raises(subprocess.TimeoutExpired):
         run_child(["sh", "-c", script], folder=tmp_path, environment={"PATH": "/usr/bin:/bin"}, seconds=1)
-    wait_until(lambda: not is_running(int((tmp_path / "pid").read_text())))
+    wait_until(lambda: not is_running(int((tmp_path / "pid").read_text())), [], "it", 30)
 
 
 def test_a_childs_files_are_its_users_only_and_its_output_exit_code_and_environment_its_own(tmp_path: Path) -> None:
