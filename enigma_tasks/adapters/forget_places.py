@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 WRITTEN = ("annotations", "runs", "quarantine", "to_review", "reports", "reviewed_index")
 """Places that the night writes, in the order of removal: the index of reviews, which has the names of exports, last."""
 OWN_ONLY = ("reviewed",)
-"""Places that people write: an object that holds other notes too is named and left as it is."""
-UNTOUCHED = ("drops", "gold", "dvc", "training", "journal", "decisions", "forgotten")
-"""Searched only; drops are removed by `forget_drops`."""
+"""Places that people write: an object that holds other notes too is named and left as it is. The others are searched."""
 
 
 @dataclass

@@ -98,10 +98,6 @@ class TrainingRepository(Workspace):
         """The project's params.yaml."""
         return load_params(self.folder / PARAMS_FILE)
 
-    def documents_folder(self, name: str) -> Path:
-        """A folder of the project."""
-        return self.folder / name
-
     def import_gold(self, url: str, language: str, revision: str) -> None:
         """Bring a language's gold of a revision into the project, as `dvc import` does.
 
