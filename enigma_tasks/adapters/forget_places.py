@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 WRITTEN = ("annotations", "runs", "quarantine", "to_review", "reports", "reviewed_index")
 """Places that the night writes, in the order of removal: the index of reviews, which has the names of exports, last."""
 OWN_ONLY = ("reviewed",)
-"""Places that people write: an object that holds other notes too is named and left as it is. The others are searched."""
+"""Places that people write: an object that holds other notes too is named and left as it is. Others are searched."""
 
 
 @dataclass
