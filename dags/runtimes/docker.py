@@ -109,7 +109,7 @@ class DockerTask(DockerOperator):
         if ended.out_of_memory:
             memory.add()
             raise AirflowException(
-                f"enigma {self.stage} was killed: it needs more memory than its limit of {self.mem_limit}; "
+                f"enigma {self.stage} was killed: it needs more memory than its limit of {self._memory() >> 20} MiB; "
                 "the next attempt takes smaller batches"
             )
         check(self.stage, ended.code)
@@ -144,8 +144,12 @@ class DockerTask(DockerOperator):
             # without the cause, which may quote a registry's address with a password
             raise AirflowFailException(f"{self.image} is not on this machine and cannot be pulled") from None
 
+    def _memory(self) -> int:
+        """Its limit in bytes: what was asked for, at most what the machine has."""
+        return int(min(parse_bytes(self.mem_limit), self.cli.info()["MemTotal"]))
+
     def _limits(self) -> dict[str, Any]:
-        memory = min(parse_bytes(self.mem_limit), self.cli.info()["MemTotal"])
+        memory = self._memory()
         return dict(
             self.cli.create_host_config(
                 network_mode=self.network_mode,

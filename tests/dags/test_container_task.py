@@ -532,7 +532,7 @@ def test_a_task_that_ran_out_of_memory_says_so_and_its_next_attempt_knows(docker
     from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
     for _ in range(2):
-        with pytest.raises(AirflowException, match="more memory than its limit of 8g") as failure:
+        with pytest.raises(AirflowException, match="more memory than its limit of 6144 MiB") as failure:
             run_container(137, monkeypatch, out_of_memory=True)
         assert not isinstance(failure.value, AirflowFailException)
     _, engine = run_container(0, monkeypatch, {"shards": []})
