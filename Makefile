@@ -36,7 +36,7 @@ down: .venv/ready ## stop what `make up` started
 repro: .venv/ready ## run the changed stages of the training path, on synthetic or your own gold (docs/training-path.md)
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dvc repro
 
-test: .venv/ready ## all tests but the slow ones, the faults and those that need Docker or Ceph; COVERAGE=1 measures coverage, 90 % at least
+test: .venv/ready ## all tests but the slow ones, the faults and those that need Docker or Ceph; COVERAGE=1 measures coverage, 95 % at least
 	$(BIN)/pytest $(PARALLEL) -m "not slow and not faults and not docker and not ceph" $(if $(COVERAGE),--cov)
 
 test-quick: .venv/ready ## unit and contract tests that do not train; less than a minute
