@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from enigma_tasks.documents import LABELS, Entity, entity_at, sorted_entities
 from enigma_tasks.errors import DataError
-from enigma_tasks.notes.references import check_text
+from enigma_tasks.notes.references import check_text, text_of_bytes
 
 PIECES = [
     "\r\n", "\n", "\r", "\ufeff", "a\u0301", "ř", "😀", "👩\u200d⚕️", "\u2028", "\u0085", "\x0b", "\x1c", "\t", "  ",
@@ -20,6 +20,7 @@ def is_note(text: str) -> bool:
     """No rule for texts refuses it."""
     try:
         check_text("text", text)
+        text_of_bytes("text", text.encode(), 1 << 20)
     except DataError:
         return False
     return True

@@ -14,8 +14,7 @@ from enigma_tasks.documents import Document, Entity, EntityType, entity_at
 from enigma_tasks.errors import DataError, UsageError
 from enigma_tasks.formats.corpora import CorpusReport, check_id, file_id, read_corpus, read_text, write_corpus
 from enigma_tasks.formats.standoff import TSV_HEADER
-from enigma_tasks.notes.references import is_blank
-from tests.unit.strategies import annotated_texts
+from tests.unit.strategies import annotated_texts, is_note
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -292,7 +291,7 @@ def test_an_id_twice_for_one_type_is_a_defect(tmp_path: Path) -> None:
 IDS = st.text(st.characters(blacklist_categories=["Cs", "Cc"], blacklist_characters="/\\"), min_size=1, max_size=20)
 
 
-NOTES = annotated_texts().filter(lambda sample: not is_blank(sample[0]) and "\x00" not in sample[0])
+NOTES = annotated_texts().filter(lambda sample: is_note(sample[0]))
 
 
 @given(st.lists(NOTES, min_size=1, max_size=3), st.data())
