@@ -20,7 +20,7 @@ Clear it: every task may be run again at any time; no note is lost or annotated 
   goes to quarantine and does not fail the task; so this is about a model, or about a shard without a result.
 - *wrong usage or configuration* (exit code 2): correct the settings, then clear.
 - *killed by signal 9*, or *it needs more memory than its limit*: decrease `annotate.batch_tokens` in `params.yaml`,
-  then clear. With the runtime `docker` each attempt after a want of memory halves it by itself.
+  then clear. With the runtimes `docker` and `kubernetes` each attempt after a want of memory halves it by itself.
 
 Nothing is published while a shard has no result. Without new notes `annotate` is skipped; the other tasks run.
 

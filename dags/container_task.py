@@ -1,7 +1,7 @@
 """Builds the Airflow task of a stage. All DAGs use it, so policy is set in one place.
 
-`ENIGMA_RUNTIME` is where the command runs: `process` (this machine) or `docker` (a container). Both run
-`enigma <stage> <arguments>`, pass only URIs, counts and digests to XCom, and handle exit codes in the same way.
+`ENIGMA_RUNTIME` is where the command runs: `process` (this machine), `docker` (a container) or `kubernetes` (a pod).
+All run `enigma <stage> <arguments>`, pass only URIs, counts and digests to XCom, and handle exit codes in the same way.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MonitorNotifier", "batch_id", "container_task", "container_task_partial", "deadline_missed", "last_week"]
 
-RUNTIMES = ("process", "docker")
+RUNTIMES = ("process", "docker", "kubernetes")
 
 RETRIES = 3
 RETRY_DELAY = timedelta(seconds=30)
@@ -115,6 +115,10 @@ def _operator() -> type[BaseOperator]:
         from runtimes.docker import DockerTask
 
         return DockerTask
+    if runtime == "kubernetes":
+        from runtimes.kubernetes import KubernetesTask
+
+        return KubernetesTask
     raise ValueError(f"ENIGMA_RUNTIME={runtime}: there are {', '.join(RUNTIMES)}")
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from logging import Logger
 
+    from runtimes.ended_runs import EndedRuns
+
 POLL_SECONDS = 1.0
 PATIENCE_SECONDS = 300.0
 """For an engine that does not answer, as while it is restarted."""
@@ -94,28 +96,18 @@ def _seconds(stamp: str) -> float:
     return datetime.strptime(stamp[:19], "%Y-%m-%dT%H:%M:%S").replace(tzinfo=UTC).timestamp()
 
 
-def remove_leftovers(
-    engine: Any, labels: Mapping[str, str], state_of: Callable[[str, str], str | None], log: Logger
-) -> None:
+def remove_leftovers(engine: Any, labels: Mapping[str, str], ended: EndedRuns, log: Logger) -> None:
     """Remove the containers of this task's earlier attempts, and those of every run that has ended.
 
     A killed worker leaves its container running: beside a second attempt, or beside the next night if its run was
-    marked failed, there would be two writers. `state_of` DAG and run; None: there is no such run any more.
+    marked failed, there would be two writers.
     """
     own = set(labels.items())
-    states: dict[tuple[str, str], str | None] = {}
     for found in engine.containers(all=True, filters={"label": [DAG]}):
         given = found.get("Labels") or {}
-        if not own <= set(given.items()):
-            run = (given[DAG], given.get(RUN, ""))
-            if run == (labels[DAG], labels[RUN]):
-                continue
-            if run not in states:
-                states[run] = state_of(*run)
-            if states[run] not in (None, "success", "failed"):
-                continue
-        log.warning("removing container %s, which an earlier attempt or run left", found["Id"][:12])
-        remove(engine, found["Id"])
+        if own <= set(given.items()) or ended.has(given[DAG], given.get(RUN, "")):
+            log.warning("removing container %s, which an earlier attempt or run left", found["Id"][:12])
+            remove(engine, found["Id"])
 
 
 def remove(engine: Any, container: str) -> None:

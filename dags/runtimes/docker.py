@@ -2,47 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
-from typing import TYPE_CHECKING, Any, ClassVar
-from urllib.parse import urlsplit
+from typing import Any, ClassVar
 
 from airflow.providers.docker.operators.docker import DockerOperator
-from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowRuntimeError
+from airflow.sdk.exceptions import AirflowFailException
 from docker.errors import APIError, ImageNotFound
 from docker.types import DeviceRequest, LogConfig, Mount
-from docker.utils import parse_bytes
 
 from runtimes import announce, check, command_line, push
 from runtimes.containers import follow, remove, remove_leftovers, start
+from runtimes.ended_runs import EndedRuns
+from runtimes.handover import MemoryRecord, delete_report, out_of_memory, read_report, result_template
+from runtimes.image import SHARED_MEMORY, WRITABLE, gpus, memory_limit, passed_on, pinned_image
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-PASSED_ON = ("AWS_", "ENIGMA_", "GIT_", "HF_", "MLFLOW_", "OMP_NUM_THREADS")
-"""Prefixes of the variables that are passed to the command, so that new settings of Enigma are included."""
-NOT_PASSED_ON = {
-    "ENIGMA_ALERT_EMAIL",
-    "ENIGMA_ALERT_WEBHOOK",
-    "ENIGMA_COMMAND",
-    "ENIGMA_DOCKER_NETWORK",
-    "ENIGMA_GPUS",
-    "ENIGMA_GPU_MEMORY",
-    "ENIGMA_RUNTIME",
-    "ENIGMA_TASKS_IMAGE",
-    "ENIGMA_TASK_MEMORY",
-    "ENIGMA_WORKDIR",
-}
-"""Variables that only the DAGs read; a contract test checks them against `dags/` and the command's settings."""
-PINNED = re.compile(r"[^\s@]+(@sha256:[0-9a-f]{64}|:(?!latest$)[\w][\w.-]*)")
-MEMORY = "8g"
-GPU_MEMORY = "32g"
-SHARED_MEMORY = 1 << 30
 PROCESSES = 4096
-NOT_FOUND = 404
-WRITABLE = ("/tmp", "/home/enigma/cache")  # noqa: S108 - of the container
-"""Folders of the container that are volumes of its own, removed with it; all others are read-only."""
 
 
 class DockerTask(DockerOperator):
@@ -68,15 +42,10 @@ class DockerTask(DockerOperator):
         returns: str | None = None,
         **policy: Any,
     ) -> None:
-        image = os.environ.get("ENIGMA_TASKS_IMAGE", "")
-        if not PINNED.fullmatch(image):
-            raise ValueError("ENIGMA_TASKS_IMAGE must name an image by digest, or by a tag other than latest")
         super().__init__(
-            image=image,
+            image=pinned_image(),
             mount_tmp_dir=False,
-            mem_limit=os.environ.get("ENIGMA_GPU_MEMORY", GPU_MEMORY)
-            if gpu
-            else os.environ.get("ENIGMA_TASK_MEMORY", MEMORY),
+            mem_limit=memory_limit(gpu=gpu),
             network_mode=os.environ.get("ENIGMA_DOCKER_NETWORK", "bridge"),
             device_requests=_gpus() if gpu else None,
             **policy,
@@ -85,8 +54,7 @@ class DockerTask(DockerOperator):
         self.arguments = arguments
         self.value = value
         self.returns = returns
-        root = os.environ.get("ENIGMA_S3_RUNS") or f"{os.environ.get('ENIGMA_S3_ROOT', '').rstrip('/')}/runs"
-        self.result_uri = f"{root}/{{{{ batch_id(dag_run) }}}}/xcom/{{{{ ti.task_id }}}}-{{{{ ti.map_index }}}}.json"
+        self.result_uri = result_template()
 
     def execute(self, context: Any) -> Any:
         """Run the stage; the harmless part of its report in S3 goes to XCom."""
@@ -97,9 +65,9 @@ class DockerTask(DockerOperator):
             "enigma.task": ti.task_id,
             "enigma.map": str(ti.map_index),
         }
-        remove_leftovers(self.cli, self.labels, lambda dag, run: _state(ti, dag, run), self.log)
-        _delete(self.result_uri)
-        memory = MemoryRecord(f"{self.result_uri.removesuffix('.json')}.memory")
+        remove_leftovers(self.cli, self.labels, EndedRuns(ti), self.log)
+        delete_report(self.result_uri)
+        memory = MemoryRecord(self.result_uri)
         try:
             self.container = self._created()
             start(self.cli, self.container["Id"], passed_on(os.environ) | memory.variables())
@@ -108,12 +76,9 @@ class DockerTask(DockerOperator):
             self.on_kill()
         if ended.out_of_memory:
             memory.add()
-            raise AirflowException(
-                f"enigma {self.stage} was killed: it needs more memory than its limit of {self._memory() >> 20} MiB; "
-                "the next attempt takes smaller batches"
-            )
+            raise out_of_memory(self.stage, f"{self._memory() >> 20} MiB")
         check(self.stage, ended.code)
-        report = _read(self.result_uri)
+        report = read_report(self.result_uri)
         announce(report, self.outlets, context)
         return push(report, self.returns, context)
 
@@ -146,7 +111,7 @@ class DockerTask(DockerOperator):
 
     def _memory(self) -> int:
         """Its limit in bytes: what was asked for, at most what the machine has."""
-        return int(min(parse_bytes(self.mem_limit), self.cli.info()["MemTotal"]))
+        return int(min(self.mem_limit, self.cli.info()["MemTotal"]))
 
     def _limits(self) -> dict[str, Any]:
         memory = self._memory()
@@ -167,65 +132,6 @@ class DockerTask(DockerOperator):
         )
 
 
-class MemoryRecord:
-    """How often a task was killed for want of memory: an object beside its report, so that a new worker knows it."""
-
-    def __init__(self, uri: str) -> None:
-        self.uri = uri
-        store, place = _object(uri)
-        try:
-            self.times = int(store.get_object(**place)["Body"].read())
-        except store.exceptions.NoSuchKey:
-            self.times = 0
-
-    def variables(self) -> dict[str, str]:
-        """The variable by which the stage knows."""
-        return {"ENIGMA_OUT_OF_MEMORY": str(self.times)} if self.times else {}
-
-    def add(self) -> None:
-        """Once more."""
-        store, place = _object(self.uri)
-        store.put_object(**place, Body=str(self.times + 1).encode())
-
-
-def _state(ti: Any, dag_id: str, run_id: str) -> str | None:
-    """The state of a run, None if Airflow does not know it."""
-    try:
-        return str(ti.get_dagrun_state(dag_id, run_id))
-    except AirflowRuntimeError as error:
-        if (error.error.detail or {}).get("status_code") == NOT_FOUND:
-            return None
-        raise
-
-
-def passed_on(environment: Mapping[str, str]) -> dict[str, str]:
-    """The worker's variables that are passed to the command, through the hidden environment, as some are secret."""
-    return {k: v for k, v in environment.items() if k.startswith(PASSED_ON) and k not in NOT_PASSED_ON}
-
-
 def _gpus() -> list[DeviceRequest] | None:
-    count = int(os.environ.get("ENIGMA_GPUS", "-1"))
+    count = gpus()
     return [DeviceRequest(count=count, capabilities=[["gpu"]])] if count else None
-
-
-def _read(uri: str) -> dict[str, Any]:
-    store, place = _object(uri)
-    try:
-        report: dict[str, Any] = json.loads(store.get_object(**place)["Body"].read())
-    except store.exceptions.NoSuchKey:
-        raise AirflowException(f"the container succeeded but wrote no {uri}") from None
-    except ValueError:
-        raise AirflowFailException(f"{uri} is not JSON") from None
-    return report
-
-
-def _delete(uri: str) -> None:
-    store, place = _object(uri)
-    store.delete_object(**place)
-
-
-def _object(uri: str) -> tuple[Any, dict[str, str]]:
-    import boto3
-
-    parts = urlsplit(uri)
-    return boto3.client("s3"), {"Bucket": parts.netloc, "Key": parts.path.lstrip("/")}

@@ -57,8 +57,8 @@ def test_a_batch_id_is_a_function_of_the_run_and_no_two_runs_share_one() -> None
 def test_an_unknown_runtime_is_refused_with_those_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
     from container_task import container_task
 
-    monkeypatch.setenv("ENIGMA_RUNTIME", "kubernetes")
-    with pytest.raises(ValueError, match="process, docker"):
+    monkeypatch.setenv("ENIGMA_RUNTIME", "podman")
+    with pytest.raises(ValueError, match="process, docker, kubernetes"):
         container_task("plan", [])
 
 
@@ -371,7 +371,7 @@ def read_by_dags() -> set[str]:
 
 
 def test_a_container_gets_every_variable_that_settings_read_and_none_that_only_the_dags_read(docker) -> None:
-    from runtimes.docker import NOT_PASSED_ON, passed_on
+    from runtimes.image import NOT_PASSED_ON, passed_on
 
     settings = read_by_settings()
     assert {"ENIGMA_CACHE", "ENIGMA_DEBUG", "ENIGMA_ALLOW_EXTERNAL_LLM", "ENIGMA_LLM_API_KEY"} <= settings
@@ -517,8 +517,7 @@ def labelled(container: str, **changes: str) -> dict[str, Any]:
 
 def test_containers_of_an_earlier_attempt_and_of_ended_runs_are_removed_first(docker, bucket, monkeypatch) -> None:
     states = {"manual__0": "failed", "scheduled__9": "success", "manual__2": "running", "manual__gone": None}
-    monkeypatch.setattr(Ti, "get_dagrun_state", lambda _, dag, run: states[run], raising=False)
-    monkeypatch.setattr("runtimes.docker._state", lambda ti, dag, run: ti.get_dagrun_state(dag, run))
+    monkeypatch.setattr("runtimes.ended_runs._state", lambda ti, dag, run: states[run])
     found = [
         labelled("earlier-attempt"), labelled("another-task", task="annotate"), labelled("ended", run="manual__0"),
         labelled("orphaned-publish", run="scheduled__9", task="publish"), labelled("of-a-run", run="manual__2"),
