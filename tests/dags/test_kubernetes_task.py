@@ -154,6 +154,13 @@ def test_a_pod_has_no_secret_and_no_token_and_refers_to_a_secret_by_name(cluster
     assert pod["spec"]["enableServiceLinks"] is False
 
 
+def test_each_stage_can_have_a_secret_of_its_own(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENIGMA_KUBERNETES_SECRET", "enigma-{stage}")
+    cluster.plays.append(passing())
+    run(task_of())
+    assert cluster.created[0]["spec"]["containers"][0]["envFrom"] == [{"secretRef": {"name": "enigma-plan"}}]
+
+
 def test_secrets_without_the_name_of_a_secret_are_refused(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ENIGMA_KUBERNETES_SECRET")
     with pytest.raises(AirflowFailException, match=r"ENIGMA_LLM_API_KEY.*ENIGMA_KUBERNETES_SECRET") as failure:
