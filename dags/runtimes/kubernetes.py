@@ -31,9 +31,10 @@ class KubernetesTask(KubernetesPodOperator):
     """`enigma <stage> <arguments>` in a pod of `ENIGMA_TASKS_IMAGE` that meets the restricted pod security standard.
 
     `ENIGMA_KUBERNETES_NAMESPACE` names the namespace, `ENIGMA_KUBERNETES_SECRET` the Secret whose keys are the secret
-    variables (`{stage}` in it stands for the stage, as each may have a role of its own), `ENIGMA_KUBERNETES_POD` and `ENIGMA_KUBERNETES_GPU_POD` files with a pod to start from (node selector,
-    tolerations, pull secrets, a mounted certificate authority; its container is named `base`). `ENIGMA_TASK_MEMORY`
-    and `ENIGMA_GPU_MEMORY` are limits, `ENIGMA_TASK_CPUS` a request, `ENIGMA_GPUS` the number of GPUs of a GPU task.
+    variables (`{stage}` in it stands for the stage, as each may have a role of its own), `ENIGMA_KUBERNETES_POD` and
+    `ENIGMA_KUBERNETES_GPU_POD` files with a pod to start from (node selector, tolerations, pull secrets, a mounted
+    certificate authority; its container is named `base`). `ENIGMA_TASK_MEMORY` and `ENIGMA_GPU_MEMORY` are limits,
+    `ENIGMA_TASK_CPUS` a request, `ENIGMA_GPUS` the number of GPUs of a GPU task.
 
     A pod that outlived its worker is found again by the next attempt (the provider's durable mode); one of a run that
     has ended is deleted by the next task of any run.
