@@ -14,11 +14,12 @@ from enigma_tasks.documents import Document, EntityType, Language, check_id
 from enigma_tasks.errors import DataError
 from enigma_tasks.file_names import FileKind
 from enigma_tasks.formats.imports.inception_versions import superseded_documents
+from enigma_tasks.formats.limits import TEXTS
 from enigma_tasks.formats.packed import read_packed
 from enigma_tasks.formats.standoff import note_defect, parse_ann
 from enigma_tasks.languages.rules import canonical_code
 from enigma_tasks.notes.files import read_records
-from enigma_tasks.notes.references import text_of_bytes
+from enigma_tasks.notes.references import check_subwords, text_of_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 
     from enigma_tasks.formats.corpus_files import Part, Whole
 
-MAX_TEXT_BYTES = 1 << 30
-"""Of one note on this machine."""
 _OF_GOLD = frozenset({"annotated", "entities", "label", "labels", "annotations", "data"})
 """A line with one of these keys is no note alone."""
 
@@ -125,7 +124,8 @@ class CorpusReader:
 
     def _pair(self, part: Part, stem: str, text_path: Path, ann_path: Path | None, own: list[DataError]) -> Document:
         language = part.place.language or self.language
-        text = text_of_bytes(text_path.name, text_path.read_bytes(), MAX_TEXT_BYTES)
+        text = text_of_bytes(text_path.name, text_path.read_bytes(), TEXTS.max_bytes)
+        check_subwords(stem, text, TEXTS.max_subwords)
         if ann_path is None:
             return Document(stem, text, (), language, frozenset())
         parsed = parse_ann(stem, text, read_text(ann_path), own)
@@ -146,7 +146,7 @@ class CorpusReader:
     def _whole(self, file: Whole, gold: set[Language | None]) -> Iterator[Document]:
         language = file.place.language or self.language
         if _is_notes(file):
-            notes, errors = read_records(file.path, language, _code, MAX_TEXT_BYTES)
+            notes, errors = read_records(file.path, language, _code, TEXTS)
             for error in errors:
                 note_defect(error, self.defects)
             for note in notes:

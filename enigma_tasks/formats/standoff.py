@@ -64,7 +64,7 @@ def note_defect(error: DataError, defects: list[DataError] | None) -> None:
     """Append to `defects`, or raise where the caller does not collect."""
     if defects is None:
         raise error from None
-    defects.append(error)
+    defects.append(error.detached())
 
 
 def parse_ann(document_id: str, text: str, ann: str, defects: list[DataError] | None = None) -> AnnFile:
