@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
 import json
-import zlib
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import PurePath
@@ -19,6 +17,8 @@ from enigma_tasks.formats.packed import read_packed
 from enigma_tasks.formats.standoff import note_defect, parse_ann
 from enigma_tasks.languages.rules import canonical_code
 from enigma_tasks.notes.files import read_records
+from enigma_tasks.notes.gunzip import DamagedError, ExceededError, gunzip
+from enigma_tasks.notes.records import LINES_WITHOUT_TEXT, line_limit, lines
 from enigma_tasks.notes.references import check_subwords, text_of_bytes
 
 if TYPE_CHECKING:
@@ -195,11 +195,16 @@ def _is_notes(file: Whole) -> bool:
     """A file of notes: the first line that is an object has a text and nothing that annotates it."""
     if file.kind not in (FileKind.LINES, FileKind.PACKED):
         return False
-    try:
-        with gzip.open(file.path) if file.kind is FileKind.PACKED else file.path.open("rb") as stream:
-            first = next((tree for line in stream if isinstance(tree := _json(line), dict)), {})
-    except (OSError, EOFError, zlib.error):
-        return False
+    first: dict[str, Any] = {}
+    with file.path.open("rb") as stream:
+        source = gunzip(stream, TEXTS.unpacked) if file.kind is FileKind.PACKED else stream
+        try:
+            for line in lines(source, line_limit(TEXTS.max_bytes), LINES_WITHOUT_TEXT):
+                if line.data is not None and isinstance(tree := _json(line.data), dict):
+                    first = tree
+                    break
+        except (DamagedError, ExceededError):
+            return False
     return "text" in first and not _OF_GOLD & first.keys()
 
 

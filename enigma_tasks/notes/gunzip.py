@@ -28,11 +28,11 @@ class ExceededError(Exception):
         self.line = line
 
 
-def gunzip(stream: BinaryIO, limits: Unpacked) -> BinaryIO:
+def gunzip(stream: BinaryIO, limits: Unpacked | None) -> BinaryIO:
     """The decompressed stream.
 
     Reading raises DamagedError where the compressed one is truncated or corrupt; ExceededError (`unpacked_too_large`,
-    `unpacked_ratio`) where it unpacks to more than it may.
+    `unpacked_ratio`) where it unpacks to more than it may; what Enigma wrote itself has no limit.
     """
     return cast("BinaryIO", io.BufferedReader(_Gunzip(stream, limits), CHUNK))
 
@@ -40,7 +40,7 @@ def gunzip(stream: BinaryIO, limits: Unpacked) -> BinaryIO:
 class _Gunzip(io.RawIOBase):
     """gzip (RFC 1952, several members) -> raw bytes."""
 
-    def __init__(self, stream: BinaryIO, limits: Unpacked) -> None:
+    def __init__(self, stream: BinaryIO, limits: Unpacked | None) -> None:
         self._stream = stream
         self._limits = limits
         self._read = self._unpacked = 0
@@ -66,7 +66,8 @@ class _Gunzip(io.RawIOBase):
             out = self._inflate(len(buffer))
             if out:
                 self._unpacked += len(out)
-                if rule := self._limits.broken(self._read - len(self._pending), self._unpacked):
+                packed = self._read - len(self._pending)
+                if self._limits and (rule := self._limits.broken(packed, self._unpacked)):
                     raise ExceededError(rule)
                 buffer[: len(out)] = out
                 return len(out)
