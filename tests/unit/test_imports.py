@@ -197,7 +197,7 @@ SECOND = label_studio(TEXT, [ASTHMA]) | {"id": 8}
         ("a.jsonl", b'{"id": 1, "text"\n{"id"', "json_invalid"),
         ("a.json", '["año"]'.encode("latin-1"), "not_utf8"),
         ("a.json", b'{"something": "else"}', "export_unknown"),
-        ("a.json", b"[" * 100_000, "json_invalid"),
+        ("a.json", b"[" * 100_000, "too_deep"),
         ("a.json", b'{"%FEATURE_STRUCTURES": 7}', "uima_invalid"),
         ("a.xmi", b"<x/>", "type_system_missing"),
         ("a.zip", b"PK no zip", "zip_invalid"),

@@ -86,16 +86,15 @@ def parsed_json(name: str, data: bytes, budget: Budget) -> Records:
     budget.take_values(name, count_values(data))
     try:
         value = _value(name, decoded(name, data))
-        records = value if isinstance(value, list) else [value]
-        check_records(name, len(records))
-        return Records(list(enumerate(records, start=1)))
-    except DataError as error:
-        if error.rule != "not_utf8":
-            raise
+    except DataError as error:  # it may be a line that is
         whole = error
     except ValueError as error:
         hint = "expected one JSON value, or one a line" if data.strip() else "the file is empty"
         whole = DataError(name, "json_invalid", getattr(error, "lineno", 1), hint)
+    else:
+        records = value if isinstance(value, list) else [value]
+        check_records(name, len(records))
+        return Records(list(enumerate(records, start=1)))
     check_records(name, data.count(b"\n"))
     values: list[tuple[int, Any]] = []
     defects: list[DataError] = []

@@ -52,7 +52,7 @@ def check_other_key(record: str, key: str, value: Any, read: AbstractSet[tuple[i
 def python_value(text: str) -> Any:
     """What Python's `repr` wrote as this text. Raises what `ast.literal_eval` does; ValueError for a long one."""
     if len(text) > _LONGEST_LITERAL:
-        raise ValueError
+        raise ValueError("long")
     return ast.literal_eval(text)
 
 
