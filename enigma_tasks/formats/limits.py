@@ -41,11 +41,14 @@ MAX_ANNOTATIONS = 300_000
 MAX_VIEWS = 100
 """Of one CAS."""
 MAX_SPANS = 20_000
-"""Of one document."""
+"""Of one document, each fragment counted."""
 MAX_FRAGMENTS = 100
 """Of one span."""
 MAX_MARKED = 10_000_000
-"""Characters in all spans of one document together."""
+"""Characters in all spans of one document together ..."""
+TIMES_MARKED = 5
+"""... and as a multiple of its text's, beyond the first `FEW_MARKED`: each span's text is kept."""
+FEW_MARKED = 10_000
 
 
 @dataclass
@@ -111,15 +114,16 @@ def check_spans(record: str, length: int, spans: Sequence[Fragments]) -> None:
     Raises:
         DataError: `too_many_spans`, `too_many_fragments` (offset: the span's start), `too_much_marked`.
     """
-    check_count(record, len(spans))
+    check_count(record, sum(map(len, spans)))
+    most = min(MAX_MARKED, max(FEW_MARKED, TIMES_MARKED * length))
     marked = 0
     for fragments in spans:
         if len(fragments) > MAX_FRAGMENTS:
             hint = f"{len(fragments)} of one span, at most {MAX_FRAGMENTS}"
             raise DataError(record, "too_many_fragments", fragments[0][0], hint)
         marked += _marked(fragments, length)
-    if marked > MAX_MARKED:
-        hint = f"{marked} characters in all spans together, at most {MAX_MARKED}"
+    if marked > most:
+        hint = f"{marked} characters in all spans together, at most {most}"
         raise DataError(record, "too_much_marked", hint=hint)
 
 
@@ -141,8 +145,11 @@ def check_ann(record: str, ann: str) -> None:
     check_count(record, ann.count("\nT"))
     if ann.count(";") < MAX_FRAGMENTS:
         return
+    total = 0
     for number, line in enumerate(ann.split("\n"), start=1):
         count = "".join(line.split("\t", 2)[1:2]).count(";") + 1 if line.startswith("T") else 0
         if count > MAX_FRAGMENTS:
             hint = f"{count} of one span, at most {MAX_FRAGMENTS}"
             raise DataError(record, "too_many_fragments", number, hint)
+        total += count
+    check_count(record, total)

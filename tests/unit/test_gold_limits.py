@@ -101,7 +101,7 @@ def test_a_line_with_far_too_many_spans_costs_that_line_only() -> None:
 
 
 def test_as_many_spans_as_are_allowed_are_read() -> None:
-    data = lines(line(id=1, text=TEXT, label=[[6, 10, "DISEASE"]] * MAX_SPANS))
+    data = lines(line(id=1, text=LONG, label=[[4 * n, 4 * n + 1, "DISEASE"] for n in range(MAX_SPANS)]))
     assert rules(read("a.jsonl", data)) == [""]
 
 
@@ -137,6 +137,23 @@ def test_spans_that_cover_a_long_text_again_and_again_are_refused() -> None:
     for call in (lambda: verified("d", LONG, whole), lambda: placed({"d": whole}, {"d": LONG})):
         with pytest.raises(DataError, match="d: too_much_marked"):
             call()
+
+
+def test_many_documents_may_not_mark_their_texts_again_and_again_either() -> None:
+    text = "Tiene asma. " * 2000
+    spans = [[n, len(text) - n, "DISEASE"] for n in range(300)]
+    data = lines(*(line(id=n, text=text, label=spans) for n in range(60)))
+    found, most = traced(lambda: read("a.jsonl", data))
+    assert set(rules(found)) == {"too_much_marked"}
+    assert most < 10 * len(data)  # their texts were 430 MB
+
+
+def test_fragments_are_counted_as_spans() -> None:
+    row = f"T1\tDISEASE {';'.join(f'{4 * n} {4 * n + 1}' for n in range(MAX_FRAGMENTS))}\tx\n"
+    defects: list[DataError] = []
+    _, most = traced(lambda: parse_ann("d", LONG, row * (MAX_SPANS // MAX_FRAGMENTS + 1), defects))
+    assert [d.rule for d in defects] == ["too_many_spans"]
+    assert most < MB
 
 
 def test_an_annotation_file_of_far_too_many_lines_is_one_defect() -> None:
