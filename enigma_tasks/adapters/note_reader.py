@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
+from enigma_tasks.adapters.object_store import Wanted
 from enigma_tasks.documents import expanded_length
 from enigma_tasks.errors import DataError, ObjectChanged, ObjectMissing
 from enigma_tasks.notes.records import texts
@@ -67,7 +68,7 @@ def _texts(
     store: ObjectStore, notes: Iterable[NoteRef], limits: RecordLimits, threads: int
 ) -> Iterator[tuple[NoteRef, str] | Refused]:
     listed, requested = itertools.tee(notes)
-    fetched = store.get_many(((n.uri, n.object_version) for n in requested), threads)
+    fetched = store.get_many((Wanted(n.uri, n.object_version, n.size) for n in requested), threads)
     for note, item in zip(listed, fetched, strict=True):
         if item.data is None:
             yield Refused(note, rule_of(item.error))

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 Precision = Literal["auto", "fp32", "bf16"]
 Scores = NDArray[np.float32]
 
-_CHUNK_CHARACTERS = 2_000_000
-"""Size of a chunk of documents by `expanded_length`, about 500 discharge summaries, which bounds memory."""
+_CHUNK_CHARACTERS = 1_000_000
+"""Size of a chunk of documents by `expanded_length`, about 250 discharge summaries: 0.5 GB at most to tokenise."""
 
 
 @dataclass(frozen=True, slots=True)

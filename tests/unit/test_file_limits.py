@@ -145,5 +145,5 @@ def test_notes_are_read_and_computed_together_only_while_few_sub_words_are_to_be
     text = PHRASE * 1000
     items = [(FILE, text)] * 7
     assert [len(c) for c in chunks(iter(items), 256, 2 * LONGEST_EXPANSION * 1000)] == [2, 2, 2, 1]
-    documents = [Document(str(n), PHRASE * 50_000) for n in range(4)]  # 900,000 characters each when written out
+    documents = [Document(str(n), PHRASE * 25_000) for n in range(4)]  # 450,000 characters each when written out
     assert [len(c) for c in _chunks(documents)] == [2, 2]
