@@ -5,9 +5,9 @@ from __future__ import annotations
 import gzip
 import io
 import json
-import tracemalloc
 import unicodedata
 from collections import deque
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,12 +19,13 @@ from enigma_tasks.documents import LONGEST_EXPANSION, Document, expanded_length
 from enigma_tasks.errors import DataError
 from enigma_tasks.ner.engine import _chunks
 from enigma_tasks.notes.files import read_records
+from enigma_tasks.notes.plans import digest, notes_bytes, read_notes
 from enigma_tasks.notes.records import Judgement, read_lines, scan
 from enigma_tasks.notes.references import NoteRef, Refused, check_subwords
 from enigma_tasks.params.limits import RecordLimits, Unpacked
+from tests.unit.memory import traced
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
 LIMITS = RecordLimits(
@@ -37,16 +38,6 @@ LOOSE = Unpacked(max_bytes=10**10, max_ratio=10**6)
 PHRASE = "\ufdfa"
 """One character that tokenizers write out as 18."""
 FILE = NoteRef("clinic", "drops/es/2026-06-11/day.jsonl.gz", "e", "e", "day.jsonl.gz", "es", "path", "2026-06-11", 0)
-
-
-def most_memory(work: Callable[[], object]) -> int:
-    """Bytes at the highest point of `work`."""
-    tracemalloc.start()
-    try:
-        work()
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
 
 
 def outcomes(data: bytes, limits: RecordLimits = LIMITS, key: str = FILE.key) -> list[tuple[str, int | None]]:
@@ -76,7 +67,7 @@ def test_a_few_kilobytes_of_millions_of_lines_are_one_refusal_in_little_memory(
     assert len(packed) < 50_000
     limits = LIMITS.model_copy(update={"max_records": most})
     last: deque[tuple[object, object]] = deque(maxlen=1)
-    assert most_memory(lambda: last.extend(read_lines(io.BytesIO(packed), FILE.key, limits))) < 5_000_000
+    assert traced(lambda: last.extend(read_lines(io.BytesIO(packed), FILE.key, limits)))[1] < 5_000_000
     ((line_of, error),) = last
     assert line_of is None
     assert isinstance(error, DataError)
@@ -106,7 +97,7 @@ def test_records_are_counted_by_lines_and_the_blank_ones_count(end: bytes) -> No
 def test_lines_that_are_no_notes_are_not_kept_while_it_is_open_what_the_file_is() -> None:
     data = gzip.compress((b'{"id": "a", "text": ' + b"x" * 1_000_000 + b"\n") * 60)
     limits = LIMITS.model_copy(update={"unpacked": LOOSE})
-    assert most_memory(lambda: outcomes(data, limits)) < 15_000_000
+    assert traced(lambda: outcomes(data, limits))[1] < 15_000_000
     assert outcomes(data, limits) == [("json_invalid", 1)]
 
 
@@ -139,6 +130,19 @@ def test_a_text_whose_characters_are_phrases_is_refused_and_the_longest_other_on
         check_subwords("n", PHRASE * 60_000, LIMITS.max_subwords)
     lines = row(1) + row(2, PHRASE * 60_000) + row(3)
     assert outcomes(lines, key="day.jsonl") == [("r1", None), ("too_many_subwords", 2), ("r3", None)]
+
+
+def test_lists_of_a_hundred_thousand_notes_are_written_and_read_line_by_line() -> None:
+    notes = [replace(FILE, version=str(n), note_id=f"r{n}", record_id=f"r{n}", line=n) for n in range(100_000)]
+    data, most = traced(lambda: notes_bytes(notes))
+    assert most < 10_000_000
+
+    def count() -> int:
+        return sum(1 for _ in read_notes("shard", data, digest(data)))
+
+    assert len(gzip.decompress(data)) > 20_000_000
+    found, most = traced(count)
+    assert (found, most < 2_000_000) == (100_000, True)
 
 
 def test_notes_are_read_and_computed_together_only_while_few_sub_words_are_to_be_expected() -> None:
