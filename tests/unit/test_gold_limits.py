@@ -222,6 +222,13 @@ def test_a_long_text_that_python_may_have_written_is_not_given_to_its_parser() -
     assert most < MB
 
 
+def test_the_words_of_a_long_text_are_not_listed() -> None:
+    data = lines(line(id=1, text=TEXT, label=[[6, 10, "DISEASE"]], note="tos " * 2_000_000))
+    found, most = traced(lambda: read("a.jsonl", data))
+    assert rules(found) == [""]
+    assert most < 5 * len(data)
+
+
 def test_a_cas_of_far_too_many_elements_is_not_loaded() -> None:
     cas = cas_of(("custom.Disease", 6, 10, {}), text=TEXT)
     xmi, system, tree = cas.to_xmi().encode(), cas.typesystem.to_xml().encode(), json.loads(as_json(cas))

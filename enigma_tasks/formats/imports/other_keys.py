@@ -105,9 +105,15 @@ def _places_in_text(text: str) -> Iterator[tuple[int, int]]:
     """Offsets beside one of our labels in a text that is nothing else or is a damaged list; or named start and end."""
     yield from ((int(found[1]), int(found[2])) for found in _KEYED.finditer(text))
     labelled = [found for found in _NUMBERED.finditer(text) if canonical_label(found[1] or found[6]) in LABELS]
-    rest = len(_WORDS.findall(text)) - sum(len(_WORDS.findall(found[0])) for found in labelled)
-    if labelled and (not rest or text.strip(_AROUND).startswith(("{", "[", "("))):
+    if not labelled:
+        return
+    rest = _words(text) - sum(_words(found[0]) for found in labelled)
+    if not rest or text.strip(_AROUND).startswith(("{", "[", "(")):
         yield from ((int(found[2] or found[4]), int(found[3] or found[5])) for found in labelled)
+
+
+def _words(text: str) -> int:
+    return sum(1 for _ in _WORDS.finditer(text))
 
 
 def _place(value: Any) -> tuple[int, int] | None:

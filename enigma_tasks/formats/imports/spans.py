@@ -88,6 +88,8 @@ LOCATION = "a path, URL or encoded file stands in the text's place"
 
 def is_location(text: str) -> bool:
     """A path, URL or encoded file that stands where a text is due."""
+    if len(text) > _LONGEST_LOCATION and len(text[:_LONGEST_LOCATION].split(maxsplit=1)) > 1:
+        return False  # words: neither, and a long text is not copied
     bare = text.strip()
     return bool(_ENCODED.fullmatch(bare) or (len(bare) <= _LONGEST_LOCATION and _LOCATION.fullmatch(bare)))
 
