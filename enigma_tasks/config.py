@@ -25,10 +25,10 @@ from enigma_tasks.params.evaluate import EvaluateParams, TrainingParams  # noqa:
 from enigma_tasks.params.gold import SplitParams, ValidationParams  # noqa: TC001 - pydantic reads them
 from enigma_tasks.params.ingest import IngestParams  # noqa: TC001 - pydantic reads it
 from enigma_tasks.params.languages import LanguageParams  # noqa: TC001 - pydantic reads it
+from enigma_tasks.params.limits import RecordLimits  # noqa: TC001 - pydantic reads it
 from enigma_tasks.params.llm import LlmSettings
 from enigma_tasks.params.members import AnyMember  # noqa: TC001 - pydantic reads it
 from enigma_tasks.params.monitor import MonitorParams  # noqa: TC001 - pydantic reads it
-from enigma_tasks.params.notes import NoteParams  # noqa: TC001 - pydantic reads it
 from enigma_tasks.params.plan import PlanParams  # noqa: TC001 - pydantic reads it
 from enigma_tasks.params.promotion import PromotionParams  # noqa: TC001 - pydantic reads it
 from enigma_tasks.params.publish import PublishParams  # noqa: TC001 - pydantic reads it
@@ -52,7 +52,7 @@ class Params(Frozen):
     languages: dict[str, LanguageParams]
     members: dict[str, AnyMember]
     ensembles: dict[str, EnsembleParams] = Field(default_factory=dict)
-    notes: NoteParams
+    notes: RecordLimits
     plan: PlanParams
     annotate: AnnotateParams
     publish: PublishParams

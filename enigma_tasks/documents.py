@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import tomllib
 import unicodedata
+from collections import Counter
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
@@ -36,6 +37,17 @@ class TypeEntry:
 
 TYPES_FILE = Path(__file__).with_name("entity_types.toml")
 _ENTRIES = {name: TypeEntry(**entry) for name, entry in tomllib.loads(TYPES_FILE.read_text("utf-8")).items()}
+
+
+LONGEST_EXPANSION = 18
+"""Of one character: U+FDFA, a phrase in Arabic script."""
+
+
+def expanded_length(text: str) -> int:
+    """Its length with compatibility characters written out (NFKD), as tokenizers do: about its most sub-words."""
+    if text.isascii():
+        return len(text)
+    return sum(count * len(unicodedata.normalize("NFKD", character)) for character, count in Counter(text).items())
 
 
 class EntityType(StrEnum):

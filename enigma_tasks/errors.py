@@ -54,6 +54,11 @@ class DataError(EnigmaError):
         self.hint = bounded(hint, HINT_CHARACTERS)
         super().__init__(self.message(record))
 
+    def detached(self) -> DataError:
+        """Itself without its traceback and context, to be kept: their frames would keep the text in memory."""
+        self.__context__ = None
+        return self.with_traceback(None)
+
     def message(self, record: str) -> str:
         """The message, its record called `record`."""
         at = "" if self.offset is None else f" at {self.offset}"

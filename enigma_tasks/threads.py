@@ -15,19 +15,41 @@ In = TypeVar("In")
 Out = TypeVar("Out")
 
 
-def in_order(function: Callable[[In], Out], items: Iterable[In], threads: int, ahead: int = 4) -> Iterator[Out]:
-    """`map` on threads: results in order, at most `ahead` items per thread drawn before the caller takes one."""
+def in_order(
+    function: Callable[[In], Out],
+    items: Iterable[In],
+    threads: int,
+    ahead: int = 4,
+    *,
+    size: Callable[[In], int] = lambda _: 0,
+    most: int = 0,
+) -> Iterator[Out]:
+    """`map` on threads: results in order, at most `ahead` items per thread drawn before the caller takes one.
+
+    Args:
+        function: of an item.
+        items: drawn as threads become free.
+        threads: their number.
+        ahead: items per thread.
+        size: of an item's result; 0 where it is not known.
+        most: size of all results that are waited for together; one that is larger is computed alone.
+    """
     with ThreadPoolExecutor(threads, thread_name_prefix="s3") as pool:
-        waiting: deque[Future[Out]] = deque()
+        waiting: deque[tuple[Future[Out], int]] = deque()
+        held = 0
         try:
             for item in items:
-                waiting.append(pool.submit(function, item))
-                if len(waiting) >= threads * ahead:
-                    yield waiting.popleft().result()
+                own = size(item)
+                while waiting and (len(waiting) >= threads * ahead or (own and held + own > most)):
+                    future, taken = waiting.popleft()
+                    held -= taken
+                    yield future.result()
+                waiting.append((pool.submit(function, item), own))
+                held += own
             while waiting:
-                yield waiting.popleft().result()
+                yield waiting.popleft()[0].result()
         finally:
-            for future in waiting:
+            for future, _ in waiting:
                 future.cancel()
 
 

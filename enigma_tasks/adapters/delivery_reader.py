@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from enigma_tasks.adapters.object_store import ObjectStore, split_uri
+from enigma_tasks.adapters.object_store import ObjectStore, Wanted, split_uri
 from enigma_tasks.gold.ingestion import GoldObject
 
 if TYPE_CHECKING:
@@ -29,7 +29,9 @@ def contents(
 
     One of which an object was written over or deleted since it was listed is left to the next run. Raises ServiceError.
     """
-    fetched = store.get_many((f"{place}/{o.path}", o.etag) for d in deliveries if not d.rule for o in d.objects)
+    fetched = store.get_many(
+        Wanted(f"{place}/{o.path}", o.etag, o.size) for d in deliveries if not d.rule for o in d.objects
+    )
     for delivery in deliveries:
         parts = [] if delivery.rule else [(o.path, next(fetched).data) for o in delivery.objects]
         data = {path: content for path, content in parts if content is not None}

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import gzip
 import io
-import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from enigma_tasks.adapters.object_versions import purge, read_version, versions_below
 from enigma_tasks.errors import DataError
 from enigma_tasks.file_names import holds_records
+from enigma_tasks.notes.gunzip import DamagedError, gunzip
 from enigma_tasks.notes.records import read_lines
+from enigma_tasks.notes.references import WHOLE_FILE
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Sequence
 
     from enigma_tasks.adapters.object_store import ObjectStore
     from enigma_tasks.adapters.object_versions import ObjectVersion
     from enigma_tasks.notes.forgotten import Target
+    from enigma_tasks.params.limits import RecordLimits
 
 
 _GZIP = b"\x1f\x8b"
+_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +38,16 @@ class Dropped:
     """Of a file of records, without the note; None where nothing else is in it."""
 
 
-def dropped(target: Target, versions: Collection[str], max_bytes: int) -> Iterator[Dropped]:
+def dropped(target: Target, versions: Collection[str], limits: RecordLimits) -> Iterator[Dropped]:
     """Every version of the note's objects, the marks of deleted ones too.
 
     Args:
         target: the note.
         versions: SHA-256 of the lines that the tables have of a record.
-        max_bytes: of one text.
+        limits: of files of records.
 
     Raises:
+        DataError: a rule in `WHOLE_FILE`: the note is named as a record of a file that is read to no end.
         ServiceError: as `ObjectStore` does.
     """
     for version in versions_below(f"s3://{target.bucket}/{target.key}"):
@@ -57,7 +61,7 @@ def dropped(target: Target, versions: Collection[str], max_bytes: int) -> Iterat
         if not holds_records(version.key):
             yield Dropped(version, _text(data), None)
             continue
-        found = _records(version, data, target, versions, max_bytes)
+        found = _records(version, data, target, versions, limits)
         if found is not None:
             yield found
 
@@ -78,20 +82,16 @@ def _text(data: bytes) -> tuple[str, ...]:
         return ()
 
 
-def _unpacked(data: bytes) -> bytes:
-    try:
-        return gzip.decompress(data) if data.startswith(_GZIP) else data
-    except (OSError, EOFError, zlib.error):
-        return b""
-
-
 def _records(
-    version: ObjectVersion, stored: bytes, target: Target, versions: Collection[str], max_bytes: int
+    version: ObjectVersion, stored: bytes, target: Target, versions: Collection[str], limits: RecordLimits
 ) -> Dropped | None:
-    data, packed = _unpacked(stored), stored.startswith(_GZIP)
-    texts, kept, at = [], [], 0
-    cut = False
-    for line, outcome in read_lines(io.BytesIO(data), version.key.removesuffix(".gz"), max_bytes):
+    texts: list[str] = []
+    cuts: list[tuple[int, int]] = []
+    for line, outcome in read_lines(_opened(stored, limits), version.key.removesuffix(".gz"), limits):
+        if isinstance(outcome, DataError) and line is None and outcome.rule in WHOLE_FILE:
+            if target.record_id is None:
+                break
+            raise DataError(version.key, outcome.rule, outcome.offset, "name the whole file to forget it")
         # a line without an id is known by its digest: its number is that of another one once it is removed
         named = not isinstance(outcome, DataError) and outcome.id == target.record_id
         if target.record_id is not None and not (line is not None and (named or line.sha256 in versions)):
@@ -99,12 +99,40 @@ def _records(
         if not isinstance(outcome, DataError):
             texts.append(outcome.text)
         if line is not None:
-            kept.append(data[at : line.start])
-            at, cut = line.start + line.size, True
+            cuts.append((line.start, line.start + line.size))
     if target.record_id is None:
         return Dropped(version, tuple(texts), None)
-    if not cut:
-        return None
-    rest = b"".join([*kept, data[at:]])
-    rest_bytes = gzip.compress(rest, mtime=0) if packed and rest else rest
-    return Dropped(version, tuple(texts), rest_bytes or None)
+    return Dropped(version, tuple(texts), _without(stored, cuts, limits)) if cuts else None
+
+
+def _opened(stored: bytes, limits: RecordLimits) -> BinaryIO:
+    stream = io.BytesIO(stored)
+    return gunzip(stream, limits.unpacked) if stored.startswith(_GZIP) else stream
+
+
+def _without(stored: bytes, cuts: Sequence[tuple[int, int]], limits: RecordLimits) -> bytes | None:
+    """A file without some ranges of its unpacked bytes, and without what is after a damage; None where none is left."""
+    rest, length = io.BytesIO(), 0
+    packed = stored.startswith(_GZIP)
+    out = gzip.GzipFile(filename="", mode="wb", fileobj=rest, mtime=0) if packed else rest
+    for chunk in _kept(_opened(stored, limits), cuts):
+        out.write(chunk)
+        length += len(chunk)
+    if packed:
+        out.close()
+    return rest.getvalue() if length else None
+
+
+def _kept(source: BinaryIO, cuts: Sequence[tuple[int, int]]) -> Iterator[bytes]:
+    at = 0
+    try:
+        for start, end in cuts:
+            while chunk := source.readline(min(_CHUNK, start - at)):
+                at += len(chunk)
+                yield chunk
+            while chunk := source.readline(min(_CHUNK, end - at)):
+                at += len(chunk)
+        while chunk := source.readline(_CHUNK):
+            yield chunk
+    except DamagedError:
+        return

@@ -53,7 +53,7 @@ def remove(settings: Settings, store: ObjectStore, traces: Traces) -> Removed:
     for place in (*WRITTEN[:-1], *OWN_ONLY, WRITTEN[-1]):
         root = str(getattr(settings, place))
         for finding in search(root, traces, Searched()) if root else ():
-            if place in OWN_ONLY and not finding.whole:
+            if not finding.searched or (place in OWN_ONLY and not finding.whole):
                 continue
             _remove(store, finding)
             removed.counts[place] += 1

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
+import sys
 import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,6 +13,9 @@ from typing import TYPE_CHECKING, Any
 from enigma_tasks.adapters.object_versions import read_version, versions_below
 from enigma_tasks.adapters.table_purge import covers_rows
 from enigma_tasks.errors import ObjectMissing
+from enigma_tasks.notes.gunzip import DamagedError, ExceededError, gunzip
+from enigma_tasks.notes.records import lines
+from enigma_tasks.params.limits import Unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +24,10 @@ if TYPE_CHECKING:
     from enigma_tasks.notes.forgetting import Traces
 
 _GZIP, _PARQUET = b"\x1f\x8b", b"PAR1"
+_WHOLE = Unpacked(max_bytes=50_000_000, max_ratio=2000)
+_SEARCHED = Unpacked(max_bytes=10_000_000_000, max_ratio=2000)
+"""What is unpacked at once, and what is unpacked at all; gzip reaches no ratio above 1,100."""
+_LONGEST_LINE = 50_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +39,8 @@ class Finding:
     """What a JSON object is without it; None where nothing else is in it, or where it cannot be told apart."""
     whole: bool
     """Nothing else is in it."""
+    searched: bool = True
+    """It was; else it is too large, nothing is known of it, and it is left to a person."""
 
 
 @dataclass
@@ -58,14 +69,11 @@ def _in_bytes(version: ObjectVersion, data: bytes, traces: Traces) -> Finding | 
     if data[:4] == _PARQUET:
         return Finding(version, None, whole=False) if covers_rows(data, traces.target) else None
     packed = data[:2] == _GZIP
-    if packed:
-        try:
-            data = gzip.decompress(data)
-        except (OSError, EOFError, zlib.error):
-            return None
     try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError:
+        text = (gunzip(io.BytesIO(data), _WHOLE).read() if packed else data).decode("utf-8")
+    except ExceededError:
+        return _in_lines(version, data, traces)
+    except (DamagedError, UnicodeDecodeError):
         return None
     trees = json_lines(text)
     if trees is None:
@@ -76,6 +84,34 @@ def _in_bytes(version: ObjectVersion, data: bytes, traces: Traces) -> Finding | 
     rest = _rest(trees, traces)
     whole = rest is not None and rest in (b"", b"[]\n")
     return Finding(version, None if whole or rest is None else gzip.compress(rest, mtime=0) if packed else rest, whole)
+
+
+def _in_lines(version: ObjectVersion, data: bytes, traces: Traces) -> Finding | None:
+    """The same of a packed object that is too large to be unpacked at once; each of its lines is searched.
+
+    One that unpacks to even more, or has a line that is too long, is not `searched`.
+    """
+    packer = zlib.compressobj(wbits=31)
+    kept: list[bytes] = []
+    found, apart, searched = False, True, True
+    try:
+        for line in lines(gunzip(io.BytesIO(data), _SEARCHED), _LONGEST_LINE, sys.maxsize):
+            if line.data is None:
+                searched = False
+                continue
+            text = line.data.decode("utf-8", "replace")
+            trees = json_lines(text)
+            named = traces.in_page(text) if trees is None else any(traces.in_tree(tree) for _, tree in trees)
+            found, apart = found or named, apart and trees is not None
+            if not named and (chunk := packer.compress(line.data)):
+                kept.append(chunk)
+    except DamagedError:
+        apart = False
+    except ExceededError:
+        searched = False
+    if not searched:
+        return Finding(version, None, whole=False, searched=False)
+    return Finding(version, b"".join([*kept, packer.flush()]) if apart else None, whole=False) if found else None
 
 
 def json_lines(text: str) -> list[tuple[str, Any]] | None:

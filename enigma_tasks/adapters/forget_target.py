@@ -37,7 +37,7 @@ def find_target(uri: str, tombstones: Tombstones, params: Params, settings: Sett
         known = next(iter(note_rows(settings.require("tables"), target)), None) is not None
         if known or target.tombstone(tombstones.secret) in tombstones.digests:
             return target
-        if next(dropped(target, (), params.notes.max_bytes), None) is not None:
+        if next(dropped(target, (), params.notes), None) is not None:
             return target
     raise UsageError(UNKNOWN)
 

@@ -6,6 +6,7 @@ import datetime as dt
 import uuid
 from typing import TYPE_CHECKING
 
+from enigma_tasks.adapters.object_store import Wanted
 from enigma_tasks.artifacts import JournalPlaces
 from enigma_tasks.errors import DataError, ObjectMissing
 from enigma_tasks.promotion.journal import JournalMoved, line_bytes, next_line, parse_line
@@ -112,7 +113,7 @@ class JournalStore:
         return numbers
 
     def _read(self, name: str, numbers: Sequence[int]) -> dict[int, bytes]:
-        fetched = self._store.get_many((self._places.line(name, n), None) for n in numbers)
+        fetched = self._store.get_many(Wanted(self._places.line(name, n)) for n in numbers)
         return {n: item.data for n, item in zip(numbers, fetched, strict=True) if item.data is not None}
 
     def _verified(self, name: str, stored: dict[int, bytes], head: Head | None = None) -> tuple[JournalLine, ...]:

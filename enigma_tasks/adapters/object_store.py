@@ -7,7 +7,7 @@ import hashlib
 import io
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
 
 from botocore.exceptions import BotoCoreError
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 
 THREADS = 16
+MANY_BYTES = 128 * 1024 * 1024
+"""Of objects whose size is known, how much `get_many` reads ahead of the caller."""
 STREAM_CHUNK = 4 * 1024 * 1024
 """Bytes of one ranged read of a stream."""
 
@@ -41,6 +43,15 @@ class ObjectInfo:
     def uri(self) -> str:
         """`s3://bucket/key`."""
         return f"s3://{self.bucket}/{self.key}"
+
+
+class Wanted(NamedTuple):
+    """What `get_many` is to read."""
+
+    uri: str
+    if_match: str | None = None
+    size: int = 0
+    """0 where it is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +123,9 @@ class ObjectStore:
         """Write many objects, drawn from the iterable as threads become free. Returns their number."""
         return sum(1 for _ in in_order(lambda pair: self.put(*pair), objects, threads))
 
-    def get_many(self, objects: Iterable[tuple[str, str | None]], threads: int = THREADS) -> Iterator[Fetched]:
-        """Read many (uri, if_match) pairs, in order, at most a few per thread ahead of the caller."""
-        return in_order(self._fetched, objects, threads)
+    def get_many(self, objects: Iterable[Wanted], threads: int = THREADS) -> Iterator[Fetched]:
+        """Read many objects, in order, at most a few per thread and `MANY_BYTES` ahead of the caller."""
+        return in_order(self._fetched, objects, threads, size=lambda wanted: wanted.size, most=MANY_BYTES)
 
     def list(self, prefix_uri: str) -> Iterator[ObjectInfo]:
         """Every object whose URI starts with `prefix_uri`, in the store's order (UTF-8 bytes of the key)."""
@@ -204,12 +215,11 @@ class ObjectStore:
         """Bytes [start, start + length) of the version in `info`."""
         return self._get(info.uri, info.etag, f"bytes={start}-{start + length - 1}")
 
-    def _fetched(self, pair: tuple[str, str | None]) -> Fetched:
-        uri, if_match = pair
+    def _fetched(self, wanted: Wanted) -> Fetched:
         try:
-            return Fetched(uri, self.get(uri, if_match))
+            return Fetched(wanted.uri, self.get(wanted.uri, wanted.if_match))
         except (ObjectMissing, ObjectChanged) as error:
-            return Fetched(uri, None, error)
+            return Fetched(wanted.uri, None, error)
 
     def _get(self, uri: str, if_match: str | None, byte_range: str | None) -> bytes:
         bucket, key = split_uri(uri)

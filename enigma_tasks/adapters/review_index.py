@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from enigma_tasks.adapters.object_store import Wanted
 from enigma_tasks.errors import ObjectMissing
 from enigma_tasks.monitoring.review_manifest import import_bytes, manifest_bytes, read_import, read_manifest
 from enigma_tasks.monitoring.reviews import latest_reviews
@@ -66,7 +67,7 @@ class ReviewIndex:
         return latest_reviews(review for found in self.imports() for review in found.reviews)
 
     def _records(self, folder: str) -> Iterator[tuple[str, bytes]]:
-        for fetched in self._store.get_many((info.uri, None) for info in self._store.list(folder)):
+        for fetched in self._store.get_many(Wanted(info.uri) for info in self._store.list(folder)):
             yield fetched.uri, fetched.data or b""
 
 

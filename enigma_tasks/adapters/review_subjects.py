@@ -44,7 +44,7 @@ class ReviewSubjects:
             found.setdefault(task.task, []).append((task, night))
         notes = {note.identity: note for pairs in found.values() for note in (note_of_task(t) for t, _ in pairs)}
         ordered = sorted(notes.values(), key=lambda n: (n.record_id is not None, n.uri, n.identity))
-        read = read_notes(self._store, ordered, self._params.notes.max_bytes, self._params.annotate.read_threads)
+        read = read_notes(self._store, ordered, self._params.notes, self._params.annotate.read_threads)
         texts = {(r.note if isinstance(r, Refused) else r[0]).identity: r for r in read}
         return {name: [_subject(t, n, texts[t.note]) for t, n in pairs] for name, pairs in found.items()}
 

@@ -83,7 +83,7 @@ def _note(name: NoteName, rule: Rule) -> WaitingNote:
 def _line(store: ObjectStore, item: ObjectInfo, name: NoteName, params: Params) -> str | DataError | None:
     """The language that a record names (empty where it names none), or its defect; None where the file has no such."""
     with store.open_stream(item.uri, item.etag) as stream:
-        for line, outcome in read_lines(stream, name.key, params.notes.max_bytes):
+        for line, outcome in read_lines(stream, name.key, params.notes):
             if isinstance(outcome, DataError):
                 if line is not None and line_name(line.number) == name.record_id:
                     return outcome

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
 import json
-import zlib
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import PurePath
@@ -14,11 +12,14 @@ from enigma_tasks.documents import Document, EntityType, Language, check_id
 from enigma_tasks.errors import DataError
 from enigma_tasks.file_names import FileKind
 from enigma_tasks.formats.imports.inception_versions import superseded_documents
+from enigma_tasks.formats.limits import TEXTS
 from enigma_tasks.formats.packed import read_packed
 from enigma_tasks.formats.standoff import note_defect, parse_ann
 from enigma_tasks.languages.rules import canonical_code
 from enigma_tasks.notes.files import read_records
-from enigma_tasks.notes.references import text_of_bytes
+from enigma_tasks.notes.gunzip import DamagedError, ExceededError, gunzip
+from enigma_tasks.notes.records import LINES_WITHOUT_TEXT, line_limit, lines
+from enigma_tasks.notes.references import check_subwords, text_of_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 
     from enigma_tasks.formats.corpus_files import Part, Whole
 
-MAX_TEXT_BYTES = 1 << 30
-"""Of one note on this machine."""
 _OF_GOLD = frozenset({"annotated", "entities", "label", "labels", "annotations", "data"})
 """A line with one of these keys is no note alone."""
 
@@ -125,7 +124,8 @@ class CorpusReader:
 
     def _pair(self, part: Part, stem: str, text_path: Path, ann_path: Path | None, own: list[DataError]) -> Document:
         language = part.place.language or self.language
-        text = text_of_bytes(text_path.name, text_path.read_bytes(), MAX_TEXT_BYTES)
+        text = text_of_bytes(text_path.name, text_path.read_bytes(), TEXTS.max_bytes)
+        check_subwords(stem, text, TEXTS.max_subwords)
         if ann_path is None:
             return Document(stem, text, (), language, frozenset())
         parsed = parse_ann(stem, text, read_text(ann_path), own)
@@ -146,7 +146,7 @@ class CorpusReader:
     def _whole(self, file: Whole, gold: set[Language | None]) -> Iterator[Document]:
         language = file.place.language or self.language
         if _is_notes(file):
-            notes, errors = read_records(file.path, language, _code, MAX_TEXT_BYTES)
+            notes, errors = read_records(file.path, language, _code, TEXTS)
             for error in errors:
                 note_defect(error, self.defects)
             for note in notes:
@@ -195,11 +195,16 @@ def _is_notes(file: Whole) -> bool:
     """A file of notes: the first line that is an object has a text and nothing that annotates it."""
     if file.kind not in (FileKind.LINES, FileKind.PACKED):
         return False
-    try:
-        with gzip.open(file.path) if file.kind is FileKind.PACKED else file.path.open("rb") as stream:
-            first = next((tree for line in stream if isinstance(tree := _json(line), dict)), {})
-    except (OSError, EOFError, zlib.error):
-        return False
+    first: dict[str, Any] = {}
+    with file.path.open("rb") as stream:
+        source = gunzip(stream, TEXTS.unpacked) if file.kind is FileKind.PACKED else stream
+        try:
+            for line in lines(source, line_limit(TEXTS.max_bytes), LINES_WITHOUT_TEXT):
+                if line.data is not None and isinstance(tree := _json(line.data), dict):
+                    first = tree
+                    break
+        except (DamagedError, ExceededError):
+            return False
     return "text" in first and not _OF_GOLD & first.keys()
 
 

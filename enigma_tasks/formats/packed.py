@@ -11,19 +11,22 @@ import hashlib
 import io
 import json
 import re
-import zlib
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from enigma_tasks.documents import Document, Entity, EntityType, check_id, entity_at, sorted_entities
 from enigma_tasks.errors import DataError
+from enigma_tasks.formats.limits import UNPACKED, Budget, check_records, check_spans, check_text_size
 from enigma_tasks.formats.standoff import note_defect
+from enigma_tasks.notes.gunzip import DamagedError, ExceededError, gunzip
 from enigma_tasks.notes.references import check_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+    from enigma_tasks.params.limits import Unpacked
 
 PACKED_SUFFIX = ".jsonl.gz"
 _LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")  # RFC 5646, the parts that Enigma can meet
@@ -92,8 +95,12 @@ def read_packed(path: Path, defects: list[DataError] | None = None) -> list[Docu
     return documents
 
 
-def packed_records(path: Path) -> list[PackedRecord]:
+def packed_records(path: Path, *, dropped: bool = False) -> list[PackedRecord]:
     """Every line of a packed file that holds something; a line that is wrong costs no other anything.
+
+    A file that was `dropped` has limits, on the file: `unpacked_too_large`, `unpacked_ratio`, `too_many_records`,
+    `too_many_values`, each instead of all its documents; on the document: those of `formats.limits`. What Enigma wrote
+    itself, from documents that it took in, has none.
 
     Where two lines have one id and language, neither is kept. Defects are, on the file, with the line (from 1):
     `packed_damaged` (the compressed stream ends early or is wrong; nothing after it can be read),
@@ -102,22 +109,36 @@ def packed_records(path: Path) -> list[PackedRecord]:
     `id_duplicate`, `label_unexpected`, `label_unknown`, `span_outside_text`, `span_inverted`, `surface_differs`.
     """
     damage: list[DataError] = []
-    records: list[PackedRecord] = []
-    claims: list[tuple[str, str | None] | None] = []
-    for number, line in _lines(path, damage):
-        wrong: list[DataError] = []
-        document = None
-        try:
-            document = _document(path.name, number, line, wrong)
-        except DataError as error:
-            wrong = [error]
-        claims.append((document.id, document.language) if document else None)
-        records.append(PackedRecord(None if wrong else document, tuple(wrong)))
+    try:
+        records, claims = _read(path, damage, Budget() if dropped else None)
+    except DataError as error:
+        return [PackedRecord(None, (error.detached(),))]
     times = Counter(claims)
     for i, claim in enumerate(claims):
         if claim is not None and times[claim] > 1:
             records[i] = PackedRecord(None, (*records[i].defects, DataError(claim[0], "id_duplicate")))
     return records + [PackedRecord(None, (error,)) for error in damage]
+
+
+def _read(
+    path: Path, damage: list[DataError], budget: Budget | None
+) -> tuple[list[PackedRecord], list[tuple[str, str | None] | None]]:
+    """The records, and whose they are. Raises DataError of the whole file."""
+    records: list[PackedRecord] = []
+    claims: list[tuple[str, str | None] | None] = []
+    for number, line in _lines(path, damage, UNPACKED if budget else None):
+        if budget:
+            check_records(path.name, number)
+            budget.take_values(path.name, line.count(b",") + line.count(b"[") + line.count(b"{"))
+        wrong: list[DataError] = []
+        document = None
+        try:
+            document = _document(path.name, number, line, wrong, limited=budget is not None)
+        except DataError as error:
+            wrong = [error.detached()]
+        claims.append((document.id, document.language) if document else None)
+        records.append(PackedRecord(None if wrong else document, tuple(wrong)))
+    return records, claims
 
 
 def _check(document: Document) -> None:
@@ -142,19 +163,21 @@ def _tree(document: Document) -> dict[str, Any]:
     }
 
 
-def _lines(path: Path, defects: list[DataError] | None) -> Iterator[tuple[int, bytes]]:
+def _lines(path: Path, defects: list[DataError], limits: Unpacked | None) -> Iterator[tuple[int, bytes]]:
     """(number from 1, line) of every line that holds something, up to a damage."""
     number = 0
     try:
-        with gzip.open(path, "rb") as stream:
-            for number, line in enumerate(stream, start=1):
+        with path.open("rb") as packed:
+            for number, line in enumerate(gunzip(packed, limits), start=1):
                 if line.strip():
                     yield number, line
-    except (gzip.BadGzipFile, EOFError, zlib.error):
-        note_defect(DataError(path.name, "packed_damaged", number + 1), defects)
+    except DamagedError:
+        defects.append(DataError(path.name, "packed_damaged", number + 1))
+    except ExceededError as error:
+        raise DataError(path.name, error.rule, number + 1) from None
 
 
-def _document(name: str, number: int, line: bytes, defects: list[DataError] | None) -> Document:
+def _document(name: str, number: int, line: bytes, defects: list[DataError], *, limited: bool) -> Document:
     """One line -> its document without the entities that are wrong."""
     try:
         tree = json.loads(line.decode("utf-8"))
@@ -166,6 +189,9 @@ def _document(name: str, number: int, line: bytes, defects: list[DataError] | No
         raise DataError(name, "packed_line_malformed", number)
     check_id(tree["id"])
     check_text(f"{name}#{number}", tree["text"])
+    if limited:
+        check_text_size(tree["id"], tree["text"])
+        check_spans(tree["id"], len(tree["text"]), [((e["start"], e["end"]),) for e in tree["entities"]])
     annotated = frozenset(EntityType(t) for t in tree["annotated"])
     entities = []
     for e in tree["entities"]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from enigma_tasks.errors import DataError, UsageError
 from enigma_tasks.formats.corpora import read_corpus, read_text
+from enigma_tasks.formats.limits import check_spans
 from enigma_tasks.formats.standoff import parse_tsv
 from enigma_tasks.formats.surfaces import BratSpan, located_all
 
@@ -50,8 +51,9 @@ def placed(
         texts: document -> its text; spans of other documents stay as they are.
 
     Raises:
-        DataError: `span_outside_text`, `surface_differs` or `offset_unit_unknown`, of the first document with a span
-            that is at no such place; the hint says how many there are.
+        DataError: a rule of `formats.limits.check_spans`; or `span_outside_text`, `surface_differs` or
+            `offset_unit_unknown`, of the first document with a span that is at no such place; the hint says how many
+            there are.
     """
     found: dict[str, tuple[Entity, ...]] = {}
     converted: Counter[str] = Counter()
@@ -62,6 +64,7 @@ def placed(
         if text is None or not own:
             continue
         written = [BratSpan(e.label, (e.span,), e.text) for e in own]
+        check_spans(name, len(text), [span.fragments for span in written])
         located, unit, problems = located_all(name, text, written)
         if not problems:
             found[name] = tuple(e for e, _ in located)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from enigma_tasks.documents import LABELS, Document, Entity, canonical_label, label_hint, sorted_entities
 from enigma_tasks.errors import DataError
 from enigma_tasks.file_names import without_suffix
+from enigma_tasks.formats.limits import check_ann, check_spans
 from enigma_tasks.formats.surfaces import (
     FOLD_LINE_ENDS,
     BratSpan,
@@ -25,7 +26,7 @@ from enigma_tasks.formats.surfaces import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
 TSV_HEADER = "filename\tlabel\tstart_span\tend_span\ttext"
@@ -64,7 +65,7 @@ def note_defect(error: DataError, defects: list[DataError] | None) -> None:
     """Append to `defects`, or raise where the caller does not collect."""
     if defects is None:
         raise error from None
-    defects.append(error)
+    defects.append(error.detached())
 
 
 def parse_ann(document_id: str, text: str, ann: str, defects: list[DataError] | None = None) -> AnnFile:
@@ -77,10 +78,15 @@ def parse_ann(document_id: str, text: str, ann: str, defects: list[DataError] | 
     Raises:
         DataError: `ann_line_malformed` (offset: line, from 1), `label_unknown`, `span_outside_text`, `span_inverted`,
             `surface_differs` (offset: the span's start as the file has it), `offset_unit_unknown` (the surfaces are at
-            different places in several units).
+            different places in several units), a rule of `check_ann` or `check_spans` of `formats.limits`.
     """
     other: Counter[str] = Counter()
     written: list[BratSpan] = []
+    try:
+        check_ann(document_id, ann)
+    except DataError as error:
+        note_defect(error, defects)
+        return AnnFile((), 0, {})
     ids = {line.split(maxsplit=1)[0] for _, line in _lines(ann) if line[0] == "T"}
     for number, line in _lines(ann):
         if _holds_another(line, text):
@@ -182,10 +188,15 @@ def parse_tsv(tsv: str, record: str = "tsv", defects: list[DataError] | None = N
 
 
 def verified(
-    document_id: str, text: str, rows: Iterable[Entity], defects: list[DataError] | None = None
+    document_id: str, text: str, rows: Sequence[Entity], defects: list[DataError] | None = None
 ) -> tuple[Entity, ...]:
     """TSV rows against their text: the same spans with the text's own surface. Raises DataError as `parse_ann` does."""
     entities: list[Entity] = []
+    try:
+        check_spans(document_id, len(text), [(row.span,) for row in rows])
+    except DataError as error:
+        note_defect(error, defects)
+        return ()
     for row in rows:
         try:
             entities.append(located(document_id, text, BratSpan(row.label, (row.span,), row.text), (row.span,)))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from enigma_tasks.documents import LABELS, Entity, canonical_label, entity_at, label_hint
 from enigma_tasks.errors import DataError
+from enigma_tasks.formats.limits import check_spans
 from enigma_tasks.formats.offset_units import CODE_POINTS, UNITS, Content, fitting_unit
 
 if TYPE_CHECKING:
@@ -42,10 +43,11 @@ def located_all(
     """Every span at its place, the unit that was converted from, and what is wrong with the others.
 
     Offsets count code points. Where the surfaces are not there, another unit is meant only if every surface is where
-    that unit says, and no third unit puts them elsewhere.
+    that unit says, and no third unit puts them elsewhere. A document with too much to be checked has one defect.
     """
     attempts = ((UNITS[:1], same_surface), (UNITS[1:], same_surface))
     try:
+        check_spans(document_id, len(text), [span.fragments for span in written])
         fit = fitting_unit(document_id, Content(text), written, attempts)
     except DataError as error:
         return [], None, [error]

@@ -159,7 +159,7 @@ def _packed(delivery: Delivery, content: bytes, scratch: Path) -> list[Imported]
     path = scratch / _PACKED_FILE
     path.write_bytes(content)
     found = []
-    for record in packed_records(path):
+    for record in packed_records(path, dropped=True):
         d = record.document
         if d is None:
             defects = tuple(

@@ -31,7 +31,7 @@ def read_unlabelled(sources: Sequence[str], language: str, params: Params) -> tu
         code, path = _split(source, params)
         only = code or (None if language == "all" else language)
         if kind_of(Path(path).name)[0] is FileKind.LINES and Path(path).is_file():
-            found, defects = read_records(Path(path), only, params.language, params.notes.max_bytes)
+            found, defects = read_records(Path(path), only, params.language, params.notes)
             refused.update(d.rule for d in defects)
             kept = [d for d in found if only in (None, d.language)]
             refused.update({"other_language": len(found) - len(kept)})

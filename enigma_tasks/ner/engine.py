@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from enigma_tasks.documents import expanded_length
 from enigma_tasks.ner.batching import collate, windows_of
 from enigma_tasks.ner.decoding import decode, probabilities
 from enigma_tasks.ner.model_groups import ModelGroup, group_of, layers_in_common, window_key
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
 Precision = Literal["auto", "fp32", "bf16"]
 Scores = NDArray[np.float32]
 
-_CHUNK_CHARACTERS = 2_000_000
-"""Size of a chunk of documents, about 500 discharge summaries, which bounds memory."""
+_CHUNK_CHARACTERS = 1_000_000
+"""Size of a chunk of documents by `expanded_length`, about 250 discharge summaries: 0.5 GB at most to tokenise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,10 +219,11 @@ def cleaned(model: Model, document: Document, entities: Sequence[Entity]) -> tup
 def _chunks(documents: Sequence[Document]) -> Iterator[Sequence[Document]]:
     start = size = 0
     for i, document in enumerate(documents):
-        if size and size + len(document.text) > _CHUNK_CHARACTERS:
+        length = expanded_length(document.text)
+        if size and size + length > _CHUNK_CHARACTERS:
             yield documents[start:i]
             start, size = i, 0
-        size += len(document.text)
+        size += length
     if start < len(documents):
         yield documents[start:]
 

@@ -1,10 +1,16 @@
-"""Decompresses gzip streams that may be damaged: all intact bytes are delivered before DamagedError is raised."""
+"""Decompresses gzip streams that may be damaged, or hold far more than they seem to.
+
+All intact bytes are delivered before DamagedError is raised.
+"""
 
 from __future__ import annotations
 
 import io
 import zlib
-from typing import Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+if TYPE_CHECKING:
+    from enigma_tasks.params.limits import Unpacked
 
 CHUNK = 64 * 1024
 
@@ -13,16 +19,31 @@ class DamagedError(Exception):
     """The compressed stream is truncated or corrupt here; everything before it has been delivered."""
 
 
-def gunzip(stream: BinaryIO) -> BinaryIO:
-    """The decompressed stream. Reading raises DamagedError where the compressed one is truncated or corrupt."""
-    return cast("BinaryIO", io.BufferedReader(_Gunzip(stream), CHUNK))
+class ExceededError(Exception):
+    """A file exceeds a limit of whole files, and is not read further."""
+
+    def __init__(self, rule: str, line: int | None = None) -> None:
+        super().__init__(rule)
+        self.rule = rule
+        self.line = line
+
+
+def gunzip(stream: BinaryIO, limits: Unpacked | None) -> BinaryIO:
+    """The decompressed stream.
+
+    Reading raises DamagedError where the compressed one is truncated or corrupt; ExceededError (`unpacked_too_large`,
+    `unpacked_ratio`) where it unpacks to more than it may; what Enigma wrote itself has no limit.
+    """
+    return cast("BinaryIO", io.BufferedReader(_Gunzip(stream, limits), CHUNK))
 
 
 class _Gunzip(io.RawIOBase):
     """gzip (RFC 1952, several members) -> raw bytes."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: BinaryIO, limits: Unpacked | None) -> None:
         self._stream = stream
+        self._limits = limits
+        self._read = self._unpacked = 0
         self._member = zlib.decompressobj(wbits=31)
         self._pending = b""
         self._started = False
@@ -34,6 +55,7 @@ class _Gunzip(io.RawIOBase):
         while True:
             if not self._pending:
                 self._pending = self._stream.read(CHUNK)
+                self._read += len(self._pending)
                 if not self._pending:
                     if self._started:
                         raise DamagedError
@@ -43,6 +65,10 @@ class _Gunzip(io.RawIOBase):
                 continue
             out = self._inflate(len(buffer))
             if out:
+                self._unpacked += len(out)
+                packed = self._read - len(self._pending)
+                if self._limits and (rule := self._limits.broken(packed, self._unpacked)):
+                    raise ExceededError(rule)
                 buffer[: len(out)] = out
                 return len(out)
 

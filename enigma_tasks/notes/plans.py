@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import gzip
 import hashlib
+import io
 import json
 import zlib
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
@@ -155,15 +156,21 @@ def digest(data: bytes) -> str:
 
 
 def _lines_gz(trees: Iterable[Mapping[str, Any]]) -> bytes:
-    text = "".join(json.dumps(t, ensure_ascii=False, separators=(",", ":")) + "\n" for t in trees)
-    return gzip.compress(text.encode(), compresslevel=6, mtime=0)  # no time in the header
+    packer = zlib.compressobj(6, wbits=31)  # gzip without a time in its header
+    lines = (json.dumps(t, ensure_ascii=False, separators=(",", ":")).encode() + b"\n" for t in trees)
+    packed = b"".join(filter(None, map(packer.compress, lines)))
+    return packed + packer.flush()
 
 
 def _read_lines_gz(form: TypeAdapter[Line], name: str, data: bytes, sha256: str) -> Iterator[Line]:
     if digest(data) != sha256:
         raise DataError(name, "digest")
+    return _read_each(form, name, data)
+
+
+def _read_each(form: TypeAdapter[Line], name: str, data: bytes) -> Iterator[Line]:
     try:
-        lines = gzip.decompress(data).splitlines()
+        for number, line in enumerate(gzip.GzipFile(fileobj=io.BytesIO(data)), 1):
+            yield read_record(form, name, line, number)
     except (OSError, EOFError, zlib.error):
         raise DataError(name, "gzip_damaged") from None
-    return (read_record(form, name, line, number) for number, line in enumerate(lines, 1))

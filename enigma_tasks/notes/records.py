@@ -10,12 +10,22 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from enigma_tasks.errors import DataError
-from enigma_tasks.notes.gunzip import DamagedError, gunzip
+from enigma_tasks.notes.gunzip import DamagedError, ExceededError, gunzip
 from enigma_tasks.notes.plain_text import HEAD, is_markup, is_other_kind
-from enigma_tasks.notes.references import NoteRef, Refused, Rule, check_text, line_name, named_language
+from enigma_tasks.notes.references import (
+    NoteRef,
+    Refused,
+    Rule,
+    check_subwords,
+    check_text,
+    line_name,
+    named_language,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
+
+    from enigma_tasks.params.limits import RecordLimits
 
 ESCAPES = 6
 """Bytes of JSON per byte of text, at most: `\\u0041`."""
@@ -49,23 +59,27 @@ class Record:
     language: str | None
 
 
-def opened(stream: BinaryIO, key: str) -> BinaryIO:
-    """The stream itself, or the decompressed stream if the key ends in `.gz`."""
+def opened(stream: BinaryIO, key: str, limits: RecordLimits) -> BinaryIO:
+    """The stream itself, or the decompressed stream if the key ends in `.gz`: see `gunzip`."""
     if not key.lower().endswith(".gz"):
         return stream
-    return gunzip(stream)
+    return gunzip(stream, limits.unpacked)
 
 
-def lines(stream: BinaryIO, limit: int) -> Iterator[Line]:
+def lines(stream: BinaryIO, limit: int, most: int) -> Iterator[Line]:
     """Every line that is not blank; one longer than `limit` bytes is hashed and counted without its data.
 
-    Raises DamagedError after the last complete line.
+    Raises:
+        DamagedError: after the last complete line.
+        ExceededError: `too_many_records` after `most` lines, blank ones included; or as `gunzip` does.
     """
     start, number = 0, 1
     while True:
         data = stream.readline(limit + 1)
         if not data:
             return
+        if number > most:
+            raise ExceededError(Rule.TOO_MANY_RECORDS, number)
         digest, size, content = hashlib.sha256(), 0, data if len(data) <= limit or data.endswith(b"\n") else None
         while True:
             size += len(data)
@@ -86,35 +100,36 @@ def line_limit(max_bytes: int) -> int:
     return max_bytes * ESCAPES + LINE_OVERHEAD
 
 
-def parse(name: str, line: Line, max_bytes: int) -> Record:
+def parse(name: str, line: Line, limits: RecordLimits) -> Record:
     """A line -> its record.
 
     Raises:
         DataError: with `name` and the rule.
     """
-    return _record(name, line, _json(name, line), max_bytes)
+    return _record(name, line, _json(name, line), limits)
 
 
-def read_lines(stream: BinaryIO, key: str, max_bytes: int) -> Iterator[tuple[Line | None, Record | DataError]]:
+def read_lines(stream: BinaryIO, key: str, limits: RecordLimits) -> Iterator[tuple[Line | None, Record | DataError]]:
     """Every line of a file with its record or its defect.
 
     A pair without a line is about the whole file, or about the part after a damage. A file of another kind, by its
-    signature or because no line is an object with a text, gives one such pair instead of one for every line.
+    signature or because no line is an object with a text, gives one such pair instead of one for every line. One of a
+    rule in `WHOLE_FILE` is the last, and stands for the file instead of all that came before it.
     """
     pending: list[tuple[Line, DataError]] = []
     number, any_text = 1, False
     try:
-        source = _buffered(opened(stream, key))
+        source = _buffered(opened(stream, key, limits))
         head = source.peek(HEAD)[:HEAD]
         if is_other_kind(head) or _is_document(head):
             yield None, DataError(key, Rule.NOT_PLAIN_TEXT)
             return
-        for line in lines(source, line_limit(max_bytes)):
+        for line in lines(source, line_limit(limits.max_bytes), limits.max_records):
             number = line.number + 1
-            has_text, outcome = _parsed_line(f"{key}{line_name(line.number)}", line, max_bytes)
+            has_text, outcome = _parsed_line(f"{key}{line_name(line.number)}", line, limits)
             any_text = any_text or has_text
             if not any_text and isinstance(outcome, DataError):
-                pending.append((line, outcome))
+                pending.append((replace(line, data=None), outcome))  # a thousand lines may be of megabytes each
                 if len(pending) == LINES_WITHOUT_TEXT:
                     break
                 continue
@@ -124,6 +139,9 @@ def read_lines(stream: BinaryIO, key: str, max_bytes: int) -> Iterator[tuple[Lin
     except DamagedError:
         yield from pending
         yield None, DataError(key, Rule.GZIP_DAMAGED, number)
+        return
+    except ExceededError as error:
+        yield None, DataError(key, error.rule, error.line or number)
         return
     if len(pending) > 1:
         first = pending[0][1]
@@ -146,27 +164,28 @@ def _is_document(head: bytes) -> bool:
     return only_bracket or re.match(r"\[\s*\{", first) is not None or (first[:1] == "<" and is_markup(start))
 
 
-def _parsed_line(name: str, line: Line, max_bytes: int) -> tuple[bool, Record | DataError]:
+def _parsed_line(name: str, line: Line, limits: RecordLimits) -> tuple[bool, Record | DataError]:
     """Whether the line is, or may be, an object with a text; and its record or defect."""
     if line.data is None:
         return True, DataError(name, Rule.TOO_LARGE, line.number)
     try:
         tree = _json(name, line)
     except DataError as error:
-        return False, error
+        return False, error.detached()
     try:
-        return True, _record(name, line, tree, max_bytes)
+        return True, _record(name, line, tree, limits)
     except DataError as error:
-        return isinstance(tree.get("text"), str), error
+        return isinstance(tree.get("text"), str), error.detached()
 
 
-def _record(name: str, line: Line, tree: dict[str, Any], max_bytes: int) -> Record:
+def _record(name: str, line: Line, tree: dict[str, Any], limits: RecordLimits) -> Record:
     identity, text, language = _identity(tree.get("id")), tree.get("text"), tree.get("language")
     if identity is None or not isinstance(text, str) or not (language is None or isinstance(language, str)):
         raise DataError(name, Rule.JSON_FIELDS, line.number)
-    if len(text.encode("utf-8", "surrogatepass")) > max_bytes:
+    if len(text.encode("utf-8", "surrogatepass")) > limits.max_bytes:
         raise DataError(name, Rule.TOO_LARGE, line.number)
     check_text(name, text)
+    check_subwords(name, text, limits.max_subwords, line.number)
     return Record(identity, text, language)
 
 
@@ -207,7 +226,7 @@ def _usable(identity: str) -> bool:
 class Judgement:
     """The functions and limits that decide on a record."""
 
-    max_bytes: int
+    limits: RecordLimits
     language_of: Callable[[str], str | None]
     """A language's name -> the configured code, or None."""
     detect: Callable[[str], str | None]
@@ -218,11 +237,12 @@ class Judgement:
 def scan(template: NoteRef, stream: BinaryIO, judgement: Judgement) -> Iterator[NoteRef | Refused | None]:
     """Every record of a file, in order, None for one that is done; a damaged end or a file without records is refused.
 
+    A refusal without a record, of a rule in `WHOLE_FILE`, stands for the file instead of all that came before it.
     `template` is the file's reference. A record's language overrides the folder's.
     """
     seen: set[str] = set()
     plain = not template.key.lower().endswith(".gz")
-    for line, outcome in read_lines(stream, template.key, judgement.max_bytes):
+    for line, outcome in read_lines(stream, template.key, judgement.limits):
         if line is None:
             assert isinstance(outcome, DataError)
             yield Refused(template, Rule(outcome.rule), outcome.offset)
@@ -258,18 +278,20 @@ def _note(ref: NoteRef, outcome: Record | DataError, seen: set[str], judgement: 
     return replace(ref, language=found) if found else Refused(ref, Rule.LANGUAGE)
 
 
-def texts(stream: BinaryIO, key: str, wanted: Collection[str], max_bytes: int) -> Iterator[tuple[str, str | DataError]]:
+def texts(
+    stream: BinaryIO, key: str, wanted: Collection[str], limits: RecordLimits
+) -> Iterator[tuple[str, str | DataError]]:
     """(SHA-256 of the line, its text or defect) of the lines with the `wanted` digests, each once."""
     missing = set(wanted)
     try:
-        for line in lines(opened(stream, key), line_limit(max_bytes)):
+        for line in lines(opened(stream, key, limits), line_limit(limits.max_bytes), limits.max_records):
             if line.sha256 in missing:
                 missing.discard(line.sha256)
                 try:
-                    yield line.sha256, parse(line_name(line.number), line, max_bytes).text
+                    yield line.sha256, parse(line_name(line.number), line, limits).text
                 except DataError as error:
                     yield line.sha256, error
             if not missing:
                 return
-    except DamagedError:
+    except (DamagedError, ExceededError):
         return

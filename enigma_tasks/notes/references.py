@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import ConfigDict
 
+from enigma_tasks.documents import LONGEST_EXPANSION, expanded_length
 from enigma_tasks.errors import DataError
 from enigma_tasks.file_names import RECORD_SUFFIXES, TEXT_SUFFIX, FileKind, holds_records, kind_of, stem
 from enigma_tasks.notes.plain_text import HEAD, is_markup, is_other_kind
@@ -41,8 +42,15 @@ class Rule(StrEnum):
     """Offset: bytes; in a record's text, code points."""
     TOO_LARGE = "too_large"
     """Longer than notes.max_bytes. Offset: the line, in a file of records."""
+    TOO_MANY_SUBWORDS = "too_many_subwords"
+    """More than notes.max_subwords, by its length with ligatures and the like written out. Offset: the line, in a file
+    of records."""
     TOO_MANY_RECORDS = "too_many_records"
-    """A file of records with more than notes.max_records. Offset: the line."""
+    """A file of records with more than notes.max_records lines. Offset: the line."""
+    UNPACKED_TOO_LARGE = "unpacked_too_large"
+    """A packed file of records with more than notes.unpacked.max_bytes. Offset: the line where reading ended."""
+    UNPACKED_RATIO = "unpacked_ratio"
+    """... with more than notes.unpacked.max_ratio bytes for each packed one. Offset: the line where reading ended."""
     LANGUAGE = "language_not_configured"
     """The language of the folder, the record or the detector is not in params.yaml."""
     KEY_UNSAFE = "key_unsafe"
@@ -75,6 +83,10 @@ class Rule(StrEnum):
 
 TRANSIENT = frozenset({Rule.CHANGED, Rule.MISSING})
 """Rules about the store, not the note: if the same version is listed again, it is annotated."""
+
+
+WHOLE_FILE = frozenset({Rule.TOO_MANY_RECORDS, Rule.UNPACKED_TOO_LARGE, Rule.UNPACKED_RATIO})
+"""Rules of a file of records that refuse all of it, its sound records too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +275,16 @@ def check_text(record: str, text: str) -> None:
         raise DataError(record, Rule.BLANK)
     if is_markup(text):
         raise DataError(record, Rule.NOT_PLAIN_TEXT)
+
+
+def check_subwords(record: str, text: str, most: int, line: int | None = None) -> None:
+    """Refuse a text that a tokenizer may cut into more than `most` sub-words.
+
+    Raises:
+        DataError: `too_many_subwords` (offset: the line).
+    """
+    if len(text) * LONGEST_EXPANSION > most and expanded_length(text) > most:
+        raise DataError(record, Rule.TOO_MANY_SUBWORDS, line)
 
 
 def is_blank(text: str) -> bool:

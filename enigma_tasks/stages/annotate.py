@@ -135,7 +135,7 @@ def _annotate(
     plan, params, clock = work.plan, work.params, work.clock
     counts: Counter[str] = Counter(dict.fromkeys(("annotated", "quarantined", "entities", "characters"), 0))
     limits = params.annotate
-    texts = refuse_forgotten(read_notes(store, notes, params.notes.max_bytes, limits.read_threads), work.tombstones)
+    texts = refuse_forgotten(read_notes(store, notes, params.notes, limits.read_threads), work.tombstones)
     ahead = read_ahead(chunks(texts, limits.chunk_notes, limits.chunk_characters))
     while True:
         with clock("read"):

@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     target = find_target(uri_of(arguments.note, tables, names), read_tombstones(store, settings), params, settings)
     rows = note_rows(tables, target)
     versions = {row["version"] for row in rows}
-    found = list(dropped(target, versions, params.notes.max_bytes))
+    found = list(dropped(target, versions, params.notes))
     texts = {text_digest(secret, t) for item in found for t in item.texts if len(t) >= TEXT_CHARACTERS}
     traces = _traces(target, rows, store, settings)
     report: dict[str, Any] = {"note": names.record(target.key, target.record_id), "written": arguments.yes}

@@ -14,7 +14,7 @@ from enigma_tasks.adapters.journal_store import JournalStore
 from enigma_tasks.adapters.night_counts import published_counts
 from enigma_tasks.adapters.night_estimates import night_estimates
 from enigma_tasks.adapters.night_records import NightRecords
-from enigma_tasks.adapters.object_store import ObjectStore
+from enigma_tasks.adapters.object_store import ObjectStore, Wanted
 from enigma_tasks.adapters.review_index import ReviewIndex, read_reviews
 from enigma_tasks.artifacts import QuarantinePlaces, ReportPlaces, RunPlaces
 from enigma_tasks.card_places import CardPlaces, relative_link
@@ -263,7 +263,7 @@ def _earlier_weeks(store: ObjectStore, reports: ReportPlaces, week: str) -> list
 def _readable(store: ObjectStore, uris: Iterable[str], read: Callable[[str, bytes], Record]) -> list[Record]:
     """The records that this version can read."""
     records = []
-    for fetched in store.get_many((uri, None) for uri in uris):
+    for fetched in store.get_many(Wanted(uri) for uri in uris):
         try:
             records.append(read(fetched.uri, fetched.data or b""))
         except DataError as error:

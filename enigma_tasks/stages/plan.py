@@ -23,7 +23,7 @@ from enigma_tasks.file_names import holds_records
 from enigma_tasks.notes.planning import Backfill, Night, cut_shards, mark_torn, plan_night, refuse_forgotten, waiting
 from enigma_tasks.notes.plans import Plan, PlanCounts
 from enigma_tasks.notes.records import Judgement, scan
-from enigma_tasks.notes.references import NoteRef, Refused, Rule
+from enigma_tasks.notes.references import WHOLE_FILE, NoteRef, Refused, Rule
 
 if TYPE_CHECKING:
     import argparse
@@ -93,7 +93,7 @@ def _open_unread(store: ObjectStore, night: Night, done: Done, params: Params, *
         else:
             night.ready.append(item)
     judgement = Judgement(
-        params.notes.max_bytes,
+        params.notes,
         params.language,
         detect,
         is_done=lambda note: not again and done.has(note.identity),
@@ -101,7 +101,7 @@ def _open_unread(store: ObjectStore, night: Night, done: Done, params: Params, *
     for file in night.unread:
         if not holds_records(file.key):
             continue
-        for record in _limited(file, _records(store, file, judgement), params.notes.max_records):
+        for record in _of_one_file(_records(store, file, judgement)):
             if record is None:
                 night.counts["done"] += 1
             elif isinstance(record, Refused):
@@ -111,13 +111,12 @@ def _open_unread(store: ObjectStore, night: Night, done: Done, params: Params, *
     night.unread.clear()
 
 
-def _limited(file: NoteRef, records: Iterator[NoteRef | Refused | None], most: int) -> list[NoteRef | Refused | None]:
-    """The records of one file, or its one refusal where it holds more than `most`; the rest of it is not read."""
+def _of_one_file(records: Iterator[NoteRef | Refused | None]) -> list[NoteRef | Refused | None]:
+    """The records of one file, or its one refusal where it exceeds a limit of files."""
     found: list[NoteRef | Refused | None] = []
     for record in records:
-        if len(found) == most:
-            line = record.note.line if isinstance(record, Refused) else record.line if record else None
-            return [Refused(file, Rule.TOO_MANY_RECORDS, line)]
+        if isinstance(record, Refused) and record.rule in WHOLE_FILE:
+            return [record]
         found.append(record)
     return found
 
@@ -138,7 +137,7 @@ def _detected(
     store: ObjectStore, notes: list[NoteRef], params: Params, detect: Callable[[str], str | None]
 ) -> Iterator[NoteRef | Refused]:
     """Notes of unknown language with the detected one, or refused; one text in memory at a time."""
-    for item in read_notes(store, notes, params.notes.max_bytes, params.annotate.read_threads):
+    for item in read_notes(store, notes, params.notes, params.annotate.read_threads):
         if isinstance(item, Refused):
             yield item
             continue

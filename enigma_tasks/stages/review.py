@@ -60,7 +60,7 @@ def _write_private(path: Path, html: str) -> None:
 
 def _text(record: str, row: dict[str, Any], params: Params) -> str:
     """The text of the version that was annotated."""
-    found = next(iter(read_notes(ObjectStore(), [note_of_row(row)], params.notes.max_bytes, threads=1)))
+    found = next(iter(read_notes(ObjectStore(), [note_of_row(row)], params.notes, threads=1)))
     if isinstance(found, Refused):
         raise DataError(record, found.rule, found.offset)
     return found[1]

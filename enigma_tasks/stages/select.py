@@ -195,7 +195,7 @@ def _documents(
     notes = sorted(map(note_of_row, rows), key=lambda n: (n.record_id is not None, n.uri, n.identity))
     found: dict[Identity, tuple[NoteRef, Document]] = {}
     skipped: Counter[str] = Counter()
-    for one in read_notes(store, notes, params.notes.max_bytes, params.annotate.read_threads):
+    for one in read_notes(store, notes, params.notes, params.annotate.read_threads):
         if isinstance(one, Refused):
             skipped[one.rule.value] += 1
             continue

@@ -56,7 +56,7 @@ LAYERS = {
     "cli_promotion": {"documents"},
     "cli_notes": set(),
     "review_places": {"artifacts", "config", "file_names"},
-    "formats": {"documents", "errors", "file_names", "languages", "notes", "paths"},
+    "formats": {"documents", "errors", "file_names", "languages", "notes", "params", "paths"},
     "ner/text": {"documents", "errors", "languages", "params"},
     "ner/network": {"errors", "params", "ner/text"},
     "ner": RECORDS | {"frozen", "ner/text", "ner/network"},

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import subprocess
+import tracemalloc
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from enigma_tasks.adapters.forget_drops import dropped
+from enigma_tasks.adapters.object_store import split_uri
 from enigma_tasks.adapters.review_index import ReviewIndex
 from enigma_tasks.adapters.s3_client import s3_client
 from enigma_tasks.config import load_settings
-from enigma_tasks.errors import IncompleteError, UsageError
+from enigma_tasks.errors import DataError, IncompleteError, UsageError
+from enigma_tasks.notes.forgotten import Target
 from enigma_tasks.notes.names import Names
 from enigma_tasks.review_places import ReviewIndexPlaces
 from enigma_tasks.stages import forget, ingest, select
@@ -287,3 +292,26 @@ def test_gold_is_named_and_forgotten_text_is_refused_as_gold(nights: Forgetting,
     assert report["exit_code"] == 1
     assert ingested("gold-2", "other-1", TEXT)["rules"] == {"forgotten": 1}
     assert ingested("gold-3", "other-2", OTHER)["rules"] == {}
+
+
+def test_a_record_of_a_packed_file_is_cut_out_without_unpacking_the_file_into_memory(nights: Forgetting) -> None:
+    rows = [json.dumps({"id": f"r{n}", "text": f"{n}: {OTHER} {os.urandom(400).hex()}"}) for n in range(20_000)]
+    target = json.dumps({"id": "Zzyzxova-77", "text": TEXT})
+    lines = [*rows[:9], target, *rows[9:]]
+    uri = nights.drop(f"{DAY}/day.jsonl.gz", gzip.compress("\n".join(lines).encode()))
+    tracemalloc.start()
+    (found,) = dropped(Target(*split_uri(uri), "Zzyzxova-77"), (), nights.params.notes)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found.texts == (TEXT,)
+    assert gzip.decompress(found.rest or b"").decode() == "\n".join(rows)
+    assert most < 30_000_000 + 2 * len(nights.store.get(uri))
+
+
+def test_a_record_of_a_file_that_is_not_read_to_its_end_is_not_called_absent(nights: Forgetting) -> None:
+    lines = json.dumps({"id": "r", "text": TEXT}) + "\n" * 3_000_000 + json.dumps({"id": "after", "text": TEXT})
+    uri = nights.drop(f"{DAY}/bomb.jsonl.gz", gzip.compress(lines.encode()))
+    with pytest.raises(DataError, match="too_many_records at 100001"):
+        nights.forget(f"{uri}#after")
+    assert nights.forget(uri, "--yes")["found"] == 0
+    assert not nights.holding()

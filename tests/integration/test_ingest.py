@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import importlib
+import io
 import json
 import subprocess
 import sys
+import tracemalloc
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -375,3 +379,34 @@ def test_without_a_repository_the_variable_is_named(s3_root: str, monkeypatch: p
     monkeypatch.delenv("ENIGMA_GOLD_REPOSITORY", raising=False)
     with pytest.raises(UsageError, match="ENIGMA_GOLD_REPOSITORY"):
         ingest.run(build_parser().parse_args(["ingest", "--batch", "b"]), load_params(PARAMS), load_settings())
+
+
+def test_small_files_that_hold_far_too_much_cost_themselves_only(hospital: Hospital, tmp_path: Path) -> None:
+    hospital.pair("es/disease/june", "sound", text("s"))
+    long = "a b " * 250_000
+    hospital.pair("es/disease/june", "fragments", long, f"T1\tDISEASE {';'.join(['0 1000000'] * 500)}\tx\n")
+    hospital.pair("es/disease/june", "phrases", "\ufdfa" * 300_000, "")
+    sound = {"id": 2, "text": text("two"), "label": [[13, 21, "DISEASE"]]}
+    spans = {"id": 1, "text": "a" * 1000, "label": [[0, 1, "DISEASE"]] * 100_000}
+    hospital.drop("es/disease/july/spans.jsonl", "\n".join(map(json.dumps, (spans, sound))))
+    hospital.drop("es/disease/july/values.json", "[" + ",".join(["[]"] * 2_600_000) + "]")
+    hospital.drop("es/disease/july/deep.json", "[" * 200 + "]" * 200)
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.json", b" " * 50_000_000)
+    hospital.drop("es/disease/july/zip.zip", packed.getvalue())
+    line = {"id": "a", "text": text("p"), "language": "es", "annotated": ["disease"], "entities": []}
+    hospital.drop("es/disease/july/lines.jsonl.gz", gzip.compress(json.dumps(line).encode()))
+    hospital.drop("es/disease/august/lines.jsonl.gz", gzip.compress((json.dumps(line).encode() + b"\n") * 400_000))
+    importlib.import_module("enigma_tasks.adapters.expectations")  # not while memory is traced: it takes a minute
+    tracemalloc.start()
+    report = hospital.ingest("first")
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert report["rules"] == {
+        "too_many_fragments": 1, "too_many_subwords": 1, "too_many_spans": 1, "too_many_values": 1, "too_deep": 1,
+        "unpacked_ratio": 2,
+    }  # fmt: skip
+    assert report["counts"]["added"] == len(hospital.documents(tmp_path / "clone")) == 3
+    assert most < 200_000_000
+    assert hospital.ingest("second")["counts"]["deliveries"] == 0

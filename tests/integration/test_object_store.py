@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from enigma_tasks.adapters import object_store
-from enigma_tasks.adapters.object_store import ObjectStore
+from enigma_tasks.adapters.object_store import ObjectStore, Wanted
 from enigma_tasks.adapters.s3_client import forget_client
 from enigma_tasks.errors import ObjectChanged, ObjectMissing, ServiceError, UsageError
 
@@ -55,7 +55,7 @@ def test_an_object_written_over_is_noticed(store: ObjectStore, s3_root: str) -> 
         store.get(uri, before.etag)
     with pytest.raises(ObjectChanged):
         store.open_stream(uri, before.etag)
-    results = list(store.get_many([(uri, before.etag), (uri, None), (f"{s3_root}/none", None)]))
+    results = list(store.get_many([Wanted(uri, before.etag), Wanted(uri), Wanted(f"{s3_root}/none")]))
     assert [(r.data, type(r.error)) for r in results] == [
         (None, ObjectChanged),
         (b"two", type(None)),
@@ -80,7 +80,7 @@ def test_a_listing_of_several_pages_is_whole_and_reading_many_keeps_the_order(st
     uris = [f"{s3_root}/many/{n:04d}" for n in range(1100)]
     assert store.put_many((u, u.encode()) for u in uris) == 1100
     assert [i.uri for i in store.list(f"{s3_root}/many/")] == uris
-    assert [f.data for f in store.get_many((u, None) for u in uris[:300])] == [u.encode() for u in uris[:300]]
+    assert [f.data for f in store.get_many(Wanted(u) for u in uris[:300])] == [u.encode() for u in uris[:300]]
 
 
 def test_a_stream_reads_across_its_chunks(store: ObjectStore, s3_root: str, monkeypatch: pytest.MonkeyPatch) -> None:

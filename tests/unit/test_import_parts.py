@@ -17,6 +17,7 @@ from enigma_tasks.formats.imports.ids import Source, own_id, places_of
 from enigma_tasks.formats.imports.latest import latest
 from enigma_tasks.formats.imports.markup import has_markup, shown
 from enigma_tasks.formats.imports.spans import is_location
+from enigma_tasks.formats.limits import Budget
 from tests.unit.import_builders import zipped
 
 OLD_FIRST: list[list[dict[str, Any]]] = [
@@ -161,7 +162,7 @@ def test_only_the_body_of_a_whole_page_is_taken_where_that_is_asked() -> None:
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 def test_a_table_keeps_line_ends_and_quotes_whatever_divides_its_cells(delimiter: str) -> None:
     table = f'id{delimiter}text\n7{delimiter}"a ""b""\r\nc{delimiter}d"\n\n'.encode("utf-8-sig")
-    assert parsed_table("a.csv", table).values == [(1, {"id": "7", "text": f'a "b"\r\nc{delimiter}d'})]
+    assert parsed_table("a.csv", table, Budget()).values == [(1, {"id": "7", "text": f'a "b"\r\nc{delimiter}d'})]
 
 
 @pytest.mark.parametrize(
@@ -176,20 +177,20 @@ def test_a_table_keeps_line_ends_and_quotes_whatever_divides_its_cells(delimiter
 )
 def test_a_table_that_is_none_is_refused(table: str, rule: str) -> None:
     with pytest.raises(DataError, match=rule):
-        parsed_table("a.csv", table.encode())
+        parsed_table("a.csv", table.encode(), Budget())
 
 
 def test_files_that_systems_hide_in_a_zip_are_none_of_its_files() -> None:
     names = ["__MACOSX/._a.json", ".DS_Store", "x/.git/a.json", "Thumbs.db", "x/desktop.ini", "~$a.docx", "README.md"]
     files = {"x/a.json": b"[]", "TypeSystem.xml": b""} | dict.fromkeys(names, b"x")
-    assert [m.name for m in unzipped("a.zip", zipped(files))] == ["x/a.json", "TypeSystem.xml"]
+    assert [m.name for m in unzipped("a.zip", zipped(files), Budget())] == ["x/a.json", "TypeSystem.xml"]
 
 
 LINES = [b'{"id": 1}', b'{"id"', b"", b'{"id": "\xf3"}', b"[]", b'{"id": 2}\r']
 
 
 def test_a_line_that_is_no_json_costs_no_other_line_anything() -> None:
-    found = parsed_json("a.jsonl", b"\n".join(LINES))
+    found = parsed_json("a.jsonl", b"\n".join(LINES), Budget())
     assert found.values == [(1, {"id": 1}), (5, []), (6, {"id": 2})]
     assert [(d.record, d.rule, d.offset) for d in found.defects] == [
         ("a.jsonl", "json_invalid", 2), ("a.jsonl#4", "not_utf8", 8)
@@ -211,7 +212,7 @@ def test_a_line_that_is_no_json_costs_no_other_line_anything() -> None:
 )
 def test_a_file_of_another_kind_is_one_refusal_and_not_one_for_each_line(data: bytes, rule: str, offset: int) -> None:
     with pytest.raises(DataError) as caught:
-        parsed_json("a.json", data)
+        parsed_json("a.json", data, Budget())
     assert (caught.value.rule, caught.value.offset) == (rule, offset)
 
 
@@ -224,7 +225,7 @@ def test_every_line_that_holds_something_is_a_value_or_a_defect_or_the_file_is_o
     except ValueError:
         pass
     try:
-        found = parsed_json("a.jsonl", data)
+        found = parsed_json("a.jsonl", data, Budget())
     except DataError:
         assert not any(line.startswith(b'{"id": 1}') for line in lines) or data.lstrip().startswith(b"[")
         return

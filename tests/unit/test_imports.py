@@ -17,6 +17,7 @@ from enigma_tasks.documents import Document, Entity, EntityType
 from enigma_tasks.errors import DataError
 from enigma_tasks.formats.imports import Imported, read_export
 from enigma_tasks.formats.imports.files import unzipped
+from enigma_tasks.formats.limits import Budget
 from tests.unit.import_builders import zipped
 from tests.unit.strategies import is_note
 
@@ -196,7 +197,7 @@ SECOND = label_studio(TEXT, [ASTHMA]) | {"id": 8}
         ("a.jsonl", b'{"id": 1, "text"\n{"id"', "json_invalid"),
         ("a.json", '["año"]'.encode("latin-1"), "not_utf8"),
         ("a.json", b'{"something": "else"}', "export_unknown"),
-        ("a.json", b"[" * 100_000, "json_invalid"),
+        ("a.json", b"[" * 100_000, "too_deep"),
         ("a.json", b'{"%FEATURE_STRUCTURES": 7}', "uima_invalid"),
         ("a.xmi", b"<x/>", "type_system_missing"),
         ("a.zip", b"PK no zip", "zip_invalid"),
@@ -233,7 +234,7 @@ def test_a_zip_that_unpacks_to_far_more_than_itself_is_refused() -> None:
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a.xmi", b" " * 20_000_000)
         archive.writestr("TypeSystem.xml", b"<x/>")
-    assert rules(read("a.zip", packed.getvalue())) == ["zip_invalid"]
+    assert rules(read("a.zip", packed.getvalue())) == ["unpacked_ratio"]
 
 
 @pytest.mark.parametrize(
@@ -309,4 +310,4 @@ def test_a_zip_with_a_symbolic_link_is_refused() -> None:
         archive.writestr("b.json", "[]")
     assert rules(read("a.zip", packed.getvalue())) == ["zip_invalid"]
     with pytest.raises(DataError, match="symbolic link"):
-        unzipped("a.zip", packed.getvalue())
+        unzipped("a.zip", packed.getvalue(), Budget())

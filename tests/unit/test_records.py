@@ -16,12 +16,15 @@ from enigma_tasks.errors import DataError
 from enigma_tasks.notes.files import read_records
 from enigma_tasks.notes.records import DamagedError, Judgement, lines, opened, scan, texts
 from enigma_tasks.notes.references import NoteRef, Refused, Rule
+from enigma_tasks.params.limits import RecordLimits, Unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-MAX_BYTES = 1000
+LIMITS = RecordLimits(
+    max_bytes=1000, max_subwords=2000, max_records=10_000, unpacked=Unpacked(max_bytes=10**9, max_ratio=10**6)
+)
 
 
 def template(key: str = "drops/es/2026-06-11/day.jsonl", language: str = "es") -> NoteRef:
@@ -32,7 +35,7 @@ def template(key: str = "drops/es/2026-06-11/day.jsonl", language: str = "es") -
 def judgement(done: Iterable[str] = ()) -> Judgement:
     known = {"es", "it"}
     return Judgement(
-        MAX_BYTES,
+        LIMITS,
         language_of=lambda code: code if code in known else None,
         detect=lambda text: "it" if "polmonite" in text else None,
         is_done=lambda note: note.record_id in set(done),
@@ -163,14 +166,14 @@ def test_records_after_damaged_lines_are_kept_and_each_damaged_line_is_told() ->
 def test_a_local_file_is_read_as_the_night_reads_it(tmp_path: Path) -> None:
     path = tmp_path / "DAY.JSONL"
     path.write_bytes(row(id=1, text="x", language="it") + row(id="1", text="y") + row(id="b", text="<p>x</p>"))
-    documents, defects = read_records(path, "es", lambda code: code if code in {"es", "it"} else None, MAX_BYTES)
+    documents, defects = read_records(path, "es", lambda code: code if code in {"es", "it"} else None, LIMITS)
     assert [(d.id, d.language) for d in documents] == [("1", "it")]
     assert [(e.record, e.rule) for e in defects] == [
         ("DAY.JSONL#L2", "duplicate_id"), ("DAY.JSONL#L3", "not_plain_text")
     ]  # fmt: skip
     for data, rule in ((b"", "blank"), (b"\x1f\x8b\x08\x00", "not_plain_text")):
         path.write_bytes(data)
-        documents, defects = read_records(path, "es", lambda _: "es", MAX_BYTES)
+        documents, defects = read_records(path, "es", lambda _: "es", LIMITS)
         assert (documents, [(e.record, e.rule) for e in defects]) == ([], [("DAY.JSONL", rule)])
 
 
@@ -190,17 +193,17 @@ def test_a_file_without_a_record_is_blank_as_a_whole() -> None:
 @given(st.lists(st.binary(max_size=30).filter(lambda b: b"\n" not in b), max_size=12), st.integers(1, 12))
 def test_lines_are_found_where_they_are_whatever_the_limit(parts: list[bytes], limit: int) -> None:
     data = b"\n".join(parts)
-    for line in lines(io.BytesIO(data), limit):
+    for line in lines(io.BytesIO(data), limit, 100):
         raw = data[line.start : line.start + line.size]
         assert raw.rstrip(b"\n") == parts[line.number - 1]
         assert line.data is None or line.data == raw
         assert (line.data is None) == (len(raw.rstrip(b"\n")) > limit)
-    held = [line.number for line in lines(io.BytesIO(data), 1000)]
+    held = [line.number for line in lines(io.BytesIO(data), 1000, 100)]
     assert held == [n for n, part in enumerate(parts, 1) if part.strip()]
 
 
 def test_a_line_has_the_same_version_with_and_without_its_newline() -> None:
-    versions = {line.sha256 for end in (b"", b"\n", b"\r\n") for line in lines(io.BytesIO(b"abc" + end), 100)}
+    versions = {line.sha256 for end in (b"", b"\n", b"\r\n") for line in lines(io.BytesIO(b"abc" + end), 100, 100)}
     assert versions == {hashlib.sha256(b"abc").hexdigest()}
 
 
@@ -246,7 +249,7 @@ def test_compressed_members_padding_and_garbage() -> None:
 @settings(max_examples=15)
 def test_decompression_gives_the_very_bytes(size: int, level: int) -> None:
     data = (hashlib.sha256(str(size).encode()).digest() + bytes(40)) * (size // 72)
-    assert opened(io.BytesIO(gzip.compress(data, level)), "x.gz").read() == data
+    assert opened(io.BytesIO(gzip.compress(data, level)), "x.gz", LIMITS).read() == data
 
 
 def test_a_small_file_that_unpacks_to_a_huge_line_is_refused_without_holding_it() -> None:
@@ -256,16 +259,17 @@ def test_a_small_file_that_unpacks_to_a_huge_line_is_refused_without_holding_it(
 
 def test_wanted_texts_are_found_by_content_wherever_they_moved() -> None:
     data = many(5)
-    wanted = {line.sha256: line.number for line in lines(io.BytesIO(data), 1000) if line.number in {2, 5}}
+    wanted = {line.sha256: line.number for line in lines(io.BytesIO(data), 1000, 100) if line.number in {2, 5}}
     moved = b"\n" + b"".join(reversed(data.splitlines(keepends=True)))
-    found = dict(texts(io.BytesIO(moved), "day.jsonl", wanted.keys(), MAX_BYTES))
+    found = dict(texts(io.BytesIO(moved), "day.jsonl", wanted.keys(), LIMITS))
     assert found.keys() == wanted.keys()
     assert {wanted[v] - 1: t for v, t in found.items()} == {n: text_of(n) for n in (1, 4)}
-    ((_, error),) = texts(io.BytesIO(moved), "day.jsonl", [next(iter(wanted))], 10)
+    short = LIMITS.model_copy(update={"max_bytes": 10})
+    ((_, error),) = texts(io.BytesIO(moved), "day.jsonl", [next(iter(wanted))], short)
     assert isinstance(error, DataError)
     assert error.rule == Rule.TOO_LARGE
 
 
 def test_reading_past_a_damage_raises() -> None:
     with pytest.raises(DamagedError):
-        opened(io.BytesIO(gzip.compress(b"abc")[:-1]), "x.gz").read()
+        opened(io.BytesIO(gzip.compress(b"abc")[:-1]), "x.gz", LIMITS).read()

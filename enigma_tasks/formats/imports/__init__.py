@@ -14,6 +14,7 @@ from enigma_tasks.formats.imports import doccano, inception, label_studio
 from enigma_tasks.formats.imports.files import Records, is_zip, parsed_json, parsed_table, unzipped
 from enigma_tasks.formats.imports.ids import Source
 from enigma_tasks.formats.imports.spans import Imported, refused, without_duplicates
+from enigma_tasks.formats.limits import Budget
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,25 +48,28 @@ def read_export(
     Returns:
         One `Imported` a document. Documents of one export that share an id are all refused (`id_duplicate`). Rules of a
         whole file: `json_invalid`, `table_invalid`, `export_empty`, `export_unknown`, `uima_invalid`, `not_utf8`,
-        `zip_invalid`; of a file in a zip also `file_type` and `zip_in_zip`.
+        `zip_invalid`, those of `Budget`; of a file in a zip also `file_type` and `zip_in_zip`.
     """
+    budget = Budget()
     try:
         if is_zip(data) or name.lower().endswith(".zip"):
-            found = _read_zip(name, data, language, types)
+            found = _read_zip(name, data, language, types, budget)
         elif name.lower().endswith(".xmi"):
-            found = inception.read_xmi(name, data, language, types, type_system)
+            found = inception.read_xmi(name, data, language, types, budget, type_system=type_system)
         else:
-            found = _read_files([(name, _parsed(name, data))], language, types)
+            found = _read_files([(name, _parsed(name, data, budget))], language, types)
     except DataError as error:
         return [refused(None, error)]
     return without_duplicates(found)
 
 
-def _read_zip(name: str, data: bytes, language: Language | None, types: frozenset[EntityType]) -> list[Imported]:
+def _read_zip(
+    name: str, data: bytes, language: Language | None, types: frozenset[EntityType], budget: Budget
+) -> list[Imported]:
     """The documents of all files of a zip; what INCEpTION packed is its own reader's."""
-    members = unzipped(name, data)
+    members = unzipped(name, data, budget)
     if _is_inception(members):
-        return inception.read_xmi(name, data, language, types, None)
+        return inception.read_zip(name, members, language, types, budget)
     files: list[tuple[str, Records]] = []
     refusals: list[Imported] = []
     for member in members:
@@ -78,7 +82,7 @@ def _read_zip(name: str, data: bytes, language: Language | None, types: frozense
                 hint = "unpack the zip" if of_brat else f"expected {', '.join(_MEMBERS)}"
                 raise DataError(record, "file_type", hint=hint)
             if member.data.strip():  # a member of a project who has annotated nothing has an empty file
-                files.append((record, _parsed(record, member.data)))
+                files.append((record, _parsed(record, member.data, budget)))
         except DataError as error:
             refusals.append(refused(None, error))
     if not files and not refusals:
@@ -94,8 +98,8 @@ def _is_inception(members: Sequence[Member]) -> bool:
     return any(name.endswith(".zip") for name in names) and not any(name.endswith(_MEMBERS) for name in names)
 
 
-def _parsed(name: str, data: bytes) -> Records:
-    return parsed_table(name, data) if name.lower().endswith(_TABLES) else parsed_json(name, data)
+def _parsed(name: str, data: bytes, budget: Budget) -> Records:
+    return (parsed_table if name.lower().endswith(_TABLES) else parsed_json)(name, data, budget)
 
 
 def _read_files(

@@ -12,21 +12,25 @@ import zipfile
 import zlib
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from enigma_tasks.errors import DataError
 from enigma_tasks.file_names import FileKind, is_hidden, is_type_system, kind_of
+from enigma_tasks.formats.limits import MAX_FILES, check_depth, check_records
 
-MAX_UNZIPPED = 30
-"""Times its own size that a zip of exports may unpack to; more is a bomb."""
-SMALL_ZIP = 10_000_000
-"""Bytes that any zip may unpack to."""
+if TYPE_CHECKING:
+    from enigma_tasks.formats.limits import Budget
+
 _DAMAGES = (
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
     *(NotImplementedError, RuntimeError, OSError, EOFError, ValueError),
 )
 _ZIP = b"PK\x03\x04"
 _EMPTY_ZIP = b"PK\x05\x06"
+_ENTRY = b"PK\x01\x02"
+"""Begins an entry of a zip's directory."""
+_BOUNDED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""Ways of packing that Python unpacks piece by piece; of others it unpacks a whole file, whatever its size."""
 _BOM = b"\xef\xbb\xbf"
 _CELL = 2**31 - 1
 """Characters that a table's cell may hold, a whole note; the csv module's own limit is 131,072."""
@@ -64,48 +68,71 @@ def decoded(name: str, data: bytes) -> str:
         raise DataError(name, "not_utf8", error.start) from None
 
 
-def parsed_json(name: str, data: bytes) -> Records:
+def count_values(data: bytes) -> int:
+    """JSON values in a file, at most."""
+    return data.count(b",") + data.count(b"[") + data.count(b"{") + 1
+
+
+def parsed_json(name: str, data: bytes, budget: Budget) -> Records:
     """The values of a JSON list, one other JSON value, or the values of JSON lines.
 
     A line that is no JSON is a defect and does not affect other lines: `json_invalid` (offset: line, from 1), or
-    `not_utf8` on `name#LINE` (offset: bytes of the line).
+    `not_utf8` on `name#LINE` (offset: bytes of the line), `too_deep` (offset: line).
 
     Raises:
         DataError: `not_utf8` (offset: bytes) or `json_invalid` (offset: line, from 1), where the file is none of these:
-            no line of it is an object, or it begins as a list does.
+            no line of it is an object, or it begins as a list does; `too_deep`, `too_many_records`, `too_many_values`.
     """
+    budget.take_values(name, count_values(data))
     try:
-        value = json.loads(decoded(name, data))
-        return Records(list(enumerate(value if isinstance(value, list) else [value], start=1)))
-    except DataError as error:
+        value = _value(name, decoded(name, data))
+    except DataError as error:  # it may be a line that is
         whole = error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         hint = "expected one JSON value, or one a line" if data.strip() else "the file is empty"
         whole = DataError(name, "json_invalid", getattr(error, "lineno", 1), hint)
+    else:
+        records = value if isinstance(value, list) else [value]
+        check_records(name, len(records))
+        return Records(list(enumerate(records, start=1)))
+    check_records(name, data.count(b"\n"))
     values: list[tuple[int, Any]] = []
     defects: list[DataError] = []
     for number, line in enumerate(data.split(b"\n"), start=1):
         try:
             if line.strip():
-                values.append((number, json.loads(decoded(f"{name}#{number}", line))))
+                values.append((number, _value(name, decoded(f"{name}#{number}", line), number)))
         except DataError as error:
-            defects.append(error)
-        except (ValueError, RecursionError):
+            defects.append(error.detached())
+        except ValueError:
             defects.append(DataError(name, "json_invalid", number, "expected one JSON value a line"))
     if data.removeprefix(_BOM).lstrip()[:1] == b"[" or not any(isinstance(value, dict) for _, value in values):
         raise whole
     return Records(values, tuple(defects))
 
 
-def parsed_table(name: str, data: bytes) -> Records:
+def _value(name: str, text: str, line: int | None = None) -> Any:
+    """Raises ValueError, or DataError `too_deep`."""
+    try:
+        value = json.loads(text)
+    except RecursionError:
+        raise DataError(name, "too_deep", line) from None
+    if isinstance(value, dict | list):
+        check_depth(name, value, line)
+    return value
+
+
+def parsed_table(name: str, data: bytes, budget: Budget) -> Records:
     """The rows of a CSV or TSV file by the names in its header; comma, semicolon or tab, as its header has it.
 
     Raises:
-        DataError: `not_utf8` (offset: bytes), `table_invalid` (offset: row, from 1), `export_empty`.
+        DataError: `not_utf8` (offset: bytes), `table_invalid` (offset: row, from 1), `export_empty`,
+            `too_many_records`, `too_many_values`.
     """
     text = decoded(name, data)
     header = text.partition("\n")[0]
     delimiter = max(",;\t", key=header.count)
+    budget.take_values(name, text.count(delimiter) + text.count("\n") + count_values(data))
     csv.field_size_limit(_CELL)
     rows: list[tuple[int, dict[str, str]]] = []
     try:
@@ -120,6 +147,7 @@ def parsed_table(name: str, data: bytes) -> Records:
                 hint = f"{len(cells)} cells under a header of {len(columns)}"
                 raise DataError(name, "table_invalid", number, hint)
             rows.append((len(rows) + 1, dict(zip(columns, cells, strict=True))))
+            check_records(name, len(rows))
     except csv.Error:
         raise DataError(name, "table_invalid", len(rows) + 2, "a quoted cell does not end") from None
     if not rows:
@@ -132,25 +160,35 @@ def is_zip(data: bytes) -> bool:
     return data.startswith((_ZIP, _EMPTY_ZIP))
 
 
-def unzipped(name: str, data: bytes) -> list[Member]:
+def unzipped(name: str, data: bytes, budget: Budget) -> list[Member]:
     """The files of a zip without hidden ones and companions (type systems are kept); nothing is written to a disk.
 
     Raises:
-        DataError: `zip_invalid`: damaged, encrypted, with a symbolic link, or it unpacks to more than it may.
+        DataError: `zip_invalid` (damaged, encrypted, with a symbolic link, or packed in another way than usual),
+            `too_many_files`, `unpacked_too_large`, `unpacked_ratio`.
     """
+    if (count := data.count(_ENTRY)) > MAX_FILES:
+        raise DataError(name, "too_many_files", hint=f"{count}, at most {MAX_FILES}")
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             paths = [(f, PurePosixPath(f.filename.replace("\\", "/"))) for f in archive.infolist() if not f.is_dir()]
             files = [(f, path) for f, path in paths if _is_read(path)]
-            if sum(f.file_size for f, _ in files) > max(SMALL_ZIP, MAX_UNZIPPED * len(data)):
-                raise DataError(name, "zip_invalid", hint="it unpacks to too much")
             if any(stat.S_ISLNK(f.external_attr >> 16) for f, _ in files):
                 raise DataError(name, "zip_invalid", hint="it holds a symbolic link")
             if any(f.flag_bits & 1 for f, _ in files):
                 raise DataError(name, "zip_invalid", hint="it is encrypted")
-            return [Member(path, archive.read(f)) for f, path in files]
+            if any(f.compress_type not in _BOUNDED for f, _ in files):
+                raise DataError(name, "zip_invalid", hint="packed in a way that is not read: use stored or deflated")
+            budget.take_unpacked(name, len(data), sum(f.file_size for f, _ in files))
+            return [Member(path, _unpacked(archive, f)) for f, path in files]
     except _DAMAGES:
         raise DataError(name, "zip_invalid", hint="damaged, or packed in a way that is not read") from None
+
+
+def _unpacked(archive: zipfile.ZipFile, file: zipfile.ZipInfo) -> bytes:
+    """A file of the size that the directory says: `ZipFile.read` would unpack what is more than that too."""
+    with archive.open(file) as stream:
+        return stream.read(file.file_size + 1)
 
 
 def _is_read(path: PurePosixPath) -> bool:

@@ -31,11 +31,13 @@ from enigma_tasks.formats.imports.inception_layers import (
 )
 from enigma_tasks.formats.imports.inception_zip import CURATED, INITIAL, is_document_folder, zipped_documents
 from enigma_tasks.formats.imports.spans import Imported, Span, imported
+from enigma_tasks.formats.limits import MAX_ANNOTATIONS, MAX_VIEWS, Budget
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from enigma_tasks.documents import EntityType, Language
+    from enigma_tasks.formats.imports.files import Member
 
 _INITIAL_VIEW, _SOFA = "_InitialView", "uima.cas.Sofa"
 _PERSON_LIKE = re.compile(r"[\s,;]")
@@ -58,41 +60,53 @@ def export_name(parts: Sequence[str]) -> str:
 
 
 def read_cas(name: str, tree: Any, language: Language | None, types: frozenset[EntityType]) -> list[Imported]:
-    """The one document of a CAS as JSON. Raises DataError `uima_invalid`, `views_several`."""
-    views = [view for part in _one_view_each(tree) for view in _loaded(name, json.dumps(part).encode(), None)]
+    """The one document of a CAS as JSON. Raises DataError `uima_invalid`, `views_several`, `too_many_annotations`."""
+    structures = tree["%FEATURE_STRUCTURES"]
+    _check_annotations(name, len(structures) if isinstance(structures, dict | list) else 0)
+    views = [view for part in _one_view_each(name, tree) for view in _loaded(name, json.dumps(part).encode(), None)]
     return [_document(name, views, language, types)]
 
 
-def read_xmi(
-    name: str, data: bytes, language: Language | None, types: frozenset[EntityType], type_system: bytes | None
+def read_zip(
+    name: str, files: Sequence[Member], language: Language | None, types: frozenset[EntityType], budget: Budget
 ) -> list[Imported]:
-    """The one document of an XMI, or those of a zip: one XMI and its type system, or a project with curated documents.
+    """The documents of a zip: one XMI and its type system, or a project with curated documents.
 
     Raises:
-        DataError: `uima_invalid`, `zip_invalid`, `zip_of_several`, `type_system_missing`, `type_system_differs`,
-            `views_several`, or `xml_unsafe` (a DTD, or not UTF-8).
+        DataError: a rule of `zipped_documents`.
     """
-    if not name.lower().endswith(".zip"):
-        return [_of_xmi(name, data, language, types, type_system)]
     found = []
-    for member in zipped_documents(name, data):
+    for member in zipped_documents(name, files, budget):
         try:
             if member.error:
                 raise member.error
-            found.append(_of_xmi(member.name, member.data, language, types, member.type_system))
+            own = Budget()  # one CAS is in memory at a time
+            found += read_xmi(member.name, member.data, language, types, own, type_system=member.type_system)
         except DataError as error:
-            found.append(Imported(_own_id(member.name) if "/" in member.name else None, None, (error,)))
+            found.append(Imported(_own_id(member.name) if "/" in member.name else None, None, (error.detached(),)))
     return found
 
 
-def _of_xmi(
-    name: str, data: bytes, language: Language | None, types: frozenset[EntityType], type_system: bytes | None
-) -> Imported:
+def read_xmi(
+    name: str,
+    data: bytes,
+    language: Language | None,
+    types: frozenset[EntityType],
+    budget: Budget,
+    *,
+    type_system: bytes | None,
+) -> list[Imported]:
+    """The one document of an XMI, or of a CAS as JSON that is called so.
+
+    Raises:
+        DataError: `uima_invalid`, `type_system_missing`, `type_system_differs`, `views_several`, `xml_unsafe` (a DTD,
+            or not UTF-8), `too_many_annotations`, `too_many_values`.
+    """
     if data.lstrip()[:1] == b"{":
-        values = [value for _, value in parsed_json(name, data).values]
+        values = [value for _, value in parsed_json(name, data, budget).values]
         if len(values) != 1 or not is_cas(values[0]):
             raise DataError(name, "uima_invalid", hint="expected a CAS as JSON, or XMI")
-        return read_cas(name, values[0], language, types)[0]
+        return read_cas(name, values[0], language, types)
     if type_system is None:
         raise DataError(name, "type_system_missing", hint="expected TypeSystem.xml in the same folder or zip")
     for xml in (data, type_system):
@@ -103,18 +117,32 @@ def _of_xmi(
             xml.decode("utf-8")
         except UnicodeDecodeError as error:
             raise DataError(name, "not_utf8", error.start) from None
-    return _document(name, _loaded(name, data, type_system), language, types)
+        _check_annotations(name, xml.count(b"<"))
+        budget.take_values(name, xml.count(b"=") + xml.count(b" "))  # a list of numbers is one attribute
+    return [_document(name, _loaded(name, data, type_system), language, types)]
 
 
-def _one_view_each(tree: dict[str, Any]) -> list[dict[str, Any]]:
-    """A CAS of several views as several CAS of one: cassis cannot load others than `_InitialView` from JSON."""
+def _check_annotations(name: str, count: int) -> None:
+    if count > MAX_ANNOTATIONS:
+        raise DataError(name, "too_many_annotations", hint=f"{count} elements, at most {MAX_ANNOTATIONS}")
+
+
+def _one_view_each(name: str, tree: dict[str, Any]) -> list[dict[str, Any]]:
+    """A CAS of several views as several CAS of one: cassis cannot load others than `_InitialView` from JSON.
+
+    Raises:
+        DataError: `views_several`.
+    """
     structures, views = tree["%FEATURE_STRUCTURES"], tree.get("%VIEWS")
     if not isinstance(structures, list) or not isinstance(views, dict) or not views.keys() - {_INITIAL_VIEW}:
         return [tree]
     if not all(isinstance(fs, dict) for fs in structures) or not all(isinstance(v, dict) for v in views.values()):
         return [tree]
     parts = []
-    for sofa in (fs for fs in structures if fs.get("%TYPE") == _SOFA):
+    sofas = [fs for fs in structures if fs.get("%TYPE") == _SOFA]
+    if len(sofas) > MAX_VIEWS:
+        raise DataError(name, "views_several", hint=f"{len(sofas)} views, expected one that is annotated")
+    for sofa in sofas:
         own = [fs for fs in structures if fs.get("%TYPE") != _SOFA and fs.get("@sofa") in (None, sofa.get("%ID"))]
         ids = {fs.get("%ID") for fs in own}
         view = views.get(sofa.get("sofaID"), {})

@@ -7,11 +7,19 @@ and the curated ones. Curation decides which annotator is right, so only curated
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
 from enigma_tasks.errors import DataError
 from enigma_tasks.file_names import is_type_system
 from enigma_tasks.formats.imports.files import unzipped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from enigma_tasks.formats.imports.files import Member
+    from enigma_tasks.formats.limits import Budget
 
 CURATED = "CURATION_USER"
 """The annotator whose version of a document is the curated one."""
@@ -44,18 +52,23 @@ def annotated_folder(path: str) -> str:
     return "/".join(f for f in path.split("/")[:-1] if f not in _STATES)
 
 
-def zipped_documents(name: str, data: bytes) -> list[ZippedCas]:
-    """The documents of a zip.
+def zipped_documents(name: str, files: Sequence[Member], budget: Budget) -> Iterable[ZippedCas]:
+    """The documents of a zip; the zips in it are unpacked one after the other, when their document is drawn.
+
+    Args:
+        name: the zip's.
+        files: `unzipped`.
+        budget: for the zips in it.
 
     Raises:
-        DataError: `zip_invalid` (damaged, encrypted, unpacks to far more than itself, or holds nothing that is known),
-            `zip_of_several` (a project without a curated document, or several documents otherwise).
+        DataError: `zip_invalid` (it holds nothing that is known, or two files of one name), `zip_of_several` (a project
+            without a curated document, or several documents otherwise).
     """
-    members = _members(name, data)
+    members = _members(name, files)
     curated = _readable({p: content for p, content in members.items() if p.stem == CURATED and len(p.parts) > 1})
     if curated:
-        found = [_curated(path, content, members) for path, content in sorted(curated.items())]
-        return found + _not_curated(members, {p.parent.name for p in curated})
+        found = (_curated(path, content, members, budget) for path, content in sorted(curated.items()))
+        return chain(found, _not_curated(members, {p.parent.name for p in curated}))
     documents = [p for p in members if p.suffix.lower() in _CAS and not is_type_system(p.name)]
     if len(documents) > 1 or any(p.suffix.lower() == _ZIP or _is_project(p) for p in members):
         hint = "export each document by itself, or curate the project's documents"
@@ -74,7 +87,7 @@ def _readable(curated: dict[PurePosixPath, bytes]) -> dict[PurePosixPath, bytes]
     }
 
 
-def _curated(path: PurePosixPath, content: bytes, members: dict[PurePosixPath, bytes]) -> ZippedCas:
+def _curated(path: PurePosixPath, content: bytes, members: dict[PurePosixPath, bytes], budget: Budget) -> ZippedCas:
     name = f"{path.parent.name}/{path.name}"
     suffix = path.suffix.lower()
     if suffix in _CAS:
@@ -82,7 +95,7 @@ def _curated(path: PurePosixPath, content: bytes, members: dict[PurePosixPath, b
     if suffix != _ZIP:
         return ZippedCas(name, error=DataError(name, "export_unknown", hint="expected UIMA CAS, as XMI or JSON"))
     try:
-        inner = zipped_documents(name, content)
+        inner = list(zipped_documents(name, unzipped(name, content, budget), budget))
     except DataError as error:
         return ZippedCas(name, error=error)
     if len(inner) != 1:
@@ -101,8 +114,7 @@ def _not_curated(members: dict[PurePosixPath, bytes], curated: set[str]) -> list
     ]
 
 
-def _members(name: str, data: bytes) -> dict[PurePosixPath, bytes]:
-    members = unzipped(name, data)
+def _members(name: str, members: Sequence[Member]) -> dict[PurePosixPath, bytes]:
     paths = {member.path: member.data for member in members}
     if len(paths) < len(members):
         raise DataError(name, "zip_invalid", hint="two of its files have one name")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from enigma_tasks.formats.imports.other_keys import python_value
 from enigma_tasks.formats.imports.regions import is_labelled, is_region, result_of
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def _is_json(cell: str) -> bool:
 
 def _parsed(cell: str) -> Any:
     """JSON, or what Python makes of it where a table went through a program of its own; None for neither."""
-    for parse in (json.loads, ast.literal_eval):
+    for parse in (json.loads, python_value):
         try:
             return json.loads(json.dumps(parse(cell)))
         except (TypeError, ValueError, SyntaxError, RecursionError, MemoryError):

@@ -11,7 +11,8 @@ from enigma_tasks.documents import LABELS, canonical_label
 from enigma_tasks.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Iterator
+    from collections.abc import Set as AbstractSet
 
 _PARTS = (("start", "begin", "from"), ("end", "stop", "to"), ("label", "labels", "type", "entity", "tag", "category"))
 """First words of the keys under which programs write a span's start, end and label."""
@@ -19,6 +20,8 @@ _TAG = re.compile(r"[BIELSU][-_](.+)")
 """Of a token, as tools that write CoNLL name it."""
 _NAME = re.compile(r"[A-Za-z_]{1,30}")
 _DEPTH = 4
+_LONGEST_LITERAL = 500_000
+"""Characters: Python's parser takes several hundred bytes for each."""
 _AROUND = " \t\r\n\ufeff'\"=<>`\\\u201c\u201d"
 """What programs and spreadsheets put around a value that was written as text."""
 _QUOTES = re.compile(r"""\\+["']|""|[\u201c\u201d\u201e]""")
@@ -28,7 +31,7 @@ _NUMBERED = re.compile(r"\b([^\W\d]+)[\W_]{1,8}(\d+)\W{1,6}(\d+)\b|\b(\d+)\W{1,6
 _WORDS = re.compile(r"\w+")
 
 
-def check_other_key(record: str, key: str, value: Any, read: Collection[tuple[Any, Any]]) -> None:
+def check_other_key(record: str, key: str, value: Any, read: AbstractSet[tuple[int, int]]) -> None:
     """Refuse spans under another key that are not at the places of those that were read.
 
     Args:
@@ -44,6 +47,13 @@ def check_other_key(record: str, key: str, value: Any, read: Collection[tuple[An
     if any(place not in read for place in _places(value, _DEPTH)):
         named = key if _NAME.fullmatch(key) else "another key"
         raise DataError(record, "spans_not_understood", hint=f"{named} holds spans or tags, and is not read for them")
+
+
+def python_value(text: str) -> Any:
+    """What Python's `repr` wrote as this text. Raises what `ast.literal_eval` does; ValueError for a long one."""
+    if len(text) > _LONGEST_LITERAL:
+        raise ValueError("long")
+    return ast.literal_eval(text)
 
 
 def parsed(value: Any) -> Any:
@@ -81,7 +91,7 @@ def _unwritten(text: str) -> Any:
     if not bare.startswith(("{", "[", "(")):
         return None
     for candidate in (text, bare, _QUOTES.sub('"', bare)):
-        for parse in (json.loads, ast.literal_eval):
+        for parse in (json.loads, python_value):
             try:
                 value = json.loads(json.dumps(parse(candidate.strip())))
             except (TypeError, ValueError, SyntaxError, RecursionError, MemoryError):
@@ -95,9 +105,15 @@ def _places_in_text(text: str) -> Iterator[tuple[int, int]]:
     """Offsets beside one of our labels in a text that is nothing else or is a damaged list; or named start and end."""
     yield from ((int(found[1]), int(found[2])) for found in _KEYED.finditer(text))
     labelled = [found for found in _NUMBERED.finditer(text) if canonical_label(found[1] or found[6]) in LABELS]
-    rest = len(_WORDS.findall(text)) - sum(len(_WORDS.findall(found[0])) for found in labelled)
-    if labelled and (not rest or text.strip(_AROUND).startswith(("{", "[", "("))):
+    if not labelled:
+        return
+    rest = _words(text) - sum(_words(found[0]) for found in labelled)
+    if not rest or text.strip(_AROUND).startswith(("{", "[", "(")):
         yield from ((int(found[2] or found[4]), int(found[3] or found[5])) for found in labelled)
+
+
+def _words(text: str) -> int:
+    return sum(1 for _ in _WORDS.finditer(text))
 
 
 def _place(value: Any) -> tuple[int, int] | None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from enigma_tasks.errors import DataError
 from enigma_tasks.formats.imports.spans import Span
+from enigma_tasks.formats.limits import check_count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,7 +74,7 @@ def read_regions(record: str, results: Sequence[Any]) -> Regions:
         DataError: `task_malformed`, `span_malformed`, `label_missing`; `hypertext_not_understood` and
             `paragraphs_not_understood` (no global offsets, or no surface to check them against),
             `relation_not_understood` (of something that is no span), `region_not_understood` (any other kind of
-            region, or an attribute of none that was read).
+            region, or an attribute of none that was read), `too_many_spans`.
     """
     spans: list[Span] = []
     read: set[str] = set()
@@ -93,6 +94,7 @@ def read_regions(record: str, results: Sequence[Any]) -> Regions:
             attributes += [result] if is_region(value) else []
         else:
             spans += _labelled(record, kind, value)
+            check_count(record, len(spans))
             markup = markup or _markup(kind, value)
             targets.add(_target(result))
             read.add(_identity(result))
@@ -132,6 +134,7 @@ def _labelled(record: str, kind: str, value: dict[str, Any]) -> list[Span]:
     labels = dict.fromkeys(label for own in lists for label in own)
     if not labels:
         raise DataError(record, "label_missing", hint="a region without a label")
+    check_count(record, len(labels))
     start, end = _offsets(record, kind, value)
     surface = value.get("text")
     return [Span(label, start, end, surface if isinstance(surface, str) and surface else None) for label in labels]

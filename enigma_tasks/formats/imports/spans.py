@@ -11,6 +11,7 @@ from enigma_tasks.documents import Document, Entity, check_id, entity_at, sorted
 from enigma_tasks.errors import DataError
 from enigma_tasks.formats.imports.ids import places_of
 from enigma_tasks.formats.imports.placing import located
+from enigma_tasks.formats.limits import check_spans, check_text_size
 from enigma_tasks.formats.offset_units import CODE_POINTS, Content
 from enigma_tasks.notes.references import check_text
 
@@ -47,6 +48,11 @@ class Span:
         return ((self.start, self.end),)
 
 
+def places_of_spans(spans: Iterable[Span]) -> frozenset[tuple[int, int]]:
+    """(start, end) of the spans whose offsets are integers."""
+    return frozenset((s.start, s.end) for s in spans if isinstance(s.start, int) and isinstance(s.end, int))
+
+
 @dataclass(frozen=True, slots=True)
 class Imported:
     """One document of an export or a packed file, or why there is none."""
@@ -67,7 +73,7 @@ def placed(ones: Iterable[Imported], sources: Sequence[Source]) -> list[Imported
 
 def refused(document_id: str | None, error: DataError) -> Imported:
     """A document that has one defect; None where it has no id, or none that may be shown."""
-    return Imported(document_id, None, (error,))
+    return Imported(document_id, None, (error.detached(),))
 
 
 def same_id(document_id: str, sources: Sequence[Source]) -> list[Imported]:
@@ -82,6 +88,8 @@ LOCATION = "a path, URL or encoded file stands in the text's place"
 
 def is_location(text: str) -> bool:
     """A path, URL or encoded file that stands where a text is due."""
+    if len(text) > _LONGEST_LOCATION and len(text[:_LONGEST_LOCATION].split(maxsplit=1)) > 1:
+        return False  # words: neither, and a long text is not copied
     bare = text.strip()
     return bool(_ENCODED.fullmatch(bare) or (len(bare) <= _LONGEST_LOCATION and _LOCATION.fullmatch(bare)))
 
@@ -107,7 +115,8 @@ def imported(
         units: those that the tool may count offsets in.
         record: names the document where its id is none, as it came from a cell that may hold anything.
 
-    Rules: `id_unsafe`, `text_missing`, `label_unexpected`, and those of `located`, `entity_at` and `check_text`.
+    Rules: `id_unsafe`, `text_missing`, `label_unexpected`, and those of `formats.limits`, `located`, `entity_at` and
+    `check_text`.
     """
     content = text if isinstance(text, Content) else Content(text if isinstance(text, str) else "")
     try:
@@ -119,6 +128,11 @@ def imported(
             return refused(None, DataError(record or error.record, "id_unsafe", hint="it can be no file's name"))
         return refused(document_id, error)
     spans = list(spans)
+    try:
+        check_text_size(document_id, content.text)
+        check_spans(document_id, len(content.text), [span.fragments for span in spans])
+    except DataError as error:
+        return refused(document_id, error)
     places, defects = located(document_id, content, spans, units)
     entities: list[Entity] = []
     for span, (start, end) in zip(spans, places, strict=False):
