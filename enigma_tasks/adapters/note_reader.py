@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from enigma_tasks.errors import DataError, ObjectChanged, ObjectMissing
 from enigma_tasks.notes.records import texts
 from enigma_tasks.notes.references import NoteRef, Refused, Rule, text_of_bytes
+from enigma_tasks.unforeseen import refused_if_unforeseen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -71,9 +72,12 @@ def _texts(
             yield Refused(note, rule_of(item.error))
             continue
         try:
-            yield note, text_of_bytes(note.record, item.data, max_bytes)
+            with refused_if_unforeseen(note.record):
+                text = text_of_bytes(note.record, item.data, max_bytes)
         except DataError as error:
             yield Refused(note, Rule(error.rule), error.offset)
+            continue
+        yield note, text
 
 
 def _records(store: ObjectStore, notes: list[NoteRef], max_bytes: int) -> Iterator[tuple[NoteRef, str] | Refused]:

@@ -20,6 +20,7 @@ from enigma_tasks.documents import Document, Entity, EntityType, check_id, entit
 from enigma_tasks.errors import DataError
 from enigma_tasks.formats.standoff import note_defect
 from enigma_tasks.notes.references import check_text
+from enigma_tasks.unforeseen import refused_if_unforeseen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -108,7 +109,8 @@ def packed_records(path: Path) -> list[PackedRecord]:
         wrong: list[DataError] = []
         document = None
         try:
-            document = _document(path.name, number, line, wrong)
+            with refused_if_unforeseen(f"{path.name}#{number}"):
+                document = _document(path.name, number, line, wrong)
         except DataError as error:
             wrong = [error]
         claims.append((document.id, document.language) if document else None)

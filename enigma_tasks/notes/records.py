@@ -13,6 +13,7 @@ from enigma_tasks.errors import DataError
 from enigma_tasks.notes.gunzip import DamagedError, gunzip
 from enigma_tasks.notes.plain_text import HEAD, is_markup, is_other_kind
 from enigma_tasks.notes.references import NoteRef, Refused, Rule, check_text, line_name, named_language
+from enigma_tasks.unforeseen import refused_if_unforeseen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -92,7 +93,8 @@ def parse(name: str, line: Line, max_bytes: int) -> Record:
     Raises:
         DataError: with `name` and the rule.
     """
-    return _record(name, line, _json(name, line), max_bytes)
+    with refused_if_unforeseen(name):
+        return _record(name, line, _json(name, line), max_bytes)
 
 
 def read_lines(stream: BinaryIO, key: str, max_bytes: int) -> Iterator[tuple[Line | None, Record | DataError]]:
@@ -151,11 +153,13 @@ def _parsed_line(name: str, line: Line, max_bytes: int) -> tuple[bool, Record | 
     if line.data is None:
         return True, DataError(name, Rule.TOO_LARGE, line.number)
     try:
-        tree = _json(name, line)
+        with refused_if_unforeseen(name):
+            tree = _json(name, line)
     except DataError as error:
         return False, error
     try:
-        return True, _record(name, line, tree, max_bytes)
+        with refused_if_unforeseen(name):
+            return True, _record(name, line, tree, max_bytes)
     except DataError as error:
         return isinstance(tree.get("text"), str), error
 
@@ -236,7 +240,12 @@ def scan(template: NoteRef, stream: BinaryIO, judgement: Judgement) -> Iterator[
             record_id=line_name(line.number),
             note_id=f"{template.note_id}{line_name(line.number)}",
         )
-        yield _note(ref, outcome, seen, judgement)
+        try:
+            with refused_if_unforeseen(ref.record):
+                note = _note(ref, outcome, seen, judgement)
+        except DataError as error:
+            note = None if judgement.is_done(ref) else Refused(ref, Rule(error.rule), ref.line)
+        yield note
 
 
 def _note(ref: NoteRef, outcome: Record | DataError, seen: set[str], judgement: Judgement) -> NoteRef | Refused | None:

@@ -31,6 +31,7 @@ from enigma_tasks.formats.imports.inception_layers import (
 )
 from enigma_tasks.formats.imports.inception_zip import CURATED, INITIAL, is_document_folder, zipped_documents
 from enigma_tasks.formats.imports.spans import Imported, Span, imported
+from enigma_tasks.unforeseen import refused_if_unforeseen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -57,10 +58,10 @@ def export_name(parts: Sequence[str]) -> str:
     return "/".join(parts[-2:] if inside else parts[-1:])
 
 
-def read_cas(name: str, tree: Any, language: Language | None, types: frozenset[EntityType]) -> list[Imported]:
+def read_cas(name: str, tree: Any, language: Language | None, types: frozenset[EntityType]) -> Imported:
     """The one document of a CAS as JSON. Raises DataError `uima_invalid`, `views_several`."""
     views = [view for part in _one_view_each(tree) for view in _loaded(name, json.dumps(part).encode(), None)]
-    return [_document(name, views, language, types)]
+    return _document(name, views, language, types)
 
 
 def read_xmi(
@@ -79,7 +80,8 @@ def read_xmi(
         try:
             if member.error:
                 raise member.error
-            found.append(_of_xmi(member.name, member.data, language, types, member.type_system))
+            with refused_if_unforeseen(member.name):
+                found.append(_of_xmi(member.name, member.data, language, types, member.type_system))
         except DataError as error:
             found.append(Imported(_own_id(member.name) if "/" in member.name else None, None, (error,)))
     return found
@@ -92,7 +94,7 @@ def _of_xmi(
         values = [value for _, value in parsed_json(name, data).values]
         if len(values) != 1 or not is_cas(values[0]):
             raise DataError(name, "uima_invalid", hint="expected a CAS as JSON, or XMI")
-        return read_cas(name, values[0], language, types)[0]
+        return read_cas(name, values[0], language, types)
     if type_system is None:
         raise DataError(name, "type_system_missing", hint="expected TypeSystem.xml in the same folder or zip")
     for xml in (data, type_system):
