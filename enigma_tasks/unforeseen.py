@@ -17,7 +17,11 @@ log = logging.getLogger(__name__)
 UNREADABLE = "unreadable"
 """The rule; its hint is the exception's type."""
 _PANIC = "PanicException"
-"""Of any Rust library; it is not exported, and no Exception."""
+
+
+def is_panic(error: BaseException) -> bool:
+    """A panic of a Rust library (tokenizers, delta-rs), whose class is not exported, and is no Exception."""
+    return type(error).__name__ == _PANIC
 
 
 @contextmanager
@@ -40,7 +44,7 @@ def refused_if_unforeseen(record: str) -> Iterator[None]:
     except Exception as error:  # noqa: BLE001 - of a library or of ours
         raise _refusal(record, error) from None
     except BaseException as error:
-        if type(error).__name__ != _PANIC:
+        if not is_panic(error):
             raise
         raise _refusal(record, error) from None
 

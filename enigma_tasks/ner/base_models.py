@@ -14,6 +14,7 @@ from enigma_tasks.errors import ModelError, UsageError
 from enigma_tasks.ner.model_files import check_model_files
 from enigma_tasks.ner.model_folder import load_model
 from enigma_tasks.ner.network.transformers_import import import_modelling
+from enigma_tasks.unforeseen import is_panic
 
 if TYPE_CHECKING:
     from torch import nn
@@ -72,7 +73,7 @@ def _load_pretrained(folder: Path, member: MemberParams) -> tuple[nn.Module, Any
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         kind = MODEL_MAPPING[type(config)]
-    except (KeyError, OSError, TypeError, ValueError) as error:
+    except Exception as error:  # of many kinds, by architecture
         raise ModelError(f"base model {folder.name}: {artifacts.ENCODER_CONFIG} describes no known encoder") from error
     _check_window(config, folder, member)
     unpooled = "add_pooling_layer" in inspect.signature(kind.__init__).parameters
@@ -96,7 +97,9 @@ def _load_pretrained(folder: Path, member: MemberParams) -> tuple[nn.Module, Any
     loader = PreTrainedTokenizerFast if (folder / "tokenizer.json").is_file() else AutoTokenizer
     try:
         tokenizer = loader.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except Exception as error:
+    except BaseException as error:
+        if not isinstance(error, Exception) and not is_panic(error):
+            raise
         raise ModelError(f"base model {folder.name}: its tokenizer is missing or cannot be read") from error
     if len(tokenizer) > config.vocab_size:
         raise ModelError(f"base model {folder.name}: its tokenizer has more pieces than the encoder")

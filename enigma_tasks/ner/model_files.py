@@ -25,6 +25,8 @@ _ATTENTION = ("attn_implementation", "_attn_implementation", "_attn_implementati
 _ADAPTER = "adapter_config.json"
 """Names another base model, which PEFT would load in place of the folder's."""
 _SUFFIX = ".safetensors"
+_LAYERS = 1000
+"""More than any encoder has; they are built before the weights are found not to fit them."""
 
 
 def check_model_files(folder: Path) -> None:
@@ -32,7 +34,8 @@ def check_model_files(folder: Path) -> None:
 
     Raises:
         ModelError: `symbolic_link`; `model_code`: settings name code or another model; `weights_unsafe`: an index of
-            weights names a file that is no safetensors file beside it; `settings_damaged`: they are no JSON object.
+            weights names a file that is no safetensors file beside it; `settings_damaged`: they are no JSON object, or
+            ask for more layers than any encoder has.
     """
     refuse_model_links(folder)
     if (folder / _ADAPTER).exists():
@@ -44,8 +47,26 @@ def check_model_files(folder: Path) -> None:
             _check_index(path)
 
 
+def check_sizes(folder: Path, settings: Any, most: int) -> None:
+    """Refuse an encoder's settings that would fill the memory before the weights are found not to fit them.
+
+    Args:
+        folder: the model's, for the message.
+        settings: its `config.json`.
+        most: elements of all weights, which no size exceeds.
+
+    Raises:
+        ModelError: `settings_damaged`.
+    """
+    if any(isinstance(value, int) and value > most for _, value in _pairs(settings)):
+        hint = f"a number in {artifacts.ENCODER_CONFIG} is larger than all weights together"
+        raise ModelError(f"model {folder.name}: settings_damaged ({hint})")
+
+
 def _check_settings(path: Path) -> None:
     for key, value in _pairs(_read(path)):
+        if "layers" in key and isinstance(value, int) and value > _LAYERS:
+            raise ModelError(f"model {path.parent.name}: settings_damaged ({path.name} asks for too many layers)")
         attention = key in _ATTENTION and isinstance(value, str) and not value.isidentifier()
         if key in _CODE or attention:  # a name with a slash is a kernel on a hub
             raise ModelError(f"model {path.parent.name}: model_code ({path.name} has {key}; code of models never runs)")

@@ -23,7 +23,7 @@ SMALL_ZIP = 10_000_000
 """Bytes that any zip may unpack to."""
 _DAMAGES = (
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
-    *(NotImplementedError, RuntimeError, OSError, EOFError, ValueError),
+    *(NotImplementedError, RuntimeError, OSError, EOFError, ValueError, IndexError),
 )
 _ZIP = b"PK\x03\x04"
 _EMPTY_ZIP = b"PK\x05\x06"

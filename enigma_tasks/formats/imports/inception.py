@@ -60,7 +60,11 @@ def export_name(parts: Sequence[str]) -> str:
 
 def read_cas(name: str, tree: Any, language: Language | None, types: frozenset[EntityType]) -> Imported:
     """The one document of a CAS as JSON. Raises DataError `uima_invalid`, `views_several`."""
-    views = [view for part in _one_view_each(tree) for view in _loaded(name, json.dumps(part).encode(), None)]
+    try:
+        parts = [json.dumps(part).encode() for part in _one_view_each(tree)]
+    except (TypeError, ValueError, AttributeError, RecursionError):  # an id that is none, values nested too deeply
+        raise DataError(name, "uima_invalid") from None
+    views = [view for part in parts for view in _loaded(name, part, None)]
     return _document(name, views, language, types)
 
 
@@ -146,6 +150,8 @@ def _loaded(name: str, data: bytes, type_system: bytes | None) -> list[Any]:
         if str(warning.message).startswith(_NO_SUCH_OFFSET):
             raise DataError(name, "span_outside_text", hint="an offset is no place in the text")
     views = [cas.get_view(sofa.sofaID) for sofa in cas.sofas] or [cas]
+    if not all(isinstance(view.sofa_string, str | None) for view in views):
+        raise DataError(name, "uima_invalid", hint="its text is no string")
     if _BEGIN.search(data) and not any(view.select_all_annotations() for view in views):
         raise DataError(name, "uima_invalid", hint="its views list none of its annotations")
     return views
