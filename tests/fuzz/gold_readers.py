@@ -187,7 +187,7 @@ GOLD_READERS: dict[str, Reader] = {
     "zip": Reader(lambda: [f for f in (*_inception(".zip"), *_zipped()) if f], read_gold),
     "packed": Reader(lambda: [{"p.jsonl.gz": _packed()}], read_gold, 3),
     "predictions": Reader(lambda: [{"member.tsv": PREDICTED.encode()}], read_predictions, 2),
-    "params": Reader(lambda: [{"params.yaml": PARAMS_FILE.read_bytes()}], read_params, 1),
+    "params": Reader(lambda: [{"params.yaml": PARAMS_FILE.read_bytes()}], read_params, 0.3),
 }
 
 

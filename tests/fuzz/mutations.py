@@ -274,7 +274,8 @@ def changed_table(rng: random.Random, data: bytes) -> bytes:
             table = pa.concat_tables([table, table.slice(rng.randrange(table.num_rows + 1))])
         elif column:
             column[rng.randrange(len(column))] = _junk(rng)
-            kept = table.schema.field(at).type if kind == 3 else None
+            own = table.schema.field(at).type
+            kept = own if kind == 3 and not pa.types.is_map(own) else None  # Arrow aborts on a map without a key
             table = table.set_column(at, name, pa.array(column, kept))
         written = io.BytesIO()
         pq.write_table(table, written)

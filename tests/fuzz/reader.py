@@ -41,8 +41,8 @@ class Reader:
     """Files that are read together, several times."""
     read: Callable[[Files, Path], list[DataError]]
     """Files and an empty folder -> the defects that it collects. It may raise errors of ours."""
-    weight: int = 4
-    """Its part of all mutants."""
+    weight: float = 4
+    """Its part of all mutants: less where one takes long."""
     mutate: Callable[[random.Random, Files], Files] | None = None
     """If not one of the files, by its name."""
 
@@ -109,6 +109,15 @@ def collected(said: list[str]) -> Iterator[None]:
     finally:
         root.removeHandler(handler)
         said += [str(w.message) for w in warned] + [printed.getvalue()]
+
+
+def placed_in(files: Files, folder: Path) -> Path:
+    """The folder, with the files in it."""
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return folder
 
 
 @cache

@@ -1,101 +1,34 @@
-"""Readers of what Enigma stores, which another writer may have changed: models, plans, results, journals, replies."""
+"""Readers of what Enigma stores, which another writer may have changed: plans, results, journals, replies."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import json
-import tempfile
-from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from enigma_tasks import artifacts
 from enigma_tasks.adapters.gold_pointers import read_pointer
 from enigma_tasks.adapters.night_schema import NOTES, SCHEMAS, SPANS
 from enigma_tasks.adapters.shard_check import check_shard
-from enigma_tasks.documents import Document, EntityType
-from enigma_tasks.ensembles.folder import read_ensemble, write_ensemble
-from enigma_tasks.ensembles.voting_rule import VotingRule
+from enigma_tasks.documents import Document
 from enigma_tasks.gold.manifest import ManifestEntry, pack_manifest, unpack_manifest
 from enigma_tasks.members.llm import LlmAnnotator
-from enigma_tasks.ner.model_folder import load_model
 from enigma_tasks.notes.plans import digest, notes_bytes, read_notes, read_refusals, refusals_bytes
 from enigma_tasks.notes.references import Refused, Rule
 from enigma_tasks.promotion.journal import champion_at, champion_before, parse_line
 from enigma_tasks.promotion.journal_check import verify
 from tests.fuzz.mutations import mutated
-from tests.fuzz.reader import Files, Reader
+from tests.fuzz.reader import Files, Reader, placed_in
 from tests.unit import test_handovers, test_journal, test_llm, test_shard_check
-from tests.unit.ner_builders import model_folder
 
 if TYPE_CHECKING:
     import random
+    from pathlib import Path
 
     from enigma_tasks.errors import DataError
-
-SENTENCE = "La paciente refiere fiebre alta."
-
-
-def files_of(folder: Path) -> Files:
-    """Every file below a folder, by its path."""
-    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
-
-
-def placed_in(files: Files, folder: Path) -> Path:
-    """The folder, with the files in it."""
-    for name, content in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-    return folder
-
-
-@cache
-def model_files() -> Files:
-    """A model's."""
-    with tempfile.TemporaryDirectory() as folder:
-        return files_of(model_folder(Path(folder)))
-
-
-@cache
-def ensemble_files() -> Files:
-    """Of an ensemble with one member."""
-    with tempfile.TemporaryDirectory() as folder:
-        model = placed_in(model_files(), Path(folder) / "model")
-        write_ensemble(Path(folder) / "e", "es", EntityType("disease"), [model], VotingRule("majority"))
-        return files_of(Path(folder) / "e")
-
-
-def forged_model(rng: random.Random, files: Files) -> Files:
-    """One file changed, mostly with its new digest in the card."""
-    name = rng.choice([*sorted(files), artifacts.MODEL_CARD])
-    files = files | {name: mutated(rng, name, files[name])}
-    if name != artifacts.MODEL_CARD and rng.random() < 0.9:
-        card = json.loads(files[artifacts.MODEL_CARD])
-        card["files"][name] = hashlib.sha256(files[name]).hexdigest()
-        files[artifacts.MODEL_CARD] = json.dumps(card).encode()
-    return files
-
-
-def read_model(files: Files, folder: Path) -> list[DataError]:
-    """As every command that runs a model does."""
-    load_model(placed_in(files, folder / "model"))
-    return []
-
-
-def forged_ensemble(rng: random.Random, files: Files) -> Files:
-    """Its card changed: the members are models."""
-    return files | {artifacts.ENSEMBLE_CARD: mutated(rng, artifacts.ENSEMBLE_CARD, files[artifacts.ENSEMBLE_CARD])}
-
-
-def read_ensemble_folder(files: Files, folder: Path) -> list[DataError]:
-    """As `annotate` does."""
-    read_ensemble(placed_in(files, folder / "ensemble"))
-    return []
 
 
 def read_handover(files: Files, _: Path) -> list[DataError]:
@@ -196,8 +129,6 @@ def read_dvc(files: Files, _: Path) -> list[DataError]:
 REPLY = test_llm.said(("horečku", "symptom"), ("Diabetes mellitus", "disease"), ("bolest břicha", "symptom"))
 POINTER = b"outs:\n- md5: 0123456789abcdef0123456789abcdef\n  size: 77\n  hash: md5\n  path: disease.jsonl.gz\n"
 STORED_READERS: dict[str, Reader] = {
-    "model": Reader(lambda: [model_files()], read_model, 2, forged_model),
-    "ensemble": Reader(lambda: [ensemble_files()], read_ensemble_folder, 2, forged_ensemble),
     "handover": Reader(
         lambda: [{f"{name}.json": to_bytes(one)} for name, (one, to_bytes, _) in test_handovers.RECORDS.items()],
         read_handover,

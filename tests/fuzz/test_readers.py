@@ -2,38 +2,40 @@
 
 from __future__ import annotations
 
+import math
 import os
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.fuzz.gold_readers import GOLD_READERS
+from tests.fuzz.model_readers import MODEL_READERS
 from tests.fuzz.reader import try_case
 from tests.fuzz.stored_readers import STORED_READERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-READERS = GOLD_READERS | STORED_READERS
+READERS = GOLD_READERS | STORED_READERS | MODEL_READERS
 SEED = int(os.environ.get("SEED") or 1)
 CASE = os.environ.get("CASE", "")
 MUTANTS = 50_000
 FEW = 100
 """Of a reader of weight 1, in `make test`."""
 SHOWN = 20
-NAMES = [pytest.param(n, marks=pytest.mark.training) if n in ("model", "ensemble") else n for n in READERS]
+NAMES = [pytest.param(n, marks=pytest.mark.training) if n in MODEL_READERS else n for n in READERS]
 
 
 def cases(total: int) -> Iterator[str]:
     """So many cases over all readers, by their weights."""
     weights = sum(reader.weight for reader in READERS.values())
     for name, reader in READERS.items():
-        yield from (f"{name}:{SEED}:{n}" for n in range(-(-total * reader.weight // weights)))
+        yield from (f"{name}:{SEED}:{n}" for n in range(math.ceil(total * reader.weight / weights)))
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_some_mutants_of_each_reader(name: str) -> None:
-    outcomes = {try_case(READERS, f"{name}:1:{n}") for n in range(FEW * READERS[name].weight)}
+    outcomes = {try_case(READERS, f"{name}:1:{n}") for n in range(math.ceil(FEW * READERS[name].weight))}
     assert frozenset() in outcomes
     assert len(outcomes) > 1, "no mutant is refused"
 
