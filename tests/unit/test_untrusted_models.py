@@ -102,7 +102,7 @@ def test_sizes_that_would_fill_the_memory_are_refused_before_anything_is_built(
 def test_a_vocabulary_whose_numbers_would_fill_the_memory_is_refused(base: Path) -> None:
     tokenizer = (base / "tokenizer.json").read_bytes()
     (base / "tokenizer.json").write_bytes(tokenizer.replace(b'"<mask>": 4', b'"<mask>": 2147483648', 1))
-    with pytest.raises(ModelError, match="settings_damaged \\(tokenizer.json"):
+    with pytest.raises(ModelError, match=r"settings_damaged \(tokenizer.json"):
         load_base(base, OWN)
 
 
