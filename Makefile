@@ -19,7 +19,7 @@ define only
 $(BIN)/pytest -m $(1) || { code=$$?; test $$code -eq 5 && echo "no test is marked $(1) yet: NOTHING WAS TESTED" || exit $$code; }
 endef
 
-.PHONY: help demo up down repro test test-quick test-slow test-faults test-docker test-ceph check bench lock docs clean
+.PHONY: help demo up down repro test test-quick test-slow test-faults test-fuzz test-docker test-ceph check bench lock docs clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ test-slow: .venv/ready ## the tests that take tens of minutes
 
 test-faults: .venv/ready ## a night with one fault at one request: a sample, ALL=1 every one, CASE=5:lost_reply one
 	ALL="$(ALL)" CASE="$(CASE)" $(BIN)/pytest -m faults tests/faults
+
+test-fuzz: .venv/ready ## 50,000 damaged files over all readers: SEED=2 others, CASE=doccano:1:166 one
+	SEED="$(SEED)" CASE="$(CASE)" $(BIN)/pytest -s -m slow tests/fuzz
 
 test-docker: .venv/ready ## the tests that need a Docker engine
 	$(call only,docker)

@@ -10,9 +10,8 @@ import logging
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import yaml
 from pydantic import Field, SecretStr, ValidationError, model_validator
 
 from enigma_tasks.errors import UsageError
@@ -34,6 +33,7 @@ from enigma_tasks.params.promotion import PromotionParams  # noqa: TC001 - pydan
 from enigma_tasks.params.publish import PublishParams  # noqa: TC001 - pydantic reads it
 from enigma_tasks.params.review import ReviewParams  # noqa: TC001 - pydantic reads it
 from enigma_tasks.params.third_parties import QUIET
+from enigma_tasks.params_file import params_tree
 from enigma_tasks.s3_settings import load_s3_settings
 
 if TYPE_CHECKING:
@@ -115,29 +115,9 @@ def load_params(path: Path = PARAMS_FILE, overrides: Iterable[str] = ()) -> Para
         UsageError: no such file, unreadable YAML, an unknown or missing key, a value of the wrong type; names the key.
     """
     try:
-        tree = yaml.safe_load(path.read_bytes())
-    except FileNotFoundError as error:
-        raise UsageError(f"no params file at {path}; run from the project's folder or pass --params") from error
-    except yaml.YAMLError as error:
-        raise UsageError(f"{path} is not YAML") from error
-    for override in overrides:
-        _override(tree, override)
-    try:
-        return Params.model_validate(tree)
+        return Params.model_validate(params_tree(path, overrides))
     except ValidationError as error:
         raise UsageError("; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())) from error
-
-
-def _override(tree: dict[str, Any], override: str) -> None:
-    dotted, equals, value = override.partition("=")
-    if not equals:
-        raise UsageError(f"--set takes section.key=value, got {override!r}")
-    *sections, key = dotted.split(".")
-    for section in sections:
-        tree = tree.setdefault(section, {})
-        if not isinstance(tree, dict):
-            raise UsageError(f"--set {dotted}: {section} is no section")
-    tree[key] = yaml.safe_load(value)
 
 
 class Settings(Frozen):

@@ -6,14 +6,14 @@ import configparser
 import re
 from typing import TYPE_CHECKING
 
-import yaml
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter
 
 from enigma_tasks.adapters.git_environment import DVC_CONFIG
 from enigma_tasks.artifacts import INGESTED, gold_place
 from enigma_tasks.errors import DataError
 from enigma_tasks.file_names import is_about, shapes
 from enigma_tasks.frozen import Frozen
+from enigma_tasks.yaml_text import parsed_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -64,8 +64,8 @@ def read_pointer(name: str, content: bytes) -> str:
         DataError: `pointer_unexpected`: it is not exactly what `dvc add` writes for that file.
     """
     try:
-        pointer = _POINTER.validate_python(yaml.safe_load(content) if len(content) <= _LONGEST else None)
-    except (yaml.YAMLError, ValidationError, ValueError, RecursionError):
+        pointer = _POINTER.validate_python(parsed_yaml(content) if len(content) <= _LONGEST else None)
+    except ValueError:  # pydantic's too
         pointer = None
     if pointer is None or pointer.outs[0].path != name.rpartition("/")[2] or pointer.outs[0].hash != "md5":
         raise DataError(f"{name}.dvc", "pointer_unexpected")

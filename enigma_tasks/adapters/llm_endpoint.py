@@ -148,7 +148,7 @@ class LlmEndpoint:
                 raise ServiceError(f"LLM endpoint: {record}: status {error.status_code}") from None
             except openai.APIConnectionError as error:
                 raise ServiceError(f"LLM endpoint: {record}: {type(error).__name__}") from None
-            except (openai.OpenAIError, ValueError):  # status 200 without JSON
+            except (openai.OpenAIError, ValueError, RecursionError):  # status 200 without JSON
                 return None
         if usage := getattr(parsed, "usage", None):
             sent, received = (_tokens(usage, name) for name in ("prompt_tokens", "completion_tokens"))
@@ -177,7 +177,7 @@ class LlmEndpoint:
     def _cached(self, digest: str) -> str | None:
         try:
             answer = json.loads(self._file(digest).read_bytes())["answer"]
-        except (OSError, ValueError, KeyError, TypeError):  # missing or incomplete
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):  # missing or incomplete
             return None
         return answer if isinstance(answer, str) else None
 

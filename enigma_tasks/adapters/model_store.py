@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import yaml
-from pydantic import ValidationError
 
 from enigma_tasks import artifacts
 from enigma_tasks.adapters.object_store import ObjectStore
@@ -19,6 +18,7 @@ from enigma_tasks.frozen import Frozen
 from enigma_tasks.leftovers import swept_folder
 from enigma_tasks.paths import model_file, refuse_model_links
 from enigma_tasks.workfolder import disk_errors
+from enigma_tasks.yaml_text import parsed_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -51,9 +51,9 @@ def read_lock(path: Path) -> dict[str, LockedModel]:
     if not path.is_file():
         return {}
     try:
-        tree = yaml.safe_load(path.read_bytes()) or {}
+        tree = parsed_yaml(path.read_bytes()) or {}
         return {str(base): LockedModel.model_validate(entry) for base, entry in tree.items()}
-    except (yaml.YAMLError, ValidationError, AttributeError):
+    except (ValueError, AttributeError):  # pydantic's too
         raise ModelError(f"{path.name} is damaged") from None
 
 

@@ -18,13 +18,12 @@ from enigma_tasks.notes.done import Done, FingerprintSet, fingerprint
 from enigma_tasks.notes.references import TRANSIENT
 from enigma_tasks.patience import NO_ANSWER, delta_options
 from enigma_tasks.s3_settings import load_s3_settings
+from enigma_tasks.unforeseen import is_panic
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
-PANIC = "PanicException"
-"""Of any Rust library; it is not exported, and no Exception."""
 _AWAY = re.compile(r"error sending request|HTTP error|after \d+ retries")
 """In the messages of delta-rs where the store cannot be reached or failed after retries; it has one class for all."""
 
@@ -193,7 +192,7 @@ def typed(operation: str) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        if isinstance(error, DeltaError | pa.ArrowException | OSError) or type(error).__name__ == PANIC:
+        if isinstance(error, DeltaError | pa.ArrowException | OSError) or is_panic(error):
             word = NO_ANSWER if _AWAY.search(str(error)) else type(error).__name__
             raise ServiceError(f"night table: {operation}: {word}") from None
         raise

@@ -10,6 +10,7 @@ from enigma_tasks.documents import expanded_length
 from enigma_tasks.errors import DataError, ObjectChanged, ObjectMissing
 from enigma_tasks.notes.records import texts
 from enigma_tasks.notes.references import NoteRef, Refused, Rule, check_subwords, text_of_bytes
+from enigma_tasks.unforeseen import refused_if_unforeseen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -74,11 +75,13 @@ def _texts(
             yield Refused(note, rule_of(item.error))
             continue
         try:
-            text = text_of_bytes(note.record, item.data, limits.max_bytes)
-            check_subwords(note.record, text, limits.max_subwords)
-            yield note, text
+            with refused_if_unforeseen(note.record):
+                text = text_of_bytes(note.record, item.data, limits.max_bytes)
+                check_subwords(note.record, text, limits.max_subwords)
         except DataError as error:
             yield Refused(note, Rule(error.rule), error.offset)
+            continue
+        yield note, text
 
 
 def _records(store: ObjectStore, notes: list[NoteRef], limits: RecordLimits) -> Iterator[tuple[NoteRef, str] | Refused]:

@@ -20,6 +20,7 @@ from enigma_tasks.notes.files import read_records
 from enigma_tasks.notes.gunzip import DamagedError, ExceededError, gunzip
 from enigma_tasks.notes.records import LINES_WITHOUT_TEXT, line_limit, lines
 from enigma_tasks.notes.references import check_subwords, text_of_bytes
+from enigma_tasks.unforeseen import refused_if_unforeseen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -113,7 +114,8 @@ class CorpusReader:
                     raise DataError(stem, "annotation_without_text")
                 if not annotations and (part.annotated or part.place.language in gold):
                     raise DataError(stem, "text_without_annotation")
-                document = self._pair(part, stem, texts[0], annotations[0] if annotations else None, own)
+                with refused_if_unforeseen(stem):
+                    document = self._pair(part, stem, texts[0], annotations[0] if annotations else None, own)
             except DataError as error:
                 note_defect(error, self.defects)
                 continue
@@ -143,7 +145,16 @@ class CorpusReader:
         wanted = {t.label for t in types}
         return Document(stem, text, tuple(e for e in parsed.entities if e.label in wanted), language, types)
 
-    def _whole(self, file: Whole, gold: set[Language | None]) -> Iterator[Document]:
+    def _whole(self, file: Whole, gold: set[Language | None]) -> list[Document]:
+        found: list[Document] = []
+        try:
+            with refused_if_unforeseen(file.path.name):
+                found.extend(self._documents(file, gold))
+        except DataError as error:
+            note_defect(error, self.defects)
+        return found
+
+    def _documents(self, file: Whole, gold: set[Language | None]) -> Iterator[Document]:
         language = file.place.language or self.language
         if _is_notes(file):
             notes, errors = read_records(file.path, language, _code, TEXTS)

@@ -21,6 +21,7 @@ from enigma_tasks.formats.limits import UNPACKED, Budget, check_records, check_s
 from enigma_tasks.formats.standoff import note_defect
 from enigma_tasks.notes.gunzip import DamagedError, ExceededError, gunzip
 from enigma_tasks.notes.references import check_text
+from enigma_tasks.unforeseen import refused_if_unforeseen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -133,7 +134,8 @@ def _read(
         wrong: list[DataError] = []
         document = None
         try:
-            document = _document(path.name, number, line, wrong, limited=budget is not None)
+            with refused_if_unforeseen(f"{path.name}#{number}"):
+                document = _document(path.name, number, line, wrong, limited=budget is not None)
         except DataError as error:
             wrong = [error.detached()]
         claims.append((document.id, document.language) if document else None)

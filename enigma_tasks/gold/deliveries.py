@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from enigma_tasks.errors import DataError, EnigmaError
+from enigma_tasks.errors import DataError
 from enigma_tasks.file_names import FileKind, is_type_system, kind_of
 from enigma_tasks.formats.corpora import CorpusReport, read_corpus
 from enigma_tasks.formats.corpus_files import ALL_TYPES
@@ -20,6 +19,7 @@ from enigma_tasks.gold.ingestion import ANY_TYPE, PACKED, PAIR
 from enigma_tasks.gold.refusals import Refusal, refusal
 from enigma_tasks.languages.rules import canonical_code
 from enigma_tasks.paths import below
+from enigma_tasks.unforeseen import refused_if_unforeseen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from enigma_tasks.documents import Document
     from enigma_tasks.gold.ingestion import Delivery
     from enigma_tasks.gold.manifest import ManifestEntry
-
-log = logging.getLogger(__name__)
 
 _PACKED_FILE = "packed.jsonl.gz"
 
@@ -71,7 +69,8 @@ def unread(delivery: Delivery) -> ReadDelivery:
 def read_delivery(delivery: Delivery, data: Mapping[str, bytes], scratch: Path) -> ReadDelivery:
     """Read one delivery; whatever is wrong with a document is a refusal of that document.
 
-    An unforeseen exception is a refusal of the whole delivery, `unreadable`: the next run would meet it again.
+    An unforeseen exception outside of any document is a refusal of the delivery, `unreadable`: the next run would meet
+    it again.
 
     Args:
         delivery: one that has no `rule`.
@@ -79,13 +78,11 @@ def read_delivery(delivery: Delivery, data: Mapping[str, bytes], scratch: Path) 
         scratch: an absent folder that may be filled.
     """
     try:
-        return _read(delivery, data, scratch)
-    except (EnigmaError, OSError, MemoryError):
-        raise
-    except Exception as error:  # noqa: BLE001 - of a library or of ours: no file may stop the others of its drop
-        log.warning("a delivery is refused: %s while it was read", type(error).__name__)
+        with refused_if_unforeseen(delivery.record):
+            return _read(delivery, data, scratch)
+    except DataError as error:
         reading = ReadDelivery(delivery)
-        reading.refuse(None, [DataError(delivery.record, "unreadable", hint=type(error).__name__)])
+        reading.refuse(None, [error])
         return reading
 
 

@@ -60,5 +60,5 @@ def unpack_manifest(data: bytes) -> Manifest:
             )
             for line in lines
         }
-    except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError):
+    except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, RecursionError):
         raise DataError("manifest", "manifest_damaged") from None

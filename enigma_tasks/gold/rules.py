@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from enigma_tasks.documents import EntityType
+from enigma_tasks.errors import DataError
 from enigma_tasks.params.gold import RuleParams
+from enigma_tasks.unforeseen import UNREADABLE, refused_if_unforeseen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from enigma_tasks.documents import Document, Entity, Language
-    from enigma_tasks.errors import DataError
     from enigma_tasks.params.gold import DensityRuleParams, RulesParams, ValidationParams
 
 HARD_RULES = (
@@ -185,6 +186,7 @@ def _documents_table(
     checked += ["case_in_two_folds"] if len(folds) > 1 and rules.case_in_two_folds.severity != "off" else []
     table.rules = {rule: rules.rule(rule) for rule in checked}
     table.sound = {rule: [] for rule in checked}
+    unreadable: set[int] = set()
     for name, fold in folds.items():
         chosen = [i for i, d in enumerate(fold.documents) if d.language == language]
         documents = [fold.documents[i] for i in chosen]
@@ -199,14 +201,25 @@ def _documents_table(
                 "density_far": i not in far,
                 "case_in_two_folds": i not in several_folds.get(name, set()),
             }
-            if "language_differs" in checked:
-                long_enough = len(document.text) >= rules.language_differs.characters
-                passed["language_differs"] = not long_enough or detect(document.text) in (language, None)
+            try:
+                with refused_if_unforeseen(document.id):
+                    detected = detect(document.text) if _is_detected(document, checked, rules) else None
+            except DataError:
+                detected = None
+                unreadable.add(len(table.rows))
+            passed["language_differs"] = detected in (language, None)
             seen |= keys
             table.rows.append(Row(document.id, name, None, (i, -1)))
             for rule in checked:
                 table.sound[rule].append(passed[rule])
+    if unreadable:
+        table.rules[UNREADABLE] = HARD
+        table.sound[UNREADABLE] = [i not in unreadable for i in range(len(table.rows))]
     return table
+
+
+def _is_detected(document: Document, checked: Sequence[str], rules: RulesParams) -> bool:
+    return "language_differs" in checked and len(document.text) >= rules.language_differs.characters
 
 
 def _spans_table(

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from enigma_tasks import artifacts
@@ -19,7 +18,7 @@ from enigma_tasks.documents import Document, Entity, EntityType, entity_at, sort
 from enigma_tasks.errors import ModelError, UsageError
 from enigma_tasks.members.gliner_windows import WordWindow, cut_words
 from enigma_tasks.ner.base_models import position_limit
-from enigma_tasks.ner.model_files import check_model_files
+from enigma_tasks.ner.model_files import check_model_files, refused_unless_loaded
 from enigma_tasks.ner.model_folder import Card, read_card_as, tokenizer_config, verify_files, write_card, write_json
 from enigma_tasks.ner.text.invisible import visible_document
 from enigma_tasks.ner.text.postprocess import postprocess
@@ -76,25 +75,22 @@ def load_checkpoint(folder: Path, backbone: Path | None) -> UniEncoderSpanGLiNER
         if backbone is None:
             raise ModelError(f"model {folder.name} has no encoder_config: set the member's `backbone` to its encoder")
         check_model_files(backbone)
-        found = AutoConfig.from_pretrained(backbone, local_files_only=True, trust_remote_code=False)
+        with refused_unless_loaded(f"model {backbone.name}: {artifacts.ENCODER_CONFIG} describes no known encoder"):
+            found = AutoConfig.from_pretrained(backbone, local_files_only=True, trust_remote_code=False)
         tree["encoder_config"] = found.to_dict()
         if tree.get("vocab_size", -1) != -1:
             tree["encoder_config"]["vocab_size"] = tree["vocab_size"]
     has_tokenizer = (folder / artifacts.TOKENIZER_CONFIG).is_file() or backbone is None
     tree["model_name"] = str(folder if has_tokenizer else backbone)
-    try:
+    with refused_unless_loaded(f"model {folder.name}: its config or tokenizer is no GLiNER span model's"):
         network: UniEncoderSpanGLiNER = UniEncoderSpanGLiNER.load_from_config(
             UniEncoderSpanConfig(**tree), backbone_from_pretrained=False, local_files_only=True
         )
-    except (KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
-        raise ModelError(f"model {folder.name}: its config or tokenizer is no GLiNER span model's") from error
     network.config.model_name = _BACKBONE
-    try:
+    if not (folder / artifacts.MODEL_WEIGHTS).is_file():
+        raise ModelError(f"model {folder.name}: {artifacts.MODEL_WEIGHTS} is missing")
+    with refused_unless_loaded(f"model {folder.name}: {artifacts.MODEL_WEIGHTS} does not fit its config"):
         network.model.load_state_dict(load_file(folder / artifacts.MODEL_WEIGHTS), strict=True)
-    except FileNotFoundError:
-        raise ModelError(f"model {folder.name}: {artifacts.MODEL_WEIGHTS} is missing") from None
-    except (SafetensorError, RuntimeError) as error:
-        raise ModelError(f"model {folder.name}: {artifacts.MODEL_WEIGHTS} does not fit its config") from error
     return network.float().eval()
 
 

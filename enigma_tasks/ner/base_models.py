@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 
 from enigma_tasks import artifacts
 from enigma_tasks.errors import ModelError, UsageError
-from enigma_tasks.ner.model_files import check_model_files
+from enigma_tasks.ner.model_files import check_model_files, refused_unless_loaded
 from enigma_tasks.ner.model_folder import load_model
 from enigma_tasks.ner.network.transformers_import import import_modelling
 
@@ -69,14 +69,12 @@ def _load_pretrained(folder: Path, member: MemberParams) -> tuple[nn.Module, Any
     hf_logging.disable_progress_bar()
     hf_logging.set_verbosity_error()  # mismatches raise an error below
     check_model_files(folder)
-    try:
+    with refused_unless_loaded(f"base model {folder.name}: {artifacts.ENCODER_CONFIG} describes no known encoder"):
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         kind = MODEL_MAPPING[type(config)]
-    except (KeyError, OSError, TypeError, ValueError) as error:
-        raise ModelError(f"base model {folder.name}: {artifacts.ENCODER_CONFIG} describes no known encoder") from error
     _check_window(config, folder, member)
     unpooled = "add_pooling_layer" in inspect.signature(kind.__init__).parameters
-    try:
+    with refused_unless_loaded(f"base model {folder.name}: weights are missing or do not match its config"):
         # explicit float32: the default is the file's dtype, and half-precision weights do not train well
         encoder, report = AutoModel.from_pretrained(
             folder,
@@ -87,17 +85,13 @@ def _load_pretrained(folder: Path, member: MemberParams) -> tuple[nn.Module, Any
             output_loading_info=True,
             **({"add_pooling_layer": False} if unpooled else {}),
         )
-    except (OSError, RuntimeError, SafetensorError, ValueError) as error:
-        raise ModelError(f"base model {folder.name}: weights are missing or do not match its config") from error
     missing = sorted(report["missing_keys"]) + sorted(str(k[0]) for k in report["mismatched_keys"])
     if missing:
         raise ModelError(f"base model {folder.name}: {len(missing)} weights do not match its config, e.g. {missing[0]}")
     # AutoTokenizer may rebuild the pre-tokenizer, so the file is preferred
     loader = PreTrainedTokenizerFast if (folder / "tokenizer.json").is_file() else AutoTokenizer
-    try:
+    with refused_unless_loaded(f"base model {folder.name}: its tokenizer is missing or cannot be read"):
         tokenizer = loader.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except Exception as error:
-        raise ModelError(f"base model {folder.name}: its tokenizer is missing or cannot be read") from error
     if len(tokenizer) > config.vocab_size:
         raise ModelError(f"base model {folder.name}: its tokenizer has more pieces than the encoder")
     return encoder, tokenizer

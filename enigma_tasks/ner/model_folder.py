@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from pydantic import Field, ValidationError
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from enigma_tasks import artifacts
@@ -17,7 +16,7 @@ from enigma_tasks.errors import ModelError
 from enigma_tasks.frozen import Frozen
 from enigma_tasks.ner.dev_scores import DevScore  # noqa: TC001 - pydantic reads it
 from enigma_tasks.ner.digests import file_digest
-from enigma_tasks.ner.model_files import check_model_files
+from enigma_tasks.ner.model_files import check_model_files, refused_unless_loaded
 from enigma_tasks.ner.network.encoder import TokenClassifier, build_encoder
 from enigma_tasks.ner.network.transformers_import import import_modelling
 from enigma_tasks.ner.text.tokenizer import TextTokenizer
@@ -189,15 +188,13 @@ def digest_by_card(card: Card[Any], folder: Path) -> str:
 def _load_tokenizer(folder: Path) -> TextTokenizer:
     from transformers import PreTrainedTokenizerFast
 
-    try:
+    with refused_unless_loaded(f"model {folder.name}: {artifacts.TOKENIZER} cannot be read"):
         # `from_pretrained` takes four times as long, and may build a tokenizer that is not the file's.
         tree = json.loads((folder / artifacts.TOKENIZER_CONFIG).read_bytes())
         special = {name: tree[name] for name in _SPECIAL_TOKENS if name in tree}  # no setting that names a file
-        return TextTokenizer(PreTrainedTokenizerFast(tokenizer_file=str(folder / artifacts.TOKENIZER), **special))
-    except ModelError:
-        raise
-    except Exception as error:
-        raise ModelError(f"model {folder.name}: {artifacts.TOKENIZER} cannot be read") from error
+        tokenizer = TextTokenizer(PreTrainedTokenizerFast(tokenizer_file=str(folder / artifacts.TOKENIZER), **special))
+        _ = tokenizer.fingerprint  # it tokenises a text, on which a damaged vocabulary fails
+        return tokenizer
 
 
 def _load_network(folder: Path, card: ModelCard) -> TokenClassifier:
@@ -206,17 +203,13 @@ def _load_network(folder: Path, card: ModelCard) -> TokenClassifier:
     from transformers.initialization import no_init_weights
 
     tree = json.loads((folder / artifacts.ENCODER_CONFIG).read_bytes())
-    try:
+    with refused_unless_loaded(f"model {folder.name}: {artifacts.ENCODER_CONFIG} describes no known encoder"):
         config = AutoConfig.for_model(**tree)
         recipe = card.recipe
         with no_init_weights():  # every weight is read from the file
             network = TokenClassifier(build_encoder(config), len(card.entity_types), recipe.head, recipe.head_layers)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"model {folder.name}: {artifacts.ENCODER_CONFIG} describes no known encoder") from error
-    try:
+    with refused_unless_loaded(f"model {folder.name}: {artifacts.MODEL_WEIGHTS} does not fit its config"):
         report = network.load_state_dict(load_file(folder / artifacts.MODEL_WEIGHTS), strict=False)
-    except (SafetensorError, RuntimeError) as error:
-        raise ModelError(f"model {folder.name}: {artifacts.MODEL_WEIGHTS} does not fit its config") from error
     wrong = [*report.missing_keys, *report.unexpected_keys]
     if wrong:
         raise ModelError(

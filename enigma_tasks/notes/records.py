@@ -21,6 +21,7 @@ from enigma_tasks.notes.references import (
     line_name,
     named_language,
 )
+from enigma_tasks.unforeseen import refused_if_unforeseen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -106,7 +107,8 @@ def parse(name: str, line: Line, limits: RecordLimits) -> Record:
     Raises:
         DataError: with `name` and the rule.
     """
-    return _record(name, line, _json(name, line), limits)
+    with refused_if_unforeseen(name):
+        return _record(name, line, _json(name, line), limits)
 
 
 def read_lines(stream: BinaryIO, key: str, limits: RecordLimits) -> Iterator[tuple[Line | None, Record | DataError]]:
@@ -169,11 +171,13 @@ def _parsed_line(name: str, line: Line, limits: RecordLimits) -> tuple[bool, Rec
     if line.data is None:
         return True, DataError(name, Rule.TOO_LARGE, line.number)
     try:
-        tree = _json(name, line)
+        with refused_if_unforeseen(name):
+            tree = _json(name, line)
     except DataError as error:
         return False, error.detached()
     try:
-        return True, _record(name, line, tree, limits)
+        with refused_if_unforeseen(name):
+            return True, _record(name, line, tree, limits)
     except DataError as error:
         return isinstance(tree.get("text"), str), error.detached()
 
@@ -256,7 +260,12 @@ def scan(template: NoteRef, stream: BinaryIO, judgement: Judgement) -> Iterator[
             record_id=line_name(line.number),
             note_id=f"{template.note_id}{line_name(line.number)}",
         )
-        yield _note(ref, outcome, seen, judgement)
+        try:
+            with refused_if_unforeseen(ref.record):
+                note = _note(ref, outcome, seen, judgement)
+        except DataError as error:
+            note = None if judgement.is_done(ref) else Refused(ref, Rule(error.rule), ref.line)
+        yield note
 
 
 def _note(ref: NoteRef, outcome: Record | DataError, seen: set[str], judgement: Judgement) -> NoteRef | Refused | None:

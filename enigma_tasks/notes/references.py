@@ -15,6 +15,7 @@ from enigma_tasks.documents import LONGEST_EXPANSION, expanded_length
 from enigma_tasks.errors import DataError
 from enigma_tasks.file_names import RECORD_SUFFIXES, TEXT_SUFFIX, FileKind, holds_records, kind_of, stem
 from enigma_tasks.notes.plain_text import HEAD, is_markup, is_other_kind
+from enigma_tasks.unforeseen import UNREADABLE as UNFORESEEN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,6 +78,8 @@ class Rule(StrEnum):
     """Deleted between planning and reading."""
     FORGOTTEN = "forgotten"
     """The note, a folder that it is below, or its text was removed with `enigma forget`."""
+    UNREADABLE = UNFORESEEN
+    """Reading it ends in an exception that no rule foresees, which is in the log. Offset: the line."""
     FAILED = "annotation_failed"
     """The engine fails on this note and works on others."""
 

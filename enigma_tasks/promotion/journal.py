@@ -164,7 +164,7 @@ def parse_line(name: str, data: bytes, n: int | None = None) -> JournalLine:
         tree = json.loads(data)
         seal = tree["sha256"]
         whole = digest(data.replace(b'"sha256": "%s"' % seal.encode(), b'"sha256": ""', 1)) == seal
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         whole = False
     if not whole:
         raise DataError(name, "journal_changed", n, "its bytes are not those that were written")

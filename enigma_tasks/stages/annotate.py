@@ -26,6 +26,7 @@ from enigma_tasks.notes.names import Names
 from enigma_tasks.notes.plans import digest
 from enigma_tasks.notes.references import Refused, Rule
 from enigma_tasks.threads import read_ahead
+from enigma_tasks.unforeseen import UNREADABLE, refused_if_unforeseen
 from enigma_tasks.workfolder import private_folder
 
 if TYPE_CHECKING:
@@ -171,7 +172,7 @@ def _annotated(engine: Annotate, read: Sequence[tuple[NoteRef, str]], names: Nam
     except (ModelError, ServiceError):  # not caused by a note
         raise
     except Exception as error:  # noqa: BLE001 - one note must not stop the shard; the message may quote it
-        log.warning("a chunk of %d notes failed (%s): one by one", len(documents), type(error).__name__)
+        log.warning("a chunk of %d notes failed (%s): one by one", len(documents), _kind(error))
     results: list[AnnotatedDocument | None] = []
     for document, (note, _) in zip(documents, read, strict=True):
         try:
@@ -179,16 +180,22 @@ def _annotated(engine: Annotate, read: Sequence[tuple[NoteRef, str]], names: Nam
         except ServiceError:
             raise
         except Exception as error:  # noqa: BLE001
-            kind = type(error).__name__
+            kind = _kind(error)
             _prove(engine, kind)
             log.warning("%s: annotation failed (%s)", names.record(note.key, note.record_id), kind)
             results.append(None)
     return results
 
 
+def _kind(error: Exception) -> str:
+    """The type of what the engine raised."""
+    return error.hint if isinstance(error, DataError) and error.rule == UNREADABLE else type(error).__name__
+
+
 def _checked(engine: Annotate, documents: list[Document]) -> list[AnnotatedDocument]:
     """The engine's results, after a check that each span's text is that of the document."""
-    results = engine(documents) if documents else []
+    with refused_if_unforeseen(f"{len(documents)} notes"):  # a panic of a tokenizer is no Exception
+        results = engine(documents) if documents else []
     for document, result in zip(documents, results, strict=True):
         for e in result.entities:
             if document.text[e.char_start : e.char_end] != e.text or not e.text:

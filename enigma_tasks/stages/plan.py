@@ -18,12 +18,13 @@ from enigma_tasks.adapters.note_reader import read_notes, rule_of
 from enigma_tasks.adapters.object_store import ObjectStore, split_uri
 from enigma_tasks.adapters.tombstones import read_tombstones
 from enigma_tasks.artifacts import RunPlaces
-from enigma_tasks.errors import ObjectChanged, ObjectMissing
+from enigma_tasks.errors import DataError, ObjectChanged, ObjectMissing
 from enigma_tasks.file_names import holds_records
 from enigma_tasks.notes.planning import Backfill, Night, cut_shards, mark_torn, plan_night, refuse_forgotten, waiting
 from enigma_tasks.notes.plans import Plan, PlanCounts
 from enigma_tasks.notes.records import Judgement, scan
 from enigma_tasks.notes.references import WHOLE_FILE, NoteRef, Refused, Rule
+from enigma_tasks.unforeseen import refused_if_unforeseen
 
 if TYPE_CHECKING:
     import argparse
@@ -142,7 +143,12 @@ def _detected(
             yield item
             continue
         note, text = item
-        language = detect(text)
+        try:
+            with refused_if_unforeseen(note.record):
+                language = detect(text)
+        except DataError as error:
+            yield Refused(note, Rule(error.rule))
+            continue
         yield replace(note, language=language) if language else Refused(note, Rule.LANGUAGE)
 
 

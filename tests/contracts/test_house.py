@@ -24,7 +24,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # layer -> layers of the package that it may import (besides its own), every arrow downwards
 RECORDS = {"documents", "languages", "config", "params", "errors", "estimates", "artifacts", "file_names"}
-RECORDS |= {"paths", "children"}
+RECORDS |= {"paths", "children", "unforeseen"}
 CORE = {"ner", "ner/text", "ner/network", "ner/training"}
 LAYERS = {
     "errors": set(),
@@ -35,6 +35,7 @@ LAYERS = {
     "leftovers": {"errors"},
     "report_table": set(),
     "standard_error": set(),
+    "unforeseen": {"errors", "standard_error"},
     "licences": {"frozen"},
     "paper_tables": {"artifacts", "documents", "errors", "frozen"},
     "file_names": set(),
@@ -45,7 +46,9 @@ LAYERS = {
     "languages": {"frozen"},
     "environment": {"errors"},
     "s3_settings": {"errors", "frozen"},
-    "config": {"s3_settings", "errors", "frozen", "languages", "params"},
+    "yaml_text": set(),
+    "params_file": {"errors", "yaml_text"},
+    "config": {"s3_settings", "errors", "frozen", "languages", "params", "params_file"},
     "workfolder": {"environment", "errors", "leftovers"},
     "artifacts": {"config", "errors", "file_names"},
     "annotation_places": {"file_names", "notes"},
@@ -56,7 +59,7 @@ LAYERS = {
     "cli_promotion": {"documents"},
     "cli_notes": set(),
     "review_places": {"artifacts", "config", "file_names"},
-    "formats": {"documents", "errors", "file_names", "languages", "notes", "params", "paths"},
+    "formats": {"documents", "errors", "file_names", "languages", "notes", "params", "paths", "unforeseen"},
     "ner/text": {"documents", "errors", "languages", "params"},
     "ner/network": {"errors", "params", "ner/text"},
     "ner": RECORDS | {"frozen", "ner/text", "ner/network"},

@@ -224,6 +224,7 @@ BAD = {
     "a list": [PLANTED],
     "HTML": f"<html>{PLANTED}</html>".encode(),
     "nested too deep": chat("[" * 100_000),
+    "a body nested too deep": b"[" * 100_000,
 }
 
 

@@ -241,8 +241,13 @@ def test_what_changes_after_the_plan_is_told_and_what_only_grew_is_annotated(nig
     }
 
 
+class PanicException(BaseException):
+    """Stands in for that of a tokenizer in Rust, which is no Exception."""
+
+
+@pytest.mark.parametrize("kind", [ValueError, PanicException])
 def test_a_note_on_which_the_engine_fails_is_quarantined_alone_and_its_text_is_not_logged(
-    nights: Nights, caplog: pytest.LogCaptureFixture
+    kind: type[BaseException], nights: Nights, caplog: pytest.LogCaptureFixture
 ) -> None:
     good_night(nights)
     nights.drop("es/2026-06-11/ward/bad.txt", "Geheimwort neumonía")
@@ -250,7 +255,7 @@ def test_a_note_on_which_the_engine_fails_is_quarantined_alone_and_its_text_is_n
     def fails(documents):  # type: ignore[no-untyped-def]
         for document in documents:
             if "Geheimwort" in document.text:
-                raise ValueError(document.text)
+                raise kind(document.text)
         return stand_in_engine(documents)
 
     nights.engine = fails

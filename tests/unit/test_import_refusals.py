@@ -11,6 +11,7 @@ from enigma_tasks.documents import EntityType
 from enigma_tasks.errors import DataError
 from enigma_tasks.formats.imports import Imported, read_export
 from enigma_tasks.formats.standoff import TSV_HEADER, parse_ann, parse_tsv
+from tests.unit.import_builders import zipped
 
 TEXT = "Paciente con asma y fiebre alta."
 PERSON = "Ejemplo Prueba, Juana"
@@ -101,3 +102,17 @@ def test_an_id_of_any_kind_that_may_be_a_name_is_not_shown(export: dict[str, Any
 def test_blanks_around_an_id_do_not_count() -> None:
     (found,) = read(task({"text": TEXT}, ASMA, task_id=" 7 "))
     assert found.document_id == "labelstudio-7"
+
+
+@pytest.mark.parametrize(
+    "said", [f"DISEASE 6 {'9' * 5000}", f"start={'9' * 5000} end={'9' * 5001}", ["9" * 5000, "9" * 5001, "DISEASE"]]
+)
+def test_a_number_of_thousands_of_digits_is_no_offset(said: Any) -> None:
+    (one,) = read({"id": 1, "text": TEXT, "label": [[13, 17, "DISEASE"]], "remark": said})
+    assert one.document is not None
+
+
+def test_a_nameless_file_in_a_zip_makes_the_zip_invalid() -> None:
+    packed = zipped({"x.json": json.dumps([task({"text": TEXT}, ASMA)])}).replace(b"x.json", b"")
+    data = packed.replace((6).to_bytes(2, "little") + bytes(2), bytes(4))
+    assert rules(read_export("x.zip", data, "es", frozenset(EntityType))) == ["zip_invalid"]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from enigma_tasks.documents import Document
 from enigma_tasks.formats.imports.inception import export_name
 from tests.unit.import_builders import zipped
-from tests.unit.import_cases_inception import INCEPTION
+from tests.unit.import_cases_inception import DISEASE, INCEPTION
 from tests.unit.inception_builders import ALL, ASTHMA, NAMED_ENTITY, TEXT, as_json, both, cas_of, read, rule
 
 if TYPE_CHECKING:
@@ -163,3 +164,31 @@ def test_a_title_that_may_be_a_persons_name_is_not_shown() -> None:
     found = both(cas_of((NAMED_ENTITY, 12, 16, {"value": "DISEASE"}), title="Ejemplo Prueba, Juana.txt"))[0]
     assert found.document is not None
     assert found.document.id.startswith("id-")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"sofaString": ["asma"]},
+        {"sofaString": 7},
+        {"sofaID": ["_InitialView"]},
+        {"sofaID": {}},
+        {"%ID": []},
+    ],
+)
+@pytest.mark.parametrize("views", [{}, {"other": {"%SOFA": 1, "%MEMBERS": [[]]}}])
+def test_a_cas_whose_ids_or_text_are_of_another_type_is_refused(change: dict[str, Any], views: dict[str, Any]) -> None:
+    tree = json.loads(as_json(cas_of(DISEASE)))
+    sofa = next(fs for fs in tree["%FEATURE_STRUCTURES"] if fs["%TYPE"] == "uima.cas.Sofa")
+    sofa.update(change)
+    tree["%VIEWS"].update(views)
+    (one,) = read("case.json", json.dumps(tree).encode())
+    assert [d.rule for d in one.defects] in (["uima_invalid"], ["span_outside_text"])
+
+
+def test_a_cas_with_values_nested_deeply_is_refused() -> None:
+    deep = "[" * 970 + "]" * 970
+    data = as_json(cas_of(DISEASE)).replace(b'"%FEATURE_STRUCTURES"', f'"x": {deep}, "%FEATURE_STRUCTURES"'.encode(), 1)
+    (one,) = read("case.json", data)
+    assert {d.rule for d in one.defects} <= {"uima_invalid", "json_invalid"}
+    assert one.document is None

@@ -341,3 +341,9 @@ def test_offsets_that_no_table_has_numbers_for_are_refused(offsets: tuple[int, i
     record = {"id": 1, "text": TEXT, "label": [[*offsets, "DISEASE"]]}
     (refused,) = read_all({"es/disease/x.jsonl": json.dumps(record)}, tmp_path).refusals
     assert refused.offset is None or abs(refused.offset) < 2**63
+
+
+@pytest.mark.parametrize("line", [b"[" * 5000 + b"]" * 5000, b'{"record": []}', b"7"])
+def test_a_manifest_of_another_shape_is_damaged(line: bytes) -> None:
+    with pytest.raises(DataError, match="manifest_damaged"):
+        unpack_manifest(gzip.compress(line))

@@ -220,3 +220,9 @@ def test_a_rollback_returns_to_the_champion_before_and_then_to_the_one_before_th
     steps.append(draft("rollback", 3))  # forward again, by name
     assert champion_before(lines(written(steps))) == version(1)
     assert champion_before([]) is None
+
+
+@pytest.mark.parametrize("depth", [900, 990, 5000])
+def test_a_line_of_values_nested_deeply_was_changed(depth: int) -> None:
+    with pytest.raises(DataError, match="journal_changed"):
+        parse_line(NAME, b'{"sha256": ' + b"[" * depth + b"]" * depth + b"}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
@@ -16,6 +16,7 @@ from enigma_tasks.errors import ModelError
 from enigma_tasks.ner.digests import file_digest
 from enigma_tasks.ner.engine import Engine
 from enigma_tasks.ner.model_folder import load_model, model_digest, read_card, save_model
+from enigma_tasks.ner.text.tokenizer import TextTokenizer
 from enigma_tasks.ner.training.train import Task, train, untrained
 from tests.unit.base_builders import base_folder
 from tests.unit.ner_builders import model_folder, notes, recipe, task, trained
@@ -108,6 +109,41 @@ def test_a_config_of_another_shape_or_kind_is_refused(folder: Path) -> None:
         rewrite_card(folder)
         with pytest.raises(ModelError, match=name):
             load_model(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"num_hidden_layers": 10**6}, "settings_damaged"),
+        ({"vocab_size": 2**31}, "settings_damaged"),
+        ({"hidden_size": "16"}, "describes no known encoder"),
+        ({"hidden_size": -1}, "describes no known encoder"),
+        ({"num_attention_heads": 0}, "describes no known encoder"),
+        ({"hidden_act": []}, "describes no known encoder"),
+    ],
+)
+def test_a_config_that_no_encoder_can_be_built_from_is_refused(folder: Path, change: dict[str, Any], said: str) -> None:
+    config = json.loads((folder / artifacts.ENCODER_CONFIG).read_bytes())
+    (folder / artifacts.ENCODER_CONFIG).write_text(json.dumps({**config, **change}))
+    rewrite_card(folder)
+    with pytest.raises(ModelError, match=said):
+        load_model(folder)
+
+
+class PanicException(BaseException):
+    """Stands in for that of the tokenizers library, which is no Exception."""
+
+
+@pytest.mark.parametrize("kind", [PanicException, Exception])
+def test_a_tokenizer_that_fails_on_a_text_is_refused(
+    folder: Path, kind: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(_: object) -> str:
+        raise kind("range end index out of range")
+
+    monkeypatch.setattr(TextTokenizer, "fingerprint", property(fails))
+    with pytest.raises(ModelError, match=f"{artifacts.TOKENIZER} cannot be read"):
+        load_model(folder)
 
 
 def test_weights_that_are_no_safetensors_are_refused(folder: Path) -> None:

@@ -88,6 +88,24 @@ def test_settings_that_are_no_object_are_a_typed_error(base: Path, content: str)
         load_base(base, OWN)
 
 
+@pytest.mark.parametrize(
+    "settings", [{"vocab_size": 2**31}, {"num_hidden_layers": 10**6}, {"x": {"hidden_size": 10**400}}]
+)
+def test_sizes_that_would_fill_the_memory_are_refused_before_anything_is_built(
+    base: Path, settings: dict[str, Any]
+) -> None:
+    change(base / "config.json", **settings)
+    with pytest.raises(ModelError, match=r"settings_damaged \(config.json asks for"):
+        load_base(base, OWN)
+
+
+def test_a_vocabulary_whose_numbers_would_fill_the_memory_is_refused(base: Path) -> None:
+    tokenizer = (base / "tokenizer.json").read_bytes()
+    (base / "tokenizer.json").write_bytes(tokenizer.replace(b'"<mask>": 4', b'"<mask>": 2147483648', 1))
+    with pytest.raises(ModelError, match=r"settings_damaged \(tokenizer.json"):
+        load_base(base, OWN)
+
+
 @pytest.mark.parametrize("kind", ["unheard-of", "clip", None, 3])
 def test_a_config_of_no_known_encoder_is_a_typed_error(base: Path, kind: object) -> None:
     change(base / "config.json", model_type=kind)

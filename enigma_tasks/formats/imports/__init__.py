@@ -6,6 +6,7 @@ read at all is one `Imported` without a document.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from enigma_tasks.errors import DataError
@@ -15,6 +16,7 @@ from enigma_tasks.formats.imports.files import Records, is_zip, parsed_json, par
 from enigma_tasks.formats.imports.ids import Source
 from enigma_tasks.formats.imports.spans import Imported, refused, without_duplicates
 from enigma_tasks.formats.limits import Budget
+from enigma_tasks.unforeseen import refused_if_unforeseen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,12 +54,13 @@ def read_export(
     """
     budget = Budget()
     try:
-        if is_zip(data) or name.lower().endswith(".zip"):
-            found = _read_zip(name, data, language, types, budget)
-        elif name.lower().endswith(".xmi"):
-            found = inception.read_xmi(name, data, language, types, budget, type_system=type_system)
-        else:
-            found = _read_files([(name, _parsed(name, data, budget))], language, types)
+        with refused_if_unforeseen(name):
+            if is_zip(data) or name.lower().endswith(".zip"):
+                found = _read_zip(name, data, language, types, budget)
+            elif name.lower().endswith(".xmi"):
+                found = inception.read_xmi(name, data, language, types, budget, type_system=type_system)
+            else:
+                found = _read_files([(name, _parsed(name, data, budget))], language, types)
     except DataError as error:
         return [refused(None, error)]
     return without_duplicates(found)
@@ -111,7 +114,7 @@ def _read_files(
     for place, (name, parsed) in enumerate(files, start=1):
         values = [value for _, value in parsed.values]
         if len(values) == 1 and inception.is_cas(values[0]):
-            found += inception.read_cas(name, values[0], language, types)
+            found.append(_of_cas(name, values[0], language, types))
             continue
         tool = next((tool for tool in _TOOLS if any(map(tool.is_record, values))), None)
         if tool is None:
@@ -121,5 +124,36 @@ def _read_files(
         records.setdefault(tool, []).extend((Source(name, number, place), value) for number, value in parsed.values)
         found += [refused(None, defect) for defect in parsed.defects]
     for tool, own in records.items():
-        found += tool.read_records(own, language, types)
+        found += _of_tool(tool, own, language, types)
     return found
+
+
+def _of_cas(name: str, tree: Any, language: Language | None, types: frozenset[EntityType]) -> Imported:
+    try:
+        with refused_if_unforeseen(name):
+            return inception.read_cas(name, tree, language, types)
+    except DataError as error:
+        return refused(None, error)
+
+
+def _of_tool(
+    tool: Any, records: Sequence[tuple[Source, Any]], language: Language | None, types: frozenset[EntityType]
+) -> list[Imported]:
+    """The documents of all records together; without those that the tool's reader fails on even alone."""
+    try:
+        with refused_if_unforeseen(records[0][0].file):
+            return list(tool.read_records(records, language, types))
+    except DataError as error:
+        together = refused(None, error)
+    sound: list[tuple[Source, Any]] = []
+    refusals: list[Imported] = []
+    for source, value in records:
+        try:
+            with refused_if_unforeseen(source.name):
+                tool.read_records([(source, value)], language, types)
+            sound.append((source, value))
+        except DataError as error:
+            refusals.append(replace(refused(None, error), place=source.place))
+    if not refusals:
+        return [together]
+    return [*_of_tool(tool, sound, language, types), *refusals] if sound else refusals

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _DAMAGES = (
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
-    *(NotImplementedError, RuntimeError, OSError, EOFError, ValueError),
+    *(NotImplementedError, RuntimeError, OSError, EOFError, ValueError, IndexError),
 )
 _ZIP = b"PK\x03\x04"
 _EMPTY_ZIP = b"PK\x05\x06"

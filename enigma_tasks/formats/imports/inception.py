@@ -32,6 +32,7 @@ from enigma_tasks.formats.imports.inception_layers import (
 from enigma_tasks.formats.imports.inception_zip import CURATED, INITIAL, is_document_folder, zipped_documents
 from enigma_tasks.formats.imports.spans import Imported, Span, imported
 from enigma_tasks.formats.limits import MAX_ANNOTATIONS, MAX_VIEWS, Budget
+from enigma_tasks.unforeseen import refused_if_unforeseen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -59,12 +60,16 @@ def export_name(parts: Sequence[str]) -> str:
     return "/".join(parts[-2:] if inside else parts[-1:])
 
 
-def read_cas(name: str, tree: Any, language: Language | None, types: frozenset[EntityType]) -> list[Imported]:
+def read_cas(name: str, tree: Any, language: Language | None, types: frozenset[EntityType]) -> Imported:
     """The one document of a CAS as JSON. Raises DataError `uima_invalid`, `views_several`, `too_many_annotations`."""
     structures = tree["%FEATURE_STRUCTURES"]
     _check_annotations(name, len(structures) if isinstance(structures, dict | list) else 0)
-    views = [view for part in _one_view_each(name, tree) for view in _loaded(name, json.dumps(part).encode(), None)]
-    return [_document(name, views, language, types)]
+    try:
+        parts = [json.dumps(part).encode() for part in _one_view_each(name, tree)]
+    except (TypeError, ValueError, AttributeError, RecursionError):  # an id that is none, values nested too deeply
+        raise DataError(name, "uima_invalid") from None
+    views = [view for part in parts for view in _loaded(name, part, None)]
+    return _document(name, views, language, types)
 
 
 def read_zip(
@@ -81,7 +86,8 @@ def read_zip(
             if member.error:
                 raise member.error
             own = Budget()  # one CAS is in memory at a time
-            found += read_xmi(member.name, member.data, language, types, own, type_system=member.type_system)
+            with refused_if_unforeseen(member.name):
+                found += read_xmi(member.name, member.data, language, types, own, type_system=member.type_system)
         except DataError as error:
             found.append(Imported(_own_id(member.name) if "/" in member.name else None, None, (error.detached(),)))
     return found
@@ -106,7 +112,7 @@ def read_xmi(
         values = [value for _, value in parsed_json(name, data, budget).values]
         if len(values) != 1 or not is_cas(values[0]):
             raise DataError(name, "uima_invalid", hint="expected a CAS as JSON, or XMI")
-        return read_cas(name, values[0], language, types)
+        return [read_cas(name, values[0], language, types)]
     if type_system is None:
         raise DataError(name, "type_system_missing", hint="expected TypeSystem.xml in the same folder or zip")
     for xml in (data, type_system):
@@ -172,6 +178,8 @@ def _loaded(name: str, data: bytes, type_system: bytes | None) -> list[Any]:
         if str(warning.message).startswith(_NO_SUCH_OFFSET):
             raise DataError(name, "span_outside_text", hint="an offset is no place in the text")
     views = [cas.get_view(sofa.sofaID) for sofa in cas.sofas] or [cas]
+    if not all(isinstance(view.sofa_string, str | None) for view in views):
+        raise DataError(name, "uima_invalid", hint="its text is no string")
     if _BEGIN.search(data) and not any(view.select_all_annotations() for view in views):
         raise DataError(name, "uima_invalid", hint="its views list none of its annotations")
     return views

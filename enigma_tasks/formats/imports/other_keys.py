@@ -25,8 +25,14 @@ _LONGEST_LITERAL = 500_000
 _AROUND = " \t\r\n\ufeff'\"=<>`\\\u201c\u201d"
 """What programs and spreadsheets put around a value that was written as text."""
 _QUOTES = re.compile(r"""\\+["']|""|[\u201c\u201d\u201e]""")
-_KEYED = re.compile(r"""\bstart\w*["']*\s*[:=]\s*["']*(\d+)\D{1,40}?\bend\w*["']*\s*[:=]\s*["']*(\d+)""")
-_NUMBERED = re.compile(r"\b([^\W\d]+)[\W_]{1,8}(\d+)\W{1,6}(\d+)\b|\b(\d+)\W{1,6}(\d+)\W{1,8}([^\W\d]+)\b")
+_OFFSET = r"(\d{1,18})"
+"""No text is longer, and Python reads no number of thousands of digits."""
+_KEYED = re.compile(
+    rf"""\bstart\w*["']*\s*[:=]\s*["']*{_OFFSET}\D{{1,40}}?\bend\w*["']*\s*[:=]\s*["']*{_OFFSET}(?!\d)"""
+)
+_NUMBERED = re.compile(
+    rf"\b([^\W\d]+)[\W_]{{1,8}}{_OFFSET}\W{{1,6}}{_OFFSET}\b|\b{_OFFSET}\W{{1,6}}{_OFFSET}\W{{1,8}}([^\W\d]+)\b"
+)
 """A label and its two offsets, side by side."""
 _WORDS = re.compile(r"\w+")
 
@@ -134,7 +140,7 @@ def _place(value: Any) -> tuple[int, int] | None:
 
 
 def _offset(value: Any) -> int | None:
-    if isinstance(value, str) and value.isdecimal():
+    if isinstance(value, str) and re.fullmatch(_OFFSET, value):
         return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 

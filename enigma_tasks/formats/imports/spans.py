@@ -14,6 +14,7 @@ from enigma_tasks.formats.imports.placing import located
 from enigma_tasks.formats.limits import check_spans, check_text_size
 from enigma_tasks.formats.offset_units import CODE_POINTS, Content
 from enigma_tasks.notes.references import check_text
+from enigma_tasks.unforeseen import refused_if_unforeseen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -65,8 +66,15 @@ class Imported:
 
 
 def placed(ones: Iterable[Imported], sources: Sequence[Source]) -> list[Imported]:
-    """What became of a group of records: one document, at the first of them, or one outcome for each."""
-    found = list(ones)
+    """What became of a group of records: one document, at the first of them, or one outcome for each.
+
+    `ones` may be read as they are asked for; what no reader foresees there is one refusal.
+    """
+    try:
+        with refused_if_unforeseen(sources[0].name):
+            found = list(ones)
+    except DataError as error:
+        found = [refused(None, error)]
     each = sources if len(found) == len(sources) else sources[:1]
     return [replace(one, place=source.place) for one, source in zip(found, each, strict=True)]
 
