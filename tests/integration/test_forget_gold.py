@@ -9,18 +9,24 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from enigma_tasks.adapters.forget_gold import ForgottenGold
+from enigma_tasks.adapters.gold_history import GoldHistory
 from enigma_tasks.adapters.gold_repository import GoldRepository
 from enigma_tasks.adapters.gold_revisions import read_gold_revisions
 from enigma_tasks.adapters.journal_store import JournalStore
 from enigma_tasks.adapters.note_gold import NoteGold
+from enigma_tasks.adapters.s3_client import s3_client
+from enigma_tasks.adapters.workspace import Workspace
 from enigma_tasks.config import load_settings
+from enigma_tasks.errors import UsageError
 from enigma_tasks.formats.packed import read_packed
 from enigma_tasks.gold.manifest import unpack_manifest
 from enigma_tasks.stages import forget, ingest
 from tests.integration.night_helpers import Nights
-from tests.integration.test_forget import DAY, OTHER, PATH, SURNAME, TEXT
+from tests.integration.test_forget import DAY, OTHER, PATH, SURNAME, TEXT, Killed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 MENTION = "neumoniaqqq"
@@ -116,7 +122,6 @@ def history(gold: Gold) -> str:
     gold.night("night-1")
     gold.deliver("disease", **{"o1": f"Asma: {OTHER}", KNOWN: TEXT})
     first = gold.ingest()["revision"]
-    gold.deliver("symptom/txt")
     gold.deliver("disease", **{KNOWN: LATER})  # the same document, corrected
     gold.ingest()
     gold.deliver("disease", o2=f"Tos: {OTHER}")
@@ -157,3 +162,161 @@ def test_no_version_of_gold_holds_the_note_afterwards_and_the_rest_is_as_it_was(
     gold.deliver("disease", **{"new": OTHER, KNOWN: TEXT})
     assert gold.ingest()["rules"] == {"forgotten": 1}
     assert gold.documents()["es/disease.jsonl.gz"] == ["new", "o1", "o2"]
+
+
+@pytest.mark.slow
+def test_killed_at_each_write_and_run_again_it_ends_the_same(gold: Gold, monkeypatch: pytest.MonkeyPatch) -> None:
+    uri = gold.drop(PATH, TEXT)
+    gold.deliver("disease", **{"o1": f"Asma: {OTHER}", KNOWN: TEXT})
+    gold.ingest()
+    gold.deliver("disease", **{KNOWN: LATER})
+    gold.ingest()
+    whole, kills, log = ForgottenGold.remove, [], gold.log()
+
+    def killed_everywhere(self: ForgottenGold) -> dict[str, Any]:
+        while True:
+            with monkeypatch.context() as patch:
+                stop = Stopwatch(len(kills) % 2)
+                for owner, name in (
+                    (s3_client(), "put_object"), (s3_client(), "delete_object"), (Workspace, "push_to_origin"),
+                ):  # fmt: skip
+                    patch.setattr(owner, name, stop.before(getattr(owner, name)))
+                try:
+                    return whole(self)
+                except Killed:
+                    kills.append(stop.at)
+                    assert len(kills) < 60
+
+    monkeypatch.setattr(ForgottenGold, "remove", killed_everywhere)
+    report = gold.forget(uri, "--yes")
+    assert {"put_object", "delete_object", "push_to_origin"} == set(kills)
+    assert (report["left"], report["exit_code"], gold.holding()) == ([], 0, [])
+    assert gold.documents() == {"es/disease.jsonl.gz": ["o1"], "manifest": ["o1"]}
+    assert gold.log() == log
+
+
+class Stopwatch:
+    """Kills the process after its first write, or before its second one."""
+
+    def __init__(self, allowed: int) -> None:
+        self.allowed, self.count, self.at = allowed, 0, ""
+
+    def before(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        def killing(*words: Any, **named: Any) -> Any:
+            self.count, self.at = self.count + 1, call.__name__
+            if self.allowed and self.count > self.allowed:
+                raise Killed
+            reply = call(*words, **named)
+            if not self.allowed:
+                raise Killed
+            return reply
+
+        return killing
+
+
+def test_killed_between_the_push_and_the_deletion_the_whole_command_ends_it(
+    gold: Gold, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri = gold.drop(PATH, TEXT)
+    gold.deliver("disease", **{"o1": f"Asma: {OTHER}", KNOWN: LATER})
+    gold.ingest()
+
+    def killed(*_: Any) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ForgottenGold, "_purge", killed)
+        with pytest.raises(Killed):
+            gold.forget(uri, "--yes", "--document", KNOWN)
+    assert gold.holding()
+    assert gold.forget(uri, "--yes")["exit_code"] == 0
+    assert gold.holding() == []
+
+
+def test_what_another_ingestion_publishes_meanwhile_stays(gold: Gold, monkeypatch: pytest.MonkeyPatch) -> None:
+    uri = gold.drop(PATH, TEXT)
+    gold.deliver("disease", **{"o1": f"Asma: {OTHER}", KNOWN: TEXT})
+    gold.ingest()
+    push, pushed = GoldHistory.push, []
+
+    def overtaken(self: GoldHistory, rewritten: Any) -> Any:
+        if not pushed:
+            gold.deliver("disease", o2=f"Tos: {OTHER}")
+            pushed.append(gold.ingest())
+        return push(self, rewritten)
+
+    monkeypatch.setattr(GoldHistory, "push", overtaken)
+    report = gold.forget(uri, "--yes")
+    assert (report["exit_code"], gold.holding()) == (0, [])
+    assert gold.documents() == {"es/disease.jsonl.gz": ["o1", "o2"], "manifest": ["o1", "o2"]}
+    assert report["gold_history"]["commits"] == 2
+    assert len(gold.git("log", "main", "--format=%H").split()) == 2
+
+
+def test_a_server_that_refuses_rewriting_keeps_its_history_and_is_named(gold: Gold) -> None:
+    uri = gold.drop(PATH, TEXT)
+    gold.deliver("disease", **{KNOWN: TEXT})
+    gold.ingest()
+    gold.git("config", "receive.denyNonFastForwards", "true")
+    old = gold.git("rev-parse", "main")
+    with pytest.raises(UsageError, match="denyNonFastForwards"):
+        gold.forget(uri, "--yes")
+    assert gold.git("rev-parse", "main") == old
+    gold.git("config", "--unset", "receive.denyNonFastForwards")
+    assert gold.forget(uri, "--yes")["found"] == 0
+    assert gold.documents() == {"manifest": []}
+
+
+def test_documents_of_its_id_are_named_and_removed_when_asked_for(gold: Gold) -> None:
+    uri = gold.drop(PATH, TEXT)
+    gold.deliver("disease", o1=f"Asma: {OTHER}")
+    for name, text in ((KNOWN, LATER), ("o3", TEXT)):
+        first = text.split()[0].strip(",")
+        gold.store.put(f"{gold.settings.gold}/es/all/txt/{name}.txt", text.encode())
+        gold.store.put(f"{gold.settings.gold}/es/all/ann/{name}.ann", f"T1\tDISEASE 0 8\t{first}\n".encode())
+    rows = "".join(f"{name}\tDISEASE\t0\t8\t{SURNAME}\n" for name in (KNOWN, "o3"))
+    gold.store.put(f"{gold.settings.gold}/es/all/tsv/all.tsv", f"filename\tlabel\n{rows}o4\tDISEASE\n".encode())
+    gold.ingest()
+    report = gold.forget(uri, "--yes")
+    assert report["gold_history"]["documents"] == 1
+    assert report["gold_history"]["same_id"] == [
+        {"document": KNOWN, "language": "es", "type": t} for t in ("disease", "procedure", "symptom")
+    ]
+    assert "es/all/txt/o3.txt" not in " ".join(gold.holding())
+    with pytest.raises(UsageError, match="--gold"):
+        forget.run(gold.arguments("forget", uri, "--document", KNOWN), gold.params, gold.settings)
+    again = gold.forget(uri, "--yes", "--document", KNOWN)
+    assert (again["exit_code"], again["gold_history"]["same_id"], gold.holding()) == (0, [], [])
+    assert gold.store.get(f"{gold.settings.gold}/es/all/tsv/all.tsv") == b"filename\tlabel\no4\tDISEASE\n"
+    assert set(gold.documents()) == {"es/disease.jsonl.gz", "manifest"}
+
+
+def test_merges_signatures_and_any_bytes_of_messages_are_kept_or_dropped_as_they_must_be(gold: Gold) -> None:
+    gold.deliver("disease", **{"o1": f"Asma: {OTHER}", KNOWN: TEXT})
+    gold.ingest()
+    first = gold.git("rev-parse", "main")
+    content = gold.git("cat-file", "commit", first).partition("\n\n")[0]
+    head = f"{content}\nparent {first}\nparent {first}".replace(f"{content}\n", "")
+    tree, _, people = content.partition("\n")
+    message = "mensaje en latin\u00f3 \r\n fin\r".encode("latin-1")
+    raw = (
+        f"{tree}\n{head}\n{people}\ngpgsig -----BEGIN PGP SIGNATURE-----\n \n abc\n -----END".encode()
+        + b"\n\n"
+        + message
+    )
+    (gold.repository / "raw").write_bytes(raw)
+    merge = gold.git("hash-object", "-t", "commit", "-w", "--literally", str(gold.repository / "raw"))
+    gold.git("update-ref", "refs/heads/main", merge)
+    with GoldRepository.configured(gold.params, gold.settings) as repository:
+        history = GoldHistory(repository)
+        (file,) = (f for f in history.data_files() if f[0] == "es/disease.jsonl.gz")
+        rewritten = history.rewrite({file: None})
+        assert rewritten.keys() == {first, merge}
+        new = repository.object_bytes("commit", rewritten[merge])
+        head_of_new, _, found = new.partition(b"\n\n")
+        assert found == message
+        assert head_of_new.count(f"parent {rewritten[first]}".encode()) == 2
+        assert b"gpgsig" not in new
+        assert b"abc" not in new
+        assert f"{file[0]}.dvc" not in repository.files_of(rewritten[merge])
+        assert history.rewrite({}) == {}
