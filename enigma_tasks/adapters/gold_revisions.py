@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field, StringConstraints, TypeAdapter
 
 from enigma_tasks.adapters.journal_store import GOLD_REVISIONS
 from enigma_tasks.frozen import Frozen, read_record
@@ -22,16 +22,17 @@ if TYPE_CHECKING:
     from enigma_tasks.adapters.object_store import ObjectStore
     from enigma_tasks.config import Settings
 
-_COMMIT, _MD5 = "^[0-9a-f]{40,64}$", "^[0-9a-f]{32}$"
+_Commit = Annotated[str, StringConstraints(pattern="^[0-9a-f]{40,64}$")]
+_Md5 = Annotated[str, StringConstraints(pattern="^[0-9a-f]{32}$")]
 
 
 class Rewriting(Frozen):
     """One rewriting; commit ids and digests only."""
 
-    schema_version: int = 1
-    commits: dict[str, str] = Field(default_factory=dict)
+    schema_version: Literal[1] = 1
+    commits: dict[_Commit, _Commit] = Field(default_factory=dict)
     """Commit -> the one that stands for it."""
-    data: tuple[str, ...] = ()
+    data: tuple[_Md5, ...] = ()
     """MD5 of the data files that hold what was forgotten, and that no rewritten commit names; sorted."""
 
 
