@@ -6,16 +6,15 @@ import gzip
 import json
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from enigma_tasks.adapters.object_versions import read_version, versions_below
+from enigma_tasks.adapters.object_versions import ObjectVersion, read_version, versions_below
 from enigma_tasks.adapters.table_purge import covers_rows
 from enigma_tasks.errors import ObjectMissing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from enigma_tasks.adapters.object_versions import ObjectVersion
     from enigma_tasks.notes.forgetting import Traces
 
 _GZIP, _PARQUET = b"\x1f\x8b", b"PAR1"
@@ -47,29 +46,21 @@ def search(place_uri: str, traces: Traces, searched: Searched) -> Iterator[Findi
             yield Finding(version, None, whole=True)
         elif not version.is_mark:
             try:
-                data = read_version(version)
+                found = _in_bytes(version, read_version(version), traces)
             except ObjectMissing:  # deleted since it was listed
                 continue
-            found = _in_bytes(data, traces)
             if found is not None:
-                yield Finding(version, found.rest, found.whole)
+                yield found
 
 
 def holds(data: bytes, traces: Traces) -> bool:
-    """Whether bytes name the note or hold its text, as far as they can be read."""
-    return _in_bytes(data, traces) is not None
+    """Whether bytes that are no object of the store name the note or hold its text."""
+    return _in_bytes(ObjectVersion("", "", "", latest=True, is_mark=False), data, traces) is not None
 
 
-class _Held(NamedTuple):
-    """As the fields of a finding."""
-
-    rest: bytes | None
-    whole: bool
-
-
-def _in_bytes(data: bytes, traces: Traces) -> _Held | None:
+def _in_bytes(version: ObjectVersion, data: bytes, traces: Traces) -> Finding | None:
     if data[:4] == _PARQUET:
-        return _Held(None, whole=False) if covers_rows(data, traces.target) else None
+        return Finding(version, None, whole=False) if covers_rows(data, traces.target) else None
     packed = data[:2] == _GZIP
     if packed:
         try:
@@ -83,12 +74,12 @@ def _in_bytes(data: bytes, traces: Traces) -> _Held | None:
     trees = json_lines(text)
     if trees is None:
         found = traces.in_page(text)
-        return _Held(None, whole=traces.texts.has_text(text)) if found else None
+        return Finding(version, None, whole=traces.texts.has_text(text)) if found else None
     if not any(traces.in_tree(tree) for _, tree in trees):
         return None
     rest = _rest(trees, traces)
     whole = rest is not None and rest in (b"", b"[]\n")
-    return _Held(None if whole or rest is None else gzip.compress(rest, mtime=0) if packed else rest, whole)
+    return Finding(version, None if whole or rest is None else gzip.compress(rest, mtime=0) if packed else rest, whole)
 
 
 def json_lines(text: str) -> list[tuple[str, Any]] | None:

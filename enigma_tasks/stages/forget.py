@@ -62,12 +62,13 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     rows = note_rows(tables, target)
     versions = {row["version"] for row in rows}
     found = list(dropped(target, versions, params.notes.max_bytes))
-    texts = {(Kind.TEXT, text_digest(secret, t)) for d in found for t in d.texts if len(t) >= TEXT_CHARACTERS}
-    traces = Traces(target, tombstones.with_texts(secret, texts), _names(target, rows, store, settings))
+    texts = {text_digest(secret, t) for item in found for t in item.texts if len(t) >= TEXT_CHARACTERS}
+    known = {(Kind.TEXT, digest) for digest in texts}
+    traces = Traces(target, tombstones.with_texts(secret, known), _names(target, rows, store, settings))
     gold = None
     if arguments.gold:
-        texts |= ForgottenGold.of(store, params, settings, traces, arguments.document).texts()
-        traces.texts = tombstones.with_texts(secret, texts)
+        known |= ForgottenGold.of(store, params, settings, traces, arguments.document).texts()
+        traces.texts = tombstones.with_texts(secret, known)
         gold = ForgottenGold.of(store, params, settings, traces, arguments.document)
     report: dict[str, Any] = {"note": names.record(target.key, target.record_id), "written": arguments.yes}
     trained = trained_on(rows, traces.names, params, settings)
@@ -75,11 +76,11 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
         report["unpublished"] = pending(settings, store, traces)
         report |= {"gold_history": gold.planned()} if gold else {}
         return report | _searched(traces, names, settings, gold) | trained
-    write_tombstones(store, settings, [target.tombstone(secret), *sorted(texts)])
+    write_tombstones(store, settings, [target.tombstone(secret), *sorted(known)])
     _refuse_unpublished(settings, store, traces)
     if gold:  # before the index of reviews, by which its documents are known
         report["gold_history"] = gold.remove() | {"same_id": gold.of_ids(_ids(target, rows))}
-    report |= _removed(settings, store, traces, found) | {"texts": len(texts)}
+    report |= _removed(settings, store, traces, found) | {"texts": len(known)}
     proof = _searched(traces, names, settings, gold)
     log.info("%d objects searched, %d found", proof["searched"], proof["found"])
     return report | proof | trained | {"exit_code": int(proof["found"] > 0)}
