@@ -33,11 +33,23 @@ def run_child(
     Raises:
         FileNotFoundError: the command is not installed; subprocess.TimeoutExpired: it took longer than `seconds`.
     """
+    done = run_child_bytes(command, folder=folder, environment=environment, seconds=seconds)
+    return subprocess.CompletedProcess(done.args, done.returncode, _text(done.stdout), _text(done.stderr))
+
+
+def run_child_bytes(
+    command: Sequence[str], *, folder: Path, environment: Mapping[str, str], seconds: float | None = None
+) -> subprocess.CompletedProcess[bytes]:
+    """`run_child` with the output as it is, where a byte that is changed would be another object of git."""
     with _group() as group:
         return subprocess.run(
-            command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-            errors="replace", check=False, timeout=seconds, process_group=group, umask=_PRIVATE,
+            command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True,
+            check=False, timeout=seconds, process_group=group, umask=_PRIVATE,
         )  # fmt: skip
+
+
+def _text(output: bytes) -> str:
+    return output.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")
 
 
 @contextmanager

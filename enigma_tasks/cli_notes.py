@@ -27,3 +27,11 @@ def forget_arguments(p: argparse.ArgumentParser) -> None:
         help="URI of a note, a file of records, or a folder with its slash; or a note's name-...",
     )
     p.add_argument("--yes", action="store_true", help="remove; without it, list what would be removed")
+    p.add_argument(
+        "--gold",
+        action="store_true",
+        help="also remove it from gold/ and from every version in the gold repository, whose history is rewritten",
+    )
+    p.add_argument(
+        "--document", action="append", default=[], metavar="ID", help="--gold: a gold document that is the note too"
+    )

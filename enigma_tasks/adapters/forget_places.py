@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 WRITTEN = ("annotations", "runs", "quarantine", "to_review", "reports", "reviewed_index")
 """Places that the night writes, in the order of removal: the index of reviews, which has the names of exports, last."""
+GOLD_PLACES = ("gold", "dvc")
 OWN_ONLY = ("reviewed",)
 """Places that people write: an object that holds other notes too is named and left as it is. Others are searched."""
 
@@ -55,22 +56,28 @@ def remove(settings: Settings, store: ObjectStore, traces: Traces) -> Removed:
         for finding in search(root, traces, Searched()) if root else ():
             if not finding.searched or (place in OWN_ONLY and not finding.whole):
                 continue
-            _remove(store, finding)
+            remove_finding(store, finding)
             removed.counts[place] += 1
             if place == "reports" and finding.rest is None:
                 removed.pages.add(finding.version.uri.removeprefix(f"{root}/").partition("/")[0])
     return removed
 
 
-def left(settings: Settings, traces: Traces, searched: Searched) -> Iterator[tuple[str, Finding]]:
-    """(place, finding) of everything in all places that names the note, in every version of every object."""
+def left(
+    settings: Settings, traces: Traces, searched: Searched, of_gold: Traces | None = None
+) -> Iterator[tuple[str, Finding]]:
+    """(place, finding) of everything in all places that names the note, in every version of every object.
+
+    `of_gold`: the traces in `GOLD_PLACES`, where they are others.
+    """
     for place in S3_PLACES:
-        root = str(getattr(settings, place))
-        for finding in search(root, traces, searched) if root else ():
+        root, own = str(getattr(settings, place)), of_gold if of_gold and place in GOLD_PLACES else traces
+        for finding in search(root, own, searched) if root else ():
             yield place, finding
 
 
-def _remove(store: ObjectStore, finding: Finding) -> None:
+def remove_finding(store: ObjectStore, finding: Finding) -> None:
+    """Write what is left of an object, or delete it, a text after the annotations beside it. Raises ServiceError."""
     version = finding.version
     if finding.rest is not None and version.latest:
         store.put(version.uri, finding.rest)

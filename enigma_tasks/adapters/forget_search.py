@@ -10,7 +10,7 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from enigma_tasks.adapters.object_versions import read_version, versions_below
+from enigma_tasks.adapters.object_versions import ObjectVersion, read_version, versions_below
 from enigma_tasks.adapters.table_purge import covers_rows
 from enigma_tasks.errors import ObjectMissing
 from enigma_tasks.notes.gunzip import DamagedError, ExceededError, gunzip
@@ -20,7 +20,6 @@ from enigma_tasks.params.limits import Unpacked
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from enigma_tasks.adapters.object_versions import ObjectVersion
     from enigma_tasks.notes.forgetting import Traces
 
 _GZIP, _PARQUET = b"\x1f\x8b", b"PAR1"
@@ -63,6 +62,11 @@ def search(place_uri: str, traces: Traces, searched: Searched) -> Iterator[Findi
                 continue
             if found is not None:
                 yield found
+
+
+def holds(data: bytes, traces: Traces) -> bool:
+    """Whether bytes that are no object of the store name the note or hold its text."""
+    return _in_bytes(ObjectVersion("", "", "", latest=True, is_mark=False), data, traces) is not None
 
 
 def _in_bytes(version: ObjectVersion, data: bytes, traces: Traces) -> Finding | None:

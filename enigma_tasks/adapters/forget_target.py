@@ -6,11 +6,12 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from enigma_tasks.adapters.forget_drops import dropped
+from enigma_tasks.adapters.gold_revisions import read_gold_revisions
 from enigma_tasks.adapters.night_schema import NOTES
 from enigma_tasks.adapters.night_table import rows_among
 from enigma_tasks.adapters.note_gold import NoteGold
 from enigma_tasks.adapters.note_history import names_of
-from enigma_tasks.adapters.object_store import split_uri
+from enigma_tasks.adapters.object_store import ObjectStore, split_uri
 from enigma_tasks.errors import UsageError
 from enigma_tasks.notes.forgotten import Target
 from enigma_tasks.notes.names import Names
@@ -62,9 +63,10 @@ def trained_on(
     from enigma_tasks.adapters.gold_repository import GoldRepository
 
     made, unknown, documents = [], set(), []
+    revisions = read_gold_revisions(ObjectStore(), settings)
     with GoldRepository.configured(params, settings) as repository:
         for note_id in sorted({row["note_id"] for row in rows}):
-            gold = NoteGold(repository, exported, note_id)
+            gold = NoteGold(repository, exported, note_id, revisions)
             found = gold.newest()
             documents += found
             if found and settings.mlflow_tracking_uri:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from enigma_tasks.adapters.object_store import ObjectStore
     from enigma_tasks.promotion.journal import Draft, Head, JournalLine
 
+GOLD_REVISIONS = "gold-revisions"
+"""Folder beside the models' journals: which commits of gold stand for those that were rewritten."""
+
 
 class JournalStore:
     """The journals under `root`, the place `journal`.
@@ -36,6 +39,8 @@ class JournalStore:
         """The names of the journals, sorted."""
         found = set()
         for item in self._store.list(f"{self._places.root}/"):
+            if item.uri.startswith(f"{self._places.root}/{GOLD_REVISIONS}/"):
+                continue  # no journal of a model
             name = self._places.name(item.uri)
             if name is None:
                 raise DataError("journal", "journal_unknown", hint="an object is stored outside any journal's folder")

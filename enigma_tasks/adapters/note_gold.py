@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     from enigma_tasks.adapters.gold_repository import GoldRepository
+    from enigma_tasks.adapters.gold_revisions import GoldRevisions
     from enigma_tasks.gold.manifest import Claim, Manifest
 
 BY_EXPORT, BY_ID = "export", "note_id"
@@ -64,8 +65,11 @@ def documents_in(manifest: Manifest, exported: Collection[str], note_id: str) ->
 class NoteGold:
     """What the versions of a gold repository have of a note. Raises as `GoldRepository` and `unpack_manifest` do."""
 
-    def __init__(self, repository: GoldRepository, exported: Collection[str], note_id: str) -> None:
+    def __init__(
+        self, repository: GoldRepository, exported: Collection[str], note_id: str, revisions: GoldRevisions
+    ) -> None:
         self._repository, self._exported, self._note_id = repository, exported, note_id
+        self._revisions = revisions
         self._known: dict[str, list[GoldDocument] | None] = {}
 
     def newest(self) -> list[GoldDocument]:
@@ -73,9 +77,10 @@ class NoteGold:
         return (self._repository.head and self.at(self._repository.head)) or []
 
     def at(self, revision: str) -> list[GoldDocument] | None:
-        """In that version; None where the repository does not have the version."""
+        """In that version, or the one that stands for it; None where the repository has neither."""
         if revision not in self._known:
-            data = self._repository.read_at(revision, INGESTED)
+            versions = (self._repository.read_at(r, INGESTED) for r in self._revisions.standing_for(revision))
+            data = next((version for version in versions if version is not None), None)
             found = None if data is None else documents_in(unpack_manifest(data), self._exported, self._note_id)
             self._known[revision] = found
         return self._known[revision]

@@ -18,7 +18,7 @@ from enigma_tasks.adapters.git_environment import (
     public_url,
     quiet_environment,
 )
-from enigma_tasks.children import run_child
+from enigma_tasks.children import run_child, run_child_bytes
 from enigma_tasks.errors import DataError, ServiceError
 from enigma_tasks.workfolder import private_folder
 
@@ -97,6 +97,15 @@ class Workspace:
     def run_long(self, command: Sequence[str], seconds: float | None = None) -> subprocess.CompletedProcess[str]:
         """Run a command that may take days, whatever its exit code; it ends when this process dies."""
         return run_child(command, folder=self.folder, environment=self.environment, seconds=seconds)
+
+    def object_bytes(self, kind: str, name: str, git_folder: Path | None = None) -> bytes:
+        """A git object (`blob`, `commit`, `tag`) of the workspace, or of a repository on this machine, as it is."""
+        at = ["--git-dir", str(git_folder)] if git_folder else []
+        command = ["git", *at, "cat-file", kind, name]
+        done = run_child_bytes(command, folder=self.folder, environment=self.environment)  # no network
+        if done.returncode:
+            raise ServiceError(f"{self.called}: {_named(command)} ended with {done.returncode}")
+        return done.stdout
 
     def push_to_origin(self, *arguments: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
         """`git push` from the workspace, or from a work tree of it; 1 where the remote refuses."""

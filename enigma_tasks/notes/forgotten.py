@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from enigma_tasks.notes.references import record_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
 TEXT_CHARACTERS = 40
 """A shorter text gets no tombstone: other patients may have the same."""
@@ -91,6 +91,10 @@ class Tombstones:
     secret: str = field(default="", repr=False)
     digests: frozenset[tuple[str, str]] = frozenset()
     """(kind, digest)."""
+
+    def with_texts(self, secret: str, texts: Collection[tuple[str, str]]) -> Tombstones:
+        """Besides these, the tombstones of texts that are to be written."""
+        return Tombstones(secret, self.digests.union(texts))
 
     def has(self, bucket: str, key: str, record_id: str | None) -> bool:
         """Whether the note, its file, or a folder that it is below was forgotten."""

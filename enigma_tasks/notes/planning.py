@@ -83,7 +83,7 @@ def plan_night(
     """
     night = Night()
     for item in listing:
-        if is_marker(item.key):
+        if is_marker(item.key, item.size):
             continue
         result = note_of_object(
             item.bucket,

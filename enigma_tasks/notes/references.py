@@ -169,9 +169,9 @@ def record_name(key: str, record_id: str | None) -> str:
     return f"{key}{record_id}" if record_id.startswith("#L") else f"{key}#{record_id}"
 
 
-def is_marker(key: str) -> bool:
-    """Whether the object only marks a folder."""
-    return key.endswith("/")
+def is_marker(key: str, size: int) -> bool:
+    """Whether the object only marks a folder; one with content is refused, not left out."""
+    return key.endswith("/") and size == 0
 
 
 def note_of_object(
@@ -200,7 +200,7 @@ def note_of_object(
     )
     if _CONTROL.search(key) or not _DOTS.isdisjoint(key.split("/")):
         return Refused(note, Rule.KEY_UNSAFE)
-    if not drop_date or name.lower() in _NAMELESS:
+    if not drop_date or not name or name.lower() in _NAMELESS:
         return Refused(note, Rule.KEY_LAYOUT)
     if not language and not automatic:
         return Refused(note, Rule.LANGUAGE)

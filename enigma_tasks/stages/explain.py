@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from enigma_tasks.adapters.gold_revisions import read_gold_revisions
 from enigma_tasks.adapters.note_gold import BY_EXPORT, NoteGold
 from enigma_tasks.adapters.note_history import NOT_IN_TABLES, find_history, uri_of
 from enigma_tasks.adapters.note_models import NoteModels
@@ -135,7 +136,7 @@ def _gold(
     from enigma_tasks.adapters.gold_repository import GoldRepository
 
     with GoldRepository.configured(params, settings) as repository:
-        gold = NoteGold(repository, exported, row["note_id"])
+        gold = NoteGold(repository, exported, row["note_id"], read_gold_revisions(ObjectStore(), settings))
         documents = gold.newest()
         made, unknown = gold.made_from(documents) if documents and settings.mlflow_tracking_uri else ([], [])
     sure = any(d.known_by == BY_EXPORT for d in documents)

@@ -7,6 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from enigma_tasks.adapters.forget_drops import dropped, remove_dropped
+from enigma_tasks.adapters.forget_gold import GIT, ForgottenGold
 from enigma_tasks.adapters.forget_places import left, pending, remove
 from enigma_tasks.adapters.forget_search import Searched
 from enigma_tasks.adapters.forget_target import find_target, note_rows, trained_on
@@ -17,7 +18,8 @@ from enigma_tasks.adapters.object_store import ObjectStore
 from enigma_tasks.adapters.review_index import ReviewIndex
 from enigma_tasks.adapters.table_purge import count_rows, purge_table
 from enigma_tasks.adapters.tombstones import read_tombstones, write_tombstones
-from enigma_tasks.errors import IncompleteError
+from enigma_tasks.errors import IncompleteError, UsageError
+from enigma_tasks.file_names import stem
 from enigma_tasks.notes.forgetting import Traces
 from enigma_tasks.notes.forgotten import TEXT_CHARACTERS, Kind, text_digest
 from enigma_tasks.notes.names import Names
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable, Mapping, Sequence
 
+    from enigma_tasks.adapters.forget_drops import Dropped
     from enigma_tasks.config import Params, Settings
     from enigma_tasks.notes.forgotten import Target
 
@@ -36,39 +39,66 @@ log = logging.getLogger(__name__)
 def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> dict[str, Any]:
     """Without `--yes`, search and write nothing; with it, remove, then search again.
 
-    Order: tombstones, drops, the other places, tables. Each step can be repeated, and needs nothing that an earlier one
-    removed: killed anywhere and run again, it ends the same.
+    Order: tombstones, gold if asked, drops, the other places, tables. Each step can be repeated, and needs nothing that
+    an earlier one removed: killed anywhere and run again, it ends the same.
 
     Returns:
         note (as it may be shown), `removed` by place, `searched` (objects in all versions), `found` with a row each in
-        `left`, `trained`, and exit code 1 where anything is found after the removal.
+        `left`, `trained`, and exit code 1 where anything is found after the removal. With `--gold`, `gold_history`:
+        what `ForgottenGold` returns, and `same_id`, documents of the note's id that were not removed.
 
     Raises:
-        UsageError: no `ENIGMA_FORGET_KEY`, or the note is neither in the tables, nor in drops/, nor forgotten already.
+        UsageError: no `ENIGMA_FORGET_KEY`, or the note is neither in the tables, nor in drops/, nor forgotten already;
+            `--document` without `--gold`; or as `ForgottenGold.remove` does.
+        DataError: as `ForgottenGold.remove` does.
         IncompleteError: a night has planned the note and is not published; only the tombstones are written.
         ServiceError: store, tables, gold repository or registry.
     """
+    if arguments.document and not arguments.gold:
+        raise UsageError("--document is for --gold")
     secret, tables, store = settings.require_forget_key(), settings.require("tables"), ObjectStore()
-    names = Names.of(settings)
-    target = find_target(uri_of(arguments.note, tables, names), read_tombstones(store, settings), params, settings)
+    names, tombstones = Names.of(settings), read_tombstones(store, settings)
+    target = find_target(uri_of(arguments.note, tables, names), tombstones, params, settings)
     rows = note_rows(tables, target)
     versions = {row["version"] for row in rows}
     found = list(dropped(target, versions, params.notes))
     texts = {text_digest(secret, t) for item in found for t in item.texts if len(t) >= TEXT_CHARACTERS}
-    traces = _traces(target, rows, store, settings)
+    known = {(Kind.TEXT, digest) for digest in texts}
+    traces = Traces(target, tombstones.with_texts(secret, known), _names(target, rows, store, settings))
+    gold = None
+    if arguments.gold:
+        known |= ForgottenGold.of(store, params, settings, traces, arguments.document).texts()
+        traces.texts = tombstones.with_texts(secret, known)
+        gold = ForgottenGold.of(store, params, settings, traces, arguments.document)
     report: dict[str, Any] = {"note": names.record(target.key, target.record_id), "written": arguments.yes}
     trained = trained_on(rows, traces.names, params, settings)
     if not arguments.yes:
-        return report | {"unpublished": pending(settings, store, traces)} | _searched(traces, names, settings) | trained
-    write_tombstones(store, settings, [target.tombstone(secret), *((Kind.TEXT, digest) for digest in sorted(texts))])
-    traces.texts = read_tombstones(store, settings)
+        report["unpublished"] = pending(settings, store, traces)
+        report |= {"gold_history": gold.planned()} if gold else {}
+        return report | _searched(traces, names, settings, gold) | trained
+    write_tombstones(store, settings, [target.tombstone(secret), *sorted(known)])
+    _refuse_unpublished(settings, store, traces)
+    if gold:  # before the index of reviews, by which its documents are known
+        report["gold_history"] = gold.remove() | {"same_id": gold.of_ids(_ids(target, rows))}
+    report |= _removed(settings, store, traces, found) | {"texts": len(known)}
+    proof = _searched(traces, names, settings, gold)
+    log.info("%d objects searched, %d found", proof["searched"], proof["found"])
+    return report | proof | trained | {"exit_code": int(proof["found"] > 0)}
+
+
+def _refuse_unpublished(settings: Settings, store: ObjectStore, traces: Traces) -> None:
+    """Raise IncompleteError where a night has the note in its plan, or in one of its tables only."""
     if nights := pending(settings, store, traces):
         raise IncompleteError(
             f"{', '.join(nights)}: has planned the note and is not published; it will leave the note out: publish it, "
             "or delete its folder under runs/, then forget again"
         )
-    if half := NightTables.opened(tables).half_published():
+    if half := NightTables.opened(settings.require("tables")).half_published():
         raise IncompleteError(f"{half} is in one table only: publish it, then forget again")
+
+
+def _removed(settings: Settings, store: ObjectStore, traces: Traces, found: Iterable[Dropped]) -> dict[str, Any]:
+    """Remove it from the drops, the other places and the tables; how often, by place."""
     removed: Counter[str] = Counter()
     for item in found:
         remove_dropped(store, item)
@@ -76,21 +106,11 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     done = remove(settings, store, traces)
     removed += done.counts
     for table in (SPANS, NOTES):  # `notes` last: it has the names of the others
-        removed[f"tables/{table}"] += purge_table(store, tables, table, target)
-    proof = _searched(traces, names, settings)
-    log.info("%d objects searched, %d found", proof["searched"], proof["found"])
-    return {
-        **report,
-        "removed": dict(sorted((+removed).items())),
-        "texts": len(texts),
-        "monitor_again": sorted(done.pages),
-        **proof,
-        **trained,
-        "exit_code": int(proof["found"] > 0),
-    }
+        removed[f"tables/{table}"] += purge_table(store, settings.require("tables"), table, traces.target)
+    return {"removed": dict(sorted((+removed).items())), "monitor_again": sorted(done.pages)}
 
 
-def _traces(target: Target, rows: Sequence[Mapping[str, Any]], store: ObjectStore, settings: Settings) -> Traces:
+def _names(target: Target, rows: Sequence[Mapping[str, Any]], store: ObjectStore, settings: Settings) -> set[str]:
     """The names that the tables and the index of reviews have for the note."""
     names, known = Names.of(settings), set()
     for row in rows:
@@ -101,11 +121,17 @@ def _traces(target: Target, rows: Sequence[Mapping[str, Any]], store: ObjectStor
     if settings.reviewed_index:
         for manifest in ReviewIndex(store, ReviewIndexPlaces.of(settings)).manifests():
             known |= {t.task for t in manifest.tasks if target.covers(t.bucket, t.key, t.record_id)}
-    return Traces(target, read_tombstones(store, settings), known)
+    return known
 
 
-def _searched(traces: Traces, names: Names, settings: Settings) -> dict[str, Any]:
-    """What a search over all places finds: rows of the tables, and objects."""
+def _ids(target: Target, rows: Sequence[Mapping[str, Any]]) -> set[str]:
+    """The note's ids, also where its rows are deleted already."""
+    own = [] if target.is_prefix else [target.record_id or stem(target.key)]
+    return {*own, *(row["note_id"] for row in rows)}
+
+
+def _searched(traces: Traces, names: Names, settings: Settings, gold: ForgottenGold | None) -> dict[str, Any]:
+    """What a search over all places finds: rows of the tables, objects, and with `gold` objects of git."""
     searched, tables = Searched(), settings.require("tables")
     counts = {table: count_rows(tables, table, traces.target) for table in (NOTES, SPANS)}
     rows = [
@@ -115,8 +141,9 @@ def _searched(traces: Traces, names: Names, settings: Settings) -> dict[str, Any
     ]
     rows += [
         {"place": place, "object": names.uri(finding.version.uri), "current": finding.version.latest}
-        for place, finding in left(settings, traces, searched)
+        for place, finding in left(settings, traces, searched, gold.traces if gold else None)
     ]
+    rows += [{"place": GIT, "object": name, "current": True} for name in (gold.left() if gold else ())]
     return {"searched": searched.objects, "found": len(rows), "left": rows, "by_place": _by_place(rows)}
 
 

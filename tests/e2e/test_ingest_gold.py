@@ -11,8 +11,9 @@ import pytest
 from enigma_tasks.adapters.gold_repository import GoldRepository
 from enigma_tasks.formats.corpora import read_corpus
 from infra.local.processes import wait_until
-from infra.local.stack import Stack
+from infra.local.stack import BUCKET, Stack
 from infra.local.user import User
+from tests.e2e.planted import places_that_hold
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -132,11 +133,54 @@ def test_gold_is_taken_in_once_with_its_bad_documents_named(user: User, tmp_path
     assert {first["revision"], report["revision"], by_dag["revision"]} == set(versions)
     assert len(user.api.asset_events(ASSET)) == 1 + ("announce" in by_dag)
 
-    logs = [p.read_text(errors="replace") for p in (user.stack.folder / "airflow/logs").rglob("*.log")]
-    assert logs
-    assert not [log for log in logs if CANARY in log]
+    nothing_of_gold_is_shown(user)
+
+
+def nothing_of_gold_is_shown(user: User) -> None:
+    """Neither in XCom, Airflow's database and logs and MLflow, nor in the history of gold."""
+    assert places_that_hold(user, DAG)  # the search does find what is there
+    assert places_that_hold(user, CANARY) == []
     history = subprocess.run(
         ["git", "-C", user.stack.variables["ENIGMA_GOLD_REPOSITORY"], "log", "-p", "main"],
         capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
     assert CANARY not in history
+
+
+def ends_badly(user: User) -> str:
+    """Trigger a run whose task does not end well; returns the run's id."""
+    run_id = user.api.trigger(DAG)
+
+    def ended() -> bool:
+        (task,) = user.api.tasks(DAG, run_id)
+        assert task["state"] != "success"
+        return task["state"] in ("failed", "up_for_retry")
+
+    wait_until(ended, user.stack.children["airflow"], "a task that fails", SECONDS)
+    return run_id
+
+
+def test_what_git_and_dvc_say_of_damaged_gold_is_shown_nowhere(user: User, tmp_path: Path) -> None:
+    user.drop_gold(pairs("es/disease/first", ["uno"]))
+    ingest(user)
+    user.drop_gold(pairs("es/disease/second", ["dos"]))
+
+    whole = {key: user.read(key) for key in user.objects("dvc/")}
+    for key in whole:
+        user.s3.put_object(Bucket=BUCKET, Key=key, Body=f"{CANARY} {CANARY}".encode())
+    run_id = ends_badly(user)
+    nothing_of_gold_is_shown(user)
+    for key, data in whole.items():
+        user.s3.put_object(Bucket=BUCKET, Key=key, Body=data)
+    user.api.clear(DAG, run_id, ["ingest"])
+    assert user.api.wait(DAG, run_id, SECONDS) == "success"
+
+    repository, clone = user.stack.variables["ENIGMA_GOLD_REPOSITORY"], tmp_path / "clone"
+    subprocess.run(["git", "clone", "-q", "-b", "main", repository, str(clone)], check=True)
+    next(clone.rglob("*/disease*.dvc")).write_text(f"outs: {CANARY}\n{CANARY}: [\n")
+    author = ["-c", "user.name=eve", "-c", "user.email=eve@localhost"]
+    subprocess.run(["git", "-C", str(clone), *author, "commit", "-qam", "Damage"], check=True)
+    subprocess.run(["git", "-C", str(clone), "push", "-q"], check=True)
+    user.drop_gold(pairs("es/disease/third", ["tres"]))
+    ends_badly(user)
+    assert places_that_hold(user, CANARY) == []  # the damage itself is packed by git

@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import gzip
-import io
 import json
 import os
 import signal
-import sqlite3
 import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import psutil
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 
 from infra.local.processes import wait_until
 from infra.local.stack import BUCKET, DAG
+from tests.e2e.planted import places_that_hold
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from infra.local.user import Night, User
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
@@ -32,7 +27,6 @@ DAY = "2026-06-11"
 NIGHT_SECONDS = 600
 CANARY = "zanahoria7431azul"
 OF_A_BATCH = ("runs/", "reports/", "quarantine/", "to-review/")
-TEXT = ("drops/", "annotations/", "tables/spans/", "to-review/", "reviewed/")
 NIGHTS_PAGE = "reports/index.html"
 """Lists every night, so the second one is added to it."""
 
@@ -197,33 +191,6 @@ def test_killing_all_of_airflow_and_starting_it_again_ends_like_an_undisturbed_n
     assert ended.state == "success", user.failure(ended)
     assert results_of(user, "blackout") == undisturbed
     assert user.counts(ended)["annotated"] == 200
-
-
-def readable(data: bytes, name: str) -> Iterator[bytes]:
-    """The bytes, and what is inside when they are compressed."""
-    yield data
-    if name.endswith(".gz"):
-        yield gzip.decompress(data)
-    if name.endswith(".parquet"):
-        table: pa.Table = pq.read_table(io.BytesIO(data))
-        yield json.dumps(table.to_pylist(), default=str).encode()
-
-
-def places_that_hold(user: User, needle: str) -> list[str]:
-    """Every file of the stack and every object besides notes and annotations in which the string is found."""
-    sought = needle.encode()
-    found = []
-    for path in sorted(user.stack.folder.rglob("*")):
-        if path.is_file() and any(sought in part for part in readable(path.read_bytes(), path.name)):
-            found.append(str(path))
-        if path.suffix == ".db" and any(needle in line for line in sqlite3.connect(path).iterdump()):
-            found.append(f"{path} (dump)")
-    for key in user.objects():
-        if key.startswith(TEXT) or key.endswith("/spans.parquet"):
-            continue  # where a note's or a mention's own text belongs
-        if needle in key or any(sought in part for part in readable(user.read(key), key)):
-            found.append(key)
-    return found
 
 
 def test_a_planted_string_is_found_nowhere_but_in_the_notes_and_their_annotations(user: User, texts) -> None:

@@ -84,10 +84,10 @@ def read_records(files: Files, _: Path) -> list[DataError]:
     """As `plan` does, and then `annotate`."""
     ((name, data),) = files.items()
     file = NoteRef("b", name, "e", "e", "d", language="", language_source="detected", drop_date="", size=len(data))
-    judgement = Judgement(MAX_BYTES, PARAMS.language, detector().detect, is_done=lambda _: False)
+    judgement = Judgement(PARAMS.notes, PARAMS.language, detector().detect, is_done=lambda _: False)
     found = list(scan(file, io.BytesIO(data), judgement))
     ready = {note.version for note in found if isinstance(note, NoteRef)}
-    again = dict(texts(io.BytesIO(data), name, ready, MAX_BYTES))
+    again = dict(texts(io.BytesIO(data), name, ready, PARAMS.notes))
     assert again.keys() == ready, "what is planned is found again"
     assert not [text for text in again.values() if isinstance(text, DataError)]
     return [DataError(r.note.record, r.rule, r.offset) for r in found if isinstance(r, Refused)]

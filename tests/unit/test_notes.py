@@ -64,6 +64,7 @@ def test_a_key_tells_language_date_and_note_id(drop_path: str, language: str, so
         ("es/11-06-2026/n1.txt", Rule.KEY_LAYOUT),
         ("2026-06-11/es/n1.txt", Rule.KEY_LAYOUT),
         ("es/2026-06-11/.txt", Rule.KEY_LAYOUT),
+        ("es/2026-06-11/ward-1/", Rule.KEY_LAYOUT),
         ("es/2026-06-11/.jsonl.gz", Rule.KEY_LAYOUT),
         ("xx/2026-06-11/n1.txt", Rule.LANGUAGE),
         ("es/2026-06-11/n1.pdf", Rule.FILE_TYPE),
@@ -78,9 +79,10 @@ def test_a_key_that_breaks_a_rule_is_refused(drop_path: str, rule: Rule) -> None
     assert (refused.rule, refused.offset) == (rule, None)
 
 
-def test_a_folder_marker_is_no_note() -> None:
-    assert is_marker("drops/es/2026-06-11/")
-    assert not is_marker("drops/es/2026-06-11/n1.txt")
+def test_an_empty_object_whose_key_is_a_folder_is_no_note() -> None:
+    assert is_marker("drops/es/2026-06-11/", 0)
+    assert not is_marker("drops/es/2026-06-11/", 70)  # a note that was named wrongly must not be lost unseen
+    assert not is_marker("drops/es/2026-06-11/n1.txt", 0)
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def test_a_listing_is_sorted_by_what_its_notes_still_need() -> None:
         listed("es/2026-06-11/f.txt", size=101),
         listed("auto/2026-06-11/g.txt", size=101),
         listed("xx/2026-06-11/h.txt"),
-        listed("es/2026-06-11/"),
+        listed("es/2026-06-11/", size=0),
     )
     assert [n.note_id for n in night.ready] == ["a"]
     assert [n.note_id for n in night.unread] == ["b", "c.jsonl"]
