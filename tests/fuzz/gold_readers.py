@@ -109,7 +109,7 @@ def read_listing(files: Files, _: Path) -> list[DataError]:
     listed = [Listed(f"drops/{key}") for key in keys]
     night = plan_night(listed, "drops/", Done(), max_bytes=MAX_BYTES, language_of=PARAMS.language)
     found = len(night.ready) + len(night.unread) + len(night.refused)
-    assert found == sum(not key.endswith("/") for key in keys)
+    assert found == len(keys), "none is empty, as a marker of a folder is"
     objects = [GoldObject(key, "e", 9, "2026-06-11T00:00:00") for key in keys]
     deliveries, ignored = arrange(objects, PARAMS.language, MAX_BYTES)
     found = sum(not is_type_system(o.path) for d in deliveries for o in d.objects)

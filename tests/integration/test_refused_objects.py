@@ -144,7 +144,7 @@ def tasks(**value: Any) -> list[dict[str, Any]]:
 
 HOSTILE_GOLD: dict[str, tuple[Any, set[tuple[str, str | None]]]] = {
     "digits.jsonl": (exported([10**30, 10**31, "DISEASE"]), {("span_outside_text", "1")}),
-    "deep.json": (f'[{{"id": 1, "text": "{SECRET}", "label": {DEEP}}}]'.encode(), {("json_invalid", "")}),
+    "deep.json": (f'[{{"id": 1, "text": "{SECRET}", "label": {DEEP}}}]'.encode(), {("too_deep", "")}),
     "infinite.jsonl": (exported([float("inf"), float("nan"), "DISEASE"]), {("span_malformed", "1")}),
     "numbers.jsonl": (exported(content=7), {("text_missing", "1")}),
     "half.jsonl": (exported(content=f"Tiene {SECRET}\ud800"), {("not_utf8", "1")}),
