@@ -88,7 +88,8 @@ def growth(one: Case) -> Growth:
     """Measure a case; its time only where the lines are within the budget."""
     with _undisturbed():
         small, large = one.build(one.size), one.build(one.size * FACTOR)
-        lines = _lines(large) / max(_lines(small), 1)
+        few = max(_lines(small), 1)
+        lines = _lines(large, few * LIMIT) / few
         return Growth(lines, _seconds(one) if lines < LIMIT else lines)
 
 
@@ -127,14 +128,20 @@ def _least(call: Call, runs: int) -> float:
     return min(once() for _ in range(runs))
 
 
-def _lines(call: Call) -> int:
-    """Lines of the package that a call executes, an iteration of a comprehension counted as one."""
+class _OverBudget(BaseException):
+    """Ends a call that has executed too many lines: a quadratic one would take minutes."""
+
+
+def _lines(call: Call, most: float = float("inf")) -> int:
+    """Lines of the package that a call executes, an iteration of a comprehension counted as one; at most `most`."""
     counted = 0
 
     def of_frame(_frame: FrameType, event: str, _argument: object) -> Any:
         nonlocal counted
         if event == "line":
             counted += 1
+            if counted >= most:
+                raise _OverBudget
         return of_frame
 
     def of_call(frame: FrameType, _event: str, _argument: object) -> Any:
@@ -143,6 +150,8 @@ def _lines(call: Call) -> int:
     sys.settrace(of_call)
     try:
         call()
+    except _OverBudget:
+        pass
     finally:
         sys.settrace(None)
     return counted
