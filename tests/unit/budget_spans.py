@@ -201,13 +201,17 @@ def gold_in_one_window(n: int) -> Call:
 def a_reply_of_many_mentions(n: int) -> Call:
     words = [f"w{i}" for i in range(n)]
 
-    def reply(_messages: Sequence[Mapping[str, str]], *, schema: object = None, record: str) -> str:  # noqa: ARG001
+    def reply(messages: Sequence[Mapping[str, str]], *, schema: Mapping[str, object] | None = None, record: str) -> str:
         return json.dumps({"mentions": [{"text": w, "type": "disease"} for w in words]})
 
     recipe = LlmMemberParams(kind="llm", model="m", language="es", language_name="Spanish")
     annotator = LlmAnnotator(recipe, reply, threads=1)
-    # without the cache of compiled patterns, which holds all of a short reply and none of a long one
-    return lambda: (re.purge(), annotator.read([Document("d", " ".join(words[:20]), (), "es")]))
+
+    def read() -> object:
+        re.purge()  # the cache of compiled patterns holds all of a short reply and none of a long one
+        return annotator.read([Document("d", " ".join(words[:20]), (), "es")])
+
+    return read
 
 
 @case(locate, 200)

@@ -16,7 +16,17 @@ from typing import TYPE_CHECKING, Any
 from enigma_tasks.errors import DataError
 from enigma_tasks.formats.imports.ids import ID_KEYS, id_text, own_id, shown_id
 from enigma_tasks.formats.imports.other_keys import check_other_key, parsed
-from enigma_tasks.formats.imports.spans import LOCATION, Imported, Span, imported, is_location, placed, refused, same_id
+from enigma_tasks.formats.imports.spans import (
+    LOCATION,
+    Imported,
+    Span,
+    imported,
+    is_location,
+    placed,
+    places_of_spans,
+    refused,
+    same_id,
+)
 from enigma_tasks.formats.offset_units import CODE_POINTS, CRLF_ONCE, GRAPHEMES, UTF16, UTF16_CRLF_ONCE
 
 if TYPE_CHECKING:
@@ -115,8 +125,9 @@ def _spans(document_id: str, line: dict[str, Any]) -> list[Span]:
     if any(spans != found[0] for spans in found):
         raise DataError(document_id, "annotations_tie", hint="two keys of the line hold different spans")
     spans = found[0] if found else []
+    read = places_of_spans(spans)
     for key in [k for k in line if k not in (*SPAN_KEYS, "relations")]:
-        check_other_key(document_id, key, line[key], [(span.start, span.end) for span in spans])
+        check_other_key(document_id, key, line[key], read)
     relations = line.get("relations") or []
     if not isinstance(relations, list) or not all(_is_between(relation, ids) for relation in relations):
         raise DataError(document_id, "relation_not_understood", hint="it is of something that is no span")

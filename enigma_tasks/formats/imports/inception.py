@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
     from enigma_tasks.documents import EntityType, Language
 
+_MOST_VIEWS = 20
+"""Of a CAS as JSON: all of it is loaded for each."""
 _INITIAL_VIEW, _SOFA = "_InitialView", "uima.cas.Sofa"
 _PERSON_LIKE = re.compile(r"[\s,;]")
 """In a title, where a file name is usual: a blank or comma, as in a person's name."""
@@ -59,7 +61,7 @@ def export_name(parts: Sequence[str]) -> str:
 
 def read_cas(name: str, tree: Any, language: Language | None, types: frozenset[EntityType]) -> list[Imported]:
     """The one document of a CAS as JSON. Raises DataError `uima_invalid`, `views_several`."""
-    views = [view for part in _one_view_each(tree) for view in _loaded(name, json.dumps(part).encode(), None)]
+    views = [view for part in _one_view_each(name, tree) for view in _loaded(name, json.dumps(part).encode(), None)]
     return [_document(name, views, language, types)]
 
 
@@ -106,15 +108,18 @@ def _of_xmi(
     return _document(name, _loaded(name, data, type_system), language, types)
 
 
-def _one_view_each(tree: dict[str, Any]) -> list[dict[str, Any]]:
+def _one_view_each(name: str, tree: dict[str, Any]) -> list[dict[str, Any]]:
     """A CAS of several views as several CAS of one: cassis cannot load others than `_InitialView` from JSON."""
     structures, views = tree["%FEATURE_STRUCTURES"], tree.get("%VIEWS")
     if not isinstance(structures, list) or not isinstance(views, dict) or not views.keys() - {_INITIAL_VIEW}:
         return [tree]
     if not all(isinstance(fs, dict) for fs in structures) or not all(isinstance(v, dict) for v in views.values()):
         return [tree]
+    sofas = [fs for fs in structures if fs.get("%TYPE") == _SOFA]
+    if len(sofas) > _MOST_VIEWS:
+        raise DataError(name, "views_several", hint=f"{len(sofas)} views, expected one that is annotated")
     parts = []
-    for sofa in (fs for fs in structures if fs.get("%TYPE") == _SOFA):
+    for sofa in sofas:
         own = [fs for fs in structures if fs.get("%TYPE") != _SOFA and fs.get("@sofa") in (None, sofa.get("%ID"))]
         ids = {fs.get("%ID") for fs in own}
         view = views.get(sofa.get("sofaID"), {})

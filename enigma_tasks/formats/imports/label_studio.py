@@ -17,7 +17,16 @@ from enigma_tasks.formats.imports.latest import latest
 from enigma_tasks.formats.imports.markup import has_markup, shown
 from enigma_tasks.formats.imports.other_keys import check_other_key
 from enigma_tasks.formats.imports.regions import is_labelled, read_regions
-from enigma_tasks.formats.imports.spans import LOCATION, Imported, imported, is_location, placed, refused, same_id
+from enigma_tasks.formats.imports.spans import (
+    LOCATION,
+    Imported,
+    imported,
+    is_location,
+    placed,
+    places_of_spans,
+    refused,
+    same_id,
+)
 from enigma_tasks.formats.offset_units import CODE_POINTS, CRLF_ONCE, UTF16, UTF16_CRLF_ONCE, Content
 
 __all__ = ["is_record", "read_records"]
@@ -32,6 +41,8 @@ if TYPE_CHECKING:
 Record = tuple["Source", dict[str, Any]]
 """A task and where it stands."""
 UNITS = (CODE_POINTS, UTF16, CRLF_ONCE, UTF16_CRLF_ONCE)
+_MOST_COLUMNS = 100
+"""In each of them all spans are looked for."""
 _MISPLACED = frozenset(
     {"span_malformed", "span_outside_text", "span_inverted", "surface_differs", "offset_unit_unknown"}
 )
@@ -137,8 +148,9 @@ def _document(
         raise DataError(document_id, "task_malformed", hint="an annotation has no list of results")
     regions = read_regions(document_id, chosen["result"])
     if chosen.get(FROM_ROW):
+        read = places_of_spans(regions.spans)
         for key, value in data.items():
-            check_other_key(document_id, key, value, [(span.start, span.end) for span in regions.spans])
+            check_other_key(document_id, key, value, read)
     columns, likeliest = _columns(document_id, data, regions)
     found = {
         column: _first_sound(
@@ -187,6 +199,8 @@ def _columns(document_id: str, data: dict[str, Any], regions: Regions) -> tuple[
         located = any(isinstance(value, str) and is_location(value) for value in data.values())
         expected = "expected a column called text, or one string only"
         raise DataError(document_id, "text_missing", hint=LOCATION if located else expected)
+    if len(texts) > _MOST_COLUMNS:
+        raise DataError(document_id, "text_ambiguous", hint=f"{len(texts)} columns that may be the text")
     ordered = sorted(texts, key=lambda key: key != likeliest)
     return {key: _readings(document_id, texts[key], regions) for key in ordered}, likeliest
 

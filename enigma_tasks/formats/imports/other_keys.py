@@ -11,7 +11,8 @@ from enigma_tasks.documents import LABELS, canonical_label
 from enigma_tasks.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Iterator
+    from collections.abc import Set as AbstractSet
 
 _PARTS = (("start", "begin", "from"), ("end", "stop", "to"), ("label", "labels", "type", "entity", "tag", "category"))
 """First words of the keys under which programs write a span's start, end and label."""
@@ -28,7 +29,7 @@ _NUMBERED = re.compile(r"\b([^\W\d]+)[\W_]{1,8}(\d+)\W{1,6}(\d+)\b|\b(\d+)\W{1,6
 _WORDS = re.compile(r"\w+")
 
 
-def check_other_key(record: str, key: str, value: Any, read: Collection[tuple[Any, Any]]) -> None:
+def check_other_key(record: str, key: str, value: Any, read: AbstractSet[tuple[Any, Any]]) -> None:
     """Refuse spans under another key that are not at the places of those that were read.
 
     Args:
@@ -36,7 +37,7 @@ def check_other_key(record: str, key: str, value: Any, read: Collection[tuple[An
         key: where the record has them.
         value: what it has there, at any depth, also in a string: as JSON or Python, however often it was encoded, cut
             off, or as labels with their offsets.
-        read: (start, end) of the spans that are read.
+        read: (start, end) of the spans that are read, `places_of_spans`.
 
     Raises:
         DataError: `spans_not_understood`.

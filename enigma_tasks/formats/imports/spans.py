@@ -47,6 +47,12 @@ class Span:
         return ((self.start, self.end),)
 
 
+def places_of_spans(spans: Iterable[Span]) -> frozenset[tuple[Any, Any]]:
+    """(start, end) of the spans, but for those whose offsets are lists or objects."""
+    unhashable = (list, dict)
+    return frozenset((s.start, s.end) for s in spans if not any(isinstance(o, unhashable) for o in (s.start, s.end)))
+
+
 @dataclass(frozen=True, slots=True)
 class Imported:
     """One document of an export or a packed file, or why there is none."""
