@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from functools import partial
 from typing import Any
 
 from enigma_tasks.documents import Document, EntityType
@@ -101,7 +102,7 @@ def spans_as_damaged_text(n: int) -> Call:
         "[" + "start 1 " * n, "start" + "'" * n + "start=", "[" + "a_1_1_" * n, "DISEASE 1 1 " * n, "_" * n, "1 " * n,
         "[" * n, '"\\' * n, "(" + "\\" * n, "[" + '""' * n, "{" + '\\"' * n, "1" * n, "start=" + "1" * n,
     ]  # fmt: skip
-    return lambda: [attempt(lambda text=text: check_other_key("d", "k", text, read)) for text in texts]  # type: ignore[misc]
+    return lambda: [attempt(partial(check_other_key, "d", "k", text, read)) for text in texts]
 
 
 # Label Studio

@@ -84,6 +84,26 @@ def case(function: Callable[..., Any], size: int) -> Callable[[Callable[[int], C
     return register
 
 
+def pieces(function: Callable[..., object], size: int, *shapes: str, before: str = "", **more: Any) -> None:
+    """A case for each text that is one piece n times, after another.
+
+    Args:
+        function: under test.
+        size: how often the piece is repeated.
+        shapes: the pieces.
+        before: what is not repeated.
+        more: further arguments of the function.
+    """
+    for shape in shapes:
+
+        def text_of(n: int, shape: str = shape) -> Call:
+            text = before + shape * n
+            return lambda: function(text, **more)
+
+        text_of.__name__ = f"text_of_{ascii(before + shape)[1:-1]}"
+        case(function, size)(text_of)
+
+
 def growth(one: Case) -> Growth:
     """Measure a case; its time only where the lines are within the budget."""
     with _undisturbed():

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit import budget_formats, budget_imports, budget_spans
+from tests.unit import budget_formats, budget_gold, budget_imports, budget_notes, budget_spans, budget_texts
 from tests.unit.budgets import CASES, LIMIT, Case, growth
 
-SOURCES = (budget_formats, budget_imports, budget_spans)
+SOURCES = (budget_formats, budget_gold, budget_imports, budget_notes, budget_spans, budget_texts)
 
 
 @pytest.mark.parametrize("one", CASES, ids=lambda one: one.name)
