@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from enigma_tasks.params.gold import DensityRuleParams, RulesParams, ValidationParams
 
     _Places = list[tuple[str | None, int]]
-    """Documents of one language, as fold and index in it; those of a fold follow each other."""
+    """Documents, as fold and index in it; those of a fold follow each other."""
+    _OfLanguage = tuple[Language | None, _Places]
 
 HARD_RULES = (
     "not_utf8",
@@ -102,8 +103,8 @@ def tables(
             places.setdefault(document.language or "", []).append((name, i))
     for code, own in sorted(places.items()):
         rules = params.of(code or None)
-        found.append(_documents_table(folds, code or None, own, rules, detect, several_folds))
-        found += [_spans_table(folds, code or None, own, entity, rules) for entity in EntityType]
+        found.append(_documents_table(folds, (code or None, own), rules, detect, several_folds))
+        found += [_spans_table(folds, (code or None, own), entity, rules) for entity in EntityType]
     return [table for table in found if table.rows]
 
 
@@ -181,12 +182,12 @@ def _reading(folds: Mapping[str | None, Fold]) -> Table:
 
 def _documents_table(
     folds: Mapping[str | None, Fold],
-    language: Language | None,
-    places: _Places,
+    of_language: _OfLanguage,
     rules: RulesParams,
     detect: Callable[[str], str | None],
     several_folds: Mapping[str | None, set[int]],
 ) -> Table:
+    language, places = of_language
     table = Table(f"documents-{language or 'undeclared'}", language)
     checked = [r for r in ("document_too_short", "document_copy", "density_far") if rules.rule(r).severity != "off"]
     checked += ["language_differs"] if language and rules.language_differs.severity != "off" else []
@@ -218,8 +219,9 @@ def _documents_table(
 
 
 def _spans_table(
-    folds: Mapping[str | None, Fold], language: Language | None, places: _Places, entity: EntityType, rules: RulesParams
+    folds: Mapping[str | None, Fold], of_language: _OfLanguage, entity: EntityType, rules: RulesParams
 ) -> Table:
+    language, places = of_language
     table = Table(f"spans-{language or 'undeclared'}-{entity.value}", language)
     checked = [r for r in SPAN_RULES if rules.rule(r).severity != "off"]
     table.rules = {rule: rules.rule(rule) for rule in checked}

@@ -160,8 +160,8 @@ def _disputed(
             refused.setdefault(i, "older")
         differing = [i for i in differing if i not in older]
         if old is not None:
-            own = set(map(origin, owners))
-            foreign = {i for i in differing if not _may_replace(arriving[i].record, owners, own)}
+            projects = set(map(origin, owners))
+            foreign = {i for i in differing if not _may_replace(arriving[i].record, owners, projects)}
             refused |= dict.fromkeys(sorted(foreign), "refused")
             differing = [i for i in differing if i not in foreign]
         versions = {_content(parts[i][place]) for i in differing}

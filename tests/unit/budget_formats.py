@@ -20,6 +20,7 @@ from enigma_tasks.formats.packed import pack, read_packed
 from enigma_tasks.formats.predictions import check_ends, placed
 from enigma_tasks.formats.standoff import TSV_HEADER, format_ann, format_rows, parse_ann, parse_tsv, verified
 from enigma_tasks.formats.surfaces import BratSpan, located_all, same_surface
+from enigma_tasks.formats.visible_runs import VisibleRuns, visible_runs
 from tests.unit.budgets import Call, case
 
 if TYPE_CHECKING:
@@ -154,6 +155,13 @@ def surfaces_in_another_unit(n: int) -> Call:
 def a_surface_of_many_fragments(n: int) -> Call:
     fragments = tuple((4 * i, 4 * i + 3) for i in range(n))
     return lambda: same_surface(WORDS * n, fragments, WORDS * n)
+
+
+@case(visible_runs, 500)
+def runs_of_a_text(n: int) -> Call:
+    text = "tos " * n + " " * n + "x" * n
+    places = [(i, 6 * n - i) for i in range(n)]
+    return lambda: [VisibleRuns(text).squeezed(0, n), *(visible_runs(text).count(*place) for place in places)]
 
 
 @case(fitting_unit, 1000)

@@ -13,6 +13,7 @@ import numpy as np
 from enigma_tasks.notes.done import FingerprintSet, fingerprint
 from enigma_tasks.notes.encoded_text import is_encoded, is_table_of_notes
 from enigma_tasks.notes.files import read_records
+from enigma_tasks.notes.forgetting import Traces
 from enigma_tasks.notes.forgotten import Target, Tombstones
 from enigma_tasks.notes.garbled import garbled_characters
 from enigma_tasks.notes.gunzip import DamagedError, gunzip
@@ -189,6 +190,13 @@ def notes_that_are_done(n: int) -> Call:
 def notes_that_may_be_forgotten(n: int) -> Call:
     stones = Tombstones("k", frozenset(Target("b", f"a{i}").tombstone("k") for i in range(n)))
     return lambda: [stones.has("b", f"a/b/{i}", None) for i in range(n)]
+
+
+@case(Traces.in_tree, 100)
+def a_tree_of_many_notes(n: int) -> Call:
+    traces = Traces(Target("b", "a.txt"), Tombstones(), {f"n{i}" for i in range(n)})
+    tree = {"notes": [{"id": f"x{i}", "path": f"a/{i}.ann"} for i in range(n)]}
+    return lambda: [traces.in_tree(tree), traces.without(tree)]
 
 
 @case(Names.message, 500)

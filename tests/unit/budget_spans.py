@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from enigma_tasks.documents import Document, Entity, EntityType
+from enigma_tasks.ensembles.agreement import agreement_of
 from enigma_tasks.ensembles.counting import counted
 from enigma_tasks.ensembles.learned_voting import LearnedWeights, correct_probabilities, evidence
 from enigma_tasks.ensembles.mean_voting import mean_entities
@@ -18,6 +20,8 @@ from enigma_tasks.ensembles.voting_rule import VotingRule
 from enigma_tasks.members.gliner_windows import WordWindow, labelled
 from enigma_tasks.members.llm import LlmAnnotator, locate
 from enigma_tasks.monitoring.review_matching import Subject, fates, subject_of
+from enigma_tasks.monitoring.review_sample import Candidate, draw, most_useful
+from enigma_tasks.monitoring.reviews import latest_reviews
 from enigma_tasks.ner.best_overlap import best_overlaps
 from enigma_tasks.ner.decoding import decode_probabilities
 from enigma_tasks.ner.engine import WordProbabilities
@@ -223,6 +227,26 @@ def a_mention_of_many_words(n: int) -> Call:
 def reviews_of_one_note(n: int) -> Call:
     arriving = [review(at=f"2026-06-12T10:00:{i % 60:02}+00:00", source=f"{i % 7}.json") for i in range(n)]
     return lambda: fates(arriving, arriving)
+
+
+@case(latest_reviews, 300)
+def reviews_of_many_notes(n: int) -> Call:
+    one = review()
+    reviews = [one.model_copy(update={"key": f"{i // 2}", "source": f"{i % 3}"}) for i in range(n)]
+    return lambda: latest_reviews(reviews)
+
+
+@case(draw, 200)
+def notes_to_review(n: int) -> Call:
+    notes = [Candidate(("b", f"{i}", "", "v"), "es", f"w{i}", 9, uncertainty=1.0) for i in range(n)]
+    return lambda: [draw(notes, n // 2, ("language", "site"), "7"), most_useful(notes, n, "7")]
+
+
+@case(agreement_of, 300)
+def spans_of_two_members(n: int) -> Call:
+    members = [SimpleNamespace(digest=digest) for digest in "ab"]
+    ensemble: Any = SimpleNamespace(entity_type=DISEASE, members=members)
+    return lambda: agreement_of([ensemble], {"a": [apart(n)], "b": [nested(n)]}, 0)
 
 
 @case(subject_of, 300)
