@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from enigma_tasks.errors import DataError, UsageError
 from enigma_tasks.formats.corpora import read_corpus, read_text
 from enigma_tasks.formats.standoff import parse_tsv
-from enigma_tasks.formats.surfaces import COMPOSED, BratSpan, located_all
+from enigma_tasks.formats.surfaces import BratSpan, located_all
+from enigma_tasks.formats.visible_runs import COMPOSED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from enigma_tasks.documents import LABELS, Entity, canonical_label, check_place, entity_at, label_hint
 from enigma_tasks.errors import DataError
 from enigma_tasks.formats.offset_units import CODE_POINTS, UNITS, Content, fitting_unit
-from enigma_tasks.formats.visible_runs import visible_runs
+from enigma_tasks.formats.visible_runs import COMPOSED, visible_runs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,8 +26,6 @@ _LINE_ENDS = "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
 FOLD_LINE_ENDS = str.maketrans(dict.fromkeys(_LINE_ENDS, " "))
 _AROUND_LINE_END = re.compile(rf"\s*[{_LINE_ENDS}]\s*")
 _WHITE_SPACE = re.compile(r"\s+")
-COMPOSED = 4
-"""Code points that NFC makes one of, at most (Unicode Standard Annex 15, table of expansion factors)."""
 
 
 @dataclass(frozen=True, slots=True)

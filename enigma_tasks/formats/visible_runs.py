@@ -7,6 +7,8 @@ from bisect import bisect_left, bisect_right
 from functools import lru_cache
 from itertools import accumulate
 
+COMPOSED = 4
+"""Code points that NFC makes one of, at most (Unicode Standard Annex 15, table of expansion factors)."""
 _VISIBLE = re.compile(r"\S+")
 
 

@@ -52,19 +52,19 @@ def attempt(call: Callable[[], object]) -> object:
         return error
 
 
-@case(parse_ann, 500)
+@case(parse_ann, 250)
 def nested_spans_of_other_surfaces(n: int) -> Call:
     ann = "".join(f"T{i}\tDISEASE {i} {4 * n - i}\tx\n" for i in range(n))
     return lambda: parse_ann("d", WORDS * n, ann, [])
 
 
-@case(parse_ann, 1000)
+@case(parse_ann, 250)
 def sound_spans(n: int) -> Call:
     ann = "".join(f"T{i}\tSYMPTOM {4 * i} {4 * i + 3}\ttos\n" for i in range(n))
     return lambda: parse_ann("d", WORDS * n, ann, [])
 
 
-@case(parse_ann, 500)
+@case(parse_ann, 200)
 def spans_of_blanks(n: int) -> Call:
     ann = "".join(f"T{i}\tDISEASE {i} {4 * n - i}\tx y\n" for i in range(n))
     return lambda: parse_ann("d", "x" + " " * (4 * n) + "y", ann, [])
@@ -76,19 +76,19 @@ def fragments_over_the_whole_text(n: int) -> Call:
     return lambda: parse_ann("d", WORDS * n, ann, [])
 
 
-@case(parse_ann, 500)
+@case(parse_ann, 200)
 def fragments_far_apart(n: int) -> Call:
     ann = "".join(f"T{i}\tDISEASE 0 3;{4 * n - 4} {4 * n - 1}\ttos tos\n" for i in range(n))
     return lambda: parse_ann("d", WORDS * n, ann, [])
 
 
-@case(parse_ann, 500)
+@case(parse_ann, 150)
 def unknown_labels(n: int) -> Call:
     ann = "".join(f"T{i}\tLABEL{i} 0 3\ttos\n" for i in range(n))
     return lambda: parse_ann("d", WORDS * (5 * n), ann, [])
 
 
-@case(parse_ann, 300)
+@case(parse_ann, 120)
 def lines_within_lines(n: int) -> Call:
     ann = "".join(f"T{i}\tDISEASE 0 3\ttos T1\tDISEASE 0 {i}\n" for i in range(n))
     return lambda: parse_ann("d", WORDS * (10 * n), ann, [])
@@ -99,18 +99,18 @@ def one_line_within_itself(n: int) -> Call:
     return lambda: parse_ann("d", "T1\tDISEASE 0 3 " * n, "T1\tDISEASE 0 3 " * n + "T" * n, [])
 
 
-@case(parse_ann, 1000)
+@case(parse_ann, 200)
 def other_lines(n: int) -> Call:
     ann = "".join(f"R{i}\tOf Arg1:T{i} Arg2:T0\nE{i}\tX:T{i} {'Y:T1 ' * 3}\n#\t\tnote\n" for i in range(n))
     return lambda: parse_ann("d", WORDS, ann, [])
 
 
-@case(parse_ann, 2000)
+@case(parse_ann, 800)
 def one_event_of_many_parts(n: int) -> Call:
     return lambda: parse_ann("d", WORDS, "E1\t" + "X:T9 " * n + "\n*\t" + " T1" * n + "\t" * n + "\n" + "\t" * n, [])
 
 
-@case(parse_tsv, 1000)
+@case(parse_tsv, 250)
 def a_quotation_that_does_not_end(n: int) -> Call:
     tsv = f'{TSV_HEADER}\nd\tDISEASE\t0\t3\t"tos\n' + "tos\n" * n
     return lambda: parse_tsv(tsv, "t", [])
@@ -122,24 +122,24 @@ def quotations_that_end_on_a_later_line(n: int) -> Call:
     return lambda: parse_tsv(tsv, "t", [])
 
 
-@case(parse_tsv, 500)
+@case(parse_tsv, 150)
 def rows_of_unknown_labels(n: int) -> Call:
     tsv = f"{TSV_HEADER}\n" + "".join(f"d\tLABEL{i}\t0\t3\ttos\n" for i in range(n))
     return lambda: parse_tsv(tsv, "t", [])
 
 
-@case(verified, 300)
+@case(verified, 150)
 def rows_of_other_surfaces(n: int) -> Call:
     rows = [Entity("DISEASE", i, 4 * n - i, "x") for i in range(n)]
     return lambda: verified("d", WORDS * n, rows, [])
 
 
-@case(format_ann, 1000)
+@case(format_ann, 300)
 def mentions_of_many_lines(n: int) -> Call:
     return lambda: format_ann([*spans(n), Entity("DISEASE", 0, 4 * n, "tos\n" * n + "\n" * n)])
 
 
-@case(format_rows, 1000)
+@case(format_rows, 300)
 def many_rows(n: int) -> Call:
     return lambda: format_rows([("d", spans(n)), *((f"d{i}", ()) for i in range(n))])
 
@@ -157,14 +157,14 @@ def a_surface_of_many_fragments(n: int) -> Call:
     return lambda: same_surface(WORDS * n, fragments, WORDS * n)
 
 
-@case(visible_runs, 500)
+@case(visible_runs, 200)
 def runs_of_a_text(n: int) -> Call:
     text = "tos " * n + " " * n + "x" * n
     places = [(i, 6 * n - i) for i in range(n)]
     return lambda: [VisibleRuns(text).squeezed(0, n), *(visible_runs(text).count(*place) for place in places)]
 
 
-@case(fitting_unit, 1000)
+@case(fitting_unit, 200)
 def clusters_of_many_marks(n: int) -> Call:
     text = "a" + "\u0301" * n + "🇪🇸" * n + "👩\u200d" * n + "가" * n + "\u1100" * n + "\r\n" * n
     written = [BratSpan("DISEASE", ((i, i + 1),), "") for i in range(n)]
@@ -172,7 +172,7 @@ def clusters_of_many_marks(n: int) -> Call:
     return lambda: fitting_unit("d", Content(text, frozenset(range(n))), written, attempts)
 
 
-@case(label_hint, 500)
+@case(label_hint, 150)
 def many_labels_of_one_text(n: int) -> Call:
     text = WORDS * (5 * n)
     return lambda: [label_hint(f"LABEL{i}", text) for i in range(n)]
@@ -219,7 +219,7 @@ def packed_documents(n: int) -> Call:
     return lambda: read_packed(path, [])
 
 
-@case(read_packed, 300)
+@case(read_packed, 120)
 def packed_spans_of_other_surfaces(n: int) -> Call:
     found: list[dict[str, object]] = [{"label": "DISEASE", "start": i, "end": 4 * n - i, "text": "x"} for i in range(n)]
     found += [{"label": f"LABEL{i}", "start": 0, "end": 3, "text": "tos"} for i in range(n)]
@@ -234,7 +234,7 @@ def documents_to_pack(n: int) -> Call:
     return lambda: pack([*documents, Document("d", WORDS * n, tuple(spans(n)), "es", types)])
 
 
-@case(placed, 500)
+@case(placed, 100)
 def predictions_elsewhere(n: int) -> Call:
     found = {f"d{i}": [Entity("SYMPTOM", 0, 3, "asma")] for i in range(n)}
     found["d"] = [Entity("SYMPTOM", 4 * i, 4 * i + 3, "asma") for i in range(n)]

@@ -139,7 +139,7 @@ def folds_of_many_cases(n: int) -> Call:
     return lambda: Examination(checked_tables(folds, PARAMS, lambda _: None), ()).defects()
 
 
-@case(without_dropped, 100)
+@case(without_dropped, 40)
 def documents_to_filter(n: int) -> Call:
     found = [Document("d", WORDS * n, tuple(spans(n)), "es"), *documents(n)]
     made = tables({None: Fold(found, [])}, PARAMS.validation, lambda _: None, {})

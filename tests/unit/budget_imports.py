@@ -53,12 +53,12 @@ def spans_under_two_keys(n: int) -> Call:
     return exported("a.jsonl", line)
 
 
-@case(doccano.read_records, 300)
+@case(doccano.read_records, 100)
 def lines_of_one_id(n: int) -> Call:
     return exported("a.json", [{"id": 1, "text": WORDS + str(i), "label": spans(1)} for i in range(n)])
 
 
-@case(doccano.read_records, 500)
+@case(doccano.read_records, 150)
 def offsets_in_another_unit(n: int) -> Call:
     return exported("a.jsonl", {"id": 1, "text": "😀\r\n🇪🇸" * n, "label": [[4 * i, 4 * i + 1, "x"] for i in range(n)]})
 
@@ -70,7 +70,7 @@ def relations_between_spans(n: int) -> Call:
     return exported("a.jsonl", {"id": 1, "text": WORDS * n, "entities": found, "relations": relations})
 
 
-@case(imported, 300)
+@case(imported, 120)
 def spans_of_unknown_labels(n: int) -> Call:
     found = [Span(f"LABEL{i}", 0, 3) for i in range(n)]
     return lambda: imported("d", WORDS * (5 * n), found, "es", ALL)
@@ -82,7 +82,7 @@ def a_text_like_a_path(n: int) -> Call:
     return lambda: [is_location(text) for text in texts]
 
 
-@case(located, 200)
+@case(located, 80)
 def surfaces_that_fit_no_unit(n: int) -> Call:
     found = [Span("DISEASE", 4 * i, 4 * i + 3, "tos") for i in range(n)]
     found.append(Span("DISEASE", 0, 3, "xyz"))
@@ -114,7 +114,7 @@ def columns_by_spans(n: int) -> Call:
     return exported("a.json", [task(1, *[region(0, 3, "tos") for _ in range(n)], **data)])
 
 
-@case(label_studio.read_records, 100)
+@case(label_studio.read_records, 50)
 def tasks_of_one_note(n: int) -> Call:
     return exported("a.json", [task(i, region(0, 3, "tos"), document_id="n1", text=WORDS + str(i)) for i in range(n)])
 

@@ -158,7 +158,7 @@ def listing_of_notes(n: int) -> Call:
     return lambda: plan_night(items, "", done, max_bytes=9, language_of=lambda code: code)
 
 
-@case(cut_shards, 300)
+@case(cut_shards, 120)
 def shards_of_many_languages(n: int) -> Call:
     from dataclasses import replace
 
@@ -167,14 +167,14 @@ def shards_of_many_languages(n: int) -> Call:
     return lambda: [list(cut_shards(notes, 1, 2 * n)), shard_size(sizes, 1, 2 * n)]
 
 
-@case(waiting, 300)
+@case(waiting, 80)
 def notes_that_wait(n: int) -> Call:
     notes = references(n)
     refused = [Refused(note, Rule.EMPTY) for note in notes]
     return lambda: [waiting(notes, frozenset()), mark_torn(refused, notes, frozenset({"es"}))]
 
 
-@case(read_notes, 100)
+@case(read_notes, 40)
 def a_list_of_notes(n: int) -> Call:
     data = notes_bytes(references(n))
     return lambda: list(read_notes("n", data, digest(data)))

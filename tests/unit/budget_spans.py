@@ -123,7 +123,7 @@ def decoding_of_many_words(n: int) -> Call:
     return lambda: decode_probabilities([DISEASE], documents, [known.words] * 3, [known.values] * 3)
 
 
-@case(suspects, 100)
+@case(suspects, 40)
 def suspects_at_every_word(n: int) -> Call:
     documents = [Document("d", "tos " * n, tuple(apart(n // 2)))]
     return lambda: suspects(documents, [probabilities(n)])
@@ -167,12 +167,12 @@ def nested_mentions_with_invisible_characters(n: int) -> Call:
     return lambda: postprocess("d", text, found, "es", RULES)
 
 
-@case(count, 300)
+@case(count, 120)
 def scores_of_nested_spans(n: int) -> Call:
     return lambda: count(nested(n), [mention(i, 4 * n - i - 1) for i in range(n)])
 
 
-@case(count_documents, 300)
+@case(count_documents, 80)
 def scores_of_many_documents(n: int) -> Call:
     found = {f"d{i}": apart(2) for i in range(n)}
     return lambda: [f(count_documents(found, found)) for f in (by_document, by_label, total)]
@@ -183,7 +183,7 @@ def spans_between_spans(n: int) -> Call:
     return lambda: best_overlaps([(i, i + n + 1) for i in range(n)], [e.span for e in stairs(n)])
 
 
-@case(best_overlaps, 300)
+@case(best_overlaps, 120)
 def spans_of_equal_overlap(n: int) -> Call:
     return lambda: best_overlaps([(n - i, n + 2 + i) for i in range(n)], [e.span for e in nested(n)])
 
@@ -223,13 +223,13 @@ def a_mention_of_many_words(n: int) -> Call:
     return lambda: list(locate("e\u0301 " * n + "b", "a" * 4000))
 
 
-@case(fates, 100)
+@case(fates, 30)
 def reviews_of_one_note(n: int) -> Call:
     arriving = [review(at=f"2026-06-12T10:00:{i % 60:02}+00:00", source=f"{i % 7}.json") for i in range(n)]
     return lambda: fates(arriving, arriving)
 
 
-@case(latest_reviews, 300)
+@case(latest_reviews, 80)
 def reviews_of_many_notes(n: int) -> Call:
     one = review()
     reviews = [one.model_copy(update={"key": f"{i // 2}", "source": f"{i % 3}"}) for i in range(n)]
