@@ -167,7 +167,7 @@ def nested_mentions_with_invisible_characters(n: int) -> Call:
     return lambda: postprocess("d", text, found, "es", RULES)
 
 
-@case(count, 120)
+@case(count, 300)
 def scores_of_nested_spans(n: int) -> Call:
     return lambda: count(nested(n), [mention(i, 4 * n - i - 1) for i in range(n)])
 
@@ -178,12 +178,12 @@ def scores_of_many_documents(n: int) -> Call:
     return lambda: [f(count_documents(found, found)) for f in (by_document, by_label, total)]
 
 
-@case(best_overlaps, 300)
+@case(best_overlaps, 400)
 def spans_between_spans(n: int) -> Call:
     return lambda: best_overlaps([(i, i + n + 1) for i in range(n)], [e.span for e in stairs(n)])
 
 
-@case(best_overlaps, 120)
+@case(best_overlaps, 400)
 def spans_of_equal_overlap(n: int) -> Call:
     return lambda: best_overlaps([(n - i, n + 2 + i) for i in range(n)], [e.span for e in nested(n)])
 
@@ -223,9 +223,10 @@ def a_mention_of_many_words(n: int) -> Call:
     return lambda: list(locate("e\u0301 " * n + "b", "a" * 4000))
 
 
-@case(fates, 30)
+@case(fates, 200)
 def reviews_of_one_note(n: int) -> Call:
-    arriving = [review(at=f"2026-06-12T10:00:{i % 60:02}+00:00", source=f"{i % 7}.json") for i in range(n)]
+    some = [review(at=f"2026-06-12T10:00:{i % 60:02}+00:00", source=f"{i % 7}.json") for i in range(20)]
+    arriving = [some[i % 20] for i in range(n)]
     return lambda: fates(arriving, arriving)
 
 

@@ -126,13 +126,17 @@ def _undisturbed() -> Iterator[None]:
 
 
 def _seconds(one: Case) -> float:
-    """The least growth of several tries: a disturbance only ever adds time."""
+    """The least growth of several tries: a disturbance only ever adds time.
+
+    Later tries are of larger inputs: what no longer fits into a cache of the processor costs more at one size only.
+    """
     size, times = one.size, 1
     while _least(one.build(size * times * FACTOR), 1) < _TIMED and times < _LARGEST:
         times *= 2
-    small, large = one.build(size * times), one.build(size * times * FACTOR)
     least = float("inf")
-    for _ in range(_TRIES):
+    for attempt in range(_TRIES):
+        enlarged = size * times << attempt // 2
+        small, large = one.build(enlarged), one.build(enlarged * FACTOR)
         least = min(least, _least(large, _RUNS) / max(_least(small, _RUNS), 1e-9))
         if least < LIMIT:
             break
