@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import enigma_tasks
+from enigma_tasks import errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +32,7 @@ _LARGEST = 64
 """Times its own size that a quick case is enlarged to, to reach that time."""
 _RUNS = 3
 _TRIES = 6
-_PACKAGE = str(Path(enigma_tasks.__file__).parent)
+_PACKAGE = str(Path(errors.__file__).parent)
 
 Call = Callable[[], object]
 
@@ -49,12 +49,12 @@ class Case:
 
     @property
     def module(self) -> str:
-        """Of the function, without the package: `formats.standoff`."""
+        """Of the function, without the package."""
         return self.function.__module__.removeprefix("enigma_tasks.")
 
     @property
     def name(self) -> str:
-        """`standoff.parse_ann-overlapping_spans`."""
+        """Its module, the function and the shape of the inputs."""
         own = self.module.rpartition(".")[2]
         return f"{own}.{self.function.__name__}-{self.build.__name__}"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-import enigma_tasks
+from enigma_tasks import errors
 from tests.unit import budget_formats, budget_gold, budget_imports, budget_notes, budget_spans, budget_texts
 from tests.unit.budgets import CASES, LIMIT, Case, growth
 
@@ -46,7 +46,7 @@ def test_four_times_the_input_costs_less_than_six_times(one: Case) -> None:
 
 
 def test_every_module_that_meets_input_has_a_case() -> None:
-    top = Path(enigma_tasks.__file__).parent
+    top = Path(errors.__file__).parent
     modules = {
         f"{folder.replace('/', '.')}.{path.stem}".removesuffix(".__init__")
         for folder in FOLDERS
