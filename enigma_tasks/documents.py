@@ -73,6 +73,8 @@ LABELS: tuple[str, ...] = tuple(t.label for t in EntityType)
 
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f/\\\ud800-\udfff]")
 _ALIASES = {alias: t.label for t in EntityType for alias in t.entry.aliases}
+_MOST_QUOTED = 20
+"""Unknown labels of one text that messages quote."""
 _LABEL_SHAPE = re.compile(r"[\w.:/+-]{1,40}(?: [\w.:/+-]{1,40}){0,2}")
 
 
@@ -87,16 +89,35 @@ def canonical_label(label: str) -> str:
     return known if known in LABELS else upper
 
 
-@lru_cache(maxsize=8)  # one text may have thousands of spans of one unknown label
 def label_hint(label: str, text: str | None) -> str:
     """A hint for the message on an unknown label; it quotes the label unless that may be text of the note.
+
+    Of one text the first labels are quoted only: each is looked for in all of it.
 
     `text`: of the note; None where the label itself may be that text.
     """
     expected = f"expected {', '.join(LABELS)}"
-    if text is not None and _LABEL_SHAPE.fullmatch(label) and label.casefold() not in text.casefold():
+    if text is not None and _LABEL_SHAPE.fullmatch(label) and label in _other_labels(text):
         return f"{expected}, found {label}"
     return f"{expected}; the label found may be text of the note and is not shown"
+
+
+class _OtherLabels:
+    """The first labels that are looked for in a text and are not in it."""
+
+    def __init__(self, text: str) -> None:
+        self._folded = text.casefold()
+        self._known: dict[str, bool] = {}
+
+    def __contains__(self, label: str) -> bool:
+        if label not in self._known and len(self._known) < _MOST_QUOTED:
+            self._known[label] = label.casefold() not in self._folded
+        return self._known.get(label, False)
+
+
+@lru_cache(maxsize=1)  # one text may have thousands of spans of unknown labels
+def _other_labels(text: str) -> _OtherLabels:
+    return _OtherLabels(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,16 +155,25 @@ class Document:
         return tuple(e for e in self.entities if e.label == entity_type.label)
 
 
+def check_place(document_id: str, text: str, char_start: int, char_end: int) -> None:
+    """Refuse a span that is no place in the text.
+
+    Raises:
+        DataError: `span_outside_text` or `span_inverted`, with the span's start.
+    """
+    if not 0 <= char_start <= len(text) or char_end > len(text):
+        raise DataError(document_id, "span_outside_text", char_start)
+    if char_end <= char_start:
+        raise DataError(document_id, "span_inverted", char_start)
+
+
 def entity_at(document_id: str, text: str, label: str, char_start: int, char_end: int) -> Entity:
     """Build an Entity whose surface is taken from `text`.
 
     Raises:
         DataError: `span_outside_text`, `span_inverted` or `label_unknown`, with the span's start.
     """
-    if not 0 <= char_start <= len(text) or char_end > len(text):
-        raise DataError(document_id, "span_outside_text", char_start)
-    if char_end <= char_start:
-        raise DataError(document_id, "span_inverted", char_start)
+    check_place(document_id, text, char_start, char_end)
     canonical = canonical_label(label)
     if canonical not in LABELS:
         raise DataError(document_id, "label_unknown", char_start, label_hint(label, text))

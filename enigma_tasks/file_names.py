@@ -63,6 +63,8 @@ _COMPANIONS = frozenset(
 _ABOUT = re.compile(r"(readme|licen[cs]e|copying|citation|changelog)(\.(txt|md|rst|cff))?")
 _ARCHIVED_BY_MACOS = "__MACOSX"
 _HALVES = ("txt", "ann")
+_HALF = 4
+"""Characters of the suffix of a text, and of an annotation."""
 _TABLES = "tsv"
 _SHAPE_LENGTH = 40
 
@@ -129,9 +131,10 @@ def repeats_annotations(folders: Sequence[str], places: Collection[tuple[str, ..
 
 def without_suffix(name: str) -> str:
     """A document's name without the suffixes of its files: `a.txt`, `a.ann` and `a` are one document."""
-    while (kind := kind_of(name))[0] in (FileKind.TEXT, FileKind.ANNOTATION) and kind[1]:
-        name = kind[1]
-    return name
+    end = len(name)
+    while not is_hidden(name) and end > _HALF and name[end - _HALF : end].lower() in (TEXT_SUFFIX, ANNOTATION_SUFFIX):
+        end -= _HALF
+    return name[:end]
 
 
 def shape(name: str) -> str:

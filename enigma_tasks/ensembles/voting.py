@@ -20,12 +20,10 @@ from enigma_tasks.ensembles.learned_voting import LearnedWeights, correct_probab
 from enigma_tasks.ensembles.voting_rule import TOLERANCE, VotingRule
 from enigma_tasks.errors import UsageError
 from enigma_tasks.ner.text.invisible import visible_length
+from enigma_tasks.ner.text.overlaps import Kept
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-
-_CELL = 64
-"""Characters per cell of the index for finding overlapping spans."""
 
 
 @dataclass(slots=True)
@@ -157,18 +155,13 @@ def _without_overlaps(
 ) -> list[_Candidate]:
     """Keep candidates in the order of `rank`, unless one overlaps a kept one (`nested`: without a voter in common)."""
     kept: list[_Candidate] = []
-    cells: dict[int, list[_Candidate]] = {}
+    by_voters: dict[int, Kept] = {}
     for candidate in sorted(candidates, key=rank):
-        covered = range(candidate.start // _CELL, (candidate.end - 1) // _CELL + 1)
-        near = (other for cell in covered for other in cells.get(cell, ()))
-        if any(
-            o.start < candidate.end and candidate.start < o.end and not (nested and o.voters & candidate.voters)
-            for o in near
-        ):
-            continue
-        kept.append(candidate)
-        for cell in covered:
-            cells.setdefault(cell, []).append(candidate)
+        own = candidate.voters if nested else 0
+        rivals = (spans for voters, spans in by_voters.items() if not voters & own)
+        if not any(spans.overlap(candidate.start, candidate.end) for spans in rivals):
+            kept.append(candidate)
+            by_voters.setdefault(own, Kept()).add(candidate.start, candidate.end)
     return kept
 
 

@@ -142,8 +142,8 @@ def _united(documents: Iterable[Document], defects: list[DataError] | None) -> l
             types = "+".join(sorted(t.value for t in d.annotated))
             own_id = document_id if len(texts) == 1 else f"{document_id}~{types}"
             united.append(Document(own_id, d.text, d.entities, d.language, d.annotated))
-    for (language, document_id), times in Counter((d.language, d.id) for d in united).items():
-        if times > 1:
+    times = Counter((d.language, d.id) for d in united)
+    for (_, document_id), count in times.items():
+        if count > 1:
             note_defect(DataError(file_id(document_id), "id_duplicate"), defects)
-            united = [d for d in united if (d.language, d.id) != (language, document_id)]
-    return united
+    return [d for d in united if times[d.language, d.id] == 1]

@@ -29,6 +29,7 @@ from enigma_tasks.formats.standoff import TSV_HEADER
 from enigma_tasks.languages.rules import canonical_code
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 ALL_TYPES = frozenset(EntityType)
@@ -102,7 +103,7 @@ def corpus_files(path: Path) -> CorpusFiles:
         _place_tables(path, parts, found)
         _leave_out_superseded(found)
     elif path.is_file() and kind_of(own)[0] in (FileKind.PACKED, FileKind.LINES, FileKind.EXPORT, FileKind.TABLE):
-        _file(path, Place(None, ALL_TYPES), Part(place), found)
+        _file(path, Place(None, ALL_TYPES), Part(place), found, _type_system(path.parent.iterdir()))
         found.whole += found.tables
     else:
         raise UsageError(f"{path} is neither a folder nor a file that holds documents (.jsonl.gz, .jsonl, .json, ...)")
@@ -140,9 +141,10 @@ def _enter(
         part = parts[key] = Part(place)
         found.parts.append(part)
     part.annotated |= bool(below) and below[-1].lower() == _ANNOTATIONS
+    system = _type_system(inside)
     for path in inside:
         if not path.is_dir():
-            _file(path, place, part, found)
+            _file(path, place, part, found, system)
     for child in folders:
         release = RELEASE_FOLDER.fullmatch(child.name)
         if release and release["split"] not in (None, "train"):
@@ -181,7 +183,12 @@ def _leave_out_superseded(found: CorpusFiles) -> None:
     found.whole = [w for w in found.whole if w.path.absolute().as_posix() not in gone]
 
 
-def _file(path: Path, place: Place, part: Part, found: CorpusFiles) -> None:
+def _type_system(files: Iterable[Path]) -> Path | None:
+    """UIMA's, of the XMI files of one folder."""
+    return next((path for path in files if is_type_system(path.name)), None)
+
+
+def _file(path: Path, place: Place, part: Part, found: CorpusFiles, system: Path | None) -> None:
     kind, stem = kind_of(unicodedata.normalize("NFC", path.name))
     if kind is FileKind.TEXT:
         part.texts.setdefault(without_suffix(stem), []).append(path)
@@ -192,8 +199,7 @@ def _file(path: Path, place: Place, part: Part, found: CorpusFiles) -> None:
         named = place.types & {EntityType(stem)} if stem in set(EntityType) else place.types
         found.whole.append(Whole(path, kind, Place(place.language, named)))
     elif kind in (FileKind.LINES, FileKind.EXPORT):
-        systems = [p for p in path.parent.iterdir() if is_type_system(p.name)]
-        found.whole.append(Whole(path, kind, place, systems[0] if systems else None))
+        found.whole.append(Whole(path, kind, place, system))
     elif kind is FileKind.TABLE:
         found.tables.append(Whole(path, kind, place))
     elif kind is FileKind.OTHER:

@@ -74,10 +74,14 @@ def _utf16(match: str) -> int:
 
 _UTF16 = Part("UTF-16 units", regex.compile("[\U00010000-\U0010ffff]"), _utf16)
 _BYTES = Part("UTF-8 bytes", regex.compile(r"[^\x00-\x7f]"), lambda found: len(found.encode("utf-8", "surrogatepass")))
-# only what may be a cluster of several code points is looked at: below U+0300 that is a line end alone
+# only what may be a cluster of several code points is looked at: below U+0300 that is a line end alone; the letters of
+# flags are paired here, as \X would count all of them before each
 _CLUSTERS = Part(
     "grapheme clusters",
-    regex.compile(r"(?s)\r\n|(?=[\u0600-\U0010ffff]|.[\u0300-\U0010ffff])\X"),
+    regex.compile(
+        r"(?s)\r\n|[\U0001f1e6-\U0001f1ff]{1,2}[\p{GCB=Extend}\p{GCB=ZWJ}\p{GCB=SpacingMark}]*+"
+        r"|(?=[\u0600-\U0010ffff]|.[\u0300-\U0010ffff])\X"
+    ),
     lambda _: 1,
 )
 _CHARACTERS = (_UTF16, _BYTES, _CLUSTERS)

@@ -15,7 +15,17 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from enigma_tasks.documents import Document, Entity, EntityType, check_id, entity_at, sorted_entities
+from enigma_tasks.documents import (
+    LABELS,
+    Document,
+    Entity,
+    EntityType,
+    canonical_label,
+    check_id,
+    check_place,
+    entity_at,
+    sorted_entities,
+)
 from enigma_tasks.errors import DataError
 from enigma_tasks.formats.limits import UNPACKED, Budget, check_records, check_spans, check_text_size
 from enigma_tasks.formats.standoff import note_defect
@@ -239,6 +249,9 @@ def _well_formed_entity(tree: Any) -> bool:
 def _entity(document_id: str, text: str, annotated: frozenset[EntityType], row: tuple[str, int, int, str]) -> Entity:
     """A span that fits its text and its document's types, or DataError."""
     label, start, end, surface = row
+    check_place(document_id, text, start, end)
+    if canonical_label(label) in LABELS and end - start != len(surface):
+        raise DataError(document_id, "surface_differs", start)
     entity = entity_at(document_id, text, label, start, end)
     if entity.text != surface:
         raise DataError(document_id, "surface_differs", start)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from enigma_tasks.formats.corpora import read_corpus, read_text
 from enigma_tasks.formats.limits import check_spans
 from enigma_tasks.formats.standoff import parse_tsv
 from enigma_tasks.formats.surfaces import BratSpan, located_all
+from enigma_tasks.formats.visible_runs import COMPOSED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -69,7 +71,9 @@ def placed(
         if not problems:
             found[name] = tuple(e for e, _ in located)
             converted.update([unit] if unit else [])
-        elif misplaced := [_misplaced(name, text, e, problems) for e in own if not _is_there(text, e)]:
+            continue
+        unknown = any(problem.rule == "offset_unit_unknown" for problem in problems)
+        if misplaced := [_misplaced(name, text, e, unknown=unknown) for e in own if not _is_there(text, e)]:
             wrong[name] = misplaced
     if wrong:
         first = next(iter(wrong.values()))[0]
@@ -97,11 +101,13 @@ def check_ends(name: str, spans: Mapping[str, Sequence[Entity]]) -> None:
 def _is_there(text: str, span: Entity) -> bool:
     if span.char_end > len(text):
         return False
-    return not span.text or _letters(text[span.char_start : span.char_end]) == _letters(span.text)
+    letters = (i for i in range(*span.span) if text[i].isalnum())
+    if not span.text or next(islice(letters, COMPOSED * len(span.text), None), None) is not None:
+        return not span.text  # with more letters it is another text, which need not be read to its end
+    return _letters(text[span.char_start : span.char_end]) == _letters(span.text)
 
 
-def _misplaced(name: str, text: str, span: Entity, problems: Sequence[DataError]) -> DataError:
-    unknown = any(problem.rule == "offset_unit_unknown" for problem in problems)
+def _misplaced(name: str, text: str, span: Entity, *, unknown: bool) -> DataError:
     rule = "span_outside_text" if span.char_end > len(text) else "surface_differs"
     return DataError(name, "offset_unit_unknown" if unknown else rule, span.char_start)
 

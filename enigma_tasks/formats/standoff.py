@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from bisect import bisect_left
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -41,6 +42,8 @@ _TEXT_BOUND = re.compile(
 )
 # a mention whose line end was lost: what precedes it would be its line, and it a comment there
 _INNER_MENTION = re.compile(r"T\w{1,20}([ \t]+)(\S+)[ \t]+-?[0-9]{1,12}[ \t]+-?[0-9]{1,12}(?![^\s;])")
+# the same anywhere in a text, with as many digits as follow: a mention in a line may end before the last of them
+_MENTION_IN_TEXT = re.compile(r"(?=(T\w{1,20}[ \t]+\S+[ \t]+-?[0-9]{1,12}[ \t]+-?[0-9]{1,12}))")
 _SHAPE_OF_MENTION = re.compile(r"\S+[ \t]+\S+[ \t]+-?[0-9]{1,12}[ \t]+-?[0-9]{1,12}(?![^\s;])")
 _ID_OF_MENTION = re.compile(r"T[0-9]+")
 _TSV_ROW = re.compile(r"([^\t]+)\t([^\t]+)\t(-?[0-9]{1,12})\t(-?[0-9]{1,12})\t(.*)", re.DOTALL)
@@ -88,8 +91,9 @@ def parse_ann(document_id: str, text: str, ann: str, defects: list[DataError] | 
         note_defect(error, defects)
         return AnnFile((), 0, {})
     ids = {line.split(maxsplit=1)[0] for _, line in _lines(ann) if line[0] == "T"}
+    shapes = _MentionsInText(text)
     for number, line in _lines(ann):
-        if _holds_another(line, text):
+        if _holds_another(line, shapes):
             hint = "expected one annotation a line, lines that end with LF or CR LF"
             note_defect(DataError(document_id, "ann_line_malformed", number, hint), defects)
             continue
@@ -127,7 +131,21 @@ def _hint_for_other(line: str, ids: AbstractSet[str]) -> str:
     return ""
 
 
-def _holds_another(line: str, text: str) -> bool:
+class _MentionsInText:
+    """What a text holds that looks like the beginning of a mention's line; found when it is first asked for."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._found: list[str] | None = None
+
+    def __contains__(self, mention: str) -> bool:
+        if self._found is None:
+            self._found = sorted({match[1] for match in _MENTION_IN_TEXT.finditer(self._text)})
+        place = bisect_left(self._found, mention)
+        return place < len(self._found) and self._found[place].startswith(mention)
+
+
+def _holds_another(line: str, text: _MentionsInText) -> bool:
     """Whether a mention follows within the line, unless the text itself reads so."""
     return any(
         ("\t" in m[1] or canonical_label(m[2]) in LABELS) and m[0] not in text for m in _INNER_MENTION.finditer(line, 1)
@@ -245,13 +263,12 @@ def _rejoined(lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str]]:
     does a line that was meant as a row.
     """
     held: list[tuple[int, str]] = []
-    """A row of an open quotation, and the lines after it."""
+    """A row of an open quotation, and the lines after it, none of which closes it."""
     for number, line in lines:
         if held and not _is_row(line):
             held.append((number, line))
-            joined = " ".join(own for _, own in held)
-            if not _is_open(joined):
-                yield held[0][0], joined
+            if line.count('"') % 2 == 1:
+                yield held[0][0], " ".join(own for _, own in held)
                 held = []
             continue
         yield from held

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from enigma_tasks.documents import LABELS, Entity, canonical_label, entity_at, label_hint
+from enigma_tasks.documents import LABELS, Entity, canonical_label, check_place, entity_at, label_hint
 from enigma_tasks.errors import DataError
 from enigma_tasks.formats.limits import check_spans
 from enigma_tasks.formats.offset_units import CODE_POINTS, UNITS, Content, fitting_unit
+from enigma_tasks.formats.visible_runs import COMPOSED, visible_runs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,24 +70,37 @@ def located(document_id: str, text: str, line: BratSpan, fragments: Fragments) -
     """
     if canonical_label(line.label) not in LABELS:
         raise DataError(document_id, "label_unknown", line.fragments[0][0], label_hint(line.label, text))
-    for start, end in fragments:
-        entity_at(document_id, text, line.label, start, end)
-    entity = entity_at(document_id, text, line.label, *_outer(fragments))
+    for place in fragments:
+        check_place(document_id, text, *place)
+    start, end = _outer(fragments)
+    check_place(document_id, text, start, end)
     if not same_surface(text, fragments, line.surface):
-        raise DataError(document_id, "surface_differs", entity.char_start)
-    return entity
+        raise DataError(document_id, "surface_differs", start)
+    return entity_at(document_id, text, line.label, start, end)
 
 
 def same_surface(text: str, fragments: Fragments, surface: str) -> bool:
     """As brat compares, but for composed accents and the number of blanks; nothing, blanks or a comment may follow."""
     written = _folded(surface)
     outer = _outer(fragments)
-    parts = [text[s:e] for s, e in fragments]
-    for own in dict.fromkeys(map(_folded, (" ".join(parts), "".join(parts), text[slice(*outer)]))):
+    longest = COMPOSED * len(written)
+    parts, whole = _parts(text, fragments, longest), _parts(text, [outer], longest)
+    spelt = [*([" ".join(parts), "".join(parts)] if parts else []), *whole]
+    for own in dict.fromkeys(map(_folded, spelt)):
         rest = written.removeprefix(own)
         if written == own or (written.startswith(own) and own.strip() and _is_comment(text, outer[1], rest, surface)):
             return True
     return False
+
+
+def _parts(text: str, places: Sequence[Place], longest: int) -> list[str]:
+    """The characters at these places, with blanks squeezed; none where more than `longest` of them are visible."""
+    if sum(end - start for start, end in places) <= longest:
+        return [text[start:end] for start, end in places]
+    runs = visible_runs(text)
+    if sum(runs.count(*place) for place in places) > longest:
+        return []
+    return [runs.squeezed(*place) for place in places]
 
 
 def _outer(fragments: Fragments) -> Place:
@@ -118,5 +132,5 @@ def fragments_of(entity: Entity) -> list[tuple[int, int]]:
 
 def is_discontinuous(text: str, fragments: Fragments) -> bool:
     """Something else than white space is between the fragments."""
-    ordered = sorted(fragments)
-    return any(text[end:start].strip() for (_, end), (start, _) in pairwise(ordered))
+    gaps = [(end, start) for (_, end), (start, _) in pairwise(sorted(fragments)) if end < start]
+    return bool(gaps) and any(visible_runs(text).count(*gap) for gap in gaps)

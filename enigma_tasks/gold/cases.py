@@ -20,7 +20,7 @@ from enigma_tasks.formats.corpora import file_id
 from enigma_tasks.languages.rules import language_rules
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -30,6 +30,8 @@ SHINGLE_WORDS = 3
 PERMUTATIONS = 128
 _STRICTEST_INDEX = 0.95  # the most that 128 permutations can distinguish; candidates are confirmed exactly
 _WEIGHTS = (0.02, 0.98)  # a missed copy leaks dev into train; a false candidate only costs its exact check
+_BUCKET = 50
+"""Texts that one bucket of the index holds."""
 _WORD = re.compile(r"\w+")
 _PARTS = re.compile(r"[-_.~+]+")
 
@@ -82,30 +84,44 @@ def group_cases(documents: Sequence[Document], languages: Collection[str], simil
             texts.append(i)
         else:
             parents[root(i)] = root(same_text)
-    for i, j in _near_duplicates([documents[k].text for k in texts], similarity):
-        parents[root(texts[i])] = root(texts[j])
+    for i, candidates, shingles in _candidates([documents[k].text for k in texts], similarity):
+        for j in candidates:
+            # those that are of the case already need no comparison
+            if root(texts[i]) != root(texts[j]) and _jaccard(shingles[i], shingles[j]) >= similarity:
+                parents[root(texts[i])] = root(texts[j])
     groups: dict[int, list[int]] = {}
     for i in range(len(documents)):
         groups.setdefault(root(i), []).append(i)
     return list(groups.values())
 
 
-def _near_duplicates(texts: Sequence[str], similarity: float) -> Iterator[tuple[int, int]]:
-    """Pairs of texts of at least this similarity: candidates by hashing, each confirmed exactly."""
-    index = MinHashLSH(threshold=min(similarity, _STRICTEST_INDEX), num_perm=PERMUTATIONS, weights=_WEIGHTS)
+def _candidates(
+    texts: Sequence[str], similarity: float
+) -> Iterator[tuple[int, Iterable[int], Sequence[NDArray[np.uint32]]]]:
+    """For each text that has words the earlier ones that may be of at least this similarity; and `_shingles` of all.
+
+    A bucket holds the first texts only, so that the comparisons grow with the texts, whatever they have in common. Two
+    texts that are so similar share most of their buckets, and with them those that few others are in.
+    """
+    bands = MinHashLSH(threshold=min(similarity, _STRICTEST_INDEX), num_perm=PERMUTATIONS, weights=_WEIGHTS)
+    buckets: dict[tuple[int, bytes], list[int]] = {}
     shingles: list[NDArray[np.uint32]] = []
     blank = MinHash(num_perm=PERMUTATIONS, hashfunc=int)  # copied below, as drawing permutations is slow
     for i, text in enumerate(texts):
-        own = _shingles(text)
-        shingles.append(own)
-        if not len(own):
+        shingles.append(_shingles(text))
+        if not len(shingles[i]):
             continue
         signature = blank.copy()
-        signature.update_batch(own)
-        for j in index.query(signature):
-            if _jaccard(own, shingles[j]) >= similarity:
-                yield i, j
-        index.insert(i, signature)
+        signature.update_batch(shingles[i])
+        values = signature.hashvalues
+        own = [
+            buckets.setdefault((band, values[band * bands.r : (band + 1) * bands.r].tobytes()), [])
+            for band in range(bands.b)
+        ]
+        yield i, dict.fromkeys(j for bucket in own for j in bucket), shingles
+        for bucket in own:
+            if len(bucket) < _BUCKET:
+                bucket.append(i)
 
 
 def _shingles(text: str) -> NDArray[np.uint32]:

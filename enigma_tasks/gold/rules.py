@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import statistics
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from enigma_tasks.documents import EntityType
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
     from enigma_tasks.documents import Document, Entity, Language
     from enigma_tasks.params.gold import DensityRuleParams, RulesParams, ValidationParams
+
+    _Places = list[tuple[str | None, int]]
+    """Documents, as fold and index in it; those of a fold follow each other."""
+    _OfLanguage = tuple[Language | None, _Places]
 
 HARD_RULES = (
     "not_utf8",
@@ -93,11 +98,14 @@ def tables(
         several_folds: for each fold the indices of documents whose case is also in another fold.
     """
     found = [_reading(folds)]
-    languages = sorted({d.language or "" for fold in folds.values() for d in fold.documents})
-    for language in [code or None for code in languages]:
-        rules = params.of(language)
-        found.append(_documents_table(folds, language, rules, detect, several_folds))
-        found += [_spans_table(folds, language, entity, rules) for entity in EntityType]
+    places: dict[Language, _Places] = {}
+    for name, fold in folds.items():
+        for i, document in enumerate(fold.documents):
+            places.setdefault(document.language or "", []).append((name, i))
+    for code, own in sorted(places.items()):
+        rules = params.of(code or None)
+        found.append(_documents_table(folds, (code or None, own), rules, detect, several_folds))
+        found += [_spans_table(folds, (code or None, own), entity, rules) for entity in EntityType]
     return [table for table in found if table.rows]
 
 
@@ -175,11 +183,12 @@ def _reading(folds: Mapping[str | None, Fold]) -> Table:
 
 def _documents_table(
     folds: Mapping[str | None, Fold],
-    language: Language | None,
+    of_language: _OfLanguage,
     rules: RulesParams,
     detect: Callable[[str], str | None],
     several_folds: Mapping[str | None, set[int]],
 ) -> Table:
+    language, places = of_language
     table = Table(f"documents-{language or 'undeclared'}", language)
     checked = [r for r in ("document_too_short", "document_copy", "density_far") if rules.rule(r).severity != "off"]
     checked += ["language_differs"] if language and rules.language_differs.severity != "off" else []
@@ -187,8 +196,8 @@ def _documents_table(
     table.rules = {rule: rules.rule(rule) for rule in checked}
     table.sound = {rule: [] for rule in checked}
     unreadable: set[int] = set()
-    for name, fold in folds.items():
-        chosen = [i for i, d in enumerate(fold.documents) if d.language == language]
+    for name, group in groupby(places, key=lambda place: place[0]):
+        fold, chosen = folds[name], [i for _, i in group]
         documents = [fold.documents[i] for i in chosen]
         far = {chosen[j] for t in EntityType for j in far_densities(documents, t, rules.density_far)}
         seen: set[tuple[bytes, EntityType | None]] = set()
@@ -223,20 +232,19 @@ def _is_detected(document: Document, checked: Sequence[str], rules: RulesParams)
 
 
 def _spans_table(
-    folds: Mapping[str | None, Fold], language: Language | None, entity: EntityType, rules: RulesParams
+    folds: Mapping[str | None, Fold], of_language: _OfLanguage, entity: EntityType, rules: RulesParams
 ) -> Table:
+    language, places = of_language
     table = Table(f"spans-{language or 'undeclared'}-{entity.value}", language)
     checked = [r for r in SPAN_RULES if rules.rule(r).severity != "off"]
     table.rules = {rule: rules.rule(rule) for rule in checked}
     table.sound = {rule: [] for rule in checked}
-    for name, fold in folds.items():
-        for i, document in enumerate(fold.documents):
-            if document.language != language:
-                continue
-            places = [k for k, e in enumerate(document.entities) if e.label == entity.label]
-            entities = [document.entities[k] for k in places]
-            table.rows += [Row(document.id, name, e.char_start, (i, k)) for k, e in zip(places, entities, strict=True)]
-            found = span_breaches(entities, rules)
-            for rule in checked:
-                table.sound[rule] += found[rule]
+    for name, i in places:
+        document = folds[name].documents[i]
+        own = [k for k, e in enumerate(document.entities) if e.label == entity.label]
+        entities = [document.entities[k] for k in own]
+        table.rows += [Row(document.id, name, e.char_start, (i, k)) for k, e in zip(own, entities, strict=True)]
+        found = span_breaches(entities, rules)
+        for rule in checked:
+            table.sound[rule] += found[rule]
     return table

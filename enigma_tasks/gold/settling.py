@@ -78,11 +78,10 @@ def origin(record: str) -> str:
     return _LABEL_STUDIO_TIME.sub("", record)
 
 
-def is_older(record: str, other: str) -> bool:
-    """An earlier export of the same Label Studio project, by the times in their names."""
-    times = [_LABEL_STUDIO_TIME.search(name) for name in (record, other)]
-    first, second = (found[1] if found else None for found in times)
-    return origin(record) == origin(other) and first is not None and second is not None and first < second
+def _exported_at(record: str) -> str:
+    """The time in the name of a Label Studio export, empty in any other; times are in the order of their letters."""
+    found = _LABEL_STUDIO_TIME.search(record)
+    return found[1] if found else ""
 
 
 def origins_of(manifest: Manifest) -> dict[Claim, set[str]]:
@@ -155,22 +154,15 @@ def _disputed(
         old = held.get(place, {}).get(document_id)
         differing = [i for i in indices if parts[i][place] != old]
         owners = origins.get((place[0], place[1].value, document_id), set()) if old is not None else set()
-        older = [
-            i
-            for n, i in enumerate(differing)
-            if any(is_older(arriving[i].record, owner) for owner in owners)
-            or any(
-                is_older(arriving[i].record, arriving[j].record)
-                and _content(parts[i][place]) != _content(parts[j][place])
-                for j in differing[:n]
-            )
-        ]
-        for i in older:
+        exports = _Exports(owners)
+        older = {i for i in differing if exports.is_older(arriving[i].record, _content(parts[i][place]))}
+        for i in sorted(older):
             refused.setdefault(i, "older")
         differing = [i for i in differing if i not in older]
         if old is not None:
-            foreign = [i for i in differing if not _may_replace(arriving[i].record, owners)]
-            refused |= dict.fromkeys(foreign, "refused")
+            projects = set(map(origin, owners))
+            foreign = {i for i in differing if not _may_replace(arriving[i].record, owners, projects)}
+            refused |= dict.fromkeys(sorted(foreign), "refused")
             differing = [i for i in differing if i not in foreign]
         versions = {_content(parts[i][place]) for i in differing}
         if len(versions) > 1 and len({origin(arriving[i].record) for i in differing}) > 1:
@@ -178,9 +170,34 @@ def _disputed(
     return refused
 
 
-def _may_replace(record: str, owners: set[str]) -> bool:
+class _Exports:
+    """The exports of one document that were seen: by project, the latest two times of different content."""
+
+    def __init__(self, owners: Iterable[str]) -> None:
+        self._held: dict[str, str] = {}
+        """Project -> the latest export of it that is held."""
+        for owner in owners:
+            self._held[origin(owner)] = max(_exported_at(owner), self._held.get(origin(owner), ""))
+        self._seen: dict[str, list[tuple[str, tuple[object, ...]]]] = {}
+
+    def is_older(self, record: str, content: tuple[object, ...]) -> bool:
+        """Whether a later export of its project is held, or was asked for before and has another content."""
+        project, time = origin(record), _exported_at(record)
+        if not time:
+            return False
+        seen = self._seen.get(project, [])
+        older = self._held.get(project, "") > time or any(t > time and c != content for t, c in seen)
+        same = [t for t, c in seen if c == content]
+        others = [(t, c) for t, c in seen if c != content]
+        latest = sorted([*others, (max([time, *same]), content)], key=lambda pair: pair[0], reverse=True)
+        self._seen[project] = latest[:2]
+        return older
+
+
+def _may_replace(record: str, owners: set[str], projects: set[str]) -> bool:
+    """`projects`: `origin` of each of the owners."""
     curated = PurePosixPath(record).stem == CURATED
-    return origin(record) in map(origin, owners) or (curated and f"{annotated_folder(record)}/" in owners)
+    return origin(record) in projects or (curated and f"{annotated_folder(record)}/" in owners)
 
 
 def _content(document: Document) -> tuple[object, ...]:

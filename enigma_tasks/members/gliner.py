@@ -21,6 +21,7 @@ from enigma_tasks.ner.base_models import position_limit
 from enigma_tasks.ner.model_files import check_model_files, refused_unless_loaded
 from enigma_tasks.ner.model_folder import Card, read_card_as, tokenizer_config, verify_files, write_card, write_json
 from enigma_tasks.ner.text.invisible import visible_document
+from enigma_tasks.ner.text.overlaps import without_overlaps
 from enigma_tasks.ner.text.postprocess import postprocess
 from enigma_tasks.params.annotators import GlinerMemberParams
 
@@ -200,11 +201,7 @@ class GlinerAnnotator:
 
     def _cleaned(self, document: Document, entities: list[Entity]) -> tuple[Entity, ...]:
         """Of overlapping spans of one type the most probable is kept; then the recipe's post-processing rules run."""
-        kept: list[Entity] = []
-        for entity in sorted(entities, key=lambda e: (-(e.score or 0.0), e.span)):
-            same = (k for k in kept if k.label == entity.label)
-            if not any(k.char_start < entity.char_end and entity.char_start < k.char_end for k in same):
-                kept.append(entity)
+        kept = without_overlaps(sorted(entities, key=lambda e: (-(e.score or 0.0), e.span)))
         language = document.language or self.card.languages[0]
         cleaned, _ = postprocess(document.id, document.text, kept, language, self._recipe.postprocess)
         return sorted_entities(cleaned)

@@ -21,6 +21,7 @@ from enigma_tasks.frozen import Frozen
 from enigma_tasks.ner.dev_scores import strict_scores
 from enigma_tasks.ner.model_folder import Card, read_card_as, verify_files, write_card
 from enigma_tasks.ner.text.invisible import visible_document, without_invisible
+from enigma_tasks.ner.text.overlaps import without_overlaps
 from enigma_tasks.ner.text.postprocess import postprocess
 from enigma_tasks.ner.text.sentences import pack_sentences, split_sentences
 from enigma_tasks.params.annotators import LlmMemberParams
@@ -138,11 +139,7 @@ class LlmAnnotator:
 
     def _cleaned(self, document: Document, entities: list[Entity]) -> tuple[Entity, ...]:
         """Of overlapping spans of one type the longest is kept; then the recipe's post-processing rules run."""
-        kept: list[Entity] = []
-        for entity in sorted(set(entities), key=lambda e: (e.char_start - e.char_end, e.char_start, e.label)):
-            same = (k for k in kept if k.label == entity.label)
-            if not any(k.char_start < entity.char_end and entity.char_start < k.char_end for k in same):
-                kept.append(entity)
+        kept = without_overlaps(sorted(set(entities), key=lambda e: (e.char_start - e.char_end, e.char_start, e.label)))
         language = document.language or self._recipe.language
         cleaned, _ = postprocess(document.id, document.text, kept, language, self._recipe.postprocess)
         return sorted_entities(cleaned)

@@ -64,7 +64,9 @@ def is_table_of_notes(text: str) -> bool:
     delimiter = max(",;\t|", key=header.count)
     names = [re.findall(r"[^\W_]+", name.lower()) for name in header.split(delimiter)]
     words = [set(name) for name in names if len(name) <= _WORDS]
-    if not any(_IDS & name and _TEXTS & other for name in words for other in words if name is not other):
+    ids = {i for i, name in enumerate(words) if _IDS & name}
+    texts = {i for i, name in enumerate(words) if _TEXTS & name}
+    if not ids or not texts or len(ids | texts) == 1:
         return False
     below = csv.reader(io.StringIO(text.partition("\n")[2], newline=""), delimiter=delimiter)
     try:

@@ -245,6 +245,9 @@ LABEL_STUDIO: dict[str, Case] = {
     "ls-columns-both": Case(
         "a.json", [task(annotation(ONE), data={"nota": TEXT, "copy": f"{TEXT} "})], ["text_ambiguous"]
     ),
+    "ls-columns-too-many": Case(
+        "a.json", [task(annotation(ONE), data={f"c{i}": f"{TEXT} {i}" for i in range(101)})], ["text_ambiguous"]
+    ),
     "ls-columns-neither": Case(
         "a.json",
         [task(annotation(ONE, region(8, 11, "tos")), data={"a": TEXT, "b": "Refiere tos seca"})],

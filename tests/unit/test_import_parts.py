@@ -154,6 +154,15 @@ def test_what_was_inserted_into_a_page_is_line_ends_only(pieces: list[str]) -> N
     assert counted == "".join({"<br>": "\n", "&amp;": "&"}.get(p, "" if p.startswith("<") else p) for p in pieces)
 
 
+def test_a_section_that_html_does_not_know_is_not_shown() -> None:
+    assert shown("<p>Tos<![x y]></p><p>Asma<![if 1]>.<![endif]></p>").text == "Tos\nAsma."
+
+
+def test_a_tag_that_does_not_end_is_text_and_what_follows_is_markup_until_there_are_too_many() -> None:
+    assert shown("<p>TA</p><b <i <u").text == "TA\n<b <i <u"
+    assert shown("<a " * 500).text == "<a " * 500
+
+
 def test_only_the_body_of_a_whole_page_is_taken_where_that_is_asked() -> None:
     page = "<html><head><title>Alta</title></head>\n<body>Tos</body></html>"
     assert (shown(page).text, shown(page, body_only=True).text) == ("\nTos", "Tos")
@@ -241,6 +250,13 @@ def test_a_label_that_is_a_piece_of_the_note_is_not_shown() -> None:
     assert "found Hallazgo" in label_hint("Hallazgo", "Tiene asma.")
     for label in ("asma", "ASMA", "tiene ASMA", "x" * 60, "a\nb", "un texto de la nota entera"):
         assert label not in label_hint(label, "Tiene asma.")
+
+
+def test_the_first_unknown_labels_of_a_text_are_shown_and_no_more_are_looked_for() -> None:
+    hints = [label_hint(f"Hallazgo{i}", "Tiene asma.") for i in range(1000)]
+    assert "found Hallazgo0" in hints[0]
+    assert "found" not in hints[-1].replace("label found", "")
+    assert label_hint("Hallazgo0", "Tiene asma.") == hints[0]
 
 
 def test_records_of_one_id_are_named_by_their_number_and_file() -> None:

@@ -38,6 +38,16 @@ def test_the_view_is_read_whose_text_was_annotated() -> None:
     assert rule(cas) == "views_several"
 
 
+def test_a_cas_of_more_views_than_any_tool_makes_is_refused_unread() -> None:
+    cas = cas_of()
+    for number in range(20):
+        cas.create_view(f"v{number}")
+    (found,) = read("case.json", as_json(cas))
+    assert [(error.rule, error.hint) for error in found.defects] == [
+        ("views_several", "21 views, expected one that is annotated")
+    ]
+
+
 def test_of_two_texts_without_annotation_none_is_guessed() -> None:
     cas = cas_of()
     cas.create_view("translated").sofa_string = "Admitted with asthma."

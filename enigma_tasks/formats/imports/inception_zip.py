@@ -65,9 +65,10 @@ def zipped_documents(name: str, files: Sequence[Member], budget: Budget) -> Iter
             without a curated document, or several documents otherwise).
     """
     members = _members(name, files)
+    systems = {p.parent: content for p, content in members.items() if is_type_system(p.name)}
     curated = _readable({p: content for p, content in members.items() if p.stem == CURATED and len(p.parts) > 1})
     if curated:
-        found = (_curated(path, content, members, budget) for path, content in sorted(curated.items()))
+        found = (_curated(path, content, systems, budget) for path, content in sorted(curated.items()))
         return chain(found, _not_curated(members, {p.parent.name for p in curated}))
     documents = [p for p in members if p.suffix.lower() in _CAS and not is_type_system(p.name)]
     if len(documents) > 1 or any(p.suffix.lower() == _ZIP or _is_project(p) for p in members):
@@ -76,7 +77,7 @@ def zipped_documents(name: str, files: Sequence[Member], budget: Budget) -> Iter
     if not documents:
         raise DataError(name, "zip_invalid", hint="expected one XMI and its TypeSystem.xml")
     (path,) = documents
-    return [ZippedCas(_single_name(name, path), members[path], _type_system(path, members))]
+    return [ZippedCas(_single_name(name, path), members[path], _type_system(path, systems))]
 
 
 def _readable(curated: dict[PurePosixPath, bytes]) -> dict[PurePosixPath, bytes]:
@@ -87,11 +88,11 @@ def _readable(curated: dict[PurePosixPath, bytes]) -> dict[PurePosixPath, bytes]
     }
 
 
-def _curated(path: PurePosixPath, content: bytes, members: dict[PurePosixPath, bytes], budget: Budget) -> ZippedCas:
+def _curated(path: PurePosixPath, content: bytes, systems: dict[PurePosixPath, bytes], budget: Budget) -> ZippedCas:
     name = f"{path.parent.name}/{path.name}"
     suffix = path.suffix.lower()
     if suffix in _CAS:
-        return ZippedCas(name, content, _type_system(path, members))
+        return ZippedCas(name, content, _type_system(path, systems))
     if suffix != _ZIP:
         return ZippedCas(name, error=DataError(name, "export_unknown", hint="expected UIMA CAS, as XMI or JSON"))
     try:
@@ -130,7 +131,6 @@ def _single_name(name: str, path: PurePosixPath) -> str:
     return f"{PurePosixPath(name).stem}/{path.name}" if path.stem == INITIAL else name
 
 
-def _type_system(path: PurePosixPath, members: dict[PurePosixPath, bytes]) -> bytes | None:
-    """Beside the document, else the only one of the zip."""
-    systems = {p.parent: content for p, content in members.items() if is_type_system(p.name)}
+def _type_system(path: PurePosixPath, systems: dict[PurePosixPath, bytes]) -> bytes | None:
+    """Beside the document, else the only one of the zip; `systems` by folder."""
     return systems.get(path.parent) or (next(iter(systems.values())) if len(systems) == 1 else None)

@@ -42,7 +42,7 @@ Record = tuple["Source", dict[str, Any]]
 """A task and where it stands."""
 UNITS = (CODE_POINTS, UTF16, CRLF_ONCE, UTF16_CRLF_ONCE)
 _MOST_COLUMNS = 100
-"""All spans are looked for in each."""
+"""In each of them all spans are looked for."""
 _MISPLACED = frozenset(
     {"span_malformed", "span_outside_text", "span_inverted", "surface_differs", "offset_unit_unknown"}
 )

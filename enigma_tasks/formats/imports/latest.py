@@ -39,7 +39,7 @@ def latest(record: str, annotations: Sequence[dict[str, Any]]) -> dict[str, Any]
     if not annotations:
         hint = "predictions, drafts and cancelled annotations do not count"
         raise DataError(record, "text_without_annotation", hint=hint)
-    by_users = [a.get("result") for a in annotations if a.get("updated_by") is not None]
+    by_users = _two_that_differ([a.get("result") for a in annotations if a.get("updated_by") is not None])
     ranked = sorted(((_rank(a, by_users), a) for a in annotations), key=lambda pair: pair[0])
     highest, best = ranked[-1]
     rivals = [a for rank, a in ranked if rank[0] == highest[0]]
@@ -48,6 +48,12 @@ def latest(record: str, annotations: Sequence[dict[str, Any]]) -> dict[str, Any]
     if any(rank == highest and a.get("result") != best.get("result") for rank, a in ranked):
         raise DataError(record, "annotations_tie", hint="expected updated_at, created_at or id, to know the last")
     return best
+
+
+def _two_that_differ(results: Sequence[Any]) -> Sequence[Any]:
+    """The first result and the first that differs from it: what differs from any of them differs from one of these."""
+    other = next((i for i, result in enumerate(results) if result != results[0]), len(results))
+    return [*results[:1], *results[other : other + 1]]
 
 
 def _rank(annotation: dict[str, Any], by_users: Sequence[Any]) -> tuple[int, float, float, int]:

@@ -9,6 +9,7 @@ next stay two.
 from __future__ import annotations
 
 import re
+from html import unescape
 from html.parser import HTMLParser
 
 from enigma_tasks.formats.offset_units import Content
@@ -21,6 +22,8 @@ _BLOCKS = frozenset(
     }
 )
 _UNSEEN = frozenset({"script", "style", "head", "title", "template", "noscript"})
+_MOST_BROKEN = 100
+"""Tags without an end."""
 _ELEMENT = re.compile(
     r"</?(?:html|body|head|style|script|p|div|span|br|hr|b|i|u|em|strong|font|table|tr|td|th|ul|ol|li|h[1-6]|pre|a|sup|sub)\b[^<>]*>",
     re.IGNORECASE,
@@ -40,8 +43,7 @@ def shown(html: str, *, body_only: bool = False) -> Content:
         body_only: leave out what stands outside `<body>`.
     """
     reader = _Reader(body_only=body_only)
-    reader.feed(html)
-    reader.close()
+    reader.read(html)
     return Content("".join(reader.parts), frozenset(reader.inserted))
 
 
@@ -54,6 +56,32 @@ class _Reader(HTMLParser):
         self._break = False
         self._unseen = 0
         self._outside = body_only
+
+    def read(self, html: str) -> None:
+        """All of the text, once. As HTMLParser does at the end of a text, a tag that does not end is text itself.
+
+        For each such tag it would read all that follows, so after many of them the rest is not read as markup.
+        """
+        self.feed(html)
+        for _ in range(_MOST_BROKEN):
+            tail = self.rawdata
+            if not tail.startswith("<"):
+                break
+            cut = tail.find(">", 1) + 1 or max(tail.find("<", 1), 1)
+            self.rawdata = ""
+            self.handle_data(unescape(tail[:cut]))
+            self.feed(tail[cut:])
+        if self.rawdata.startswith("<"):
+            self.handle_data(self.rawdata)
+            self.rawdata = ""
+        self.close()
+
+    def parse_marked_section(self, i: int, report: bool = True) -> int:
+        """`<![if ...]>` and the like; HTMLParser raises AssertionError for what is none of those that it knows."""
+        try:
+            return super().parse_marked_section(i, report)
+        except AssertionError:
+            return self.parse_bogus_comment(i)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002 - the base's
         if tag == "body":

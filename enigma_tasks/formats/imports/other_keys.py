@@ -37,7 +37,7 @@ _NUMBERED = re.compile(
 _WORDS = re.compile(r"\w+")
 
 
-def check_other_key(record: str, key: str, value: Any, read: AbstractSet[tuple[int, int]]) -> None:
+def check_other_key(record: str, key: str, value: Any, read: AbstractSet[tuple[Any, Any]]) -> None:
     """Refuse spans under another key that are not at the places of those that were read.
 
     Args:
@@ -45,7 +45,7 @@ def check_other_key(record: str, key: str, value: Any, read: AbstractSet[tuple[i
         key: where the record has them.
         value: what it has there, at any depth, also in a string: as JSON or Python, however often it was encoded, cut
             off, or as labels with their offsets.
-        read: (start, end) of the spans that are read.
+        read: (start, end) of the spans that are read, `places_of_spans`.
 
     Raises:
         DataError: `spans_not_understood`.

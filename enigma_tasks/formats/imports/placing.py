@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from enigma_tasks.errors import DataError
 from enigma_tasks.formats.offset_units import UNITS, fitting_unit
+from enigma_tasks.formats.visible_runs import COMPOSED, visible_runs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,21 +69,23 @@ def _defects(record: str, text: str, spans: Sequence[Span]) -> list[DataError]:
 
 def _equal(text: str, places: Fragments, written: str) -> bool:
     ((start, end),) = places
-    return text[start:end] == written
+    return end - start == len(written) and text[start:end] == written
 
 
 def _equal_but_for_white_space(text: str, places: Fragments, written: str) -> bool:
     """Tools collapse or trim blanks, drop line ends, write `\\n` as two characters, and compose accents."""
     ((start, end),) = places
-    bare = _bare(text[start:end])
-    return bare in (_bare(written), _bare(_ESCAPED_LINE_END.sub(" ", written)))
+    wanted = (_bare(written), _bare(_ESCAPED_LINE_END.sub(" ", written)))
+    if end - start <= (longest := COMPOSED * max(map(len, wanted))):
+        return _bare(text[start:end]) in wanted
+    runs = visible_runs(text)
+    return runs.count(start, end) <= longest and _bare(runs.squeezed(start, end)) in wanted
 
 
 def _equal_between_edges(text: str, places: Fragments, written: str) -> bool:
     """A blank at an edge may come from an offset that is one off, not from a unit that the tool is not known to use."""
     ((start, end),) = places
-    own = text[start:end]
-    same_edges = (own[:1].isspace(), own[-1:].isspace()) == (written[:1].isspace(), written[-1:].isspace())
+    same_edges = (text[start].isspace(), text[end - 1].isspace()) == (written[:1].isspace(), written[-1:].isspace())
     return same_edges and _equal_but_for_white_space(text, places, written)
 
 

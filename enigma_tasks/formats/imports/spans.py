@@ -49,9 +49,10 @@ class Span:
         return ((self.start, self.end),)
 
 
-def places_of_spans(spans: Iterable[Span]) -> frozenset[tuple[int, int]]:
-    """(start, end) of the spans whose offsets are integers."""
-    return frozenset((s.start, s.end) for s in spans if isinstance(s.start, int) and isinstance(s.end, int))
+def places_of_spans(spans: Iterable[Span]) -> frozenset[tuple[Any, Any]]:
+    """(start, end) of the spans, but for those whose offsets are lists or objects."""
+    unhashable = (list, dict)
+    return frozenset((s.start, s.end) for s in spans if not any(isinstance(o, unhashable) for o in (s.start, s.end)))
 
 
 @dataclass(frozen=True, slots=True)

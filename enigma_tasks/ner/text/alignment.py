@@ -13,6 +13,8 @@ import numpy as np
 import regex  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
+from enigma_tasks.ner.text.overlaps import Kept
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -124,12 +126,14 @@ def tag_words(words: IntArray, spans: Iterable[Span]) -> Tagging:
     """Character spans -> BIO tags; of overlapping spans the longer is kept, a partly covered word is tagged."""
     tags = np.zeros(len(words), dtype=np.int8)
     misaligned = lost = 0
+    tagged = Kept()
     for start, end in sorted(set(spans), key=lambda s: (s[0] - s[1], s)):
         first = int(np.searchsorted(words[:, 1], start, side="right"))
         stop = int(np.searchsorted(words[:, 0], end, side="left"))
-        if first >= stop or tags[first:stop].any():
+        if first >= stop or tagged.overlap(first, stop):
             lost += 1
             continue
+        tagged.add(first, stop)
         tags[first] = BEGIN
         tags[first + 1 : stop] = INSIDE
         if (int(words[first, 0]), int(words[stop - 1, 1])) != (start, end):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import replace
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from enigma_tasks.documents import Entity, Language, sorted_entities
 from enigma_tasks.errors import DataError
 from enigma_tasks.languages.rules import language_rules
+from enigma_tasks.ner.text.brackets import MARKS, Brackets
 from enigma_tasks.ner.text.invisible import VisibleText
 from enigma_tasks.params.postprocess import PostprocessRules  # noqa: TC001 - callers take it from here
 
@@ -18,9 +20,8 @@ if TYPE_CHECKING:
 
 _PUNCTUATION = ".,;:!?…¿¡·•*|\\/-‐‑‒–—_"
 _CONNECTORS = "-‐‑‒–—−/"
-_PAIRS = {")": "(", "]": "[", "}": "{", "»": "«", "”": "“"}
-_OPENING = frozenset(_PAIRS.values())
-_DOTTED = re.compile(r"(?:^|[^\w.])(?:[^\W\d_]{1,4}\.){2,}$")
+_DOTTED = re.compile(r"(?:[^\W\d_]{1,4}\.){2,}")
+_LAST_LETTER = re.compile(r"[^\W\d_]\.")
 _WORD = re.compile(r"[^\W_]+")
 
 
@@ -95,51 +96,39 @@ def _without_space(text: str, start: int, end: int) -> tuple[int, int]:
 
 
 def _trimmed(text: str, entity: Entity, rules: PostprocessRules, counts: Counter[str]) -> Entity:
-    start, end = entity.span
+    surface = text[entity.char_start : entity.char_end]
+    if not surface or (surface[0] not in MARKS and surface[-1] not in MARKS and surface[-1] not in _PUNCTUATION):
+        return entity
+    brackets = Brackets(surface) if rules.trim_brackets else None
+    is_abbreviation = cache(partial(_is_abbreviation, surface))  # of one end it is asked for each bracket that goes
+    start, end = 0, len(surface)
     touched = set()
     while start < end:
         before = start, end
-        if rules.trim_punctuation and text[end - 1] in _PUNCTUATION and not _DOTTED.search(text[start:end]):
+        if rules.trim_punctuation and surface[end - 1] in _PUNCTUATION and not is_abbreviation(end):
             end -= 1
             touched.add("trim_punctuation")
-        elif rules.trim_brackets:
-            start, end = _without_lone_bracket(text, start, end)
+        elif brackets:
+            start, end = brackets.without_lone(start, end)
             touched |= {"trim_brackets"} if (start, end) != before else set()
         if (start, end) == before:
             break
-        start, end = _without_space(text, start, end)
+        start, end = _without_space(surface, start, end)
     counts.update(touched)
-    return _at(text, entity, start, end) if touched else entity
+    return _at(text, entity, entity.char_start + start, entity.char_start + end) if touched else entity
 
 
-def _without_lone_bracket(text: str, start: int, end: int) -> tuple[int, int]:
-    """Remove one unbalanced bracket from an end of the span."""
-    surface = text[start:end]
-    for at_end, mark in ((False, surface[0]), (True, surface[-1])):
-        if mark == '"':
-            lone = surface.count(mark) % 2 == 1
-        elif mark in _PAIRS or mark in _OPENING:
-            lone = (len(surface) - 1 if at_end else 0) in _lone_positions(surface)
-        else:
-            lone = False
-        if lone:
-            return (start, end - 1) if at_end else (start + 1, end)
-    return start, end
+def _is_abbreviation(surface: str, end: int) -> bool:
+    """Whether the full stop before `end` is the last of a dotted abbreviation, `T.A.C.`.
 
-
-def _lone_positions(surface: str) -> set[int]:
-    """Positions of unbalanced brackets."""
-    opened: dict[str, list[int]] = {mark: [] for mark in _OPENING}
-    lone: set[int] = set()
-    for position, mark in enumerate(surface):
-        if mark in _OPENING:
-            opened[mark].append(position)
-        elif mark in _PAIRS:
-            if opened[_PAIRS[mark]]:
-                opened[_PAIRS[mark]].pop()
-            else:
-                lone.add(position)
-    return lone.union(*opened.values())
+    What is trimmed at the start of a surface is no part of it: brackets, quotation marks and white space.
+    """
+    if not _LAST_LETTER.match(surface, end - 2, end):
+        return False
+    start = end
+    while start and (surface[start - 1] in "._" or surface[start - 1].isalnum()):
+        start -= 1
+    return _DOTTED.fullmatch(surface, start, end) is not None
 
 
 def _certainty(entity: Entity) -> float:
@@ -158,28 +147,35 @@ def _without_duplicates(entities: list[Entity], rules: PostprocessRules, counts:
 
 def _merged(text: str, entities: list[Entity], rules: PostprocessRules, counts: Counter[str]) -> list[Entity]:
     """`entities` sorted -> sorted, with neighbours of one label joined."""
-    result: list[Entity] = []
-    last: dict[str, int] = {}  # label -> index in `result`
+    parts: list[list[Entity]] = []
+    ends: list[int] = []
+    last: dict[str, int] = {}  # label -> index in `parts`
     for entity in entities:
         index = last.get(entity.label)
-        rule = None if index is None else _merge_rule(text, result[index], entity, rules)
+        rule = None if index is None else _merge_rule(text, ends[index], entity, rules)
         if index is None or rule is None:
-            last[entity.label] = len(result)
-            result.append(entity)
+            last[entity.label] = len(parts)
+            parts.append([entity])
+            ends.append(entity.char_end)
             continue
         counts[rule] += 1
-        before = result[index]
-        scores = [e.score for e in (before, entity) if e.score is not None]
-        union = _at(text, before, before.char_start, max(before.char_end, entity.char_end))
-        result[index] = replace(union, score=min(scores, default=None))
-    return list(sorted_entities(result))
+        parts[index].append(entity)
+        ends[index] = max(ends[index], entity.char_end)
+    return list(sorted_entities(_union(text, own, end) for own, end in zip(parts, ends, strict=True)))
 
 
-def _merge_rule(text: str, before: Entity, after: Entity, rules: PostprocessRules) -> str | None:
-    """The rule by which two mentions of one label are merged; `before` does not begin after `after`."""
-    if after.char_start < before.char_end:
+def _union(text: str, parts: list[Entity], end: int) -> Entity:
+    if len(parts) == 1:
+        return parts[0]
+    scores = [e.score for e in parts if e.score is not None]
+    return replace(_at(text, parts[0], parts[0].char_start, end), score=min(scores, default=None))
+
+
+def _merge_rule(text: str, end: int, after: Entity, rules: PostprocessRules) -> str | None:
+    """The rule by which a mention is merged with one of its label that begins before it and ends at `end`."""
+    if after.char_start < end:
         return "merge_overlapping" if rules.merge_overlapping else None
-    gap = text[before.char_end : after.char_start]
+    gap = text[end : after.char_start]
     joins = rules.merge_adjacent and not set(gap) & set("\n\r\x0b\x0c\x85\u2028\u2029")
     connector = gap.strip()
     return "merge_adjacent" if joins and (not connector or connector in _CONNECTORS) else None
