@@ -83,7 +83,7 @@ def read_zip(
             own = Budget()  # one CAS is in memory at a time
             found += read_xmi(member.name, member.data, language, types, own, type_system=member.type_system)
         except DataError as error:
-            found.append(Imported(_own_id(member.name) if "/" in member.name else None, None, (error.detached(),)))
+            found.append(Imported(_own_id(member.name) if "/" in member.name else None, None, (error,)))
     return found
 
 
