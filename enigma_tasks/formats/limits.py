@@ -39,7 +39,8 @@ MAX_DEPTH = 100
 MAX_ANNOTATIONS = 300_000
 """Of one CAS: elements, those of text structure too."""
 MAX_VIEWS = 100
-"""Of one CAS."""
+MAX_CAS_TEXT = 2_000_000
+"""Of one CAS; bytes of text in all its views, as `cassis` takes 200 bytes for each character."""
 MAX_SPANS = 20_000
 """Of one document, each fragment counted."""
 MAX_FRAGMENTS = 100

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import hashlib
 import io
 import json
 import struct
+import tracemalloc
 import zipfile
 from typing import TYPE_CHECKING, Any
 
@@ -237,6 +239,11 @@ def test_a_cas_of_far_too_many_elements_is_not_loaded() -> None:
     found, most = traced(lambda: read("a.xmi", many, type_system=system))
     assert rules(found) == ["too_many_annotations"]
     assert most < 5 * MB
+    for name, short in (("a.xmi", xmi), ("a.json", as_json(cas))):
+        long = short.replace(TEXT.encode(), b"x" * 2_000_001)
+        found, most = traced(lambda name=name, long=long: read(name, long, type_system=system))
+        assert rules(found) == ["too_large"]
+        assert most < 12 * MB
     words = xmi.replace(b'members="', b'members="' + b"1 " * MAX_VALUES)
     found, most = traced(lambda: read("a.xmi", words, type_system=system))
     assert rules(found) == ["too_many_values"]
@@ -248,6 +255,26 @@ def test_a_cas_of_far_too_many_elements_is_not_loaded() -> None:
     tree["%FEATURE_STRUCTURES"] = [*structures, *[sofa | {"sofaID": f"v{n}"} for n in range(MAX_VIEWS)]]
     tree["%VIEWS"]["v1"] = {}
     assert rules(read("a.json", json.dumps(tree).encode())) == ["views_several"]
+
+
+def test_a_refused_document_does_not_keep_what_it_was_read_from() -> None:
+    cas = cas_of(("custom.Disease", 6, 10, {"value": "NONE"}), ("custom.Other", 6, 10, {}), text=TEXT + "x" * 100_000)
+    xmi, system = cas.to_xmi().encode(), cas.typesystem.to_xml().encode()
+    read("a.xmi", xmi, type_system=system)
+    tracemalloc.start()
+    found = read("a.xmi", xmi, type_system=system)
+    gc.collect()
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert rules(found) == ["layer_not_understood"]
+    assert kept < 100_000
+
+
+def test_a_long_text_of_a_page_is_refused_before_it_is_parsed() -> None:
+    page = "<p>a</p> " * 700_000
+    found, most = traced(lambda: read("a.json", json.dumps(labelled(region(0, 1, "a"), text=page)).encode()))
+    assert rules(found) == ["too_large"]
+    assert most < 6 * len(page)
 
 
 def packed_lines(*rows: dict[str, Any], times: int = 1) -> bytes:

@@ -31,7 +31,7 @@ from enigma_tasks.formats.imports.inception_layers import (
 )
 from enigma_tasks.formats.imports.inception_zip import CURATED, INITIAL, is_document_folder, zipped_documents
 from enigma_tasks.formats.imports.spans import Imported, Span, imported
-from enigma_tasks.formats.limits import MAX_ANNOTATIONS, MAX_VIEWS, Budget
+from enigma_tasks.formats.limits import MAX_ANNOTATIONS, MAX_CAS_TEXT, MAX_VIEWS, Budget
 from enigma_tasks.unforeseen import refused_if_unforeseen
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ _PERSON_LIKE = re.compile(r"[\s,;]")
 """In a title, where a file name is usual: a blank or comma, as in a person's name."""
 _DECLARED = re.compile(rb"""\A(?:\xef\xbb\xbf)?\s*<\?xml[^>]*?encoding\s*=\s*["']([^"']*)["']""")
 _UNKNOWN_TYPE = re.compile(r"Type with name \[([^\]]*)\] not found")
+_SOFA_STRING = re.compile(rb"""\bsofaString\s*=\s*(?:"[^"]*"|'[^']*')""")
 _BEGIN = re.compile(rb"""\bbegin"?\s*[:=]\s*"?[0-9]""")
 _NO_SUCH_OFFSET = "Not mapping external offset"
 
@@ -61,9 +62,16 @@ def export_name(parts: Sequence[str]) -> str:
 
 
 def read_cas(name: str, tree: Any, language: Language | None, types: frozenset[EntityType]) -> Imported:
-    """The one document of a CAS as JSON. Raises DataError `uima_invalid`, `views_several`, `too_many_annotations`."""
-    structures = tree["%FEATURE_STRUCTURES"]
-    _check_annotations(name, len(structures) if isinstance(structures, dict | list) else 0)
+    """The one document of a CAS as JSON.
+
+    Raises:
+        DataError: `uima_invalid`, `views_several`, `too_large`, `too_many_annotations`.
+    """
+    held = tree["%FEATURE_STRUCTURES"]
+    structures = [*held.values()] if isinstance(held, dict) else held if isinstance(held, list) else []
+    _check_annotations(name, len(structures))
+    texts = (structure.get("sofaString") for structure in structures if isinstance(structure, dict))
+    _check_text(name, sum(len(text.encode("utf-8", "surrogatepass")) for text in texts if isinstance(text, str)))
     try:
         parts = [json.dumps(part).encode() for part in _one_view_each(name, tree)]
     except (TypeError, ValueError, AttributeError, RecursionError):  # an id that is none, values nested too deeply
@@ -89,7 +97,7 @@ def read_zip(
             with refused_if_unforeseen(member.name):
                 found += read_xmi(member.name, member.data, language, types, own, type_system=member.type_system)
         except DataError as error:
-            found.append(Imported(_own_id(member.name) if "/" in member.name else None, None, (error.detached(),)))
+            found.append(Imported(_own_id(member.name) if "/" in member.name else None, None, (error,)))
     return found
 
 
@@ -106,7 +114,7 @@ def read_xmi(
 
     Raises:
         DataError: `uima_invalid`, `type_system_missing`, `type_system_differs`, `views_several`, `xml_unsafe` (a DTD,
-            or not UTF-8), `too_many_annotations`, `too_many_values`.
+            or not UTF-8), `too_large`, `too_many_annotations`, `too_many_values`.
     """
     if data.lstrip()[:1] == b"{":
         values = [value for _, value in parsed_json(name, data, budget).values]
@@ -125,7 +133,13 @@ def read_xmi(
             raise DataError(name, "not_utf8", error.start) from None
         _check_annotations(name, xml.count(b"<"))
         budget.take_values(name, xml.count(b"=") + xml.count(b" "))  # a list of numbers is one attribute
+    _check_text(name, sum(len(found[0]) for found in _SOFA_STRING.finditer(data)))
     return [_document(name, _loaded(name, data, type_system), language, types)]
+
+
+def _check_text(name: str, size: int) -> None:
+    if size > MAX_CAS_TEXT:
+        raise DataError(name, "too_large", hint=f"{size} bytes of text, at most {MAX_CAS_TEXT}")
 
 
 def _check_annotations(name: str, count: int) -> None:

@@ -27,6 +27,7 @@ from enigma_tasks.formats.imports.spans import (
     refused,
     same_id,
 )
+from enigma_tasks.formats.limits import check_text_size
 from enigma_tasks.formats.offset_units import CODE_POINTS, CRLF_ONCE, UTF16, UTF16_CRLF_ONCE, Content
 
 __all__ = ["is_record", "read_records"]
@@ -222,6 +223,7 @@ def _is_only_fit(column: str | None, texts: dict[str, str], regions: Regions) ->
 
 def _readings(document_id: str, text: str, regions: Regions) -> list[Content]:
     """A column's text as it is, and as a browser shows it where spans may be of that."""
+    check_text_size(document_id, text)
     own = Content(text)
     if not regions.markup and not has_markup(text):
         return [own]

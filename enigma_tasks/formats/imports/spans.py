@@ -65,6 +65,10 @@ class Imported:
     place: str = ""
     """Of its record in the export (`Source.place`), where one record or more has it."""
 
+    def __post_init__(self) -> None:
+        for defect in self.defects:
+            defect.detached()
+
 
 def placed(ones: Iterable[Imported], sources: Sequence[Source]) -> list[Imported]:
     """What became of a group of records: one document, at the first of them, or one outcome for each.
@@ -82,7 +86,7 @@ def placed(ones: Iterable[Imported], sources: Sequence[Source]) -> list[Imported
 
 def refused(document_id: str | None, error: DataError) -> Imported:
     """A document that has one defect; None where it has no id, or none that may be shown."""
-    return Imported(document_id, None, (error.detached(),))
+    return Imported(document_id, None, (error,))
 
 
 def same_id(document_id: str, sources: Sequence[Source]) -> list[Imported]:
