@@ -55,7 +55,13 @@ class ForgottenGold:
     def of(
         cls, store: ObjectStore, params: Params, settings: Settings, traces: Traces, documents: Collection[str]
     ) -> ForgottenGold:
-        """`documents`: ids of gold documents that are the note, whatever their text."""
+        """`documents`: ids of gold documents that are the note, whatever their text.
+
+        Raises:
+            UsageError: a place is not set.
+        """
+        for place in ("gold", "dvc", "journal"):
+            settings.require(place)
         return cls(store, params, settings, replace(traces, names=traces.names | set(documents)))
 
     def texts(self) -> set[tuple[Kind, str]]:
@@ -93,9 +99,7 @@ class ForgottenGold:
             DataError: a data file of any version, or a setting of a repository on this machine, is not as expected.
             ServiceError: store, git, or others pushed faster for all of `ingest.attempts`.
         """
-        report: dict[str, Any] = {
-            "deliveries": remove_deliveries(self.settings, self.store, self.traces, self.params.ingest.max_bytes)
-        }
+        report: dict[str, Any] = {"deliveries": remove_deliveries(self.settings, self.store, self.traces)}
         for _ in range(self.params.ingest.attempts):
             with GoldRepository.configured(self.params, self.settings) as repository:
                 history = GoldHistory(repository)

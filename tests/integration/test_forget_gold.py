@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from enigma_tasks.adapters import object_versions
 from enigma_tasks.adapters.forget_gold import ForgottenGold
 from enigma_tasks.adapters.gold_history import GoldHistory
 from enigma_tasks.adapters.gold_repository import GoldRepository
@@ -320,3 +321,20 @@ def test_merges_signatures_and_any_bytes_of_messages_are_kept_or_dropped_as_they
         assert b"abc" not in new
         assert f"{file[0]}.dvc" not in repository.files_of(rewritten[merge])
         assert history.rewrite({}) == {}
+
+
+def test_every_version_of_a_delivery_in_a_bucket_with_versions(gold: Gold, s3_root: str) -> None:
+    bucket, place = s3_root.removeprefix("s3://").partition("/")[0], f"{gold.settings.gold}/es/all"
+    s3_client().put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    uri = gold.drop(PATH, TEXT)
+    gold.store.put(f"{place}/txt/{KNOWN}.txt", TEXT.encode())
+    for mention in (SURNAME, MENTION):
+        gold.store.put(f"{place}/ann/{KNOWN}.ann", f"T1\tDISEASE 0 8\t{mention}\n".encode())
+        gold.store.put(f"{place}/tsv/all.tsv", f"{KNOWN}\tDISEASE\t0\t8\t{mention}\no4\tDISEASE\n".encode())
+    gold.store.delete_many([f"{place}/txt/{KNOWN}.txt", f"{place}/ann/{KNOWN}.ann"])
+    report = gold.forget(uri, "--yes")
+    assert (report["left"], report["gold_history"]["documents"]) == ([], 0)
+    for version in object_versions.versions_below(f"{gold.settings.gold}/"):
+        assert KNOWN not in version.key
+        assert KNOWN.encode() not in object_versions.read_version(version)
+    assert gold.store.get(f"{place}/tsv/all.tsv") == b"o4\tDISEASE\n"
