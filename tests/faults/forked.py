@@ -1,0 +1,206 @@
+"""Commands in processes that are forked after the imports, with short waits and a clock that can be set."""
+
+from __future__ import annotations
+
+import datetime
+import functools
+import importlib
+import io
+import json
+import os
+import sys
+import tempfile
+import time
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from enigma_tasks import children, patience
+from enigma_tasks.adapters import night_table, workspace
+from enigma_tasks.adapters.s3_client import forget_client
+from enigma_tasks.cli import COMMANDS, main
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable, Mapping, Sequence
+
+PARAMS = Path(__file__).parents[2] / "params.yaml"
+LONGEST_WAIT = 0.01
+DVC = [sys.executable, "-m", "dvc"]
+SLOW_IMPORTS = (
+    *("torch", "mlflow.pyfunc", "mlflow.store.artifact.s3_artifact_repo", "great_expectations", "lingua"),
+    *("dvc.cli", "dvc.commands.add", "dvc.commands.data_sync", "dvc.commands.init", "dvc.repo.add", "dvc.repo.push"),
+    *("dvc.repo.pull", "dvc_s3", "s3fs", "deltalake", "pyarrow.dataset", "transformers", "safetensors.torch"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a child ended."""
+
+    status: int
+    """As `os.waitpid` says."""
+    answer: Any
+    output: str
+
+    @property
+    def killed(self) -> bool:
+        """By a signal."""
+        return os.WIFSIGNALED(self.status)
+
+    @property
+    def code(self) -> int:
+        """The exit code; -1 after a signal."""
+        return os.waitstatus_to_exitcode(self.status) if not self.killed else -1
+
+
+def import_all() -> None:
+    """Import once what commands import."""
+    for name in (*SLOW_IMPORTS, *(f"enigma_tasks.stages.{word}" for word in COMMANDS)):
+        importlib.import_module(name)
+    from enigma_tasks.adapters import expectations, mlflow_version  # noqa: F401 - imported where they are used
+
+
+def in_child(
+    work: Callable[[], Any], environment: Mapping[str, str], started: Callable[[int], None] = lambda _: None
+) -> Ended:
+    """Do the work in a forked child, and wait; what it returns, as JSON, is the answer.
+
+    Args:
+        work: returns an exit code, or what JSON can hold with the exit code 0.
+        environment: added to that of the child.
+        started: called with the child's process id before the child does anything.
+    """
+    ready, go = os.pipe()
+    with tempfile.TemporaryFile(dir="/dev/shm") as answer, tempfile.TemporaryFile(dir="/dev/shm") as output:
+        pid = os.fork()
+        if pid == 0:
+            os.close(go)
+            os.read(ready, 1)
+            os._exit(_child(work, environment, answer.fileno(), output.fileno()))
+        os.close(ready)
+        started(pid)
+        os.close(go)
+        status = os.waitpid(pid, 0)[1]
+        answer.seek(0)
+        output.seek(0)
+        said = output.read().decode(errors="replace")
+        return Ended(status, json.loads(answer.read() or b"null"), said)
+
+
+def _child(work: Callable[[], Any], environment: Mapping[str, str], answer: int, output: int) -> int:
+    code = 70
+    try:
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        sys.stdout = os.fdopen(os.dup(1), "w", buffering=1)
+        sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
+        os.environ.update(environment)
+        tempfile.tempdir = None
+        shorten_waits()
+        forget_client()
+        found = work()
+        code = found if isinstance(found, int) else 0
+        os.write(answer, json.dumps(None if isinstance(found, int) else found, default=str).encode())
+    except BaseException:  # noqa: BLE001 - reported by its exit code
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    return code
+
+
+def command(words: Sequence[str], overrides: Sequence[str] = ()) -> tuple[int, dict[str, Any] | None]:
+    """Run a command in this process as the program does; its exit code and its report."""
+    real, sys.stdout = sys.stdout, io.StringIO()
+    try:
+        settings = [word for override in overrides for word in ("--set", override)]
+        code = main([*words, "--params", str(PARAMS), "--json", "--quiet", *settings])
+        said = sys.stdout.getvalue()
+    finally:
+        sys.stdout = real
+    return code, json.loads(said.splitlines()[-1]) if said else None
+
+
+def shorten_waits() -> None:
+    """Retry as often as Enigma does, without the waits between; DVC in a fork, which has imported it already."""
+    real = time.sleep
+    time.sleep = lambda seconds: real(min(seconds, LONGEST_WAIT))
+    short = {"backoff_config.init_backoff": "1ms", "backoff_config.max_backoff": "2ms"}
+    options = patience.delta_options() | short
+    night_table.delta_options = lambda: options
+    run = workspace.run_child
+    workspace.run_child = lambda words, **more: _dvc(words, **more) if words[:3] == DVC else run(words, **more)
+
+
+def upload_in_parts() -> None:
+    """In a child: files of every size are uploaded in parts."""
+    from boto3.s3 import transfer
+
+    transfer.TransferConfig.__init__ = functools.partialmethod(  # type: ignore[method-assign]
+        transfer.TransferConfig.__init__, multipart_threshold=1
+    )
+
+
+def _dvc(
+    words: Sequence[str], *, folder: Path, environment: Mapping[str, str], seconds: float | None = None
+) -> subprocess.CompletedProcess[str]:
+    """As `children.run_child`, without a new interpreter: it ends with this process too."""
+    import subprocess
+
+    with children._group() as group:
+        pid = os.fork()
+        if pid == 0:
+            code = 70
+            try:
+                os.setpgid(0, group)
+                os.chdir(folder)
+                os.umask(children._PRIVATE)
+                os.environ.clear()
+                os.environ.update(environment)
+                tempfile.tempdir = None
+                from dvc.cli import main as dvc
+
+                code = dvc(list(words[3:]))
+            finally:
+                os._exit(code)
+        status = os.waitpid(pid, 0)[1]
+    return subprocess.CompletedProcess(words, os.waitstatus_to_exitcode(status), "", "")
+
+
+class Clock:
+    """The difference of a child's clock to the machine's, which this process may set while the child runs."""
+
+    def __init__(self) -> None:
+        import mmap
+
+        self._shared = mmap.mmap(-1, 16)
+        self.set(0)
+
+    def set(self, seconds: int) -> None:
+        """Seconds ahead; negative ones behind."""
+        self._shared[:16] = f"{seconds:16}".encode()
+
+    def install(self) -> None:
+        """In a child: `time.time` and `datetime.now` ask this clock. Rust and C have their own."""
+        real_time, real = time.time, datetime.datetime
+
+        def ahead() -> int:
+            return int(self._shared[:16])
+
+        class _Kind(type):
+            def __instancecheck__(cls, instance: object) -> bool:
+                return isinstance(instance, real)
+
+        class Set(real, metaclass=_Kind):  # type: ignore[misc]
+            @classmethod
+            def now(cls, tz: datetime.tzinfo | None = None) -> datetime.datetime:
+                return real.now(tz) + datetime.timedelta(seconds=ahead())
+
+            @classmethod
+            def utcnow(cls) -> datetime.datetime:
+                return real.now(datetime.UTC).replace(tzinfo=None) + datetime.timedelta(seconds=ahead())
+
+        time.time = lambda: real_time() + ahead()
+        datetime.datetime = Set  # type: ignore[misc]
