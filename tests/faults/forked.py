@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import datetime
 import functools
+import gc
 import importlib
 import io
 import json
@@ -16,10 +18,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import boto3
+import yaml
+
 from enigma_tasks import children, patience
 from enigma_tasks.adapters import night_table, workspace
 from enigma_tasks.adapters.s3_client import forget_client
 from enigma_tasks.cli import COMMANDS, main
+from enigma_tasks.config import load_params
 
 if TYPE_CHECKING:
     import subprocess
@@ -30,8 +36,7 @@ LONGEST_WAIT = 0.01
 DVC = [sys.executable, "-m", "dvc"]
 SLOW_IMPORTS = (
     *("torch", "mlflow.pyfunc", "mlflow.store.artifact.s3_artifact_repo", "great_expectations", "lingua"),
-    *("dvc.cli", "dvc.commands.add", "dvc.commands.data_sync", "dvc.commands.init", "dvc.repo.add", "dvc.repo.push"),
-    *("dvc.repo.pull", "dvc_s3", "s3fs", "deltalake", "pyarrow.dataset", "transformers", "safetensors.torch"),
+    *("dvc.cli", "dvc.commands.add", "dvc.commands.data_sync", "dvc.commands.init", "dvc.repo", "dvc_s3", "s3fs"),
 )
 
 
@@ -56,10 +61,29 @@ class Ended:
 
 
 def import_all() -> None:
-    """Import once what commands import."""
+    """Import and read once what commands import and read; the rest is left to `import_late`."""
     for name in (*SLOW_IMPORTS, *(f"enigma_tasks.stages.{word}" for word in COMMANDS)):
         importlib.import_module(name)
-    from enigma_tasks.adapters import expectations, mlflow_version  # noqa: F401 - imported where they are used
+    read = functools.cache(yaml.safe_load)
+    yaml.safe_load = lambda data: copy.deepcopy(read(data))
+    load_params(PARAMS)
+    boto3.client("s3", region_name="us-east-1")  # its session keeps the service's description
+
+
+def import_late(names: Sequence[str]) -> None:
+    """Import the modules that commands in a child have imported late, so that the next child has them."""
+    new = [name for name in names if name not in sys.modules and name not in _not_found]
+    for name in new:
+        try:
+            importlib.import_module(name)
+        except Exception:  # noqa: BLE001 - made by its package, in other ways
+            _not_found.add(name)
+    if new:
+        gc.collect()
+        gc.freeze()  # so that a child's collections do not copy this process's memory
+
+
+_not_found: set[str] = set()
 
 
 def in_child(

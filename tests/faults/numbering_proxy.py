@@ -109,7 +109,6 @@ class NumberingProxy(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    wbufsize = -1
     server: NumberingProxy
 
     def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002 - the parent's name
@@ -158,5 +157,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(data[: len(data) // 2] if cut else data)
-        self.wfile.flush()
         self.close_connection = cut

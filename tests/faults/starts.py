@@ -6,9 +6,15 @@ import functools
 import json
 from typing import TYPE_CHECKING
 
+import torch
+
 from enigma_tasks.adapters import night_publication
 from enigma_tasks.adapters.night_schema import NOTES, SPANS
 from enigma_tasks.adapters.object_store import ObjectStore
+from enigma_tasks.documents import EntityType
+from enigma_tasks.ensembles.folder import read_ensemble, write_ensemble
+from enigma_tasks.ensembles.runner import EnsembleAnnotator
+from enigma_tasks.ensembles.voting_rule import VotingRule
 from enigma_tasks.formats.corpora import write_corpus
 from enigma_tasks.formats.standoff import format_ann
 from tests.faults.world import ROOT, State, Words, World
@@ -47,8 +53,8 @@ class Starts:
         self.world = world
         self.models = world.folder / "models"
         self.test = world.folder / "test"
-        world.run()  # a child that ends: the imports are sound
         self._fork(self._train)
+        self._warm_up()
 
     @functools.cache  # noqa: B019 - one for each process
     def __call__(self, name: str) -> State:
@@ -64,6 +70,13 @@ class Starts:
         model_folder(self.models / "able", seed=1, able=True)
         model_folder(self.models / "unable", seed=1)
         write_corpus(notes(60, first=100), self.test)
+
+    def _warm_up(self) -> None:
+        """Annotate in this process, by its one thread: what torch does the first time takes half a second."""
+        assert torch.get_num_threads() == 1
+        rule = VotingRule("majority")
+        write_ensemble(self.world.folder / "warm", "es", EntityType.DISEASE, [self.models / "able"], rule)
+        EnsembleAnnotator([read_ensemble(self.world.folder / "warm")], 4096).annotate(notes(4))
 
     def _after(self, start: str, *commands: Words, objects: Mapping[str, str | bytes] | None = None) -> State:
         """The state after objects were put and commands run; the last report's shards and decision are its names."""

@@ -9,6 +9,7 @@ import re
 import shutil
 import sqlite3
 import subprocess
+import sys
 import threading
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from moto.core import DEFAULT_ACCOUNT_ID
 from moto.server import ThreadedMotoServer
 
 from enigma_tasks.params.third_parties import QUIET
-from tests.faults.forked import Clock, Ended, command, in_child, upload_in_parts
+from tests.faults.forked import Clock, Ended, command, import_late, in_child, upload_in_parts
 from tests.faults.git_server import GitServer
 from tests.faults.numbering_proxy import Numbering, NumberingProxy
 from tests.integration.mlflow_server import mlflow_server
@@ -97,17 +98,18 @@ class World:
         def work() -> Any:
             if multipart:
                 upload_in_parts()
-            code, report = 0, None
+            code, report, known = 0, None, set(sys.modules)
             for words in commands:
                 code, report = command(words, overrides)
                 if code:
                     break
-            return [code, report]
+            return [code, report, sorted(set(sys.modules) - known)]
 
         ended = self.child(work, counted=counted)
         if ended.answer is None:
             return ended, None
-        code, report = ended.answer
+        code, report, late = ended.answer
+        import_late(late)
         return Ended(code << 8, report, ended.output), report
 
     def save(self, **names: Any) -> State:
