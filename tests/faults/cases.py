@@ -174,7 +174,8 @@ class Player:
         except AssertionError as error:
             return [*problems, str(error)]
         if seen not in known.ends:
-            problems += [f"another end: {line}" for line in _differences(seen, known.ends[0])]
+            nearest = min((_differences(seen, end) for end in known.ends), key=len)
+            problems += [f"another end: {line}" for line in nearest]
         return problems
 
     def _after(self, scenario: Scenario) -> None:

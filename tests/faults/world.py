@@ -20,7 +20,7 @@ from moto.core import DEFAULT_ACCOUNT_ID
 from moto.server import ThreadedMotoServer
 
 from enigma_tasks.params.third_parties import QUIET
-from tests.faults.forked import Clock, Ended, command, import_late, in_child, upload_in_parts
+from tests.faults.forked import Clock, Ended, command, import_late, in_child, late_in_dvc, upload_in_parts
 from tests.faults.git_server import GitServer
 from tests.faults.numbering_proxy import Numbering, NumberingProxy
 from tests.integration.mlflow_server import mlflow_server
@@ -103,7 +103,7 @@ class World:
                 code, report = command(words, overrides)
                 if code:
                     break
-            return [code, report, sorted(set(sys.modules) - known)]
+            return [code, report, sorted(set(sys.modules) - known | late_in_dvc)]
 
         ended = self.child(work, counted=counted)
         if ended.answer is None:
