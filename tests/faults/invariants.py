@@ -27,12 +27,13 @@ UNFINISHED = {"registry/running"}
 CLOCKED = {"planned_at", "nlp_date"}
 """Columns of the tables."""
 REGISTRY = {
-    "versions": "SELECT name, version, current_stage, status FROM model_versions WHERE current_stage <> 'Deleted_Internal'",
+    "versions": "SELECT name, version, status FROM model_versions WHERE current_stage <> 'Deleted_Internal'",
     "version tags": "SELECT t.name, t.version, t.key, t.value FROM model_version_tags t JOIN model_versions v"
     " ON v.name = t.name AND v.version = t.version WHERE v.current_stage <> 'Deleted_Internal'",
     "aliases": "SELECT name, alias, version FROM registered_model_aliases",
     "running": "SELECT count(*) FROM runs WHERE status = 'RUNNING'",
 }
+"""Queries of MLflow's database."""
 
 
 def visible(world: World) -> dict[str, str]:

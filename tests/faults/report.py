@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -31,9 +30,8 @@ def report_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
     totals = [sum(requests.values()), *cells, len(rows), failed.total(), f"{sum(whole) / len(whole):.1f} (mean)"]
     lines.append(_line(["all", *totals]))
     possible = sum(requests.values()) * len(faults)
-    processes = os.environ.get("PYTEST_XDIST_WORKER_COUNT", "")
     return [
-        f"{len(rows)} of {possible} cases, {failed.total()} failed; {sum(whole):.0f} s of work{processes and ' in '}{processes}.",
+        f"{len(rows)} of {possible} cases, {failed.total()} failed; {sum(whole):.0f} s, all processes together.",
         "",
         *lines,
     ]

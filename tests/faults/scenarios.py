@@ -55,9 +55,7 @@ SCENARIOS: Sequence[Scenario] = (
     Scenario("monitor", "published", ("monitor", "--batch", FIRST)),
     Scenario("ingest", "gold_dropped", ("ingest", "--batch", "first")),
     Scenario("ingest-again", "gold_again_dropped", ("ingest", "--batch", "second")),
-    Scenario(
-        "register-first", "empty", ("register", *WHO, "--model", "{models}/able", "--first")
-    ),
+    Scenario("register-first", "empty", ("register", *WHO, "--model", "{models}/able", "--first")),
     Scenario("register", "unable", ("register", *WHO, "--model", "{models}/able")),
     Scenario("compare", "challenged", ("compare", *WHO, "--test", "{test}"), loser=1),
     Scenario("promote", "decided", PROMOTE, loser=1),

@@ -28,7 +28,7 @@ FIRST, SECOND = "night-1", "night-2"
 COST = "promotion.cost=1000"
 """The models are so fast that their times are noise."""
 PAST = 98
-"""Commits to each table before the night whose commit makes a checkpoint: with the table's creation and its own, 100."""
+"""Commits to each table before the night whose commit makes a checkpoint: 100, with the table's creation and its own."""
 NOTES_DROPPED = {d.id: d.text for d in notes(4)}
 
 

@@ -1,4 +1,4 @@
-"""An installation on loopback whose whole state is saved and brought back: S3, MLflow's database, the gold repository."""
+"""An installation on loopback whose state is saved and brought back: S3, MLflow's database, the gold repository."""
 
 from __future__ import annotations
 
