@@ -18,8 +18,11 @@ if TYPE_CHECKING:
     from tests.faults.world import Ended, Words, World
 
 DAY = 24 * 60 * 60
-DOCUMENTED = {0, 3}
+FAILED = 3
+DOCUMENTED = {0, FAILED}
 """Exit codes of a command whose service failed: it was retried, or is to be run again (docs/architecture.md)."""
+ON_A_DISK = {Fault.DISK_FULL, Fault.READ_ONLY}
+"""Only where the temporary folder may be a disk of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +69,9 @@ def enumerated(requests: Mapping[str, int]) -> list[Case]:
     return [
         Case(scenario, number, fault)
         for scenario in SCENARIOS
-        for number in range(1, requests[scenario.name] + 1)
+        for number in range(requests[scenario.name] + 1)
         for fault in Fault
+        if (fault is Fault.READ_ONLY) == (number == 0)
     ]
 
 
@@ -102,7 +106,7 @@ class Player:
         self.world.clock.set(0)
         self.world.numbering.reset()
         problems += self._again(case.scenario, known)
-        request = known.requests[case.number - 1] if case.number <= len(known.requests) else "?"
+        request = ("from the beginning", *known.requests)[case.number] if case.number <= len(known.requests) else "?"
         return Played(case, request, time.perf_counter() - began, tuple(problems))
 
     def _recorded(self, scenario: Scenario) -> Undisturbed:
@@ -125,12 +129,20 @@ class Player:
     def _disturbed(self, case: Case, known: Undisturbed) -> list[str]:
         problems: list[str] = []
         self.world.numbering.reset(case.number, case.fault, self._act(case, problems))
-        ended, _ = self._run(case.scenario, case.scenario.command)
+        if case.fault is Fault.READ_ONLY:
+            self.world.make_disk("ro")
+        try:
+            ended, _ = self._run(case.scenario, case.scenario.command)
+        finally:
+            if case.fault is Fault.READ_ONLY:
+                self.world.make_disk("rw")
         reached = len(self.world.numbering.requests) >= case.number
         allowed = DOCUMENTED | ({case.scenario.loser} if case.fault is Fault.SECOND_WRITER else set())
         if case.fault in KILLS:
             if reached and not ended.killed:
                 problems.append(f"it was not killed, and ended with {ended.code}")
+        elif case.fault is Fault.READ_ONLY and (ended.code != FAILED or str(self.world.disk) not in ended.output):
+            problems.append(f"it ended with {ended.code} without a writable temporary folder: {ended.output[-1500:]}")
         elif ended.killed or ended.code not in allowed:
             problems.append(f"it ended with {ended.code}: {ended.output[-1500:]}")
         if not case.scenario.after or case.scenario.other:

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
     from tests.faults.world import World
 
-SHOWN = ("annotations/", "quarantine/", "reports/", "journal/", "decisions/", "cards/", "to-review/", "drops/", "gold/")
+SHOWN = (
+    *("annotations/", "quarantine/", "reports/", "journal/", "decisions/", "cards/", "to-review/", "reviewed-index/"),
+    *("forgotten/", "drops/", "gold/"),
+)
 TIMES = (
     (re.compile(rb"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(\+00:00|Z| UTC)?"), b"TIME"),
     (re.compile(rb"\b[0-9a-f]{32,64}\b"), b"DIGEST"),

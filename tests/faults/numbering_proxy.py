@@ -6,13 +6,14 @@ import http.client
 import os
 import signal
 import threading
+from contextlib import contextmanager
 from enum import StrEnum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 
 class Fault(StrEnum):
@@ -32,6 +33,8 @@ class Fault(StrEnum):
     DISK_FULL = "disk_full"
     CLOCK_BACK = "clock_back"
     CLOCK_AHEAD = "clock_ahead"
+    READ_ONLY = "read_only"
+    """The temporary folder is read-only from the beginning: number 0."""
 
 
 KILLS = frozenset({Fault.KILL_BEFORE, Fault.KILL_AFTER})
@@ -64,14 +67,20 @@ class Numbering:
                 return None
             return self.fault if len(self.requests) == self.number or self.fault is Fault.AWAY else None
 
-    def hold(self) -> None:
-        """Do what the fault is, while nothing is counted."""
-        assert self.act
-        self._counting = False
+    @contextmanager
+    def uncounted(self) -> Iterator[None]:
+        """Requests are neither numbered nor disturbed while the block runs."""
+        before, self._counting = self._counting, False
         try:
-            self.act()
+            yield
         finally:
-            self._counting = True
+            self._counting = before
+
+    def hold(self) -> None:
+        """Do what the fault is."""
+        assert self.act
+        with self.uncounted():
+            self.act()
 
     def kill(self) -> None:
         """End the command."""

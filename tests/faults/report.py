@@ -29,9 +29,14 @@ def report_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
     cells = [_cell(sum(played[n, f] for n in requests), sum(failed[n, f] for n in requests)) for f in faults]
     totals = [sum(requests.values()), *cells, len(rows), failed.total(), f"{sum(whole) / len(whole):.1f} (mean)"]
     lines.append(_line(["all", *totals]))
-    possible = sum(requests.values()) * len(faults)
     return [
-        f"{len(rows)} of {possible} cases, {failed.total()} failed; {sum(whole):.0f} s, all processes together.",
+        "# Faults at numbered requests",
+        "",
+        "`make test-faults REPORT=benchmarks/faults.md` writes this page: how many cases were played and, in brackets,",
+        "how many of them failed. `requests` are those of the undisturbed command; all faults but `read only` are",
+        "possible at each of them.",
+        "",
+        f"{len(rows)} cases, {failed.total()} failed; {sum(whole):.0f} s, all processes together.",
         "",
         *lines,
     ]

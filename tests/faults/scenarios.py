@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tests.faults.starts import COST, FIRST, SECOND, WHO
+from tests.faults.world import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,6 +60,11 @@ SCENARIOS: Sequence[Scenario] = (
     Scenario("register", "unable", ("register", *WHO, "--model", "{models}/able")),
     Scenario("compare", "challenged", ("compare", *WHO, "--test", "{test}"), loser=1),
     Scenario("promote", "decided", PROMOTE, loser=1),
+    Scenario(
+        "rollback", "promoted", ("registry", "rollback", *WHO, "--to", "1", "--reason", "It finds less."), loser=1
+    ),
+    Scenario("select", "monitored", ("select", "--batch", FIRST)),
+    Scenario("forget", "monitored", ("forget", f"{ROOT}/drops/es/2026-06-11/n0.txt", "--yes")),
 )
 
 

@@ -28,7 +28,7 @@ FIRST, SECOND = "night-1", "night-2"
 COST = "promotion.cost=1000"
 """The models are so fast that their times are noise."""
 PAST = 98
-"""Commits to each table before the night whose commit makes a checkpoint: 100, with the table's creation and its own."""
+"""Commits to each table before the night's, which makes a checkpoint: 100, with the table's creation and its own."""
 NOTES_DROPPED = {d.id: d.text for d in notes(4)}
 
 
@@ -191,3 +191,8 @@ class Starts:
 
     def _decided(self) -> State:
         return self._after("challenged", ("compare", *WHO, "--test", str(self.test)))
+
+    def _promoted(self) -> State:
+        (decision,) = self("decided").names["decisions"]
+        named = ("--decision", decision["decision"], "--digest", decision["line_digest"])
+        return self._after("decided", ("promote", *named, "--approved-by", "eva"))

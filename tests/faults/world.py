@@ -81,13 +81,16 @@ class World:
             if counted:
                 self.numbering.child = pid
 
-        def with_clock() -> Any:
+        def prepared() -> Any:
+            os.chdir(self.folder)
             self.clock.install()
             return work()
 
-        ended = in_child(with_clock, self.environment, started)
-        if counted:
-            self.numbering.settle()
+        if not counted:
+            with self.numbering.uncounted():
+                return in_child(prepared, self.environment, started)
+        ended = in_child(prepared, self.environment, started)
+        self.numbering.settle()
         return ended
 
     def run(
@@ -155,6 +158,10 @@ class World:
     def free_disk(self) -> None:
         """Undo `fill_disk`."""
         (self.disk / "filler").unlink(missing_ok=True)
+
+    def make_disk(self, mode: str) -> None:
+        """Make the temporary folder read-only (`ro`) or writable (`rw`)."""
+        subprocess.run(["mount", "-o", f"remount,{mode}", str(self.disk)], check=True, capture_output=True)
 
     def left_over(self) -> list[str]:
         """Names in the temporary folder."""
