@@ -32,7 +32,8 @@ CLOCKED = {"planned_at", "nlp_date"}
 REGISTRY = {
     "versions": "SELECT name, version, status FROM model_versions WHERE current_stage <> 'Deleted_Internal'",
     "version tags": "SELECT t.name, t.version, t.key, t.value FROM model_version_tags t JOIN model_versions v"
-    " ON v.name = t.name AND v.version = t.version WHERE v.current_stage <> 'Deleted_Internal'",
+    " ON v.name = t.name AND v.version = t.version WHERE v.current_stage <> 'Deleted_Internal' AND t.key <> 'card'",
+    "cards": "SELECT name, version, value FROM model_version_tags WHERE key = 'card'",
     "aliases": "SELECT name, alias, version FROM registered_model_aliases",
     "running": "SELECT count(*) FROM runs WHERE status = 'RUNNING'",
 }
