@@ -155,9 +155,10 @@ class Player:
             return None
 
         def second_writer() -> None:
-            ended, _ = self._run(case.scenario, case.scenario.command, counted=False)
-            if ended.code not in {0, case.scenario.loser}:
-                problems.append(f"the second writer ended with {ended.code}: {ended.output[-1500:]}")
+            for command in case.scenario.other or (case.scenario.command,):
+                ended, _ = self._run(case.scenario, command, counted=False)
+                if ended.code not in {0, case.scenario.loser}:
+                    problems.append(f"the second writer ended with {ended.code}: {ended.output[-1500:]}")
 
         return {
             Fault.SECOND_WRITER: second_writer,

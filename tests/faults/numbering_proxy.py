@@ -29,7 +29,7 @@ class Fault(StrEnum):
     STATUS_412 = "status_412"
     AWAY = "away"
     SECOND_WRITER = "second_writer"
-    """The request is held while another process runs the same command to its end."""
+    """The request is held while another process runs to its end: the same command, or the other night's."""
     DISK_FULL = "disk_full"
     CLOCK_BACK = "clock_back"
     CLOCK_AHEAD = "clock_ahead"
