@@ -45,8 +45,9 @@ test-quick: .venv/ready ## unit and contract tests that do not train; less than 
 test-slow: .venv/ready ## the tests that take tens of minutes
 	$(BIN)/pytest -m slow
 
-test-faults: .venv/ready ## a night with one fault at one request: a sample, ALL=1 every one, CASE=5:lost_reply one
-	ALL="$(ALL)" CASE="$(CASE)" $(BIN)/pytest -m faults tests/faults
+test-faults: .venv/ready ## one fault at one request: 2,000 cases; SAMPLE=n another number, ALL=1 all, CASE=publish:5:away one
+	ALL="$(ALL)" CASE="$(CASE)" SAMPLE="$(SAMPLE)" SEED="$(SEED)" REPORT="$(REPORT)" \
+	  $(BIN)/pytest $(if $(CASE),,$(PARALLEL)) -m faults tests/faults
 
 test-fuzz: .venv/ready ## 50,000 damaged files over all readers: SEED=2 others, CASE=doccano:1:166 one
 	SEED="$(SEED)" CASE="$(CASE)" $(BIN)/pytest -s -m slow tests/fuzz

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from xdist.scheduler import LoadFileScheduling
 
 STACK = "tests/e2e/"
+DIVIDED = "tests/faults/"
+"""Tests that divide a file's work among processes, each of which starts all that it needs."""
 
 # Before anything imports torch; commands that tests start inherit it. Threads of torch that wait for each other do so
 # busily: on a loaded machine a test of the engine took 92 s of processor time with two threads, 2 s with one.
@@ -44,6 +46,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileSche
 
     class Scheduling(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
+            if nodeid.startswith(DIVIDED):
+                return nodeid
             return STACK if nodeid.startswith(STACK) else super()._split_scope(nodeid)
 
     return Scheduling(config, log)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from enigma_tasks.adapters import champions, mlflow_registry
@@ -20,9 +18,11 @@ from enigma_tasks.errors import EnigmaError, ModelError
 from enigma_tasks.licences import Licence, licence_of
 from enigma_tasks.ner.model_folder import digest_by_card, read_any_card
 from enigma_tasks.promotion.model_record import LoggedScore, MemberRecord, ModelRecord
+from enigma_tasks.workfolder import scratch_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from pathlib import Path
 
     from enigma_tasks.config import Settings
     from enigma_tasks.documents import EntityType
@@ -61,9 +61,9 @@ class ModelCards:
             ServiceError: registry, artifact store or journal.
         """
         journal = JournalStore(self._store, self._settings.require("journal"))
-        with tempfile.TemporaryDirectory() as scratch:
-            _fetch_cards(self._store, pin, Path(scratch))
-            ensemble = read_ensemble(Path(scratch))
+        with scratch_folder() as scratch:
+            _fetch_cards(self._store, pin, scratch)
+            ensemble = read_ensemble(scratch)
             members = tuple(_member(member, ensemble.entity_type) for member in ensemble.members)
         return ModelRecord(
             name=pin.name,

@@ -52,8 +52,8 @@ class NightTables:
         return cls(created(tables_uri, SPANS), created(tables_uri, NOTES))
 
     def has(self, table: str, batch_id: str) -> bool:
-        """Whether the night is committed to the table."""
-        return self._table(table).transaction_version(batch_id) is not None
+        """Whether the night is committed to the table. Raises ServiceError."""
+        return _transaction(self._table(table), batch_id) is not None
 
     def half_published(self) -> str | None:
         """The night that is committed to spans and not to notes, or None.
@@ -113,4 +113,11 @@ def created(tables_uri: str, table: str) -> Any:
 
 
 def _number(table: Any) -> int:
-    return int(table.transaction_version(ALL_NIGHTS) or 0)
+    return _transaction(table, ALL_NIGHTS) or 0
+
+
+def _transaction(table: Any, application: str) -> int | None:
+    """The version of an application's last transaction. A checkpoint may only now be read."""
+    with typed("transactions"):
+        version: int | None = table.transaction_version(application)
+        return version

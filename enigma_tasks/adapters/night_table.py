@@ -50,7 +50,8 @@ def rows_among(
 def is_committed(tables_uri: str, table: str, batch_id: str) -> bool:
     """Whether the night is in the table; False if there is no table. Raises ServiceError."""
     delta = _opened(tables_uri, table)
-    return delta is not None and delta.transaction_version(batch_id) is not None
+    with typed(f"transactions of {table}"):
+        return delta is not None and delta.transaction_version(batch_id) is not None
 
 
 def read_notes(tables_uri: str, batch_id: str | None = None, columns: Sequence[str] | None = None) -> Any:

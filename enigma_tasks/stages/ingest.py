@@ -84,6 +84,9 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
                 return _report(arguments.batch, revision, version.summary())
             log.info("another version was published meanwhile: once more on top of it")
             repository.refresh()
+            earlier = repository.summary_of(arguments.batch)
+            if earlier:  # by another process with this batch, whose quarantine list is there
+                return _report(arguments.batch, *earlier)
     raise ServiceError(f"gold repository: other versions were pushed faster, {params.ingest.attempts} times")
 
 

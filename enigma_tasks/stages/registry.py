@@ -82,11 +82,16 @@ def _verify(arguments: argparse.Namespace, params: Params, journal: JournalStore
 def _rollback(
     arguments: argparse.Namespace, params: Params, journal: JournalStore, settings: Settings
 ) -> dict[str, Any]:
-    """One line, which the alias follows; an earlier champion is needed, as no other version passed the gate."""
+    """One line, which the alias follows; an earlier champion is needed, as no other version passed the gate.
+
+    A rollback `--to` a version that was made already, and killed before the alias and the cards, is completed.
+    """
     if not arguments.language or arguments.entity == "all" or not arguments.reason:
         raise UsageError("rollback needs --language, one --entity and --reason")
     name = mlflow_registry.registered_name(params.require_language(arguments.language), EntityType(arguments.entity))
     lines = journal.lines(name)
+    if made := _made(lines, arguments.to):
+        return _followed(made, lines[made.n - 2].champion, settings)
     target = _target(name, lines, arguments.to)
     by = settings.require_actor()
     try:
@@ -95,16 +100,27 @@ def _rollback(
         field = error.errors(include_url=False, include_context=False, include_input=False)[0]["loc"][0]
         raise UsageError(f"rollback: {field} must be one line of at most 500 characters") from None
     mlflow_registry.pin_of_digest(name, target.version, target.digest)  # before the line: it must be there to be used
-    line = journal.append(name, draft, after=lines[-1])
+    return _followed(journal.append(name, draft, after=lines[-1]), lines[-1].champion, settings)
+
+
+def _made(lines: tuple[JournalLine, ...], version: str | None) -> JournalLine | None:
+    """The rollback to that version which made the present champion."""
+    for line in reversed(lines):
+        if line.kind not in NOT_MOVING:
+            return line if line.kind == "rollback" and line.champion and line.champion.version == version else None
+    return None
+
+
+def _followed(line: JournalLine, before: ModelVersion | None, settings: Settings) -> dict[str, Any]:
     pin = champions.follow(line)
-    before = lines[-1].champion
-    ModelCards(settings, render_model_card).try_write_versions(name, (before, target))
+    assert line.champion
+    ModelCards(settings, render_model_card).try_write_versions(line.name, (before, line.champion))
     return {
-        "name": name,
+        "name": line.name,
         "line": line.n,
         "from": before.version if before else None,
         "to": pin.version if pin else None,
-        "digest": target.digest,
+        "digest": line.champion.digest,
         "by": line.by,
     }
 

@@ -345,6 +345,28 @@ def test_a_rollback_is_one_line_that_the_alias_and_the_next_night_follow(hospita
     assert rows[3]["reason"] == "Too many false diseases on ward 3."
 
 
+def test_a_rollback_that_was_killed_after_its_line_is_completed_by_the_same_command(
+    hospital: Hospital, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hospital.register(0, "--first")
+    hospital.promoted(1)
+    words = ("rollback", *WHO, "--to", "1", "--reason", "Too many.")
+
+    def killed(_: JournalLine) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(champions, "follow", killed)
+        with pytest.raises(KeyboardInterrupt):
+            hospital.registry(*words)
+    assert hospital.alias() == "2"
+    report = hospital.registry(*words)
+    assert (report["from"], report["to"], report["line"]) == ("2", "1", 3)
+    assert hospital.alias() == "1"
+    assert hospital.kinds() == ["first", "promoted", "rollback"]
+    assert hospital.registry(*words) == report
+
+
 def test_a_rollback_to_what_was_never_champion_is_refused(hospital: Hospital) -> None:
     hospital.register(0, "--first")
     hospital.register(1)

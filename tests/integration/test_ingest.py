@@ -262,6 +262,25 @@ def test_two_at_once_both_arrive_and_nothing_is_taken_in_twice(
     assert hospital.documents(tmp_path / "clone")["second"].text == text("written over")
 
 
+def test_of_two_at_once_with_one_batch_the_later_reports_the_version_and_keeps_the_quarantine_list(
+    hospital: Hospital, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hospital.pair("es/disease/june", "first", text(1))
+    hospital.drop("es/disease/june/bad.txt", text("bad"))
+    push = GoldRepository.push
+    between: list[dict[str, Any]] = []
+
+    def push_late(repository: GoldRepository) -> bool:
+        monkeypatch.setattr(GoldRepository, "push", push)
+        between.append(hospital.ingest("same"))
+        return push(repository)
+
+    monkeypatch.setattr(GoldRepository, "push", push_late)
+    assert hospital.ingest("same") == between[0]
+    assert hospital.commits() == [between[0]["revision"]]
+    assert [q["rule"] for q in hospital.quarantined("same")] == ["text_without_annotation"]
+
+
 def test_a_version_that_was_pushed_meanwhile_is_built_upon_and_loses_nothing(
     hospital: Hospital, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

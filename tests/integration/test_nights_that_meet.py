@@ -6,11 +6,13 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from deltalake.exceptions import DeltaError
 
 from enigma_tasks.adapters import night_publication
+from enigma_tasks.adapters.night_publication import NightTables
 from enigma_tasks.adapters.object_store import ObjectStore
 from enigma_tasks.adapters.publication import Publication
-from enigma_tasks.errors import IncompleteError
+from enigma_tasks.errors import IncompleteError, ServiceError
 from enigma_tasks.stages import monitor
 from tests.integration.night_helpers import Nights
 from tests.integration.test_night_kills import KilledError
@@ -233,3 +235,16 @@ def test_what_is_left_out_is_decided_on_the_tables_that_the_commit_builds_on(
     assert len(nights.spans()) == (8 if backfill else 4)
     if not backfill:
         check_tables(nights, {published})
+
+
+def test_a_checkpoint_that_cannot_be_read_when_a_night_is_looked_up_is_a_service_error() -> None:
+    """delta-rs reads the transactions of a checkpoint when they are asked for."""
+
+    class Unread:
+        def transaction_version(self, _: str) -> int:
+            raise DeltaError("409")
+
+    with pytest.raises(ServiceError, match="transactions: DeltaError"):
+        NightTables(Unread(), Unread()).has("notes", FIRST)
+    with pytest.raises(ServiceError, match="transactions: DeltaError"):
+        NightTables(Unread(), Unread()).half_published()
