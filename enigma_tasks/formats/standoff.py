@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from bisect import bisect_left
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 from enigma_tasks.documents import LABELS, Document, Entity, canonical_label, label_hint, sorted_entities
 from enigma_tasks.errors import DataError
 from enigma_tasks.file_names import without_suffix
+from enigma_tasks.formats.inner_mentions import MentionsInText, holds_another
 from enigma_tasks.formats.limits import check_ann, check_spans
 from enigma_tasks.formats.surfaces import (
     FOLD_LINE_ENDS,
@@ -40,10 +40,6 @@ OTHER_KINDS = "RAMEN#*"
 _TEXT_BOUND = re.compile(
     r"T\S+\t(\S+) (-?[0-9]{1,12} -?[0-9]{1,12}(?:;-?[0-9]{1,12} -?[0-9]{1,12})*) *\t(.*)", re.DOTALL
 )
-# a mention whose line end was lost: what precedes it would be its line, and it a comment there
-_INNER_MENTION = re.compile(r"T\w{1,20}([ \t]+)(\S+)[ \t]+-?[0-9]{1,12}[ \t]+-?[0-9]{1,12}(?![^\s;])")
-# the same anywhere in a text, with as many digits as follow: a mention in a line may end before the last of them
-_MENTION_IN_TEXT = re.compile(r"(?=(T\w{1,20}[ \t]+\S+[ \t]+-?[0-9]{1,12}[ \t]+-?[0-9]{1,12}))")
 _SHAPE_OF_MENTION = re.compile(r"\S+[ \t]+\S+[ \t]+-?[0-9]{1,12}[ \t]+-?[0-9]{1,12}(?![^\s;])")
 _ID_OF_MENTION = re.compile(r"T[0-9]+")
 _TSV_ROW = re.compile(r"([^\t]+)\t([^\t]+)\t(-?[0-9]{1,12})\t(-?[0-9]{1,12})\t(.*)", re.DOTALL)
@@ -91,9 +87,9 @@ def parse_ann(document_id: str, text: str, ann: str, defects: list[DataError] | 
         note_defect(error, defects)
         return AnnFile((), 0, {})
     ids = {line.split(maxsplit=1)[0] for _, line in _lines(ann) if line[0] == "T"}
-    shapes = _MentionsInText(text)
+    shapes = MentionsInText(text)
     for number, line in _lines(ann):
-        if _holds_another(line, shapes):
+        if holds_another(line, shapes):
             hint = "expected one annotation a line, lines that end with LF or CR LF"
             note_defect(DataError(document_id, "ann_line_malformed", number, hint), defects)
             continue
@@ -129,27 +125,6 @@ def _hint_for_other(line: str, ids: AbstractSet[str]) -> str:
     if any(_ID_OF_MENTION.fullmatch(own := name.rpartition(":")[2]) and own not in ids for name in words):
         return "it refers to a T line that is not there"
     return ""
-
-
-class _MentionsInText:
-    """What a text holds that looks like the beginning of a mention's line; found when it is first asked for."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self._found: list[str] | None = None
-
-    def __contains__(self, mention: str) -> bool:
-        if self._found is None:
-            self._found = sorted({match[1] for match in _MENTION_IN_TEXT.finditer(self._text)})
-        place = bisect_left(self._found, mention)
-        return place < len(self._found) and self._found[place].startswith(mention)
-
-
-def _holds_another(line: str, text: _MentionsInText) -> bool:
-    """Whether a mention follows within the line, unless the text itself reads so."""
-    return any(
-        ("\t" in m[1] or canonical_label(m[2]) in LABELS) and m[0] not in text for m in _INNER_MENTION.finditer(line, 1)
-    )
 
 
 def format_ann(entities: Iterable[Entity]) -> str:

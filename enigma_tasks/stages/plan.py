@@ -22,7 +22,7 @@ from enigma_tasks.errors import DataError, ObjectChanged, ObjectMissing
 from enigma_tasks.file_names import holds_records
 from enigma_tasks.notes.planning import Backfill, Night, cut_shards, mark_torn, plan_night, refuse_forgotten, waiting
 from enigma_tasks.notes.plans import Plan, PlanCounts
-from enigma_tasks.notes.records import Judgement, scan
+from enigma_tasks.notes.record_planning import Judgement, scan
 from enigma_tasks.notes.references import WHOLE_FILE, NoteRef, Refused, Rule
 from enigma_tasks.unforeseen import refused_if_unforeseen
 

@@ -20,7 +20,8 @@ from enigma_tasks.gold.ingestion import GoldObject, arrange
 from enigma_tasks.gold.rules import Fold, tables
 from enigma_tasks.notes.done import Done
 from enigma_tasks.notes.planning import plan_night
-from enigma_tasks.notes.records import Judgement, scan, texts
+from enigma_tasks.notes.record_planning import Judgement, scan
+from enigma_tasks.notes.records import texts
 from enigma_tasks.notes.references import NoteRef, Refused, text_of_bytes
 from tests.fuzz.reader import MAX_BYTES, PARAMS, PARAMS_FILE, Files, Reader, detector
 from tests.unit.import_builders import TEXT

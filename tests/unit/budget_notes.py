@@ -21,7 +21,8 @@ from enigma_tasks.notes.names import Names
 from enigma_tasks.notes.plain_text import is_markup, is_other_kind
 from enigma_tasks.notes.planning import cut_shards, mark_torn, plan_night, shard_size, waiting
 from enigma_tasks.notes.plans import digest, notes_bytes, read_notes
-from enigma_tasks.notes.records import Judgement, scan, texts
+from enigma_tasks.notes.record_planning import Judgement, scan
+from enigma_tasks.notes.records import texts
 from enigma_tasks.notes.references import NoteRef, Refused, Rule, check_text, note_of_object, text_of_bytes
 from tests.unit.budget_formats import WORDS, attempt, folder
 from tests.unit.budgets import Call, case, pieces

@@ -20,7 +20,8 @@ from enigma_tasks.errors import DataError
 from enigma_tasks.ner.engine import _chunks
 from enigma_tasks.notes.files import read_records
 from enigma_tasks.notes.plans import digest, notes_bytes, read_notes
-from enigma_tasks.notes.records import Judgement, read_lines, scan
+from enigma_tasks.notes.record_planning import Judgement, scan
+from enigma_tasks.notes.records import read_lines
 from enigma_tasks.notes.references import NoteRef, Refused, check_subwords
 from enigma_tasks.params.limits import RecordLimits, Unpacked
 from tests.unit.memory import traced

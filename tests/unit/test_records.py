@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from enigma_tasks.errors import DataError
 from enigma_tasks.notes.files import read_records
-from enigma_tasks.notes.records import DamagedError, Judgement, lines, opened, scan, texts
+from enigma_tasks.notes.record_planning import Judgement, scan
+from enigma_tasks.notes.records import DamagedError, lines, opened, texts
 from enigma_tasks.notes.references import NoteRef, Refused, Rule
 from enigma_tasks.params.limits import RecordLimits, Unpacked
 

@@ -18,7 +18,8 @@ from enigma_tasks.formats.imports import read_export
 from enigma_tasks.gold.deliveries import read_delivery
 from enigma_tasks.gold.ingestion import GoldObject, arrange
 from enigma_tasks.gold.rules import HARD, Fold, tables
-from enigma_tasks.notes.records import Judgement, read_lines, scan
+from enigma_tasks.notes.record_planning import Judgement, scan
+from enigma_tasks.notes.records import read_lines
 from enigma_tasks.notes.references import NoteRef, Refused, Rule
 from enigma_tasks.unforeseen import refused_if_unforeseen
 from tests.unit.import_builders import zipped
