@@ -193,6 +193,7 @@ def test_killing_all_of_airflow_and_starting_it_again_ends_like_an_undisturbed_n
     assert user.counts(ended)["annotated"] == 200
 
 
+@pytest.mark.slow
 def test_a_planted_string_is_found_nowhere_but_in_the_notes_and_their_annotations(user: User, texts) -> None:
     planted = f"\n{CANARY} ({CANARY}).\n"
     folder = f"{DAY}/canary"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from enigma_tasks.adapters import champions
 from enigma_tasks.documents import EntityType
 from enigma_tasks.ensembles.folder import read_ensemble, write_ensemble
@@ -19,7 +21,6 @@ from tests.unit.ner_builders import model_folder, notes
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import pytest
 
 NOTES = 30
 QUIET = 6
@@ -63,6 +64,7 @@ class Watched:
         return {f"{a['rule']} {a['subject']}" for a in report["alerts"]}
 
 
+@pytest.mark.slow
 def test_planted_faults_are_found_the_same_night_and_quiet_nights_are_not_flagged(
     s3_root: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -80,6 +80,7 @@ def state(nights: Nights) -> dict[str, Any]:
     return {**rows, "files": files, "counts": published["counts"], "rules": published["rules"]}
 
 
+@pytest.mark.slow
 def test_a_night_killed_at_any_write_and_run_again_ends_like_an_undisturbed_one(
     s3_root: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,12 +21,17 @@ from enigma_tasks.gold.rules import HARD, Fold, tables
 from enigma_tasks.notes.record_planning import Judgement, scan
 from enigma_tasks.notes.records import read_lines
 from enigma_tasks.notes.references import NoteRef, Refused, Rule
+from enigma_tasks.params.limits import RecordLimits, Unpacked
 from enigma_tasks.unforeseen import refused_if_unforeseen
 from tests.unit.import_builders import zipped
 from tests.unit.inception_builders import as_json, cas_of
 
 PARAMS = load_params(Path(__file__).parents[2] / "params.yaml")
 TEXT = "Ingresa por asma."
+
+LIMITS = RecordLimits(
+    max_bytes=1000, max_subwords=1000, max_records=1000, unpacked=Unpacked(max_bytes=100_000, max_ratio=100)
+)
 
 
 class PanicException(BaseException):
@@ -135,7 +140,7 @@ def test_of_a_folder_only_the_pair_is_refused(tmp_path: Path, monkeypatch: pytes
 def test_of_a_file_of_notes_only_the_line_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     data = b"".join(json.dumps({"id": f"n{n}", "text": text}).encode() + b"\n" for n, text in enumerate(TEXTS, 1))
     monkeypatch.setattr("enigma_tasks.notes.records.check_text", fails_on_asthma)
-    found = [outcome for _, outcome in read_lines(io.BytesIO(data), "day.jsonl", 1000)]
+    found = [outcome for _, outcome in read_lines(io.BytesIO(data), "day.jsonl", LIMITS)]
     assert [f.rule if isinstance(f, DataError) else f.id for f in found] == ["n1", "unreadable", "n3"]
 
 
@@ -147,7 +152,7 @@ def test_a_text_on_which_the_detector_of_languages_fails_is_refused_alone_and_on
 
     file = NoteRef("b", "d.jsonl", "e", "e", "d", language="", language_source="detected", drop_date="", size=1)
     data = b"".join(json.dumps({"id": f"n{n}", "text": text}).encode() + b"\n" for n, text in enumerate(TEXTS, 1))
-    judgement = Judgement(1000, lambda _: "es", detect, is_done=lambda note: done and note.record_id == "#L2")
+    judgement = Judgement(LIMITS, lambda _: "es", detect, is_done=lambda note: done and note.record_id == "#L2")
     found = list(scan(file, io.BytesIO(data), judgement))
     refused = [(f.note.record_id, f.rule, f.offset) for f in found if isinstance(f, Refused)]
     assert refused == ([] if done else [("#L2", Rule.UNREADABLE, 2)])
