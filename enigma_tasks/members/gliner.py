@@ -104,7 +104,7 @@ def read_gliner_config(folder: Path) -> dict[str, Any]:
     except ValueError:
         raise ModelError(f"model {folder.name}: {artifacts.GLINER_CONFIG} is damaged") from None
     other = [key for key in ("labels_encoder", "labels_decoder", "relations_layer") if tree.pop(key, None)]
-    if other or tree.get("span_mode", "") in {"token_level", "token-level"}:
+    if other or tree.get("span_mode", "") in ("token_level", "token-level"):
         raise ModelError(f"model {folder.name}: only GLiNER's span models with one encoder are supported")
     tree.pop("model_type", None)
     return tree

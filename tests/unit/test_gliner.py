@@ -234,6 +234,7 @@ def test_windows_that_gliner_would_cut_are_refused(
     [
         ("gliner_config.json", None, "gliner_config.json"),
         ("gliner_config.json", b"{", "damaged"),
+        ("gliner_config.json", b'{"encoder_config": {"model_type": "bert"}, "span_mode": {}}', "no GLiNER span model"),
         ("model.safetensors", None, "safetensors is missing"),
         ("model.safetensors", b"no tensors", "does not fit"),
     ],
