@@ -8,8 +8,10 @@ indefinite forms take their place.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections import defaultdict
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
@@ -57,6 +59,11 @@ class Dictionary:
         """Number of families."""
         return len(self._by_family)
 
+    @cached_property
+    def _longest(self) -> int:
+        """Characters of the longest form."""
+        return max(map(len, self._by_form), default=0)
+
     def of_form(self, form: str) -> list[DictionaryEntry]:
         """The entries of a form, in any letter case."""
         return list(self._by_form.get(form.lower(), ()))
@@ -68,17 +75,19 @@ class Dictionary:
     def find_forms(self, text: str) -> Iterator[tuple[int, int]]:
         """Spans of forms in `text`: whole words, longest match from the left, none overlapping."""
         words = [m.span() for m in _WORD.finditer(text)]
+        ends = [end for _, end in words]
         first = 0
         while first < len(words):
             start = words[first][0]
+            farthest = bisect_right(ends, start + self._longest) - 1
             last = next(
-                (i for i in range(len(words) - 1, first - 1, -1) if text[start : words[i][1]].lower() in self._by_form),
+                (i for i in range(farthest, first - 1, -1) if text[start : ends[i]].lower() in self._by_form),
                 None,
             )
             if last is None:
                 first += 1
                 continue
-            yield start, words[last][1]
+            yield start, ends[last]
             first = last + 1
 
 

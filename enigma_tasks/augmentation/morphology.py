@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from enigma_tasks.augmentation.replacement import Edit, cuts_a_mention, edited, styled
+from enigma_tasks.augmentation.replacement import Edit, boundaries_of, cuts_a_mention, edited, styled
 from enigma_tasks.gold.augmented import Augmented, augmented_id
 
 if TYPE_CHECKING:
@@ -59,13 +59,14 @@ def replaceable_forms(
     document: Document, dictionary: Dictionary, counts: Counter[str], rule: MorphologyParams
 ) -> list[ReplaceableForm]:
     """The replaceable forms of rare mentions, in order; none overlaps another or the boundary of a mention."""
+    boundaries = boundaries_of(document)
     found: list[ReplaceableForm] = []
     for e in document.entities:
         if counts[e.text.lower()] > rule.rare:
             continue
         for start, end in dictionary.find_forms(e.text):
             char_start, char_end = e.char_start + start, e.char_start + end
-            if (found and char_start < found[-1].char_end) or cuts_a_mention(document, char_start, char_end):
+            if (found and char_start < found[-1].char_end) or cuts_a_mention(boundaries, char_start, char_end):
                 continue
             pairs = replacements(dictionary, e.text[start:end], keep_case=rule.keep_case)
             if pairs:

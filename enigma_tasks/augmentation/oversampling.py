@@ -44,14 +44,16 @@ def sentences_with_mentions(document: Document) -> list[tuple[int, int]]:
 
 def _joined(document: Document, new_id: str, parts: list[tuple[int, int]]) -> Document:
     text = "\n".join(document.text[start:end] for start, end in parts)
+    mentions = sorted_entities(document.entities)
+    starts = [e.char_start for e in mentions]
     entities = []
     begin = 0
     for start, end in parts:
         shift = begin - start
         entities += [
             entity_at(new_id, text, e.label, e.char_start + shift, e.char_end + shift)
-            for e in document.entities
-            if start <= e.char_start and e.char_end <= end
+            for e in mentions[bisect_left(starts, start) : bisect_left(starts, end)]
+            if e.char_end <= end
         ]
         begin += end - start + 1
     return Document(new_id, text, sorted_entities(entities), document.language, document.annotated)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -21,14 +22,15 @@ class Edit:
     text: str = field(repr=False)
 
 
-def cuts_a_mention(document: Document, char_start: int, char_end: int) -> bool:
+def boundaries_of(document: Document) -> list[int]:
+    """Where its mentions begin and end, in order."""
+    return sorted(offset for e in document.entities for offset in e.span)
+
+
+def cuts_a_mention(boundaries: Sequence[int], char_start: int, char_end: int) -> bool:
     """Whether a mention begins or ends inside the span, so that its new boundary would be undefined."""
-    return any(
-        char_start < offset < char_end
-        for e in document.entities
-        if e.char_start < char_end and e.char_end > char_start
-        for offset in e.span
-    )
+    first = bisect_right(boundaries, char_start)
+    return first < len(boundaries) and boundaries[first] < char_end
 
 
 def edited(document: Document, new_id: str, edits: Sequence[Edit]) -> Document:
@@ -38,16 +40,17 @@ def edited(document: Document, new_id: str, edits: Sequence[Edit]) -> Document:
         DataError: `edit_outside_text`, `edits_overlap`, `edit_cuts_mention` or `edit_empties_mention`, with the offset
             of the edit.
     """
+    boundaries = boundaries_of(document)
     ordered = sorted(edits, key=lambda e: e.char_start)
     pieces: list[str] = []
-    shifts: list[tuple[int, int]] = []
+    shifts: list[tuple[int, int]] = [(0, 0)]
     end, shift = 0, 0
     for edit in ordered:
         if not 0 <= edit.char_start < edit.char_end <= len(document.text):
             raise DataError(document.id, "edit_outside_text", edit.char_start)
         if edit.char_start < end:
             raise DataError(document.id, "edits_overlap", edit.char_start)
-        if cuts_a_mention(document, edit.char_start, edit.char_end):
+        if cuts_a_mention(boundaries, edit.char_start, edit.char_end):
             raise DataError(document.id, "edit_cuts_mention", edit.char_start)
         pieces += [document.text[end : edit.char_start], edit.text]
         end = edit.char_end
@@ -64,13 +67,8 @@ def edited(document: Document, new_id: str, edits: Sequence[Edit]) -> Document:
 
 
 def _moved(offset: int, shifts: Sequence[tuple[int, int]]) -> int:
-    """An offset after the edits that end at or before it."""
-    moved = offset
-    for edit_end, shift in shifts:
-        if edit_end > offset:
-            break
-        moved = offset + shift
-    return moved
+    """An offset after the edits that end at or before it; `shifts` begins with (0, 0)."""
+    return offset + shifts[bisect_right(shifts, offset, key=lambda pair: pair[0]) - 1][1]
 
 
 def styled(new: str, old: str, known: str) -> str:

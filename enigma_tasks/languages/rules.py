@@ -94,20 +94,29 @@ class LanguageRules(Frozen):
     sentences: SentenceRules = SentenceRules()
 
 
-@cache
 def language_rules(code: str) -> LanguageRules:
     """The language's rules combined with the common ones; the common ones for a language without a file."""
-    common, own = _tree(COMMON), _tree(code) if code in _codes() else {}
+    return _rules(code if code in _codes() else COMMON)
+
+
+@cache
+def _rules(code: str) -> LanguageRules:
+    common, own = _tree(COMMON), _tree(code) if code != COMMON else {}
     sentences = {**common["sentences"], **own.get("sentences", {})}
     for key, words in common["sentences"].items():
         sentences[key] = f"{words} {own.get('sentences', {}).get(key, '')}"
     return LanguageRules.model_validate({**common, **own, "sentences": sentences})
 
 
-@cache
 def canonical_code(code: str) -> str:
     """The code that this one is an alias of (`cz` -> `cs`), or itself."""
-    return next((own for own in _codes() if code in language_rules(own).aliases), code)
+    return _aliases().get(code, code)
+
+
+@cache
+def _aliases() -> dict[str, str]:
+    """Alias -> the first code that it is an alias of."""
+    return {alias: code for code in reversed(_codes()) for alias in language_rules(code).aliases}
 
 
 @cache

@@ -19,7 +19,7 @@ from enigma_tasks.augmentation.dictionary import (
 )
 from enigma_tasks.augmentation.morphology import augment_by_morphology, replaceable_forms, replacements, surface_counts
 from enigma_tasks.augmentation.oversampling import oversample, sentences_with_mentions
-from enigma_tasks.augmentation.replacement import Edit, cuts_a_mention, edited, styled
+from enigma_tasks.augmentation.replacement import Edit, boundaries_of, cuts_a_mention, edited, styled
 from enigma_tasks.documents import Document, Entity, entity_at, sorted_entities
 from enigma_tasks.errors import DataError
 from enigma_tasks.gold.augmented import (
@@ -79,7 +79,7 @@ def test_after_any_edits_every_mention_has_its_surface_and_text_outside_edits_is
     for _ in range(data.draw(st.integers(0, 4))):
         start = data.draw(st.integers(0, len(text) - 1))
         end = data.draw(st.integers(start + 1, len(text)))
-        if not cuts_a_mention(document, start, end) and not any(
+        if not cuts_a_mention(boundaries_of(document), start, end) and not any(
             e.char_start < end and start < e.char_end for e in edits
         ):
             edits.append(Edit(start, end, data.draw(st.text(min_size=1, max_size=6))))

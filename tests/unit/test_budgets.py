@@ -7,11 +7,33 @@ from pathlib import Path
 import pytest
 
 from enigma_tasks import errors
-from tests.unit import budget_formats, budget_gold, budget_imports, budget_notes, budget_spans, budget_texts
+from tests.unit import (
+    budget_augmentation,
+    budget_formats,
+    budget_gold,
+    budget_imports,
+    budget_notes,
+    budget_spans,
+    budget_texts,
+)
 from tests.unit.budgets import CASES, LIMIT, Case, growth
 
-SOURCES = (budget_formats, budget_gold, budget_imports, budget_notes, budget_spans, budget_texts)
-FOLDERS = ("formats", "formats/imports", "gold", "notes", "ner", "ner/text", "ensembles", "members", "monitoring")
+SOURCES = (
+    *(budget_augmentation, budget_formats, budget_gold, budget_imports, budget_notes, budget_spans),
+    *(budget_texts,),
+)
+FOLDERS = (
+    "formats",
+    "formats/imports",
+    "gold",
+    "notes",
+    "ner",
+    "ner/text",
+    "ensembles",
+    "members",
+    "monitoring",
+    "augmentation",
+)
 WITHOUT_CASES = {
     "reads files, all of them for a function that has cases": (
         *("formats.corpus_reader", "formats.imports.inception_layers"),
@@ -30,6 +52,9 @@ WITHOUT_CASES = {
     "fits on dev by functions that have cases": (
         *("ensembles.calibration", "ensembles.candidates", "ensembles.dev_calibration", "ensembles.dev_sets"),
         *("ensembles.expected_matches", "ensembles.fitting", "ner.dev_scores"),
+    ),
+    "terms and rules that an administrator chooses; each sentence of a paraphrase is a request to a model": (
+        *("augmentation.inflection", "augmentation.paraphrase"),
     ),
     "statistics of counts, by numpy": (
         *("monitoring.control_chart", "monitoring.drift", "monitoring.estimated_f1", "monitoring.f1_sums"),

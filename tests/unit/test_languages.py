@@ -24,6 +24,11 @@ def test_a_language_without_a_file_has_the_common_rules_and_nothing_else() -> No
     assert rules == LanguageRules(sentences=rules.sentences)
 
 
+def test_languages_that_only_a_file_names_are_kept_nowhere() -> None:
+    assert language_rules("x" * 8) is language_rules("y" * 8)
+    assert canonical_code("x" * 8) == "x" * 8
+
+
 def test_an_alias_is_read_as_its_language_and_any_other_code_as_itself() -> None:
     assert [canonical_code(c) for c in ("cz", "cs", "xx", "common", "../cs")] == ["cs", "cs", "xx", "common", "../cs"]
     params = load_params()

@@ -161,6 +161,8 @@ def _merged(text: str, entities: list[Entity], rules: PostprocessRules, counts: 
         counts[rule] += 1
         parts[index].append(entity)
         ends[index] = max(ends[index], entity.char_end)
+    if len(parts) == len(entities):
+        return entities
     return list(sorted_entities(_union(text, own, end) for own, end in zip(parts, ends, strict=True)))
 
 
