@@ -24,6 +24,7 @@ from tests.faults.forked import Clock, Ended, command, import_late, in_child, la
 from tests.faults.git_server import GitServer
 from tests.faults.numbering_proxy import Numbering, NumberingProxy
 from tests.integration.mlflow_server import mlflow_server
+from tests.integration.server_process import LIBC
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 BUCKET = "ward"
 ROOT = f"s3://{BUCKET}/hospital"
 DISK_MIB = 64
+CLONE_NEWNS = 0x00020000
+"""Of unshare(2): mounts of this process's own."""
 Words = tuple[str, ...]
 
 
@@ -48,12 +51,12 @@ class State:
 class World:
     """The installation. Commands run in forked children of this process, which itself asks no service."""
 
-    def __init__(self, folder: Path, numbering: Numbering, servers: Mapping[str, str], database: Path) -> None:
-        self.folder, self.numbering, self.database = folder, numbering, database
+    def __init__(self, folder: Path, numbering: Numbering, servers: Mapping[str, str], *, own_disk: bool) -> None:
+        self.folder, self.numbering, self.own_disk = folder, numbering, own_disk
+        self.database = folder / "mlflow/mlflow.db"
         self.git = folder / "git" / "gold.git"
         self.clock = Clock()
         self.disk = folder / "tmp"
-        self.own_disk = _mounted(self.disk)
         self._saved = 0
         self.environment = {
             **QUIET,
@@ -174,6 +177,7 @@ def running_world(folder: Path) -> Iterator[World]:
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     (folder / "git").mkdir(parents=True)
     (folder / "tmp").mkdir()
+    own_disk = _mounted(folder / "tmp")
     numbering = Numbering()
     with ExitStack() as stack:
         moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
@@ -197,10 +201,7 @@ def running_world(folder: Path) -> Iterator[World]:
             stack.callback(server.shutdown)
         urls = {name: proxy.url for name, proxy in proxies.items()}
         subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(folder / "git/gold.git")], check=True)
-        world = World(folder, numbering, urls, folder / "mlflow/mlflow.db")
-        if world.own_disk:
-            stack.callback(lambda: subprocess.run(["umount", "--lazy", str(world.disk)], check=True))
-        yield world
+        yield World(folder, numbering, urls, own_disk=own_disk)
 
 
 def _s3() -> Any:
@@ -214,8 +215,14 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _mounted(folder: Path) -> bool:
-    """Make the folder a small disk of its own; False where that is not allowed."""
-    if os.geteuid():
+    """Make the folder a small disk of its own, which ends with this process; False where that is not allowed.
+
+    It is seen by this thread, its children and the threads that it starts later.
+    """
+    if os.geteuid() or LIBC is None or LIBC.unshare(CLONE_NEWNS):
         return False
-    words = ["mount", "-t", "tmpfs", "-o", f"size={DISK_MIB}m", "tmpfs", str(folder)]
-    return subprocess.run(words, capture_output=True).returncode == 0
+    commands = (
+        ["mount", "--make-rprivate", "/"],
+        ["mount", "-t", "tmpfs", "-o", f"size={DISK_MIB}m", "tmpfs", str(folder)],
+    )
+    return all(subprocess.run(words, capture_output=True).returncode == 0 for words in commands)
