@@ -43,7 +43,7 @@ test-quick: .venv/ready ## unit and contract tests that do not train; less than 
 	$(BIN)/pytest $(PARALLEL) -q -m "not slow and not training" tests/unit tests/contracts
 
 test-slow: .venv/ready ## the tests that take tens of minutes
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest $(PARALLEL) -m slow
 
 test-faults: .venv/ready ## one fault at one request: 2,000 cases; SAMPLE=n another number, ALL=1 all, CASE=publish:5:away one
 	ALL="$(ALL)" CASE="$(CASE)" SAMPLE="$(SAMPLE)" SEED="$(SEED)" REPORT="$(REPORT)" \
