@@ -71,14 +71,17 @@ class World:
             "MLFLOW_BOTO_CLIENT_ADDRESSING_STYLE": "path",
             "ENIGMA_S3_ROOT": ROOT,
             "ENIGMA_GOLD_REPOSITORY": f"{servers['git']}/gold.git",
-            "ENIGMA_CACHE": str(folder / "cache"),
+            "ENIGMA_CACHE": str(folder / "cache/own"),
             "ENIGMA_ACTOR": "ana",
             "ENIGMA_FORGET_KEY": "a key of the tests",
             "TMPDIR": str(self.disk),
         }
 
     def child(self, work: Callable[[], Any], *, counted: bool = True) -> Ended:
-        """Do the work in a child of this installation; `counted` if a fault may end it."""
+        """Do the work in a child of this installation; `counted` if a fault may end it.
+
+        What is not counted is as on another machine: it has its own cache, as one is locked while it is filled.
+        """
 
         def started(pid: int) -> None:
             if counted:
@@ -90,8 +93,9 @@ class World:
             return work()
 
         if not counted:
+            elsewhere = {**self.environment, "ENIGMA_CACHE": str(self.folder / "cache/other")}
             with self.numbering.uncounted():
-                return in_child(prepared, self.environment, started)
+                return in_child(prepared, elsewhere, started)
         ended = in_child(prepared, self.environment, started)
         self.numbering.settle()
         return ended
