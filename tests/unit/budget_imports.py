@@ -21,6 +21,7 @@ from enigma_tasks.formats.imports.other_keys import check_other_key
 from enigma_tasks.formats.imports.placing import located
 from enigma_tasks.formats.imports.regions import read_regions
 from enigma_tasks.formats.imports.spans import Span, imported, is_location
+from enigma_tasks.formats.limits import Budget
 from enigma_tasks.formats.offset_units import UNITS, Content
 from tests.unit.budget_formats import WORDS, attempt
 from tests.unit.budgets import Call, case
@@ -192,18 +193,18 @@ def many_sources(n: int) -> Call:
 
 @case(parsed_json, 1000)
 def lines_that_are_no_json(n: int) -> Call:
-    return lambda: parsed_json("f", b"{}\n" + b"[\n" * n + b'{"a": 1}\n' * n)
+    return lambda: parsed_json("f", b"{}\n" + b"[\n" * n + b'{"a": 1}\n' * n, Budget())
 
 
 @case(parsed_table, 500)
 def rows_of_one_cell(n: int) -> Call:
-    return lambda: attempt(lambda: parsed_table("f", b"a\n" + b"b\n" * n + b'"' + b"x\n" * n))
+    return lambda: attempt(lambda: parsed_table("f", b"a\n" + b"b\n" * n + b'"' + b"x\n" * n, Budget()))
 
 
 @case(unzipped, 100)
 def files_of_a_zip(n: int) -> Call:
     data = zipped({f"a/{i}.json": "{}" for i in range(n)})
-    return lambda: unzipped("a.zip", data)
+    return lambda: unzipped("a.zip", data, Budget())
 
 
 @case(read_export, 50)
@@ -219,8 +220,8 @@ def exports_of_a_zip(n: int) -> Call:
 def curated_documents_of_a_project(n: int) -> Call:
     files = {f"curation/d{i}.txt/CURATION_USER.xmi": "x" for i in range(n)}
     files |= {f"annotation/d{i}.txt/TypeSystem.xml": "x" for i in range(n)}
-    data = zipped(files)
-    return lambda: zipped_documents("a.zip", data)
+    members = unzipped("a.zip", zipped(files), Budget())
+    return lambda: list(zipped_documents("a.zip", members, Budget()))
 
 
 @case(superseded_files, 500)

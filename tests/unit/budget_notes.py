@@ -24,8 +24,15 @@ from enigma_tasks.notes.plans import digest, notes_bytes, read_notes
 from enigma_tasks.notes.record_planning import Judgement, scan
 from enigma_tasks.notes.records import texts
 from enigma_tasks.notes.references import NoteRef, Refused, Rule, check_text, note_of_object, text_of_bytes
+from enigma_tasks.params.limits import RecordLimits, Unpacked
 from tests.unit.budget_formats import WORDS, attempt, folder
 from tests.unit.budgets import Call, case, pieces
+
+NONE = 10**12
+LIMITS = RecordLimits(
+    max_bytes=10**6, max_subwords=NONE, max_records=NONE, unpacked=Unpacked(max_bytes=NONE, max_ratio=NONE)
+)
+"""That no case exceeds: what is measured is the work that is done."""
 
 pieces(
     is_markup, 300,
@@ -65,7 +72,7 @@ def texts_that_end_badly(n: int) -> Call:
 
 
 def judgement(*, done: bool = False) -> Judgement:
-    return Judgement(10**6, lambda code: code, lambda _: "es", lambda _: done)
+    return Judgement(LIMITS, lambda code: code, lambda _: "es", lambda _: done)
 
 
 REF = NoteRef("b", "es/2026-01-01/a.jsonl", "e", "e", "a", "es", "path", "2026-01-01", 9)
@@ -94,18 +101,18 @@ def one_line_that_is_too_long(n: int) -> Call:
 @case(texts, 200)
 def wanted_lines(n: int) -> Call:
     data = "".join(json.dumps({"id": i, "text": WORDS}) + "\n" for i in range(n)).encode()
-    return lambda: list(texts(io.BytesIO(data), "a.jsonl", ["0" * 64] * n, 1000))
+    return lambda: list(texts(io.BytesIO(data), "a.jsonl", ["0" * 64] * n, LIMITS))
 
 
 @case(read_records, 200)
 def records_in_a_file(n: int) -> Call:
     path = folder() / "a.jsonl"
     path.write_text("".join(json.dumps({"id": i // 2, "text": WORDS}) + "\n" for i in range(n)))
-    return lambda: read_records(path, "es", lambda code: code, 1000)
+    return lambda: read_records(path, "es", lambda code: code, LIMITS)
 
 
 def inflated(data: bytes) -> object:
-    with gunzip(io.BytesIO(data)) as stream:
+    with gunzip(io.BytesIO(data), LIMITS.unpacked) as stream:
         try:
             return len(stream.read())
         except DamagedError as error:

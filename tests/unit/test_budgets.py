@@ -12,6 +12,7 @@ from tests.unit import (
     budget_formats,
     budget_gold,
     budget_imports,
+    budget_limits,
     budget_notes,
     budget_spans,
     budget_texts,
@@ -21,7 +22,7 @@ from tests.unit.budgets import CASES, LIMIT, Case, growth
 
 SOURCES = (
     *(budget_augmentation, budget_formats, budget_gold, budget_imports, budget_notes, budget_spans),
-    *(budget_texts,),
+    *(budget_limits, budget_texts),
 )
 FOLDERS = (
     "formats",
@@ -65,6 +66,7 @@ WITHOUT_CASES = {
 """Why -> modules of those folders that have no case."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("one", CASES, ids=lambda one: one.name)
 def test_four_times_the_input_costs_less_than_six_times(one: Case) -> None:
     found = growth(one)
