@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tests.faults.world import Ended, Words, World
 
 DAY = 24 * 60 * 60
+ANOTHER_END = "another end"
 FAILED = 3
 DOCUMENTED = {0, FAILED}
 """Exit codes of a command whose service failed: it was retried, or is to be run again (docs/architecture.md)."""
@@ -102,10 +103,15 @@ class Player:
         began = time.perf_counter()
         self.world.restore(self.starts(case.scenario.start))
         problems = self._disturbed(case, known)
+        met = self.world.numbering.requests[case.number - 1 : case.number]
         self.world.free_disk()
         self.world.clock.set(0)
         self.world.numbering.reset()
-        problems += self._again(case.scenario, known)
+        again = self._again(case.scenario, known)
+        if case.fault is Fault.STATUS_412 and any("/drops/" in request for request in met):
+            # so the store says that the note has changed since the plan: it is annotated in the next night
+            again = [problem for problem in again if not problem.startswith(ANOTHER_END)]
+        problems += again
         request = ("from the beginning", *known.requests)[case.number] if case.number <= len(known.requests) else "?"
         return Played(case, request, time.perf_counter() - began, tuple(problems))
 
@@ -188,7 +194,7 @@ class Player:
             return [*problems, str(error)]
         if seen not in known.ends:
             nearest = min((_differences(seen, end) for end in known.ends), key=len)
-            problems += [f"another end: {line}" for line in nearest]
+            problems += [f"{ANOTHER_END}: {line}" for line in nearest]
         return problems
 
     def _after(self, scenario: Scenario) -> None:
