@@ -112,7 +112,10 @@ def refused() -> dict[str, tuple[bytes, str]]:
         f"{es}/size/line.jsonl.gz#L1": (packed_line(10_000_000), "too_large@1"),
         f"{es}/size/ligatures.txt": (CANARY.encode() + chr(0xFDFA).encode() * 300_000, "too_many_subwords"),
         f"{es}/size/bomb.jsonl.gz": (gzip.compress(line(id="r", text=TEXT) * 100_000, mtime=0), "unpacked_ratio@7073"),
-        f"{es}/size/bomb-line.jsonl.gz": (gzip.compress(line(id="r", text="a" * 50_000_000), mtime=0), "unpacked_ratio@1"),
+        f"{es}/size/bomb-line.jsonl.gz": (
+            gzip.compress(line(id="r", text="a" * 50_000_000), mtime=0),
+            "unpacked_ratio@1",
+        ),
         f"{es}/size/bomb-blank.jsonl.gz": (gzip.compress(bytes([10]) * 50_000_000, mtime=0), "too_many_records@100001"),
         # names
         f"{es}/names/tab\there.txt": (TEXT.encode(), "key_unsafe"),
