@@ -79,6 +79,7 @@ lock: .venv/ready ## resolve the three environments again from pyproject.toml, a
 	for t in doccano label-studio; do \
 	  $(BIN)/uv pip compile -q --python-version 3.11 $(LOCKED) requirements/tools/$$t.in -o requirements/tools/$$t.lock || exit 1; done
 	$(BIN)/python -m infra.locks
+	$(BIN)/python -m infra.licences
 
 .venv/ready: pyproject.toml requirements/dev.lock requirements/cuda.lock
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Enigma needs Python 3.11 or newer")'
