@@ -19,7 +19,7 @@ define only
 $(BIN)/pytest -m $(1) || { code=$$?; test $$code -eq 5 && echo "no test is marked $(1) yet: NOTHING WAS TESTED" || exit $$code; }
 endef
 
-.PHONY: help demo up down repro test test-quick test-slow test-faults test-fuzz test-docker test-ceph check bench lock docs clean
+.PHONY: help demo up down repro test test-quick test-slow test-faults test-fuzz test-docker test-ceph check audit bench lock docs clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,6 +69,9 @@ bench: .venv/ready ## every benchmark that runs without outside data; see benchm
 	$(BIN)/python -m benchmarks.validate_10k
 	$(BIN)/python -m benchmarks.night_10k
 
+audit: .venv/ready ## known vulnerabilities of the dependencies; needs a database on the network, and says what it could not look up
+	$(BIN)/uv run -q --no-project --isolated --with-requirements requirements/tools/audit.lock python -m infra.audit
+
 docs: .venv/ready ## write the generated pages again
 	$(BIN)/python -m docs.generate
 
@@ -76,7 +79,7 @@ lock: .venv/ready ## resolve the three environments again from pyproject.toml, a
 	for e in tasks airflow; do \
 	  $(BIN)/uv pip compile -q --universal $(LOCKED) --extra $$e pyproject.toml -o requirements/$$e.lock || exit 1; done
 	$(BIN)/uv pip compile -q --universal $(LOCKED) --all-extras pyproject.toml -o requirements/dev.lock
-	for t in doccano label-studio; do \
+	for t in audit doccano label-studio; do \
 	  $(BIN)/uv pip compile -q --python-version 3.11 $(LOCKED) requirements/tools/$$t.in -o requirements/tools/$$t.lock || exit 1; done
 	$(BIN)/python -m infra.locks
 	$(BIN)/python -m infra.licences
