@@ -226,7 +226,7 @@ def test_a_planted_string_is_found_nowhere_but_in_the_notes_and_their_annotation
     after = night(user)
     imported = json.loads(user.read(f"reviewed-index/imported/{after.batch_id}.json"))
     assert (imported["counts"]["new"], imported["counts"]["refused"]) == (1, 2)
-    assert places_that_hold(user, "calm-week")  # the search does find what is there: a key
+    assert places_that_hold(user, folder)  # the search does find what is there: a key
     assert places_that_hold(user, CANARY) == []
 
 
