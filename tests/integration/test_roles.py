@@ -208,7 +208,7 @@ def everything(ward: Ward) -> None:
     ward.put(ADMINISTRATOR, {f"{base}.txt": d.text.encode() for base, d in gold.items()})
     ward.put(ADMINISTRATOR, {f"{base}.ann": format_ann(d.entities).encode() for base, d in gold.items()})
     ward.run("ingest", "ingest", "--batch", "gold-1")
-    ward.run("forget", "forget", next(iter(notes)), "--yes")
+    ward.run("forget", "forget", next(iter(notes)), "--yes", "--gold", "--document", "n300")
     ward.run("plan", "plan", "--batch", "night-2")
     ward.run("publish", "publish", "--batch", "night-2")
     ward.run("monitor", "monitor", "--batch", "night-2")
@@ -272,7 +272,7 @@ def test_a_role_that_asks_for_more_is_refused(ward: Ward) -> None:
     settings = load_settings()
     ward.become("annotate")
     objects = ObjectStore()
-    for uri in (f"{settings.tables}/notes/_delta_log/{0:020}.json", f"{settings.gold}/es/all/june/nn300.txt"):
+    for uri in (f"{settings.tables}/notes/_delta_log/{0:020}.json", f"{settings.gold}/es/all/june/n300.txt"):
         with pytest.raises(ServiceError, match="AccessDenied"):
             objects.get(uri)
     with pytest.raises(ServiceError, match="AccessDenied"):
