@@ -38,7 +38,7 @@ MAX_DEPTH = 100
 """Of JSON values in one another."""
 MAX_ANNOTATIONS = 300_000
 """Of one CAS: elements, those of text structure too."""
-MAX_VIEWS = 100
+MAX_VIEWS = 20
 MAX_CAS_TEXT = 2_000_000
 """Of one CAS; bytes of text in all its views, as `cassis` takes 200 bytes for each character."""
 MAX_SPANS = 20_000
