@@ -69,6 +69,7 @@ def drop(user: User, folder: str, texts: dict[str, list[bytes]], count: int) -> 
     user.drop(notes)
 
 
+@pytest.mark.slow
 def test_a_second_night_changes_nothing_and_what_is_new_or_written_over_is_annotated(user: User, texts) -> None:
     drop(user, "calm-week", texts, 10)
     bad = {f"es/{DAY}/calm-week/empty.txt": b"", f"es/{DAY}/calm-week/latin.txt": "año".encode("latin-1")}

@@ -46,6 +46,7 @@ def test_there_are_blocks_to_run() -> None:
     assert PYTHON
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", SHELL, ids=lambda p: str(p.relative_to(ROOT)))
 def test_a_page_s_commands_run_in_order(page: Path, place: Path, environment: dict[str, str]) -> None:
     for block in blocks(page):

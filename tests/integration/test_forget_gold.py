@@ -133,6 +133,7 @@ def history(gold: Gold) -> str:
     return uri
 
 
+@pytest.mark.slow
 def test_no_version_of_gold_holds_the_note_afterwards_and_the_rest_is_as_it_was(gold: Gold) -> None:
     uri = history(gold)
     before, log, old = gold.documents(), gold.log(), gold.git("rev-parse", "main")
