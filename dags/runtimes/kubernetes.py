@@ -95,6 +95,7 @@ class KubernetesTask(KubernetesPodOperator):
     def execute(self, context: Any) -> Any:
         """Run the stage; the harmless part of its report in S3 goes to XCom."""
         ti = context["ti"]
+        # no earlier report is deleted: a pod that is found again may just have written it
         memory = MemoryRecord(self.result_uri)
         self.env_vars = _variables(memory.variables(), has_secret=bool(self.env_from))
         self.annotations = {DAG: ti.dag_id, RUN: ti.run_id}
