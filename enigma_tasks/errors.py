@@ -86,6 +86,10 @@ class ServiceError(EnigmaError):
     exit_code: ClassVar[int] = 3
 
 
+class DiskError(ServiceError):
+    """A folder of this machine cannot be written, as its disk is full, read-only or fails."""
+
+
 class ObjectMissing(ServiceError):  # noqa: N818 - a state of the store that callers handle, named for it
     """The object or the bucket does not exist."""
 

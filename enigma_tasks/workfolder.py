@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from enigma_tasks.environment import temporary_root
-from enigma_tasks.errors import ServiceError
+from enigma_tasks.errors import DiskError
 from enigma_tasks.leftovers import swept_folder
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def require_temporary_root() -> Path:
     Python would take the next of several folders where this one is full or read-only, and leave text there.
 
     Raises:
-        ServiceError: it does not exist or cannot be written; names it.
+        DiskError: it does not exist or cannot be written; names it.
     """
     root = temporary_root()
     tempfile.tempdir = str(root)
@@ -43,7 +43,7 @@ def private_folder() -> Iterator[Path]:
     """A temporary folder (0700) for text, removed at the end; files that the block makes, anywhere, are 0600.
 
     Raises:
-        ServiceError: the folder cannot be made, or the disk is full or fails inside the block; names the folder.
+        DiskError: the folder cannot be made, or the disk is full or fails inside the block; names the folder.
     """
     with scratch_folder() as folder:
         before = os.umask(0o077)
@@ -71,7 +71,7 @@ def scratch_folder() -> Iterator[Path]:
 
 @contextmanager
 def disk_errors(folder: Path) -> Iterator[None]:
-    """Turn "no space left", "read-only" and the disk's own errors inside the block into ServiceError."""
+    """Turn "no space left", "read-only" and the disk's own errors inside the block into DiskError."""
     with _named(folder, _DISK):
         yield
 
@@ -88,4 +88,4 @@ def _named(folder: Path, numbers: frozenset[int]) -> Iterator[None]:
     except OSError as error:
         if error.errno not in numbers:
             raise
-        raise ServiceError(f"folder {folder} cannot be written: {os.strerror(error.errno or 0).lower()}") from None
+        raise DiskError(f"folder {folder} cannot be written: {os.strerror(error.errno or 0).lower()}") from None

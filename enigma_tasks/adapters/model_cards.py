@@ -14,7 +14,7 @@ from enigma_tasks.artifacts import ENSEMBLE_CARD, ENSEMBLE_MEMBERS, MODEL_CARD
 from enigma_tasks.card_places import CardPlaces
 from enigma_tasks.ensembles.card import read_card
 from enigma_tasks.ensembles.folder import read_ensemble
-from enigma_tasks.errors import EnigmaError, ModelError
+from enigma_tasks.errors import DiskError, EnigmaError, ModelError
 from enigma_tasks.licences import Licence, licence_of
 from enigma_tasks.ner.model_folder import digest_by_card, read_any_card
 from enigma_tasks.promotion.model_record import LoggedScore, MemberRecord, ModelRecord
@@ -96,18 +96,23 @@ class ModelCards:
 
         A card repeats what is recorded elsewhere, so no failure of it may undo what was registered or decided: it is a
         warning, and `enigma card` writes the card later.
+
+        Raises:
+            DiskError: this machine's disk is full or fails. Its next attempt writes the card and what names it.
         """
         if not (self._settings.cards and self._settings.journal):
             return ""
         try:
             return self.write(pin)[1]
+        except DiskError:
+            raise
         except Exception as error:  # noqa: BLE001 - as the docstring says
             reason = str(error) if isinstance(error, EnigmaError) else type(error).__name__
             log.warning("the card of %s version %s was not written: %s", pin.name, pin.version, reason)
             return ""
 
     def try_write_versions(self, name: str, versions: Iterable[ModelVersion | None]) -> None:
-        """`try_write` the card of each version that a line of a journal names."""
+        """`try_write` the card of each version that a line of a journal names. Raises as it does."""
         for version in dict.fromkeys(v for v in versions if v is not None):
             try:
                 pin = mlflow_registry.pin_of_digest(name, version.version, version.digest)

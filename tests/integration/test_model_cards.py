@@ -13,7 +13,7 @@ from mlflow import MlflowClient
 from enigma_tasks.adapters.model_cards import CARD_TAG, ModelCards
 from enigma_tasks.cli import build_parser
 from enigma_tasks.config import load_params, load_settings
-from enigma_tasks.errors import ServiceError
+from enigma_tasks.errors import DiskError, ServiceError
 from enigma_tasks.formats.corpora import write_corpus
 from enigma_tasks.stages import card, ensemble, monitor, register, registry
 from tests.integration.test_champions import NAME, WHO, environment
@@ -138,6 +138,24 @@ def test_a_lost_card_undoes_nothing(
     assert f"the card of {NAME} version 2 was not written" in caplog.text
     assert "zanahoria" not in caplog.text
     assert "its card" not in hospital.store.get(row["page"]).decode()
+
+
+def test_on_a_full_disk_the_comparison_is_repeated_and_its_page_names_the_card(
+    hospital: Gated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hospital.register(UNABLE, "--first")
+    hospital.register(ABLE)
+
+    def full(*_: object) -> None:
+        raise DiskError("folder cannot be written: no space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ModelCards, "write", full)
+        with pytest.raises(DiskError):
+            hospital.compare()
+    row = hospital.compare()
+    assert hospital.store.get(row["card"])
+    assert "its card" in hospital.store.get(row["page"]).decode()
 
 
 def test_of_an_ensemble_only_the_cards_are_read_and_checked(
