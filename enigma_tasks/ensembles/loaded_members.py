@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from enigma_tasks.documents import Document, Entity
     from enigma_tasks.ner.engine import Precision, TextSize, WordProbabilities
     from enigma_tasks.ner.model_folder import Model
+    from enigma_tasks.ner.window_scores import WindowScores
     from enigma_tasks.params.annotators import LlmMemberParams
     from enigma_tasks.params.llm import Complete
 
@@ -59,12 +60,13 @@ class _Group:
     batch_tokens: int
     precision: Precision
     open_endpoint: OpenEndpoint | None
+    window_scores: WindowScores | None
 
     def load(self) -> _Loaded:
         encoders = [d for d in self.folders if self.kinds[d] == "encoder"]
         models = {d: load_model(self.folders[d], d) for d in encoders}
         return _Loaded(
-            engine=Engine(list(models.values()), self.batch_tokens, self.precision) if models else None,
+            engine=self._engine(list(models.values())) if models else None,
             encoders=encoders,
             averaged={i: d for i, d in enumerate(encoders) if d in self.averaged},
             others={
@@ -73,6 +75,9 @@ class _Group:
                 if self.kinds[d] != "encoder"
             },
         )
+
+    def _engine(self, models: Sequence[Model]) -> Engine:
+        return Engine(models, self.batch_tokens, self.precision, self.window_scores)
 
 
 @dataclass(frozen=True)
@@ -101,12 +106,13 @@ def load_members(
     calibrated: Iterable[str] = (),
     resident_mib: int | None = None,
     open_endpoint: OpenEndpoint | None = None,
+    window_scores: WindowScores | None = None,
 ) -> Members:
     """Load all members, or prepare to load them in groups where their weights exceed `resident_mib`.
 
     `folders`: by digest. `averaged`: digests of the members whose word probabilities are returned too.
     `calibrated`: the same, where a member has word probabilities. `open_endpoint`: opens the endpoint of a language
-    model.
+    model. `window_scores`: the encoders' scores of windows that were run before.
 
     Raises:
         ModelError: a member is missing, damaged, of another digest, or has no probabilities to average.
@@ -119,7 +125,15 @@ def load_members(
             raise ModelError(f"member {digest[:12]} is no token classifier: it has no probabilities to average")
     asked.update(digest for digest in calibrated if kinds[digest] == "encoder")
     groups = [
-        _Group({d: folders[d] for d in digests}, kinds, frozenset(asked), batch_tokens, precision, open_endpoint)
+        _Group(
+            {d: folders[d] for d in digests},
+            kinds,
+            frozenset(asked),
+            batch_tokens,
+            precision,
+            open_endpoint,
+            window_scores,
+        )
         for digests in _groups(folders, resident_mib)
     ]
     return Members(groups if len(groups) > 1 else [group.load() for group in groups])

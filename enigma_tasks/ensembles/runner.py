@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from enigma_tasks.ensembles.loaded_members import MemberPredictions, OpenEndpoint
     from enigma_tasks.estimates import DevError
     from enigma_tasks.ner.engine import Precision, TextSize
+    from enigma_tasks.ner.window_scores import WindowScores
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,7 @@ class EnsembleAnnotator:
         *,
         resident_mib: int | None = None,
         open_endpoint: OpenEndpoint | None = None,
+        window_scores: WindowScores | None = None,
     ) -> None:
         """Load every distinct member; raises as `load_members` does."""
         self.ensembles = tuple(ensembles)
@@ -76,6 +78,7 @@ class EnsembleAnnotator:
             calibrated=calibrated,
             resident_mib=resident_mib,
             open_endpoint=open_endpoint,
+            window_scores=window_scores,
         )
 
     def annotate(self, documents: Sequence[Document]) -> list[AnnotatedDocument]:

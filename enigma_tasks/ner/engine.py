@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from enigma_tasks.ner.network.encoder import TokenClassifier
     from enigma_tasks.ner.text.alignment import IntArray
     from enigma_tasks.ner.text.tokenizer import TokenisedText
+    from enigma_tasks.ner.window_scores import WindowScores
 
 Precision = Literal["auto", "fp32", "bf16"]
 Scores = NDArray[np.float32]
@@ -94,14 +95,30 @@ class Engine:
     The same documents in the same order give the same scores: batches depend on the windows' content only.
     """
 
-    def __init__(self, models: Sequence[Model], batch_tokens: int, precision: Precision = "auto") -> None:
-        """`batch_tokens`: sub-words per forward pass, padding included; a longer window is a batch of its own."""
+    def __init__(
+        self,
+        models: Sequence[Model],
+        batch_tokens: int,
+        precision: Precision = "auto",
+        window_scores: WindowScores | None = None,
+    ) -> None:
+        """Prepare the models for the device.
+
+        Args:
+            models: run together.
+            batch_tokens: sub-words per forward pass, padding included; a longer window is a batch of its own.
+            precision: of the encoders' products.
+            window_scores: scores of windows that were run before; they may differ in the last digits from those of
+                other batches.
+        """
         self.models = models
+        self._window_scores = window_scores
         self.batch_tokens = batch_tokens
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         if self.device.type == "cpu":
             keep_freed_memory()
         half = precision == "bf16" or (precision == "auto" and has_bf16(self.device))
+        self._format = f"{self.device.type} {'bf16' if half else 'fp32'}"
         self._groups = [group_of(models, layers, self.device, half) for layers in layers_in_common(models)]
 
     def predict(self, documents: Sequence[Document]) -> list[list[tuple[Entity, ...]]]:
@@ -187,8 +204,9 @@ class Engine:
         """Per model of the group, word scores [w, K, L] of each window; equal windows are run once."""
         keys = [w.key for w in windows]
         distinct = dict(zip(keys, windows, strict=True))
-        order = sorted(distinct, key=lambda key: (len(distinct[key].ids), key))
-        results: list[dict[bytes, Scores]] = [{} for _ in group.indexes]
+        results = self._known(group, distinct)
+        unknown = (key for key in distinct if not all(key in result for result in results))
+        order = sorted(unknown, key=lambda key: (len(distinct[key].ids), key))
         tokenizer = self.models[group.indexes[0]].tokenizer
         special = len(tokenizer.prefix) + len(tokenizer.suffix)
         with torch.inference_mode():
@@ -202,7 +220,22 @@ class Engine:
                     values = network(ids, attention, owner, words).float().cpu().numpy()
                     for row, key in enumerate(batch):
                         result[key] = values[row, : len(distinct[key].words)].copy()
+        if self._window_scores is not None:
+            for index, result in zip(group.indexes, results, strict=True):
+                self._window_scores.put(self.models[index].digest, self._format, {key: result[key] for key in order})
         return [[result[key] for key in keys] for result in results]
+
+    def _known(self, group: ModelGroup, distinct: Mapping[bytes, Window]) -> list[dict[bytes, Scores]]:
+        """Per model of the group, the word scores [w, K, L] of the windows that were run before."""
+        if self._window_scores is None:
+            return [{} for _ in group.indexes]
+        found = []
+        for index in group.indexes:
+            shape = (len(self.models[index].card.entity_types), len(TAGS))
+            sizes = [len(window.words) * shape[0] * shape[1] for window in distinct.values()]
+            known = self._window_scores.get(self.models[index].digest, self._format, list(distinct), sizes)
+            found.append({key: values.reshape(-1, *shape) for key, values in known.items()})
+        return found
 
 
 def _size(text: TokenisedText, model: Model) -> TextSize:

@@ -18,6 +18,10 @@ class NightKey:
         """The signature in hexadecimal; None without a key."""
         return hmac.digest(self._key, data, hashlib.sha256).hex() if self._key else None
 
+    def derived(self, purpose: str) -> bytes | None:
+        """A key (32 bytes) for another purpose, which does not reveal this one; None without a key."""
+        return hmac.digest(self._key, purpose.encode(), hashlib.sha256) if self._key else None
+
     def check(self, record: str, signature: str | None, data: bytes) -> None:
         """Raise DataError `hmac` when there is a key and `signature` is not its signature of `data`."""
         expected = self.sign(data)

@@ -19,6 +19,8 @@ class AnnotateParams(Frozen):
     """A chunk ends earlier when its texts exceed this: it bounds memory."""
     resident_mib: int | None = Field(None, gt=0)
     """Weights in memory at once; above it, members are loaded in turn for each chunk. None: no limit."""
+    window_scores_mib: int = Field(0, ge=0)
+    """Disk for the scores of windows, for the notes that repeat them on later nights; 0: none are kept."""
 
     def halved(self, times: int) -> AnnotateParams:
         """Half of everything that memory grows with, so many times; the same notes and, but for rounding, scores."""

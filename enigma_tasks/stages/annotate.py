@@ -25,6 +25,7 @@ from enigma_tasks.notes.commits import ResultFile, ResultFiles, ShardCommit, Sha
 from enigma_tasks.notes.names import Names
 from enigma_tasks.notes.plans import digest
 from enigma_tasks.notes.references import Refused, Rule
+from enigma_tasks.notes.signing import NightKey
 from enigma_tasks.threads import read_ahead
 from enigma_tasks.unforeseen import UNREADABLE, refused_if_unforeseen
 from enigma_tasks.workfolder import private_folder
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from enigma_tasks.config import Params, Settings
     from enigma_tasks.ensembles.runner import AnnotatedDocument
     from enigma_tasks.estimates import DevError
+    from enigma_tasks.ner.window_scores import WindowScores
     from enigma_tasks.notes.forgotten import Tombstones
     from enigma_tasks.notes.plans import Plan, Shard
     from enigma_tasks.notes.references import NoteRef
@@ -112,8 +114,24 @@ def _engine(plan: Plan, shard: Shard, params: Params, settings: Settings, endpoi
         ensembles = [read_ensemble(mlflow_registry.download(pin, settings.cache)) for pin in pins]
         limits = params.annotate
         return EnsembleAnnotator(
-            ensembles, limits.batch_tokens, resident_mib=limits.resident_mib, open_endpoint=endpoints
+            ensembles,
+            limits.batch_tokens,
+            resident_mib=limits.resident_mib,
+            open_endpoint=endpoints,
+            window_scores=_window_scores(limits.window_scores_mib, settings),
         ).annotate
+
+
+def _window_scores(limit_mib: int, settings: Settings) -> WindowScores | None:
+    """The scores that this machine keeps; raises UsageError without a key to keep them under."""
+    if not limit_mib:
+        return None
+    from enigma_tasks.ner.window_scores import WindowScores
+
+    key = NightKey(settings.night_key.get_secret_value()).derived("window scores")
+    if key is None:
+        raise UsageError("annotate.window_scores_mib needs ENIGMA_NIGHT_KEY: scores are kept under keyed hashes")
+    return WindowScores(settings.cache, key, limit_mib)
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,6 +137,20 @@ def leaks_besides(said: Any, pattern: str) -> list[str]:
     return [leak for leak in said.leaks if pattern not in leak or not leak.startswith("s3://")]
 
 
+def test_scores_of_windows_are_kept_under_a_key_only_and_without_text(
+    world: World, models: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shard, given = planned(world, models), ("--set", "annotate.window_scores_mib=1")
+    said = clean(world.run("annotate", "--shard", shard, *given), 2)
+    assert "needs ENIGMA_NIGHT_KEY" in said.streams
+    monkeypatch.setenv("ENIGMA_NIGHT_KEY", "n" * 32)
+    clean(world.run("plan", "--batch", f"{NIGHT}-2"), 0)
+    clean(world.run("annotate", "--shard", shard.replace(NIGHT, f"{NIGHT}-2"), *given), 0)
+    kept = [p for p in (world.folder / "cache").iterdir() if p.name.startswith("window-scores")]
+    assert kept
+    assert not [p for p in kept if holds(p.read_bytes())]
+
+
 def test_the_watch_finds_what_is_there(world: World, capfd: pytest.CaptureFixture[str]) -> None:
     world.store.put(f"{world.settings.reports}/x.html", CANARY.encode())
     world.store.put(f"{world.settings.drops}/x.txt", CANARY.encode())
