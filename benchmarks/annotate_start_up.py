@@ -71,8 +71,9 @@ def planned(store: ObjectStore, batch: str, pins: dict[str, Pin]) -> str:
         shards=shards,
         quarantined=0,
         quarantined_sha256=records.write_refusals([]),
-        counts=PlanCounts(listed=1, done=0, planned=1, quarantined=0, waiting=0),
+        counts=PlanCounts(listed=1, done=0, planned=1, quarantined=0, waiting=0, deferred=0),
         waiting={},
+        deferred={},
         seconds=0.0,
     )
     records.create_plan(plan)

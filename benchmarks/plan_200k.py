@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 from enigma_tasks.adapters.object_store import ObjectInfo
 from enigma_tasks.config import load_params
 from enigma_tasks.notes.done import Done, FingerprintSet, fingerprint
-from enigma_tasks.notes.planning import cut_shards, plan_night, waiting
+from enigma_tasks.notes.fair_share import FairShare
+from enigma_tasks.notes.planning import Night, cut_shards, scan_listing
 from enigma_tasks.notes.plans import digest, notes_bytes
 
 if TYPE_CHECKING:
@@ -54,14 +55,20 @@ def main() -> None:
     done = Done(FingerprintSet(known))
     del known
     loaded = time.perf_counter()
-    night = plan_night(
-        listing(arguments.keys), "hospital/drops/", done, max_bytes=params.notes.max_bytes, language_of=params.language
+    night = Night(
+        "hospital/drops/",
+        FairShare(params.plan.max_notes),
+        is_served=lambda _: True,
+        is_forgotten=lambda _: False,
     )
+    for found in scan_listing(
+        listing(arguments.keys), "hospital/drops/", done, max_bytes=params.notes.max_bytes, language_of=params.language
+    ):
+        night.add(found)
     sorted_at = time.perf_counter()
-    planned, _ = waiting(night.ready, frozenset(LANGUAGES))
     shards = [
-        digest(notes_bytes(notes))
-        for _, _, notes in cut_shards(planned, params.plan.notes_per_shard, params.plan.max_shards)
+        (len(notes), digest(notes_bytes(notes)))
+        for _, _, notes in cut_shards(night.planned, params.plan.notes_per_shard, params.plan.max_shards)
     ]
     written = time.perf_counter()
     print(
@@ -69,8 +76,9 @@ def main() -> None:
             {
                 "keys": arguments.keys,
                 "done_notes": len(done.notes),
-                "planned": len(planned),
-                "refused": len(night.refused),
+                "planned": sum(notes for notes, _ in shards),
+                "refused": len(list(night.refused)),
+                "deferred": night.deferred.total(),
                 "shards": len(shards),
                 "seconds_done_set": round(loaded - start, 2),
                 "seconds_sorting": round(sorted_at - loaded, 2),

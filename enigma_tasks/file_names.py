@@ -95,6 +95,12 @@ def stem(key: str) -> str:
     return name if kind in (FileKind.TEXT, FileKind.ANNOTATION) else key.rpartition("/")[2]
 
 
+def site_of(drop_path: str) -> str:
+    """The folder below the drop date of a key below drops/, `{folder}/{date}/{site}/...`; empty where there is none."""
+    folders = drop_path.split("/")[2:-1]
+    return folders[0] if folders else ""
+
+
 def is_about(stem: str) -> bool:
     """A text of this stem is about the files beside it: no note where notes have annotations and it has none."""
     return _ABOUT.fullmatch(stem.lower()) is not None

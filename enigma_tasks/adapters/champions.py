@@ -38,6 +38,29 @@ class Champions:
     moved: tuple[AliasMoved, ...] = ()
 
 
+class ChampionLookup:
+    """The champions of the languages that are asked for, each looked up once, by `resolve`."""
+
+    def __init__(self, journal: JournalStore) -> None:
+        self._journal = journal
+        self._found: dict[str, Champions] = {}
+
+    def has(self, language: str) -> bool:
+        """Whether the language has a champion. Raises as `resolve` does."""
+        if language not in self._found:
+            self._found[language] = resolve([language], self._journal)
+        return bool(self._found[language].pins.get(language))
+
+    def found(self) -> Champions:
+        """Of all languages that were asked for."""
+        each = [found for _, found in sorted(self._found.items())]
+        return Champions(
+            {language: pins for found in each for language, pins in found.pins.items() if pins},
+            {name: line for found in each for name, line in found.lines.items()},
+            tuple(item for found in each for item in found.moved),
+        )
+
+
 def resolve(languages: Iterable[str], journal: JournalStore) -> Champions:
     """The champions by the journal, as versions of the registry, and each alias `champion` that says otherwise.
 

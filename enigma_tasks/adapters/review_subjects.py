@@ -11,7 +11,8 @@ from enigma_tasks.adapters.note_reader import read_notes
 from enigma_tasks.adapters.object_store import split_uri
 from enigma_tasks.artifacts import RunPlaces
 from enigma_tasks.documents import Entity
-from enigma_tasks.monitoring.review_manifest import ReviewNight, ReviewTask, note_of_task, site_of
+from enigma_tasks.file_names import site_of
+from enigma_tasks.monitoring.review_manifest import ReviewNight, ReviewTask, note_of_task
 from enigma_tasks.monitoring.review_matching import Subject
 from enigma_tasks.notes.references import Refused
 

@@ -148,12 +148,6 @@ def task_id(batch_id: str, note: NoteRef, shown: str) -> str:
     return f"{_UNSAFE.sub('_', shown)[:_SHOWN].lstrip('.')}-{hashlib.sha256(identity.encode()).hexdigest()[:16]}"
 
 
-def site_of(drop_path: str) -> str:
-    """The folder below the drop date of a key below drops/, `{folder}/{date}/{site}/...`; empty where there is none."""
-    folders = drop_path.split("/")[2:-1]
-    return folders[0] if folders else ""
-
-
 def note_of_task(task: ReviewTask) -> NoteRef:
     """The note of a task, to read the text that was annotated."""
     return NoteRef(

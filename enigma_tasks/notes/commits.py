@@ -96,6 +96,7 @@ class PublishedCounts(Frozen):
     entities: int
     listed: int
     waiting: int
+    deferred: int
     left_out: int
     """Another night published them meanwhile."""
 

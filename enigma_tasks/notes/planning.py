@@ -7,14 +7,15 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from enigma_tasks.errors import UsageError
-from enigma_tasks.file_names import holds_records
+from enigma_tasks.file_names import holds_records, site_of
 from enigma_tasks.notes.references import NoteRef, Refused, Rule, is_date, is_marker, note_of_object
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import Protocol
 
     from enigma_tasks.notes.done import Done
+    from enigma_tasks.notes.fair_share import FairShare
 
     class Listed(Protocol):
         """An entry of a store's listing."""
@@ -57,18 +58,75 @@ class Backfill:
 
 @dataclass
 class Night:
-    """The listed notes without an outcome."""
+    """The notes without an outcome that a night takes, at most as many as its limit, and the numbers of the others.
 
-    ready: list[NoteRef] = field(default_factory=list)
-    """Notes of known language, which are read when they are annotated."""
-    unread: list[NoteRef] = field(default_factory=list)
-    """Objects that must be read for planning: files of records, and texts whose language must be detected."""
-    refused: list[Refused] = field(default_factory=list)
-    counts: Counter[str] = field(default_factory=Counter)
-    """`listed` objects, and `done` notes; a file whose records are all done counts as one."""
+    A note whose language has no champion waits for one. Where more notes were dropped than the limit, they are shared
+    out over the sites of each folder of drops/, and the others are deferred to the next night. Neither has an outcome,
+    so both are listed again.
+    """
+
+    drops_prefix: str
+    """The key of the drops folder with its slash."""
+    taken: FairShare[NoteRef | Refused]
+    is_served: Callable[[str], bool]
+    """Whether a language has a champion."""
+    is_forgotten: Callable[[NoteRef], bool]
+    done: int = 0
+    """Notes; a file whose records are all done counts as one."""
+    waiting: Counter[str] = field(default_factory=Counter)
+    """Notes by language."""
+    deferred: Counter[str] = field(default_factory=Counter)
+    """Notes by language, refused ones included; empty where the language is not known."""
+    _torn: set[tuple[str, str]] = field(default_factory=set)
+    """Files of which a record waits or is deferred."""
+
+    def add(self, found: NoteRef | Refused | None) -> None:
+        """Take, defer or count a note whose language is known, a refusal, or None for a note that is done.
+
+        A note that was forgotten is refused as such, whatever other rule it breaks.
+        """
+        if found is None:
+            self.done += 1
+            return
+        note = _note_of(found)
+        if self.is_forgotten(note):
+            found = Refused(note, Rule.FORGOTTEN)
+        if isinstance(found, NoteRef) and not self.is_served(note.language):
+            self.waiting[note.language] += 1
+            self._tear(note)
+            return
+        left = self.taken.offer(self._source(note), found)
+        if left is not None:
+            self.deferred[_note_of(left).language] += 1
+            self._tear(_note_of(left))
+
+    @property
+    def planned(self) -> Iterator[NoteRef]:
+        """The notes to annotate; those of one file follow each other."""
+        return (item for item in self.taken if isinstance(item, NoteRef))
+
+    @property
+    def refused(self) -> Iterator[Refused]:
+        """The notes that break a rule, marked."""
+        for item in self.taken:
+            if isinstance(item, Refused):
+                yield replace(item, note=self.marked(item.note))
+
+    def marked(self, note: NoteRef) -> NoteRef:
+        """The note; if a record of its file waits or is deferred, it says so, and the file is opened again."""
+        return replace(note, object_whole=False) if (note.bucket, note.key) in self._torn else note
+
+    def _tear(self, note: NoteRef) -> None:
+        if note.record_id is not None:
+            self._torn.add((note.bucket, note.key))
+
+    def _source(self, note: NoteRef) -> str:
+        path = note.key.removeprefix(self.drops_prefix)
+        folder, slash, _ = path.partition("/")
+        return f"{folder}/{site_of(path)}" if slash else ""
 
 
-def plan_night(
+def scan_listing(
     listing: Iterable[Listed],
     drops_prefix: str,
     done: Done,
@@ -76,12 +134,12 @@ def plan_night(
     max_bytes: int,
     language_of: Callable[[str], str | None],
     backfill: Backfill | None = None,
-) -> Night:
-    """Divide a listing of the drops into done, ready, unread and refused; no object is opened.
+) -> Iterator[NoteRef | Refused | None]:
+    """Every object of a listing of the drops, in order, None for one that is done; no object is opened.
 
-    `drops_prefix` is the key of the drops folder with its slash. A backfill is limited to its drop dates.
+    A reference to a file of records, or without a language, stands for what is to be read for planning. A back-fill is
+    limited to its drop dates. `drops_prefix` is the key of the drops folder with its slash.
     """
-    night = Night()
     for item in listing:
         if is_marker(item.key, item.size):
             continue
@@ -93,37 +151,23 @@ def plan_night(
             drop_path=item.key.removeprefix(drops_prefix),
             language_of=language_of,
         )
-        ref = result.note if isinstance(result, Refused) else result
+        ref = _note_of(result)
         if backfill is not None and ref.drop_date not in backfill:
             continue
-        night.counts["listed"] += 1
         if backfill is None and _is_done(ref, done):
-            night.counts["done"] += 1
+            yield None
         elif isinstance(result, Refused):
-            night.refused.append(result)
+            yield result
         elif item.size == 0:
-            night.refused.append(Refused(ref, Rule.EMPTY))
-        elif holds_records(item.key):
-            night.unread.append(ref)
-        elif item.size > max_bytes:
-            night.refused.append(Refused(ref, Rule.TOO_LARGE))
-        elif ref.language:
-            night.ready.append(ref)
+            yield Refused(ref, Rule.EMPTY)
+        elif item.size > max_bytes and not holds_records(item.key):
+            yield Refused(ref, Rule.TOO_LARGE)
         else:
-            night.unread.append(ref)
-    return night
+            yield ref
 
 
-def refuse_forgotten(night: Night, forgotten: Callable[[str, str, str | None], bool]) -> None:
-    """Refuse the notes of the night that were forgotten, whatever other rule they break."""
-
-    def is_forgotten(note: NoteRef) -> bool:
-        return forgotten(note.bucket, note.key, note.record_id)
-
-    night.refused = [Refused(r.note, Rule.FORGOTTEN) if is_forgotten(r.note) else r for r in night.refused]
-    for notes in (night.ready, night.unread):
-        night.refused += [Refused(note, Rule.FORGOTTEN) for note in notes if is_forgotten(note)]
-        notes[:] = [note for note in notes if not is_forgotten(note)]
+def _note_of(item: NoteRef | Refused) -> NoteRef:
+    return item.note if isinstance(item, Refused) else item
 
 
 def _is_done(ref: NoteRef, done: Done) -> bool:
@@ -132,34 +176,10 @@ def _is_done(ref: NoteRef, done: Done) -> bool:
     return done.has(ref.identity)
 
 
-def waiting(notes: Sequence[NoteRef], served: frozenset[str]) -> tuple[list[NoteRef], Counter[str]]:
-    """Remove the notes whose language has no champion, which get no outcome and are listed again.
-
-    Returns the other notes, and the number of waiting ones by language. Other records of a file with a waiting record
-    are marked, so that the file is opened again.
-    """
-    counts = Counter(n.language for n in notes if n.language not in served)
-    if not counts:
-        return list(notes), counts
-    torn = {(n.bucket, n.key) for n in notes if n.language not in served and n.record_id is not None}
-    return [
-        replace(n, object_whole=False) if (n.bucket, n.key) in torn else n for n in notes if n.language in served
-    ], counts
-
-
-def mark_torn(refused: Iterable[Refused], notes: Iterable[NoteRef], served: frozenset[str]) -> list[Refused]:
-    """The refusals, with those from files with a waiting record marked as in `waiting`."""
-    torn = {(n.bucket, n.key) for n in notes if n.language not in served and n.record_id is not None}
-    return [
-        replace(r, note=replace(r.note, object_whole=False)) if (r.note.bucket, r.note.key) in torn else r
-        for r in refused
-    ]
-
-
 def cut_shards(
     notes: Iterable[NoteRef], notes_per_shard: int, max_shards: int
 ) -> Iterator[tuple[str, int, list[NoteRef]]]:
-    """Shards as (language, number from 1, notes), in the listing's order; at most `max_shards` in total.
+    """Shards as (language, number from 1, notes), in the notes' order; at most `max_shards` in total.
 
     A shard has `notes_per_shard` notes, or more if there would be too many shards. Raises UsageError if there are more
     languages than shards.

@@ -61,6 +61,8 @@ class PlanCounts(Frozen):
     quarantined: NonNegativeInt
     waiting: NonNegativeInt
     """Their language has no champion."""
+    deferred: NonNegativeInt
+    """More than a night may have; the next night plans them."""
 
 
 class AliasMoved(Frozen):
@@ -94,6 +96,8 @@ class Plan(Frozen):
     counts: PlanCounts
     waiting: dict[str, int]
     """Notes by language, for languages without a champion."""
+    deferred: dict[str, int]
+    """Notes by language (empty where it is not known), that are more than `plan.max_notes`; refused ones count."""
     seconds: float
     """Duration of planning."""
     hmac: str | None = None

@@ -118,7 +118,7 @@ class NoteRef:
     line_start: int | None = None
     """Byte offset of the line in an uncompressed file."""
     object_whole: bool = True
-    """Whether no record of the file is waiting, so that this object version need not be read again."""
+    """Whether no record of the file waits or is deferred, so that this object version need not be read again."""
 
     @property
     def uri(self) -> str:

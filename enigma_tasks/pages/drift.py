@@ -123,8 +123,9 @@ def _watched(record: NightRecord, languages: Iterable[str]) -> WatchedNight:
 
 
 def _notes_in(night: NightFigures) -> dict[str, int]:
-    """Language -> notes that came in: with an outcome, or waiting for a champion."""
+    """Language -> notes that came in: with an outcome, waiting for a champion, or deferred."""
     counts = {language: f.annotated + f.quarantined for language, f in night.languages.items()}
-    for language, waiting in night.waiting.items():
-        counts[language] = counts.get(language, 0) + waiting
+    for language, left in (*night.waiting.items(), *night.deferred.items()):
+        if language:
+            counts[language] = counts.get(language, 0) + left
     return counts

@@ -66,6 +66,8 @@ class NightFigures(Frozen):
     quarantined: int = 0
     waiting: dict[str, int] = Field(default_factory=dict)
     """Notes by language, for languages without a champion; they are planned once there is one."""
+    deferred: dict[str, int] = Field(default_factory=dict)
+    """Notes by language (empty where it is not known) that were more than `plan.max_notes`; the next night has them."""
     rules: dict[str, int] = Field(default_factory=dict)
     """Quarantined notes by rule."""
     languages: dict[str, LanguageFigures] = Field(default_factory=dict)
@@ -104,6 +106,11 @@ class NightFigures(Frozen):
     def waiting_total(self) -> int:
         """Notes that wait for a champion."""
         return sum(self.waiting.values())
+
+    @property
+    def deferred_total(self) -> int:
+        """Notes that wait for the next night."""
+        return sum(self.deferred.values())
 
     @property
     def elsewhere(self) -> int:

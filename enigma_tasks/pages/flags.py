@@ -130,6 +130,13 @@ def _absolute(night: NightFigures, history: Sequence[NightFigures], params: Moni
             notes = "1 note waits" if count == 1 else f"{count:,} notes wait"
             reason = f"{notes} in {language}: no champion is registered for that language."
             yield Flag(rule="waiting", subject=language, reason=reason, value=count)
+    if night.deferred_total:
+        notes = "1 note was" if night.deferred_total == 1 else f"{night.deferred_total:,} notes were"
+        reason = (
+            f"{notes} deferred to the next night: more were dropped than plan.max_notes, which sites share equally."
+            " The drops need a look if this goes on."
+        )
+        yield Flag(rule="deferred", subject="notes", reason=reason, value=night.deferred_total)
     yield from _changed_models(night, history)
 
 

@@ -24,6 +24,7 @@ def night_metrics(summary: NightSummary) -> Metrics:
             "annotated": night.annotated,
             "quarantined": night.quarantined,
             "waiting": night.waiting_total,
+            "deferred": night.deferred_total,
             "entities": night.entities_total,
             "seconds": night.seconds_total,
             "alerts": len(alerts(summary.flags)),

@@ -113,6 +113,7 @@ def _tiles(summary: NightSummary) -> list[Tile]:
             "odd" if night.quarantined else "",
         ),
         Tile("Waiting", count(night.waiting_total), ", ".join(sorted(night.waiting)), "odd" if night.waiting else ""),
+        *([Tile("Deferred", count(night.deferred_total), "to the next night", "odd")] if night.deferred else []),
         Tile("Entities", count(night.entities_total) if night.published else "–", density),
         Tile(
             "Text read", percent(night.completeness), "of all characters",

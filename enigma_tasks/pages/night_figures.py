@@ -46,6 +46,7 @@ def night_figures(
         done=plan.counts.done,
         planned=plan.counts.planned + plan.counts.quarantined,
         waiting=plan.waiting,
+        deferred=plan.deferred,
         seconds=stages,
         shards=len(plan.shards),
         missing_shards=tuple(s.id for s in plan.shards if commits[s.id] is None),

@@ -29,7 +29,7 @@ def alerts(flags: Sequence[Flag]) -> tuple[Flag, ...]:
 
 
 def verdict(night: NightFigures, flags: Sequence[Flag]) -> Verdict:
-    """The worst of: not published, text not read, unusual, quarantine, waiting, all well."""
+    """The worst of: not published, text not read, unusual, quarantine, waiting or deferred, all well."""
     if not night.published:
         missing = len(night.missing_shards)
         why = f"{missing} of {night.shards} shards have no result" if missing else "every shard has its result"
@@ -40,7 +40,10 @@ def verdict(night: NightFigures, flags: Sequence[Flag]) -> Verdict:
     if night.waiting_total:
         wait = "waits" if night.waiting_total == 1 else "wait"
         parts.append(f"{_notes(night.waiting_total)} in {', '.join(sorted(night.waiting))} {wait} for a champion.")
-    unusual = [f for f in alerts(flags) if f.rule != "waiting"]
+    if night.deferred_total:
+        wait = "waits" if night.deferred_total == 1 else "wait"
+        parts.append(f"{_notes(night.deferred_total)} {wait} for the next night.")
+    unusual = [f for f in alerts(flags) if f.rule not in ("waiting", "deferred")]
     if unusual:
         parts.append("1 figure needs a look." if len(unusual) == 1 else f"{len(unusual)} figures need a look.")
     sentence = " ".join(parts)
@@ -50,7 +53,7 @@ def verdict(night: NightFigures, flags: Sequence[Flag]) -> Verdict:
         return Verdict("warn", "Unusual", sentence)
     if night.quarantined:
         return Verdict("warn", "Quarantine", sentence)
-    if night.waiting_total:
+    if night.waiting_total or night.deferred_total:
         return Verdict("warn", "Waiting", sentence)
     return Verdict("good" if night.planned else "info", "All well" if night.planned else "Nothing new", sentence)
 

@@ -116,6 +116,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
             "annotated": night.annotated,
             "quarantined": night.quarantined,
             "waiting": night.waiting_total,
+            "deferred": night.deferred_total,
             "entities": night.entities_total,
             "reviewed": summary.quality.reviewed,
         },

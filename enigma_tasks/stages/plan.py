@@ -11,16 +11,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from enigma_tasks.adapters import champions, night_table
-from enigma_tasks.adapters.champions import Champions
+from enigma_tasks.adapters.champions import ChampionLookup
 from enigma_tasks.adapters.journal_store import JournalStore
 from enigma_tasks.adapters.night_records import NightRecords
 from enigma_tasks.adapters.note_reader import read_notes, rule_of
 from enigma_tasks.adapters.object_store import ObjectStore, split_uri
 from enigma_tasks.adapters.tombstones import read_tombstones
 from enigma_tasks.artifacts import RunPlaces
-from enigma_tasks.errors import DataError, ObjectChanged, ObjectMissing
+from enigma_tasks.errors import DataError, ObjectChanged, ObjectMissing, UsageError
 from enigma_tasks.file_names import holds_records
-from enigma_tasks.notes.planning import Backfill, Night, cut_shards, mark_torn, plan_night, refuse_forgotten, waiting
+from enigma_tasks.notes.fair_share import FairShare
+from enigma_tasks.notes.planning import Backfill, Night, cut_shards, scan_listing
 from enigma_tasks.notes.plans import Plan, PlanCounts
 from enigma_tasks.notes.record_planning import Judgement, scan
 from enigma_tasks.notes.references import WHOLE_FILE, NoteRef, Refused, Rule
@@ -28,23 +29,26 @@ from enigma_tasks.unforeseen import refused_if_unforeseen
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
+    from enigma_tasks.adapters.champions import Champions
     from enigma_tasks.config import Params, Settings
-    from enigma_tasks.notes.done import Done
 
 log = logging.getLogger(__name__)
+
+TEXTS_AT_ONCE = 10_000
+"""References to texts of unknown language that are kept until they are read."""
 
 
 def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> dict[str, Any]:
     """Plan the batch, once: if it has a plan already, that one is reported and nothing is written.
 
     Returns:
-        batch_id, plan (URI), counts, waiting by language, and `shards`, the URIs to annotate.
+        batch_id, plan (URI), counts, waiting and deferred by language, and `shards`, the URIs to annotate.
 
     Raises:
-        UsageError: a place is not set, the batch id or the back-fill range is malformed, or there are tombstones and
-            not their key.
+        UsageError: a place is not set, the batch id or the back-fill range is malformed or has more notes than a
+            night may have, or there are tombstones and not their key.
         DataError: the journal of champions was edited; names the line.
         ModelError: the registry has no version of a champion's digest.
         ServiceError: store, tables or registry.
@@ -61,22 +65,33 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     backfill = Backfill.parse(arguments.backfill) if arguments.backfill else None
     done = night_table.read_done(settings.require("tables"))
     drops = f"{settings.require('drops')}/"
-    night = plan_night(
+    prefix = split_uri(drops)[1]
+    lookup, tombstones = ChampionLookup(journal), read_tombstones(store, settings)
+    night = Night(
+        prefix,
+        FairShare(params.plan.max_notes),
+        is_served=lookup.has,
+        is_forgotten=lambda note: tombstones.has(note.bucket, note.key, note.record_id),
+    )
+    listing = scan_listing(
         store.list(drops),
-        split_uri(drops)[1],
+        prefix,
         done,
         max_bytes=params.notes.max_bytes,
         language_of=params.language,
         backfill=backfill,
     )
-    log.info("%d objects listed, %d done, %d to open", night.counts["listed"], night.counts["done"], len(night.unread))
-    tombstones = read_tombstones(store, settings)
-    refuse_forgotten(night, tombstones.has)  # before they are opened
-    _open_unread(store, night, done, params, again=backfill is not None)
-    refuse_forgotten(night, tombstones.has)
-    languages = sorted({n.language for n in night.ready})
-    found = champions.resolve(languages, journal) if languages else Champions({}, {})
-    plan = _write(records, night, params, arguments, found=found, began=began)
+    judgement = Judgement(
+        params.notes,
+        params.language,
+        _detector(params),
+        is_done=lambda note: backfill is None and done.has(note.identity),
+    )
+    listed = _fill(night, listing, store, judgement, params)
+    if backfill and night.deferred:
+        total = len(night.taken) + night.deferred.total()
+        raise UsageError(f"--backfill: {total} notes are more than plan.max_notes: take fewer days, or --set it")
+    plan = _write(records, night, params, arguments, found=lookup.found(), listed=listed, began=began)
     if not records.create_plan(plan):
         log.warning("another process planned this night first: its plan is used")
         plan = records.plan()
@@ -84,32 +99,45 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     return _report(plan, places)
 
 
-def _open_unread(store: ObjectStore, night: Night, done: Done, params: Params, *, again: bool) -> None:
-    """Open the notes in `unread` and move them to `ready` or `refused`."""
-    detect = _detector(params)
-    texts = [n for n in night.unread if not holds_records(n.key)]
-    for item in _detected(store, texts, params, detect):
-        if isinstance(item, Refused):
-            night.refused.append(item)
+def _fill(
+    night: Night,
+    listing: Iterable[NoteRef | Refused | None],
+    store: ObjectStore,
+    judgement: Judgement,
+    params: Params,
+) -> int:
+    """Give the night the notes of a listing; returns the number of objects listed.
+
+    Within a site, texts come before records, and small files of records before large ones.
+    """
+    listed = 0
+    texts: list[NoteRef] = []
+    files: list[NoteRef] = []
+    for found in listing:
+        listed += 1
+        if not isinstance(found, NoteRef) or night.is_forgotten(found):
+            night.add(found)
+        elif holds_records(found.key):
+            files.append(found)
+        elif found.language:
+            night.add(found)
         else:
-            night.ready.append(item)
-    judgement = Judgement(
-        params.notes,
-        params.language,
-        detect,
-        is_done=lambda note: not again and done.has(note.identity),
-    )
-    for file in night.unread:
-        if not holds_records(file.key):
-            continue
+            texts.append(found)
+        if len(texts) >= TEXTS_AT_ONCE:
+            _add_texts(night, texts, store, judgement, params)
+    _add_texts(night, texts, store, judgement, params)
+    log.info("%d objects listed, %d done, %d files to open", listed, night.done, len(files))
+    for file in sorted(files, key=lambda ref: (ref.size, ref.key)):
         for record in _of_one_file(_records(store, file, judgement)):
-            if record is None:
-                night.counts["done"] += 1
-            elif isinstance(record, Refused):
-                night.refused.append(record)
-            else:
-                night.ready.append(record)
-    night.unread.clear()
+            night.add(record)
+    return listed
+
+
+def _add_texts(night: Night, texts: list[NoteRef], store: ObjectStore, judgement: Judgement, params: Params) -> None:
+    """Detect the languages of texts and give them to the night; the list is empty afterwards."""
+    for item in _detected(store, texts, params, judgement.detect):
+        night.add(item)
+    texts.clear()
 
 
 def _of_one_file(records: Iterator[NoteRef | Refused | None]) -> list[NoteRef | Refused | None]:
@@ -172,34 +200,38 @@ def _write(
     arguments: argparse.Namespace,
     *,
     found: Champions,
+    listed: int,
     began: float,
 ) -> Plan:
     """Pin the champions and write the shards; returns the plan, which is written last."""
-    served = frozenset(language for language, pins in found.pins.items() if pins)
-    refused = mark_torn(night.refused, night.ready, served)
-    planned, left = waiting(night.ready, served)
-    if left:
-        log.warning("no champion: %s", ", ".join(f"{n} notes in {lang}" for lang, n in sorted(left.items())))
-    shards = records.write_shards(cut_shards(planned, params.plan.notes_per_shard, params.plan.max_shards))
-    quarantined_sha256 = records.write_refusals(refused)
+    for word, left in (("no champion", night.waiting), ("deferred, as plan.max_notes is reached", night.deferred)):
+        if left:
+            log.warning("%s: %s", word, ", ".join(f"{n} notes in {lang or '?'}" for lang, n in sorted(left.items())))
+    parts = cut_shards(night.planned, params.plan.notes_per_shard, params.plan.max_shards)
+    marked = ((language, number, [night.marked(note) for note in notes]) for language, number, notes in parts)
+    shards = records.write_shards(marked)
+    quarantined_sha256 = records.write_refusals(night.refused)
+    planned = sum(shard.notes for shard in shards)
     return Plan(
         batch_id=arguments.batch,
         planned_at=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         backfill=arguments.backfill,
-        models={lang: dict(found.pins[lang]) for lang in sorted(served)},
+        models={lang: dict(pins) for lang, pins in found.pins.items()},
         journal=dict(found.lines),
         aliases=found.moved,
         shards=shards,
-        quarantined=len(refused),
+        quarantined=len(night.taken) - planned,
         quarantined_sha256=quarantined_sha256,
         counts=PlanCounts(
-            listed=night.counts["listed"],
-            done=night.counts["done"],
-            planned=len(planned),
-            quarantined=len(refused),
-            waiting=left.total(),
+            listed=listed,
+            done=night.done,
+            planned=planned,
+            quarantined=len(night.taken) - planned,
+            waiting=night.waiting.total(),
+            deferred=night.deferred.total(),
         ),
-        waiting=dict(sorted(left.items())),
+        waiting=dict(sorted(night.waiting.items())),
+        deferred=dict(sorted(night.deferred.items())),
         seconds=round(time.perf_counter() - began, 3),
     )
 
@@ -211,6 +243,7 @@ def _report(plan: Plan, places: RunPlaces) -> dict[str, Any]:
         "planned_at": plan.planned_at,
         "counts": plan.counts.model_dump(),
         "waiting": plan.waiting,
+        "deferred": plan.deferred,
         "languages": dict(sorted(_notes(plan).items())),
         "aliases_moved": [item.name for item in plan.aliases],
         "shards": [s.uri for s in plan.shards],

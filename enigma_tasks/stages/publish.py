@@ -112,6 +112,7 @@ def _summary(results: NightResults) -> tuple[PublishedCounts, dict[str, int], di
         entities=outcomes["entities"],
         listed=results.plan.counts.listed,
         waiting=results.plan.counts.waiting,
+        deferred=results.plan.counts.deferred,
         left_out=len(results.left_out),
     )
     by_language = {code: PublishedLanguage.model_validate(found) for code, found in sorted(languages.items())}

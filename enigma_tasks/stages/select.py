@@ -18,6 +18,7 @@ from enigma_tasks.adapters.shard_results import note_of_row
 from enigma_tasks.artifacts import RunPlaces
 from enigma_tasks.documents import Document, Entity, EntityType, sorted_entities
 from enigma_tasks.errors import IncompleteError
+from enigma_tasks.file_names import site_of
 from enigma_tasks.formats.imports.ids import shown_id
 from enigma_tasks.formats.label_studio_tasks import brat_configuration, labelling_configuration, tasks_json
 from enigma_tasks.formats.standoff import format_ann
@@ -26,7 +27,6 @@ from enigma_tasks.monitoring.review_manifest import (
     ReviewNight,
     ReviewTask,
     Stratum,
-    site_of,
     task_id,
 )
 from enigma_tasks.monitoring.review_sample import Candidate, draw, entropy, most_useful

@@ -19,7 +19,7 @@ from enigma_tasks.gold.deliveries import leave_out_superseded, read_delivery, un
 from enigma_tasks.gold.ingestion import GoldObject, arrange
 from enigma_tasks.gold.rules import Fold, tables
 from enigma_tasks.notes.done import Done
-from enigma_tasks.notes.planning import plan_night
+from enigma_tasks.notes.planning import scan_listing
 from enigma_tasks.notes.record_planning import Judgement, scan
 from enigma_tasks.notes.records import texts
 from enigma_tasks.notes.references import NoteRef, Refused, text_of_bytes
@@ -108,14 +108,13 @@ def read_listing(files: Files, _: Path) -> list[DataError]:
     """Keys, as `plan` and `ingest` list them."""
     keys = list(dict.fromkeys(k.decode("utf-8", "replace") for k in files["keys.tsv"].split(b"\n") if k))
     listed = [Listed(f"drops/{key}") for key in keys]
-    night = plan_night(listed, "drops/", Done(), max_bytes=MAX_BYTES, language_of=PARAMS.language)
-    found = len(night.ready) + len(night.unread) + len(night.refused)
-    assert found == len(keys), "none is empty, as a marker of a folder is"
+    scanned = list(scan_listing(listed, "drops/", Done(), max_bytes=MAX_BYTES, language_of=PARAMS.language))
+    assert len(scanned) == len(keys), "none is empty, as a marker of a folder is"
     objects = [GoldObject(key, "e", 9, "2026-06-11T00:00:00") for key in keys]
     deliveries, ignored = arrange(objects, PARAMS.language, MAX_BYTES)
     found = sum(not is_type_system(o.path) for d in deliveries for o in d.objects)
     assert found + ignored == len(objects)
-    return [DataError(r.note.record, r.rule) for r in night.refused]
+    return [DataError(r.note.record, r.rule) for r in scanned if isinstance(r, Refused)]
 
 
 def read_predictions(files: Files, folder: Path) -> list[DataError]:

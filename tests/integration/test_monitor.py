@@ -70,6 +70,7 @@ def test_the_page_tells_what_the_tables_hold_and_no_text(nights: Nights) -> None
         "annotated": 8,
         "quarantined": 1,
         "waiting": 1,
+        "deferred": 0,
         "entities": 15,
         "reviewed": 0,
     }

@@ -14,6 +14,7 @@ from enigma_tasks.adapters.object_store import ObjectStore
 from enigma_tasks.artifacts import RunPlaces
 from enigma_tasks.config import load_settings
 from enigma_tasks.errors import DataError, UsageError
+from enigma_tasks.notes.commits import PublishedCounts
 from enigma_tasks.stages import monitor
 from tests.integration.night_helpers import Nights
 from tests.integration.test_night_kills import KilledError
@@ -216,7 +217,7 @@ def test_with_a_key_a_forged_publication_neither_hides_a_night_nor_deletes_its_r
     annotated(nights)
     forged = {
         "schema_version": 1, "batch_id": NIGHT, "planned_at": "2026-06-11T01:00:00+00:00", "rules": {}, "seconds": 1.0,
-        "counts": dict.fromkeys(("annotated", "quarantined", "entities", "listed", "waiting", "left_out"), 0),
+        "counts": dict.fromkeys(PublishedCounts.model_fields, 0),
         "languages": {},
     }  # fmt: skip
     nights.store.put(places(nights).published, json.dumps(forged).encode())

@@ -32,7 +32,7 @@ def good_night(nights: Nights) -> None:
 def test_a_night_is_planned_annotated_and_published(nights: Nights) -> None:
     good_night(nights)
     planned = nights.plan("night-1")
-    assert planned["counts"] == {"listed": 11, "done": 0, "planned": 11, "quarantined": 0, "waiting": 0}
+    assert planned["counts"] == {"listed": 11, "done": 0, "planned": 11, "quarantined": 0, "waiting": 0, "deferred": 0}
     assert len(planned["shards"]) == 3  # five notes of one language each
     for shard in planned["shards"]:
         nights.annotate(shard)
@@ -54,7 +54,7 @@ def test_the_second_time_nothing_is_annotated_and_no_byte_changes(nights: Nights
     nights.night("night-1")
     assert nights.objects(*places) == before
     assert nights.plan("night-2")["counts"] == {
-        "listed": 11, "done": 11, "planned": 0, "quarantined": 0, "waiting": 0
+        "listed": 11, "done": 11, "planned": 0, "quarantined": 0, "waiting": 0, "deferred": 0
     }  # fmt: skip
     nights.publish("night-2")
     assert nights.objects("tables", "annotations") == {
@@ -189,7 +189,7 @@ def test_a_record_waits_for_its_champion_and_its_file_is_opened_again(
     everyone = {"sv": {"disease": pin("enigma-sv-disease", "1", "0" * 40, "s3://none/sv")}}
     monkeypatch.setattr(champions, "resolve", stand_in_champions(everyone))
     assert nights.plan("night-2")["counts"] == {
-        "listed": 1, "done": 2, "planned": 1, "quarantined": 0, "waiting": 0
+        "listed": 1, "done": 2, "planned": 1, "quarantined": 0, "waiting": 0, "deferred": 0
     }  # fmt: skip
     nights.night("night-2")
     assert [r["note_id"] for r in nights.notes("night-2")] == ["b"]

@@ -148,6 +148,7 @@ def night(day: int) -> NightFigures:
         annotated=annotated,
         quarantined=2,
         waiting={"ro": 1},
+        deferred={"es": 4, "": 1},
         rules={"empty": 1, "not_utf8": 1},
         languages=languages,
         scores={label: tuple(range(20)) for label in LABELS},
@@ -343,8 +344,8 @@ def test_the_morning_page_draws_every_plot_and_table(browser: Browser) -> None:
     assert seen["columns"] > 3 * 15
     assert seen["band"] == 1 + 3
     assert seen["headings"] == [
-        "flags", "quality", "drift", "review", "quarantine", "waiting", "nights", "entities", "scores", "time",
-        "models", "journal",
+        "flags", "quality", "drift", "review", "quarantine", "waiting", "deferred", "nights", "entities", "scores",
+        "time", "models", "journal",
     ]  # fmt: skip
     assert (seen["rows"]["quarantine"], seen["rows"]["entities"], seen["rows"]["models"]) == (2, 6, 6)
     assert seen["headed"]

@@ -6,12 +6,15 @@ import gzip
 import io
 import json
 import zlib
+from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from enigma_tasks.notes.done import FingerprintSet, fingerprint
 from enigma_tasks.notes.encoded_text import is_encoded, is_table_of_notes
+from enigma_tasks.notes.fair_share import FairShare
 from enigma_tasks.notes.files import read_records
 from enigma_tasks.notes.forgetting import Traces
 from enigma_tasks.notes.forgotten import Target, Tombstones
@@ -19,7 +22,7 @@ from enigma_tasks.notes.garbled import garbled_characters
 from enigma_tasks.notes.gunzip import DamagedError, gunzip
 from enigma_tasks.notes.names import Names
 from enigma_tasks.notes.plain_text import is_markup, is_other_kind
-from enigma_tasks.notes.planning import cut_shards, mark_torn, plan_night, shard_size, waiting
+from enigma_tasks.notes.planning import Night, cut_shards, scan_listing, shard_size
 from enigma_tasks.notes.plans import digest, notes_bytes, read_notes
 from enigma_tasks.notes.record_planning import Judgement, scan
 from enigma_tasks.notes.records import texts
@@ -27,6 +30,9 @@ from enigma_tasks.notes.references import NoteRef, Refused, Rule, check_text, no
 from enigma_tasks.params.limits import RecordLimits, Unpacked
 from tests.unit.budget_formats import WORDS, attempt, folder
 from tests.unit.budgets import Call, case, pieces
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 NONE = 10**12
 LIMITS = RecordLimits(
@@ -152,7 +158,7 @@ def a_key_of_many_folders(n: int) -> Call:
     return lambda: [reference("es/2026-01-01/" + "a/" * n + ".txt"), reference("../" * n), reference(".txt" * n)]
 
 
-@case(plan_night, 200)
+@case(scan_listing, 200)
 def listing_of_notes(n: int) -> Call:
     from enigma_tasks.gold.ingestion import GoldObject
     from enigma_tasks.notes.done import Done
@@ -163,23 +169,44 @@ def listing_of_notes(n: int) -> Call:
 
     items = [Item(f"es/2026-01-01/{i}.txt", "e", 1, "") for i in range(n)]
     done = Done(FingerprintSet(b"".join(fingerprint([str(i)]) for i in range(n))))
-    return lambda: plan_night(items, "", done, max_bytes=9, language_of=lambda code: code)
+    return lambda: list(scan_listing(items, "", done, max_bytes=9, language_of=lambda code: code))
 
 
 @case(cut_shards, 120)
 def shards_of_many_languages(n: int) -> Call:
-    from dataclasses import replace
-
     notes = [replace(note, language=f"l{i}") for i, note in enumerate(references(n))]
     sizes = {f"l{i}": i for i in range(n)}
     return lambda: [list(cut_shards(notes, 1, 2 * n)), shard_size(sizes, 1, 2 * n)]
 
 
-@case(waiting, 80)
+def night_of(most: int, found: Iterable[NoteRef | Refused]) -> Call:
+    listed = list(found)
+
+    def filled() -> object:
+        night = Night("", FairShare(most), is_served=lambda code: code == "es", is_forgotten=lambda _: False)
+        for item in listed:
+            night.add(item)
+        return [*map(night.marked, night.planned), *night.refused]
+
+    return filled
+
+
+@case(Night.add, 80)
 def notes_that_wait(n: int) -> Call:
     notes = references(n)
-    refused = [Refused(note, Rule.EMPTY) for note in notes]
-    return lambda: [waiting(notes, frozenset()), mark_torn(refused, notes, frozenset({"es"}))]
+    return night_of(n, [*(replace(note, language="sv") for note in notes), *(Refused(n, Rule.EMPTY) for n in notes)])
+
+
+@case(FairShare.offer, 100)
+def many_sources_of_one_note(n: int) -> Call:
+    return night_of(n // 2, (replace(note, key=f"es/2026-01-01/s{i}/a") for i, note in enumerate(references(n))))
+
+
+@case(FairShare.offer, 100)
+def sources_that_give_way(n: int) -> Call:
+    notes = references(n)
+    sites = [replace(note, key=f"es/2026-01-01/s{i % (n // 9)}/a") for i, note in enumerate(notes)]
+    return night_of(n, [*notes, *sites])
 
 
 @case(read_notes, 40)

@@ -70,8 +70,9 @@ PLAN = Plan(
     shards=(SHARD,),
     quarantined=0,
     quarantined_sha256="0" * 64,
-    counts=PlanCounts(listed=3, done=1, planned=1, quarantined=0, waiting=1),
+    counts=PlanCounts(listed=3, done=1, planned=1, quarantined=0, waiting=1, deferred=2),
     waiting={"sv": 1},
+    deferred={"es": 2},
     seconds=1.5,
 )
 FILE = ResultFile(rows=1, bytes=900, sha256="a" * 64)
@@ -91,7 +92,7 @@ USAGE = LlmUsage(
 PUBLISHED = Published(
     batch_id="n1",
     planned_at="2026-06-11T01:00:00+00:00",
-    counts=PublishedCounts(annotated=1, quarantined=1, entities=2, listed=3, waiting=0, left_out=0),
+    counts=PublishedCounts(annotated=1, quarantined=1, entities=2, listed=3, waiting=0, deferred=0, left_out=0),
     rules={"blank": 1},
     languages={"es": PublishedLanguage(entities=2, notes=1)},
     seconds=2.0,
@@ -146,7 +147,8 @@ def test_a_record_survives_its_bytes_and_equal_records_give_equal_bytes(name: st
 
 
 FREE = {
-    ("waiting",), ("rules",), ("languages",), ("models",), ("seconds",), ("models", "es"), ("journal",), ("places",),
+    ("waiting",), ("deferred",), ("rules",), ("languages",), ("models",), ("seconds",), ("models", "es"), ("journal",),
+    ("places",),
 }  # fmt: skip
 """Objects whose keys are names, not fields; a wrong value in them is found all the same."""
 

@@ -93,6 +93,7 @@ def test_an_unpublished_night_is_called_incomplete_and_names_the_missing_shards(
         ({}, "good", "All well"),
         ({"quarantined": 2, "annotated": 98}, "warn", "Quarantine"),
         ({"waiting": {"ro": 4}}, "warn", "Waiting"),
+        ({"deferred": {"es": 4}}, "warn", "Waiting"),
         ({"planned": 0, "annotated": 0}, "info", "Nothing new"),
         ({"published": False}, "bad", "Incomplete"),
     ],

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from enigma_tasks.documents import Document, Entity, EntityType
 from enigma_tasks.errors import DataError
+from enigma_tasks.file_names import site_of
 from enigma_tasks.monitoring.review_manifest import (
     ReadDrop,
     ReviewCounts,
@@ -24,7 +25,6 @@ from enigma_tasks.monitoring.review_manifest import (
     note_of_task,
     read_import,
     read_manifest,
-    site_of,
     task_id,
 )
 from enigma_tasks.monitoring.review_matching import Dropped, Subject, compared, fates, subject_of

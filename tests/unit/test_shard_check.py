@@ -37,8 +37,9 @@ PLAN = Plan(
     shards=(SHARD,),
     quarantined=0,
     quarantined_sha256="0" * 64,
-    counts=PlanCounts(listed=4, done=0, planned=4, quarantined=0, waiting=0),
+    counts=PlanCounts(listed=4, done=0, planned=4, quarantined=0, waiting=0, deferred=0),
     waiting={},
+    deferred={},
     seconds=1,
 )
 
