@@ -19,7 +19,7 @@ define only
 $(BIN)/pytest -m $(1) || { code=$$?; test $$code -eq 5 && echo "no test is marked $(1) yet: NOTHING WAS TESTED" || exit $$code; }
 endef
 
-.PHONY: help demo up down repro test test-quick test-slow test-faults test-fuzz test-docker test-ceph check audit bench lock docs clean
+.PHONY: help demo up down repro test test-quick test-slow test-faults test-fuzz test-docker test-ceph images check audit bench lock docs clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ test-docker: .venv/ready ## the tests that need a Docker engine
 test-ceph: .venv/ready ## the tests that need a Ceph RADOS gateway
 	$(call only,ceph)
 
+images: ## build the container images from HEAD: BASE=python@sha256:... TORCH=cpu or cuda; needs Docker (docker/README.md)
+	$(PYTHON) -m infra.images --base "$(BASE)" $(if $(TORCH),--torch $(TORCH)) $(if $(DOCKER),--docker $(DOCKER))
+
 check: .venv/ready ## style, formatting, types, undeclared or unused dependencies
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -79,7 +82,7 @@ lock: .venv/ready ## resolve the three environments again from pyproject.toml, a
 	for e in tasks airflow; do \
 	  $(BIN)/uv pip compile -q --universal $(LOCKED) --extra $$e pyproject.toml -o requirements/$$e.lock || exit 1; done
 	$(BIN)/uv pip compile -q --universal $(LOCKED) --all-extras pyproject.toml -o requirements/dev.lock
-	for t in audit doccano label-studio; do \
+	for t in audit compose doccano images label-studio; do \
 	  $(BIN)/uv pip compile -q --python-version 3.11 $(LOCKED) requirements/tools/$$t.in -o requirements/tools/$$t.lock || exit 1; done
 	$(BIN)/python -m infra.locks
 	$(BIN)/python -m infra.licences

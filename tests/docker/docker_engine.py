@@ -5,11 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import threading
 import time
 from contextlib import contextmanager
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,9 +14,12 @@ import pytest
 from docker.errors import DockerException, ImageNotFound
 
 import docker
+from infra.images.build import Engine, Recipe, build
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from infra.images.build import Image
 
 ROOT = Path(__file__).resolve().parents[2]
 SOCKET = Path("/var/run/docker.sock")
@@ -73,24 +73,21 @@ def _install() -> None:
 
 
 def tasks_image(address: str, folder: Path) -> str:
-    """The image of the stages: ENIGMA_TEST_IMAGE, or one that is built here from the working tree."""
+    """The image of the stages: ENIGMA_TEST_IMAGE, or one that is built here from what git knows of the working tree."""
     if given := os.environ.get("ENIGMA_TEST_IMAGE"):
         return given
-    _base_image(address, folder)
-    tag = f"enigma-tasks:test-{int(time.time())}"
-    environment = {**os.environ, "DOCKER_HOST": address, "DOCKER_BUILDKIT": "1"}
-    command = [CLIENT, "build", "--network", "host", "-f", "docker/tasks.Dockerfile", "-t", tag, *_secrets()]
-    command += ["--build-arg", f"PYTHON_IMAGE={BASE}"]
-    with _local_wheels() as links:
-        if links:
-            command += ["--build-arg", f"FIND_LINKS={links}"]
-        built = subprocess.run([*command, "."], cwd=ROOT, env=environment, capture_output=True, text=True)
-    if built.returncode:
-        pytest.fail(f"the image was not built:\n{built.stderr[-3000:]}")
-    return tag
+    return built("tasks", address, folder).tag
 
 
-def _base_image(address: str, folder: Path) -> None:
+def built(image: str, address: str, folder: Path, *, cached: bool = True) -> Image:
+    """An image of the working tree's tracked files."""
+    base_image(address, folder)
+    changed = subprocess.run(["git", "stash", "create"], cwd=ROOT, capture_output=True, text=True, check=True)
+    recipe = Recipe(image, BASE, changed.stdout.strip() or "HEAD", cached=cached)
+    return build(recipe, folder, Engine(CLIENT, address))
+
+
+def base_image(address: str, folder: Path) -> None:
     """Debian with Python, made without a registry of images."""
     engine = docker.APIClient(base_url=address)
     try:
@@ -108,24 +105,3 @@ def _base_image(address: str, folder: Path) -> None:
             [CLIENT, "-H", address, "import", "-", BASE], stdin=tar.stdout, check=True, stdout=subprocess.DEVNULL
         )
     shutil.rmtree(tree)
-
-
-def _secrets() -> list[str]:
-    """This machine's certificate authorities and pip's settings without those that name its folders."""
-    bundle = os.environ.get("SSL_CERT_FILE") or os.environ.get("PIP_CERT")
-    return ["--secret", f"id=ca,src={bundle}"] if bundle else []
-
-
-@contextmanager
-def _local_wheels() -> Iterator[str]:
-    """The folder of PIP_FIND_LINKS, if there is one, as a page on loopback, which a build can reach."""
-    folders = [f for f in os.environ.get("PIP_FIND_LINKS", "").split() if Path(f).is_dir()]
-    if not folders:
-        yield ""
-        return
-    handler = partial(SimpleHTTPRequestHandler, directory=folders[0])
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        handler.log_message = lambda *_: None  # type: ignore[attr-defined]
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()

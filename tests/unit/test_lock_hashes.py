@@ -12,12 +12,15 @@ from infra.locks import CHOSEN_BUILDS, CUDA, without_chosen_hashes, without_cuda
 REQUIREMENTS = Path(__file__).parents[2] / "requirements"
 LOCKS = sorted(p.relative_to(REQUIREMENTS).as_posix() for p in REQUIREMENTS.rglob("*.lock"))
 
+LEAST = {"cuda.lock": 11, "tools/audit.lock": 11, "tools/compose.lock": 1, "tools/images.lock": 11}
+"""How many entries a lock has at least, where it is not a hundred."""
+
 
 @pytest.mark.parametrize("name", LOCKS)
 def test_every_entry_of_a_lock_has_hashes_but_builds_that_are_chosen_on_the_spot(name: str) -> None:
     entries = re.split(r"\n(?=[A-Za-z0-9])", (REQUIREMENTS / name).read_text())
     without = [entry.split("==")[0] for entry in entries if "--hash=sha256:" not in entry]
-    assert len(entries) > (10 if name in ("cuda.lock", "tools/audit.lock") else 100)
+    assert len(entries) >= LEAST.get(name, 100)
     assert set(without) <= set(CHOSEN_BUILDS)
     assert without_chosen_hashes((REQUIREMENTS / name).read_text()) == (REQUIREMENTS / name).read_text()
 
@@ -42,3 +45,12 @@ def test_what_only_cuda_needs_is_a_constraint_and_in_no_lock() -> None:
     for name in LOCKS:
         entries = [line for line in (REQUIREMENTS / name).read_text().splitlines() if re.match(r"[A-Za-z0-9]", line)]
         assert {bool(CUDA.match(line)) for line in entries} == {name == "cuda.lock"}
+
+
+@pytest.mark.parametrize("variant", ["cpu", "cuda"])
+def test_the_images_torch_is_the_locked_version_with_hashes(variant: str) -> None:
+    entry = (REQUIREMENTS.parent / f"docker/torch-{variant}.txt").read_text()
+    (name,) = re.findall(r"^torch==(.*) \\$", entry, re.MULTILINE)
+    (locked,) = re.findall(r"^torch==(.*)$", (REQUIREMENTS / "tasks.lock").read_text(), re.MULTILINE)
+    assert name == locked + {"cpu": "+cpu", "cuda": ""}[variant]
+    assert "--hash=sha256:" in entry

@@ -1,0 +1,1 @@
+"""`python -m infra.images` builds the images of the stages and of Airflow, the same bytes from the same commit."""
