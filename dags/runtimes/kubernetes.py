@@ -14,6 +14,7 @@ from kubernetes.client import models as k8s
 from runtimes import announce, check, command_line, push
 from runtimes.ended_runs import EndedRuns
 from runtimes.handover import MemoryRecord, out_of_memory, read_report, result_template
+from runtimes.host_paths import of_pod, refuse
 from runtimes.image import SHARED_MEMORY, WRITABLE, gpus, is_secret, memory_limit, passed_on, pinned_image
 from runtimes.pods import DAG, MANAGED, RUN, Ended, ended, remove_leftovers
 
@@ -97,7 +98,7 @@ class KubernetesTask(KubernetesPodOperator):
         ti = context["ti"]
         # no earlier report is deleted: a pod that is found again may just have written it
         memory = MemoryRecord(self.result_uri)
-        self.env_vars = _variables(memory.variables(), has_secret=bool(self.env_from))
+        self.env_vars = _variables(memory.variables(), self.pod_template_file, has_secret=bool(self.env_from))
         self.annotations = {DAG: ti.dag_id, RUN: ti.run_id}
         # KubernetesPodOperator's field of this name; an attempt renders it from the template again
         self.arguments = [*command_line(self.stage, self.arguments, self.value), "--result", self.result_uri]
@@ -137,18 +138,18 @@ def _template(*, gpu: bool) -> str | None:
     return (os.environ.get("ENIGMA_KUBERNETES_GPU_POD") or general) if gpu else general
 
 
-def _variables(added: dict[str, str], *, has_secret: bool) -> list[k8s.V1EnvVar]:
+def _variables(added: dict[str, str], template: str | None, *, has_secret: bool) -> list[k8s.V1EnvVar]:
     """What is not secret of the worker's variables.
 
     Raises:
-        AirflowFailException: a secret variable is set and no Secret is named.
+        AirflowFailException: a secret variable is set and no Secret is named; a variable names a path that no pod has.
     """
     given = passed_on(os.environ)
     secret = sorted(name for name, value in given.items() if is_secret(name, value))
-    if secret and not has_secret:
-        raise AirflowFailException(f"{', '.join(secret)}: name a Secret with them in ENIGMA_KUBERNETES_SECRET")
+    if not has_secret:
+        refuse(secret, "name a Secret with them in ENIGMA_KUBERNETES_SECRET")
     plain = {name: value for name, value in given.items() if name not in secret}
-    return [k8s.V1EnvVar(name=name, value=value) for name, value in sorted((plain | added).items())]
+    return [k8s.V1EnvVar(name=name, value=value) for name, value in sorted((of_pod(plain, template) | added).items())]
 
 
 def _resources(*, gpu: bool) -> k8s.V1ResourceRequirements:

@@ -83,7 +83,7 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 
 @pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, bucket: Any) -> Iterator[Cluster]:
+def cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, bucket: Any, no_host_paths: None) -> Iterator[Cluster]:
     with Cluster() as api:
         for key, value in {
             "ENIGMA_RUNTIME": "kubernetes",
@@ -166,6 +166,15 @@ def test_secrets_without_the_name_of_a_secret_are_refused(cluster: Cluster, monk
     with pytest.raises(AirflowFailException, match=r"ENIGMA_LLM_API_KEY.*ENIGMA_KUBERNETES_SECRET") as failure:
         run(task_of())
     assert CANARY not in str(failure.value)
+    assert cluster.created == []
+
+
+def test_a_path_of_the_worker_is_refused_before_a_pod_is_created(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/etc/hospital/ca.pem")
+    with pytest.raises(AirflowFailException, match=r"REQUESTS_CA_BUNDLE.*ENIGMA_KUBERNETES_POD"):
+        run(task_of())
     assert cluster.created == []
 
 
