@@ -78,7 +78,7 @@ class KubernetesTask(KubernetesPodOperator):
             schedule_timeout_seconds=start,
             startup_timeout_seconds=start,
             active_deadline_seconds=int(policy["execution_timeout"].total_seconds()),
-            do_xcom_push=False,
+            do_xcom_push=True,
             durable=True,
             on_finish_action="delete_pod",
             log_pod_spec_on_failure=False,
@@ -102,6 +102,7 @@ class KubernetesTask(KubernetesPodOperator):
         self.annotations = {DAG: ti.dag_id, RUN: ti.run_id}
         # KubernetesPodOperator's field of this name; an attempt renders it from the template again
         self.arguments = [*command_line(self.stage, self.arguments, self.value), "--result", self.result_uri]
+        self.do_xcom_push = False  # the provider would add a sidecar that reads the report from a file
         try:
             remove_leftovers(self.client, self._namespace(), EndedRuns(ti), self.log)
             super().execute(context)
@@ -110,6 +111,8 @@ class KubernetesTask(KubernetesPodOperator):
             raise AirflowFailException(f"no pod of {self.image} can start: see the namespace's events") from None
         except ApiException as error:
             raise AirflowException(f"the cluster answered {error.status} {error.reason}") from None
+        finally:
+            self.do_xcom_push = True  # Airflow then stores what is returned, without which nothing can be mapped
         if self.ended is None:
             raise AirflowException("the pod was deleted before it ended")
         if self.ended.out_of_memory:

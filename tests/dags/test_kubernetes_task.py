@@ -126,14 +126,15 @@ def passing(*before: Status) -> Played:
 
 def test_a_pods_report_comes_through_s3_and_its_log_is_of_standard_error(cluster: Cluster, capfd: Any) -> None:
     cluster.plays.append(passing(pending(), waiting("ContainerCreating")))
-    ti = Ti()
-    assert run(task_of(), ti) == ["s3://b/1"]
+    ti, task = Ti(), task_of()
+    assert run(task, ti) == ["s3://b/1"]
+    assert task.do_xcom_push  # Airflow stores what is returned
     assert ti.pushed.keys() <= {"pod_name", "pod_namespace"}
     logged = "".join(capfd.readouterr())
     assert "nález: a warning" in logged
     assert CANARY not in logged
     (pod,) = cluster.created
-    container = pod["spec"]["containers"][0]
+    (container,) = pod["spec"]["containers"]
     assert container["args"] == ["plan", "--batch", "n", "--json", "--result", RESULT]
     assert container["command"][-2:] == ['exec enigma "$@" >/dev/null', "enigma"]
     assert cluster.pods == {}
