@@ -16,7 +16,7 @@ from runtimes.ended_runs import EndedRuns
 from runtimes.handover import MemoryRecord, out_of_memory, read_report, result_template
 from runtimes.host_paths import of_pod, refuse
 from runtimes.image import SHARED_MEMORY, WRITABLE, gpus, is_secret, memory_limit, passed_on, pinned_image
-from runtimes.pods import DAG, MANAGED, RUN, Ended, ended, remove_leftovers
+from runtimes.pods import DAG, MANAGED, NOT_FOUND, RUN, Ended, ended, remove_leftovers
 
 USER = 10001
 """That of the image."""
@@ -26,6 +26,8 @@ START_SECONDS = 900
 """To be scheduled, and again to start: a node with a GPU may have to be added, and the image is gigabytes."""
 QUIET = ["tini", "--", "sh", "-c", 'exec enigma "$@" >/dev/null', "enigma"]
 """A pod's log mixes standard error with standard output, which has the whole report."""
+
+DELETED = "the pod was deleted before it ended"
 
 
 class KubernetesTask(KubernetesPodOperator):
@@ -110,11 +112,13 @@ class KubernetesTask(KubernetesPodOperator):
             # without the cause, which may quote a registry's address with a password
             raise AirflowFailException(f"no pod of {self.image} can start: see the namespace's events") from None
         except ApiException as error:
+            if error.status == NOT_FOUND and self.pod:
+                raise AirflowException(DELETED) from None
             raise AirflowException(f"the cluster answered {error.status} {error.reason}") from None
         finally:
             self.do_xcom_push = True  # Airflow then stores what is returned, without which nothing can be mapped
         if self.ended is None:
-            raise AirflowException("the pod was deleted before it ended")
+            raise AirflowException(DELETED)
         if self.ended.out_of_memory:
             memory.add()
             raise out_of_memory(self.stage, f"{self.memory_limit >> 20} MiB")

@@ -282,7 +282,7 @@ def test_a_pod_that_is_gone_is_tried_again(cluster: Cluster) -> None:
             return super().status()
 
     cluster.plays.append(Lost(*[running()] * 6))
-    with pytest.raises(AirflowException) as failure:
+    with pytest.raises(AirflowException, match="deleted before it ended") as failure:
         run(task_of())
     assert not isinstance(failure.value, AirflowFailException)
 
