@@ -253,6 +253,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         params = load_params(Path(arguments.params), arguments.overrides)
         if settings.out_of_memory:
             params = params.model_copy(update={"annotate": params.annotate.halved(settings.out_of_memory)})
+            logging.getLogger(__name__).warning(
+                "killed for want of memory %d time(s) before: batches of %d sub-words",
+                settings.out_of_memory,
+                params.annotate.batch_tokens,
+            )
         stage = importlib.import_module(f"enigma_tasks.stages.{arguments.command}")
         report: dict[str, Any] = stage.run(arguments, params, settings)
         if arguments.result:

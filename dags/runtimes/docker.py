@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.docker.operators.docker import DockerOperator
 from airflow.sdk.exceptions import AirflowFailException
@@ -14,18 +14,24 @@ from runtimes import announce, check, command_line, push
 from runtimes.containers import follow, remove, remove_leftovers, start
 from runtimes.ended_runs import EndedRuns
 from runtimes.handover import MemoryRecord, delete_report, out_of_memory, read_report, result_template
+from runtimes.host_paths import local_paths, mounts, refuse
 from runtimes.image import SHARED_MEMORY, WRITABLE, gpus, memory_limit, passed_on, pinned_image
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 PROCESSES = 4096
+BAD_REQUEST = 400
 
 
 class DockerTask(DockerOperator):
     """`enigma <stage> <arguments>` in a container of `ENIGMA_TASKS_IMAGE` (a digest, or a tag other than latest).
 
     `ENIGMA_DOCKER_NETWORK` names the network, `ENIGMA_TASK_MEMORY` and `ENIGMA_GPU_MEMORY` the limits, at most the
-    machine's memory, `ENIGMA_GPUS` the number of GPUs of a GPU task (-1: all, 0: this machine has none). No folder of
-    the host is mounted, no capability is kept, and the container's file system is read-only but for `WRITABLE`. The
-    container is always removed, also one of an earlier attempt or of a run that has ended.
+    machine's memory, `ENIGMA_GPUS` the number of GPUs of a GPU task (-1: all, 0: this machine has none). Of the
+    host is mounted, read-only, what the passed variables name, such as a certificate authority, and nothing else; no
+    capability is kept, and the container's file system is read-only but for `WRITABLE`. The container is always
+    removed, also one of an earlier attempt or of a run that has ended.
     """
 
     template_fields = ("arguments", "value", "result_uri")
@@ -59,6 +65,8 @@ class DockerTask(DockerOperator):
     def execute(self, context: Any) -> Any:
         """Run the stage; the harmless part of its report in S3 goes to XCom."""
         ti = context["ti"]
+        variables = passed_on(os.environ)
+        own = mounts(variables)
         self.labels = {
             "enigma.dag": ti.dag_id,
             "enigma.run": ti.run_id,
@@ -69,8 +77,8 @@ class DockerTask(DockerOperator):
         delete_report(self.result_uri)
         memory = MemoryRecord(self.result_uri)
         try:
-            self.container = self._created()
-            start(self.cli, self.container["Id"], passed_on(os.environ) | memory.variables())
+            self.container = self._created(own, variables)
+            start(self.cli, self.container["Id"], variables | memory.variables())
             ended = follow(self.cli, self.container["Id"], self.log)
         finally:
             self.on_kill()
@@ -87,7 +95,7 @@ class DockerTask(DockerOperator):
         if self.container:
             remove(self.cli, self.container["Id"])
 
-    def _created(self) -> dict[str, Any]:
+    def _created(self, own: list[Mount], variables: Mapping[str, str]) -> dict[str, Any]:
         """A container that has not started. Its environment is given on start, so that `inspect` shows no secret."""
         settings = {
             "image": self.image,
@@ -95,12 +103,21 @@ class DockerTask(DockerOperator):
             "labels": self.labels,
             "environment": {"ENIGMA_ENVIRONMENT": "stdin"},
             "stdin_open": True,
+            "host_config": self._limits(own),
         }
         try:
-            return dict(self.cli.create_container(**settings, host_config=self._limits()))
+            return self._create(settings, variables)
         except ImageNotFound:
             self._pull()
-            return dict(self.cli.create_container(**settings, host_config=self._limits()))
+            return self._create(settings, variables)
+
+    def _create(self, settings: dict[str, Any], variables: Mapping[str, str]) -> dict[str, Any]:
+        try:
+            return dict(self.cli.create_container(**settings))
+        except APIError as error:
+            if error.status_code == BAD_REQUEST:
+                refuse(local_paths(variables), "the engine's machine cannot mount what one of them names")
+            raise
 
     def _pull(self) -> None:
         try:
@@ -113,7 +130,7 @@ class DockerTask(DockerOperator):
         """Its limit in bytes: what was asked for, at most what the machine has."""
         return int(min(self.mem_limit, self.cli.info()["MemTotal"]))
 
-    def _limits(self) -> dict[str, Any]:
+    def _limits(self, own: list[Mount]) -> dict[str, Any]:
         memory = self._memory()
         return dict(
             self.cli.create_host_config(
@@ -123,7 +140,7 @@ class DockerTask(DockerOperator):
                 memswap_limit=memory,  # no swap: the default is as much again
                 device_requests=self.device_requests,
                 read_only=True,
-                mounts=[Mount(target=folder, source=None, type="volume") for folder in WRITABLE],
+                mounts=[*(Mount(target=folder, source=None, type="volume") for folder in WRITABLE), *own],
                 cap_drop=["ALL"],
                 security_opt=["no-new-privileges"],
                 pids_limit=PROCESSES,

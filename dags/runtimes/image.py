@@ -15,6 +15,10 @@ PASSED_ON = ("AWS_", "ENIGMA_", "GIT_", "HF_", "MLFLOW_", "OMP_NUM_THREADS")
 """Prefixes of the variables that are passed to the command, so that new settings of Enigma are included."""
 PROXIES = {"ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"}
 """Passed on in capital and in small letters."""
+CERTIFICATES = {"CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_DIR", "SSL_CERT_FILE"}
+"""Passed on, as their authorities may be the only ones that a service is known by."""
+OF_THE_IMAGE = {"ENIGMA_CACHE", "HF_HOME", "HF_HUB_CACHE"}
+"""Folders that a container has of its own."""
 NOT_PASSED_ON = {
     "ENIGMA_ALERT_EMAIL",
     "ENIGMA_ALERT_WEBHOOK",
@@ -68,11 +72,13 @@ def gpus() -> int:
 
 def passed_on(environment: Mapping[str, str]) -> dict[str, str]:
     """The worker's variables that are passed to the command; some are secret."""
-    return {
-        name: value
-        for name, value in environment.items()
-        if name.upper() in PROXIES or (name.startswith(PASSED_ON) and name not in NOT_PASSED_ON)
-    }
+    return {name: value for name, value in environment.items() if _is_passed_on(name)}
+
+
+def _is_passed_on(name: str) -> bool:
+    if name.upper() in PROXIES or name in CERTIFICATES:
+        return True
+    return name.startswith(PASSED_ON) and name not in NOT_PASSED_ON | OF_THE_IMAGE
 
 
 def is_secret(name: str, value: str) -> bool:

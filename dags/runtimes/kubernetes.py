@@ -14,8 +14,9 @@ from kubernetes.client import models as k8s
 from runtimes import announce, check, command_line, push
 from runtimes.ended_runs import EndedRuns
 from runtimes.handover import MemoryRecord, out_of_memory, read_report, result_template
+from runtimes.host_paths import of_pod, refuse
 from runtimes.image import SHARED_MEMORY, WRITABLE, gpus, is_secret, memory_limit, passed_on, pinned_image
-from runtimes.pods import DAG, MANAGED, RUN, Ended, ended, remove_leftovers
+from runtimes.pods import DAG, MANAGED, NOT_FOUND, RUN, Ended, ended, remove_leftovers
 
 USER = 10001
 """That of the image."""
@@ -25,6 +26,8 @@ START_SECONDS = 900
 """To be scheduled, and again to start: a node with a GPU may have to be added, and the image is gigabytes."""
 QUIET = ["tini", "--", "sh", "-c", 'exec enigma "$@" >/dev/null', "enigma"]
 """A pod's log mixes standard error with standard output, which has the whole report."""
+
+DELETED = "the pod was deleted before it ended"
 
 
 class KubernetesTask(KubernetesPodOperator):
@@ -77,7 +80,7 @@ class KubernetesTask(KubernetesPodOperator):
             schedule_timeout_seconds=start,
             startup_timeout_seconds=start,
             active_deadline_seconds=int(policy["execution_timeout"].total_seconds()),
-            do_xcom_push=False,
+            do_xcom_push=True,
             durable=True,
             on_finish_action="delete_pod",
             log_pod_spec_on_failure=False,
@@ -97,10 +100,11 @@ class KubernetesTask(KubernetesPodOperator):
         ti = context["ti"]
         # no earlier report is deleted: a pod that is found again may just have written it
         memory = MemoryRecord(self.result_uri)
-        self.env_vars = _variables(memory.variables(), has_secret=bool(self.env_from))
+        self.env_vars = _variables(memory.variables(), self.pod_template_file, has_secret=bool(self.env_from))
         self.annotations = {DAG: ti.dag_id, RUN: ti.run_id}
         # KubernetesPodOperator's field of this name; an attempt renders it from the template again
         self.arguments = [*command_line(self.stage, self.arguments, self.value), "--result", self.result_uri]
+        self.do_xcom_push = False  # the provider would add a sidecar that reads the report from a file
         try:
             remove_leftovers(self.client, self._namespace(), EndedRuns(ti), self.log)
             super().execute(context)
@@ -108,9 +112,13 @@ class KubernetesTask(KubernetesPodOperator):
             # without the cause, which may quote a registry's address with a password
             raise AirflowFailException(f"no pod of {self.image} can start: see the namespace's events") from None
         except ApiException as error:
+            if error.status == NOT_FOUND and self.pod:
+                raise AirflowException(DELETED) from None
             raise AirflowException(f"the cluster answered {error.status} {error.reason}") from None
+        finally:
+            self.do_xcom_push = True  # Airflow then stores what is returned, without which nothing can be mapped
         if self.ended is None:
-            raise AirflowException("the pod was deleted before it ended")
+            raise AirflowException(DELETED)
         if self.ended.out_of_memory:
             memory.add()
             raise out_of_memory(self.stage, f"{self.memory_limit >> 20} MiB")
@@ -137,18 +145,18 @@ def _template(*, gpu: bool) -> str | None:
     return (os.environ.get("ENIGMA_KUBERNETES_GPU_POD") or general) if gpu else general
 
 
-def _variables(added: dict[str, str], *, has_secret: bool) -> list[k8s.V1EnvVar]:
+def _variables(added: dict[str, str], template: str | None, *, has_secret: bool) -> list[k8s.V1EnvVar]:
     """What is not secret of the worker's variables.
 
     Raises:
-        AirflowFailException: a secret variable is set and no Secret is named.
+        AirflowFailException: a secret variable is set and no Secret is named; a variable names a path that no pod has.
     """
     given = passed_on(os.environ)
     secret = sorted(name for name, value in given.items() if is_secret(name, value))
-    if secret and not has_secret:
-        raise AirflowFailException(f"{', '.join(secret)}: name a Secret with them in ENIGMA_KUBERNETES_SECRET")
+    if not has_secret:
+        refuse(secret, "name a Secret with them in ENIGMA_KUBERNETES_SECRET")
     plain = {name: value for name, value in given.items() if name not in secret}
-    return [k8s.V1EnvVar(name=name, value=value) for name, value in sorted((plain | added).items())]
+    return [k8s.V1EnvVar(name=name, value=value) for name, value in sorted((of_pod(plain, template) | added).items())]
 
 
 def _resources(*, gpu: bool) -> k8s.V1ResourceRequirements:

@@ -62,6 +62,9 @@ def environment(home: Path, dags: Path, port: int) -> dict[str, str]:
         "API_AUTH__JWT_SECRET": secrets.token_hex(32),
         "LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
         "LOGGING__DAG_PROCESSOR_CHILD_PROCESS_LOG_DIRECTORY": str(home / "logs/dag_processor"),
+        # a task imports the DAGs again, which took more than Airflow's 30 s on a busy machine
+        "CORE__DAGBAG_IMPORT_TIMEOUT": "120",
+        "DAG_PROCESSOR__DAG_FILE_PROCESSOR_TIMEOUT": "150",
         # notice a killed scheduler within seconds instead of minutes
         "SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10",
         "SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "20",

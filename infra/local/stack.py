@@ -45,7 +45,7 @@ INHERITED_NOT = ("AWS_", "MLFLOW_", "ENIGMA_", "AIRFLOW", "_AIRFLOW")
 class Stack:
     """The stack with its state in `folder`.
 
-    `preferred_ports`: by service, 0 for any; `extra`: variables besides the stack's own.
+    `preferred_ports`: by service, 0 for any; `extra`: variables besides the stack's own, or in their place.
     """
 
     folder: Path = STATE
@@ -124,7 +124,7 @@ class Stack:
         self.variables = self._places() | self.extra
         try:
             self._make_gold_repository()
-            training_project.make(Path(self.variables["ENIGMA_TRAINING_REPOSITORY"]), self.trained)
+            training_project.make(self.folder / "training.git", self.trained)
             self._start_s3()
             self._start_mlflow()
             if self.with_airflow:
@@ -169,7 +169,7 @@ class Stack:
         }
 
     def _make_gold_repository(self) -> None:
-        command = ["git", "init", "-q", "--bare", "-b", "main", self.variables["ENIGMA_GOLD_REPOSITORY"]]
+        command = ["git", "init", "-q", "--bare", "-b", "main", str(self.folder / "gold.git")]
         subprocess.run(command, check=True)
 
     def _start_s3(self) -> None:

@@ -34,3 +34,13 @@ def bag():
 @pytest.fixture(scope="session")
 def night(bag):
     return bag.dags["annotate_nightly"]
+
+
+@pytest.fixture
+def no_host_paths(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without this machine's own variables that name files and are passed to containers."""
+    from runtimes.host_paths import local_paths
+    from runtimes.image import passed_on
+
+    for name in local_paths(passed_on(os.environ)):
+        monkeypatch.delenv(name)

@@ -90,7 +90,11 @@ class KubernetesApi:
         del self.pods[name]
 
     def _application(self, environ: dict[str, Any], start_response: Any) -> Any:
-        return self._answer(Request(environ))(environ, start_response)
+        try:
+            response = self._answer(Request(environ))
+        except KeyError:
+            response = _status(404, "gone meanwhile")
+        return response(environ, start_response)
 
     def _answer(self, request: Request) -> Response:
         self.asked.add(_access(request))

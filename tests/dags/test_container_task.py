@@ -267,7 +267,7 @@ IMAGE = "registry.example/enigma-tasks@sha256:" + "0" * 64
 
 
 @pytest.fixture
-def docker(monkeypatch: pytest.MonkeyPatch) -> None:
+def docker(monkeypatch: pytest.MonkeyPatch, no_host_paths: None) -> None:
     pytest.importorskip("airflow.providers.docker")
     for key, value in {
         "ENIGMA_RUNTIME": "docker",
@@ -371,11 +371,11 @@ def read_by_dags() -> set[str]:
 
 
 def test_a_container_gets_every_variable_that_settings_read_and_none_that_only_the_dags_read(docker) -> None:
-    from runtimes.image import NOT_PASSED_ON, passed_on
+    from runtimes.image import NOT_PASSED_ON, OF_THE_IMAGE, passed_on
 
     settings = read_by_settings()
     assert {"ENIGMA_CACHE", "ENIGMA_DEBUG", "ENIGMA_ALLOW_EXTERNAL_LLM", "ENIGMA_LLM_API_KEY"} <= settings
-    assert passed_on(dict.fromkeys(settings, "x")).keys() == settings
+    assert passed_on(dict.fromkeys(settings, "x")).keys() == settings - OF_THE_IMAGE
     assert read_by_dags() - settings == NOT_PASSED_ON
 
 
@@ -509,6 +509,27 @@ def test_a_container_is_confined(docker, bucket, monkeypatch) -> None:
     assert {(m["Target"], m["Type"], m["Source"]) for m in limits["mounts"]} == {
         ("/tmp", "volume", None), ("/home/enigma/cache", "volume", None),
     }  # fmt: skip
+
+
+def test_what_a_variable_names_on_the_worker_is_mounted_read_only(docker, bucket, monkeypatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", "/etc/hospital/ca.pem")
+    _, engine = run_container(0, monkeypatch, {"shards": []})
+    (mount,) = [m for m in engine.created["host_config"]["mounts"] if m["Type"] == "bind"]
+    assert (mount["Source"], mount["Target"], mount["ReadOnly"]) == ("/etc/hospital/ca.pem",) * 2 + (True,)
+    assert engine.given["SSL_CERT_FILE"] == "/etc/hospital/ca.pem"
+
+
+def test_what_the_engines_machine_does_not_have_is_refused_by_name(docker, bucket, monkeypatch) -> None:
+    from airflow.sdk.exceptions import AirflowFailException
+    from docker.errors import APIError
+
+    def refused(*_: Any, **__: Any) -> None:
+        raise APIError("bind source path does not exist", response=SimpleNamespace(status_code=400, reason="", url=""))
+
+    monkeypatch.setenv("SSL_CERT_FILE", "/etc/hospital/ca.pem")
+    monkeypatch.setattr(Engine, "create_container", refused)
+    with pytest.raises(AirflowFailException, match=r"SSL_CERT_FILE.*cannot mount"):
+        run_container(0, monkeypatch)
 
 
 def labelled(container: str, **changes: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from tests.dags.kubernetes_api import VERSION
+from tests.dags.kubernetes_api import VERSION, restricted
 
 FOLDER = Path(__file__).parents[2] / "infra" / "kubernetes"
 MANIFESTS = [
@@ -36,12 +36,23 @@ def test_a_manifest_with_an_unknown_field_is_not() -> None:
         kubernetes_validate.validate(broken, VERSION, strict=True)
 
 
-def test_everything_is_in_the_namespace_that_admits_restricted_pods_only() -> None:
-    namespace = manifest("namespace.yaml", "Namespace", "enigma")
-    assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
-    for document in (parameter.values[0] for parameter in MANIFESTS):
+def test_everything_is_in_a_namespace_that_admits_restricted_pods_only() -> None:
+    documents = [parameter.values[0] for parameter in MANIFESTS]
+    enforced = {
+        d["metadata"]["name"]: d["metadata"]["labels"]["pod-security.kubernetes.io/enforce"]
+        for d in documents
+        if d["kind"] == "Namespace"
+    }
+    assert enforced == {"enigma": "restricted", "mlflow": "restricted"}
+    for document in documents:
         if document["kind"] not in ("Namespace", "Pod"):
-            assert document["metadata"]["namespace"] == "enigma"
+            assert document["metadata"]["namespace"] in enforced
+
+
+def test_mlflow_is_admitted_there() -> None:
+    template = manifest("mlflow.yaml", "Deployment", "mlflow")["spec"]["template"]
+    assert list(restricted(template)) == []
+    assert template["spec"]["automountServiceAccountToken"] is False
 
 
 def test_nothing_reaches_a_pod_and_a_pod_reaches_named_places_only() -> None:

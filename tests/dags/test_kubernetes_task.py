@@ -83,7 +83,7 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 
 @pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, bucket: Any) -> Iterator[Cluster]:
+def cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, bucket: Any, no_host_paths: None) -> Iterator[Cluster]:
     with Cluster() as api:
         for key, value in {
             "ENIGMA_RUNTIME": "kubernetes",
@@ -126,14 +126,15 @@ def passing(*before: Status) -> Played:
 
 def test_a_pods_report_comes_through_s3_and_its_log_is_of_standard_error(cluster: Cluster, capfd: Any) -> None:
     cluster.plays.append(passing(pending(), waiting("ContainerCreating")))
-    ti = Ti()
-    assert run(task_of(), ti) == ["s3://b/1"]
+    ti, task = Ti(), task_of()
+    assert run(task, ti) == ["s3://b/1"]
+    assert task.do_xcom_push  # Airflow stores what is returned
     assert ti.pushed.keys() <= {"pod_name", "pod_namespace"}
     logged = "".join(capfd.readouterr())
     assert "nález: a warning" in logged
     assert CANARY not in logged
     (pod,) = cluster.created
-    container = pod["spec"]["containers"][0]
+    (container,) = pod["spec"]["containers"]
     assert container["args"] == ["plan", "--batch", "n", "--json", "--result", RESULT]
     assert container["command"][-2:] == ['exec enigma "$@" >/dev/null', "enigma"]
     assert cluster.pods == {}
@@ -166,6 +167,15 @@ def test_secrets_without_the_name_of_a_secret_are_refused(cluster: Cluster, monk
     with pytest.raises(AirflowFailException, match=r"ENIGMA_LLM_API_KEY.*ENIGMA_KUBERNETES_SECRET") as failure:
         run(task_of())
     assert CANARY not in str(failure.value)
+    assert cluster.created == []
+
+
+def test_a_path_of_the_worker_is_refused_before_a_pod_is_created(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/etc/hospital/ca.pem")
+    with pytest.raises(AirflowFailException, match=r"REQUESTS_CA_BUNDLE.*ENIGMA_KUBERNETES_POD"):
+        run(task_of())
     assert cluster.created == []
 
 
@@ -272,7 +282,7 @@ def test_a_pod_that_is_gone_is_tried_again(cluster: Cluster) -> None:
             return super().status()
 
     cluster.plays.append(Lost(*[running()] * 6))
-    with pytest.raises(AirflowException) as failure:
+    with pytest.raises(AirflowException, match="deleted before it ended") as failure:
         run(task_of())
     assert not isinstance(failure.value, AirflowFailException)
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import io
+from typing import TYPE_CHECKING
 
 import pytest
 
+from enigma_tasks.cli import main
 from enigma_tasks.config import load_params, load_settings
 from enigma_tasks.environment import take_from_standard_input
 from enigma_tasks.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_variables_come_from_the_first_line() -> None:
@@ -45,3 +50,12 @@ def test_how_often_memory_was_short_is_a_setting() -> None:
     assert load_settings({"ENIGMA_OUT_OF_MEMORY": "2"}).out_of_memory == 2
     with pytest.raises(UsageError):
         load_settings({"ENIGMA_OUT_OF_MEMORY": "many"})
+
+
+def test_a_command_that_was_killed_for_want_of_memory_says_how_small_its_batches_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("ENIGMA_OUT_OF_MEMORY", "1")
+    assert main(["sample", "--notes", "1", "--language", "es", "--seed", "1", "--out", str(tmp_path)]) == 0
+    half = load_params().annotate.batch_tokens // 2
+    assert f"killed for want of memory 1 time(s) before: batches of {half} sub-words" in caplog.messages
