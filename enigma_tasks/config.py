@@ -278,3 +278,6 @@ def quiet_third_parties(environment: MutableMapping[str, str] | None = None, *, 
         env.setdefault("MLFLOW_BOTO_CLIENT_ADDRESSING_STYLE", s3.addressing)
         env.setdefault("AWS_REQUEST_CHECKSUM_CALCULATION", s3.checksums)
         env.setdefault("AWS_RESPONSE_CHECKSUM_VALIDATION", s3.checksums)
+    authorities = env.get("AWS_CA_BUNDLE")
+    if authorities and not hub:  # delta-rs reads this variable only
+        env.setdefault("SSL_CERT_FILE", authorities)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -28,9 +29,9 @@ def test_make_alone_lists_every_target_with_what_it_does() -> None:
         assert listed[name] == rest.partition("## ")[2]
 
 
-@pytest.mark.parametrize(("code", "passes", "said"), [(0, True, False), (1, False, False), (5, True, True)])
+@pytest.mark.parametrize(("code", "passes", "said"), [(0, True, False), (1, False, False), (5, False, True)])
 @pytest.mark.parametrize("marker", ["docker", "ceph"])
-def test_a_tier_without_a_test_says_that_nothing_was_tested_and_a_failure_stays_one(
+def test_a_tier_of_which_no_test_ran_says_that_nothing_was_tested_and_fails(
     tmp_path: Path, marker: str, code: int, passes: bool, said: bool
 ) -> None:
     stand_in = tmp_path / "pytest"
@@ -38,4 +39,13 @@ def test_a_tier_without_a_test_says_that_nothing_was_tested_and_a_failure_stays_
     stand_in.chmod(0o755)
     done = make("-o", ".venv/ready", f"test-{marker}", f"BIN={tmp_path}")
     assert (done.returncode == 0) is passes
-    assert (f"no test is marked {marker} yet: NOTHING WAS TESTED" in done.stdout.splitlines()) is said
+    assert (f"no test marked {marker} ran: NOTHING WAS TESTED" in done.stdout.splitlines()) is said
+
+
+@pytest.mark.parametrize(("body", "code"), [("pass", 0), ("pytest.skip('no engine')", 5), ("raise ValueError", 1)])
+def test_a_tier_whose_tests_were_all_skipped_counts_as_one_without_tests(tmp_path: Path, body: str, code: int) -> None:
+    (tmp_path / "conftest.py").write_text((ROOT / "tests/conftest.py").read_text())
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = ceph: x\n")
+    (tmp_path / "test_it.py").write_text(f"import pytest\n@pytest.mark.ceph\ndef test_it():\n    {body}\n")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:hydra_pytest", "-m", "ceph"]
+    assert subprocess.run(command, cwd=tmp_path, capture_output=True, check=False).returncode == code

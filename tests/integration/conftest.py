@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import socket
 import subprocess
 import sys
@@ -13,13 +12,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from enigma_tasks.adapters.object_store import ObjectStore
-from enigma_tasks.adapters.s3_client import forget_client
+from tests.integration.store_root import fresh_root
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-_buckets = itertools.count(1)
 
 
 def free_port() -> int:
@@ -55,21 +51,5 @@ def s3_endpoint() -> Iterator[str]:
 @pytest.fixture
 def s3_root(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """`s3://bucket/prefix` in a fresh bucket; the environment is set for boto3, delta-rs and Enigma."""
-    bucket = f"enigma-test-{next(_buckets):04d}"
-    root = f"s3://{bucket}/hospital"
-    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_ENDPOINT_URL_S3", "AWS_CA_BUNDLE"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in {
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ENDPOINT_URL": s3_endpoint,
-        "AWS_ALLOW_HTTP": "true",
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "ENIGMA_S3_ROOT": root,
-    }.items():
-        monkeypatch.setenv(name, value)
-    forget_client()
-    ObjectStore().ensure_bucket(root)
-    yield root
-    forget_client()
+    with fresh_root(s3_endpoint, monkeypatch) as root:
+        yield root

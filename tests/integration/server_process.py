@@ -43,14 +43,23 @@ def running(
     Raises:
         RuntimeError: it ended, or did not answer within `START_SECONDS`; with the end of its log.
     """
+    with started(command, log, environment, cwd=cwd) as process:
+        _await(ready, process, log)
+        yield
+
+
+@contextmanager
+def started(
+    command: Sequence[str], log: Path, environment: Mapping[str, str], *, cwd: Path | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """The process runs while the block does, as `running`, but nothing is waited for."""
     with log.open("wb") as output:
         process = subprocess.Popen(
             command, stdout=output, stderr=output, env=environment, cwd=cwd, start_new_session=True,
             preexec_fn=_die_with_parent if LIBC else None,  # noqa: PLW1509 - one call into libc
         )  # fmt: skip
     try:
-        _await(ready, process, log)
-        yield
+        yield process
     finally:
         with suppress(ProcessLookupError, subprocess.TimeoutExpired):
             os.killpg(process.pid, signal.SIGTERM)  # its own group: the server's workers end with it

@@ -21,7 +21,11 @@ def store(s3_root: str) -> ObjectStore:
 
 
 @pytest.mark.parametrize(
-    "key", ["plain.txt", "a b/c%20d.txt", "quo'te\".txt", "přílohá/ž.txt", "q?x#y&z+=.txt", "emoji-\U0001fa7a.txt"]
+    "key",
+    [
+        *("plain.txt", "a b/c%20d.txt", "quo'te\".txt", "přílohá/ž.txt", "q?x#y&z+=.txt", "emoji-\U0001fa7a.txt"),
+        *("two//slashes.txt", "folder/", "100%.txt", "e\u0301 decomposed.txt", "~!*'(),:@$;[]{}|^`\\.txt", "n" * 900),
+    ],
 )
 def test_any_key_is_written_listed_and_read_back(store: ObjectStore, s3_root: str, key: str) -> None:
     uri = f"{s3_root}/{key}"

@@ -186,6 +186,18 @@ def test_libraries_are_kept_quiet_unless_the_environment_says_otherwise() -> Non
     assert "MLFLOW_BOTO_CLIENT_ADDRESSING_STYLE" not in environment
 
 
+def test_delta_rs_trusts_the_authorities_of_the_s3_client_and_a_model_hub_is_not_asked_for_them() -> None:
+    environment = {"AWS_CA_BUNDLE": "/etc/hospital.pem"}
+    quiet_third_parties(environment)
+    assert environment["SSL_CERT_FILE"] == "/etc/hospital.pem"
+    own = {"AWS_CA_BUNDLE": "/etc/hospital.pem", "SSL_CERT_FILE": "/etc/all.pem"}
+    quiet_third_parties(own)
+    assert own["SSL_CERT_FILE"] == "/etc/all.pem"
+    pulling = {"AWS_CA_BUNDLE": "/etc/hospital.pem"}
+    quiet_third_parties(pulling, hub=True)
+    assert "SSL_CERT_FILE" not in pulling
+
+
 def test_mlflow_speaks_to_a_store_of_one_s_own_as_enigma_does() -> None:
     environment = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
     quiet_third_parties(environment)
