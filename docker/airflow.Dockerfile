@@ -6,9 +6,7 @@ ARG AIRFLOW_IMAGE=apache/airflow:slim-3.3.2-python3.11
 FROM ${AIRFLOW_IMAGE}
 USER airflow
 COPY --chown=airflow:root requirements/airflow.lock /tmp/airflow.lock
-# the lock's hashes make pip ask for hashes of all that a command names, so the drivers have one of their own
-RUN pip install --no-cache-dir --disable-pip-version-check -r /tmp/airflow.lock \
- && pip install --no-cache-dir --disable-pip-version-check --no-deps psycopg2-binary==2.9.11 asyncpg==0.31.0
+RUN pip install --no-cache-dir --disable-pip-version-check -r /tmp/airflow.lock
 COPY --chown=airflow:root dags /opt/airflow/dags
 ENV AIRFLOW__CORE__DAGS_FOLDER=/opt/airflow/dags AIRFLOW__CORE__LOAD_EXAMPLES=False
 ARG COMMIT=unknown
