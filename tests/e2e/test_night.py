@@ -7,18 +7,19 @@ import json
 import os
 import signal
 import time
-from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psutil
 import pytest
-from deltalake import DeltaTable
 
 from infra.local.processes import wait_until
 from infra.local.stack import BUCKET, DAG
 from tests.e2e.planted import places_that_hold
+from tests.e2e.tables import results_of, rows
 
 if TYPE_CHECKING:
+    from collections import Counter
+
     from infra.local.user import Night, User
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
@@ -36,32 +37,6 @@ def night(user: User) -> Night:
     ended = user.night(NIGHT_SECONDS)
     assert ended.state == "success", user.failure(ended)
     return ended
-
-
-def rows(user: User, table: str) -> list[dict[str, Any]]:
-    places = user.stack.variables
-    options = {
-        "aws_endpoint": places["AWS_ENDPOINT_URL"],
-        "aws_access_key_id": places["AWS_ACCESS_KEY_ID"],
-        "aws_secret_access_key": places["AWS_SECRET_ACCESS_KEY"],
-        "aws_region": places["AWS_DEFAULT_REGION"],
-        "aws_allow_http": "true",
-    }
-    delta = DeltaTable(f"s3://{BUCKET}/tables/{table}", storage_options=options)
-    return list(delta.to_pyarrow_table().to_pylist())
-
-
-def results_of(user: User, folder: str) -> tuple[Counter[str], Counter[str]]:
-    """Notes and spans of the drops below a folder name, without batch, time and that name."""
-
-    def plain(row: dict[str, Any]) -> str:
-        kept = {k: v for k, v in row.items() if k not in {"batch_id", "planned_at", "nlp_date"}}
-        return json.dumps(kept, sort_keys=True, default=str).replace(f"/{folder}/", "/*/")
-
-    def below(table: str) -> Counter[str]:
-        return Counter(plain(r) for r in rows(user, table) if f"/{folder}/" in r["key"])
-
-    return below("notes"), below("spans")
 
 
 def drop(user: User, folder: str, texts: dict[str, list[bytes]], count: int) -> None:
