@@ -56,7 +56,7 @@ def main() -> int:
         (folder / "params.yaml").write_text(yaml.safe_dump(params))
         with Cluster(folder / "state", params=folder / "params.yaml") as cluster:
             environment = cluster.stack.environment
-            sample_corpora(environment, [LANGUAGE], 32, 1, folder / "corpora")
+            sample_corpora(environment, [LANGUAGE], 64, 1, folder / "corpora")
             train(environment, LANGUAGE, folder / "corpora")
             register(environment, LANGUAGE, folder / "corpora")
             sample = ["--notes", str(shards * NOTES_PER_SHARD), "--language", LANGUAGE, "--seed", "2"]

@@ -38,7 +38,7 @@ def cluster(packages: None, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
     with Cluster(folder / "state", params=folder / "params.yaml") as running:
         environment = running.stack.environment
-        sample_corpora(environment, [LANGUAGE], 32, 1, folder / "corpora")
+        sample_corpora(environment, [LANGUAGE], 64, 1, folder / "corpora")
         train(environment, LANGUAGE, folder / "corpora")
         register(environment, LANGUAGE, folder / "corpora")
         yield running

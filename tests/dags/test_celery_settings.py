@@ -13,7 +13,7 @@ from infra.local.cluster import settings
 
 GIVEN = settings()
 NOT_LISTED = {("scheduler", "num_stuck_in_queued_retries")}
-"""Airflow 3.3.2 reads it (`scheduler_job_runner.py`) and leaves it out of its documentation on purpose."""
+"""Airflow 3.3.2 reads it in its scheduler and leaves it out of its documentation on purpose."""
 
 
 def known() -> set[tuple[str, str]]:
