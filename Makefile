@@ -19,7 +19,7 @@ define only
 $(BIN)/pytest -m $(1) || { code=$$?; test $$code -ne 5 || echo "no test marked $(1) ran: NOTHING WAS TESTED"; exit $$code; }
 endef
 
-.PHONY: help demo up down repro test test-quick test-slow test-faults test-fuzz test-docker test-ceph images check audit bench lock docs clean
+.PHONY: help demo up down repro test test-quick test-slow test-faults test-fuzz test-docker test-ceph test-cluster images check audit bench lock docs clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,8 +36,8 @@ down: .venv/ready ## stop what `make up` started
 repro: .venv/ready ## run the changed stages of the training path, on synthetic or your own gold (docs/training-path.md)
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dvc repro
 
-test: .venv/ready ## all tests but the slow ones, the faults and those that need Docker or Ceph; COVERAGE=1 measures coverage, 95 % at least
-	$(BIN)/pytest $(PARALLEL) -m "not slow and not faults and not docker and not ceph" $(if $(COVERAGE),--cov)
+test: .venv/ready ## all tests but the slow ones, the faults and those that need Docker, Ceph or root; COVERAGE=1 measures coverage, 95 % at least
+	$(BIN)/pytest $(PARALLEL) -m "not slow and not faults and not docker and not ceph and not cluster" $(if $(COVERAGE),--cov)
 
 test-quick: .venv/ready ## unit and contract tests that do not train; less than a minute
 	$(BIN)/pytest $(PARALLEL) -q -m "not slow and not training" tests/unit tests/contracts
@@ -60,6 +60,9 @@ test-ceph: .venv/ready ## the tests that need a Ceph RADOS gateway
 
 images: ## build the container images from HEAD: BASE=python@sha256:... TORCH=cpu or cuda; needs Docker (docker/README.md)
 	$(PYTHON) -m infra.images --base "$(BASE)" $(if $(TORCH),--torch $(TORCH)) $(if $(DOCKER),--docker $(DOCKER))
+
+test-cluster: .venv/ready ## nights on two workers in network namespaces, and one without internet; needs root. SHARDS=200 a longer one
+	SHARDS="$(SHARDS)" $(call only,cluster)
 
 check: .venv/ready ## style, formatting, types, undeclared or unused dependencies
 	$(BIN)/ruff check .

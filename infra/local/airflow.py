@@ -38,9 +38,9 @@ STATES_IN_ORDER = (
 ASK_AGAIN_SECONDS = 0.5
 
 
-def environment(home: Path, dags: Path, port: int) -> dict[str, str]:
-    """Airflow's settings as variables: LocalExecutor on SQLite, everything on loopback, new secrets."""
-    url = f"http://{LOOPBACK}:{port}"
+def environment(home: Path, dags: Path, port: int, host: str = LOOPBACK) -> dict[str, str]:
+    """Airflow's settings as variables: LocalExecutor on SQLite, its server at `host`, new secrets."""
+    url = f"http://{host}:{port}"
     settings = {
         "CORE__DAGS_FOLDER": str(dags),
         "CORE__LOAD_EXAMPLES": "False",
@@ -55,7 +55,7 @@ def environment(home: Path, dags: Path, port: int) -> dict[str, str]:
         # SQLite has one writer at a time; Python's default of waiting 5 s is too short on a busy machine
         "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}?timeout=60",
         "WORKERS__EXECUTION_API_TIMEOUT": "60",
-        "API__HOST": LOOPBACK,
+        "API__HOST": host,
         "API__PORT": str(port),
         "API__BASE_URL": url,
         "API__SECRET_KEY": secrets.token_hex(16),

@@ -20,16 +20,16 @@ auth_cache_ttl_seconds = 3600
 """Checking a password takes 0.2 s, so a checked one is kept for an hour."""
 
 
-def command(folder: Path, port: int, artifacts: str) -> list[str]:
+def command(folder: Path, port: int, artifacts: str, host: str = LOOPBACK) -> list[str]:
     """The command line; it is run in `folder`, which holds the databases. `artifacts`: an S3 place."""
     return [
         sys.executable, "-m", "mlflow", "server",
         "--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}",
         "--default-artifact-root", artifacts,
         "--no-serve-artifacts",
-        "--host", LOOPBACK,
+        "--host", host,
         "--port", str(port),
-        "--allowed-hosts", f"{LOOPBACK}:{port},localhost:{port}",
+        "--allowed-hosts", f"{host}:{port},localhost:{port}",
         "--app-name", "basic-auth",
         "--workers", "1",
     ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""moto's S3 server for one machine, which answers signed requests only: `python -m infra.local.s3_server PORT`.
+"""moto's S3 server for one machine, which answers signed requests only: `python -m infra.local.s3_server PORT [HOST]`.
 
 moto itself answers every request and every web page. Here a request must carry an AWS Signature Version 4 in its
 headers, made with the key pair in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY within the last 15 minutes; all others,
@@ -91,8 +91,8 @@ def _header(environ: Environ, name: str) -> str:
     return str(environ.get(variable, ""))
 
 
-def main(port: int) -> None:
-    """Serve on loopback until the process is ended."""
+def main(port: int, host: str = LOOPBACK) -> None:
+    """Serve until the process is ended."""
     os.environ["MOTO_DISABLE_GLOBAL_CORS"] = "true"  # read when moto is imported
     os.environ["MOTO_PORT"] = str(port)
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
@@ -100,8 +100,8 @@ def main(port: int) -> None:
 
     application = DomainDispatcherApplication(create_backend_app)
     signed = SignedRequests(application, os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"])
-    run_simple(LOOPBACK, port, signed, threaded=True, request_handler=MotoRequestHandler)
+    run_simple(host, port, signed, threaded=True, request_handler=MotoRequestHandler)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), *sys.argv[2:])

@@ -51,6 +51,8 @@ class Stack:
     folder: Path = STATE
     preferred_ports: dict[str, int] = field(default_factory=lambda: dict(PORTS))
     extra: dict[str, str] = field(default_factory=dict)
+    host: str = LOOPBACK
+    """The address that servers listen on; another one only where no stranger reaches it."""
     say: Any = print
     with_airflow: bool = True
     """False: the S3 server and MLflow only."""
@@ -78,7 +80,7 @@ class Stack:
         path = self.folder / "stack.json"
         path.touch(mode=0o600)
         children = {k: [dataclasses.asdict(c) for c in v] for k, v in self.children.items()}
-        names = ("ports", "variables", "airflow_variables", "password")
+        names = ("host", "ports", "variables", "airflow_variables", "password")
         path.write_text(json.dumps({"children": children, **{n: getattr(self, n) for n in names}}, indent=1))
 
     @property
@@ -96,7 +98,7 @@ class Stack:
     @property
     def api(self) -> AirflowApi:
         """Airflow's REST API, logged in as admin."""
-        return AirflowApi(f"http://{LOOPBACK}:{self.ports['airflow']}", self.password)
+        return AirflowApi(f"http://{self.host}:{self.ports['airflow']}", self.password)
 
     def s3(self) -> Any:
         """An S3 client."""
@@ -129,7 +131,7 @@ class Stack:
             self._start_mlflow()
             if self.with_airflow:
                 home = self.folder / "airflow"
-                self.airflow_variables = airflow.environment(home, ROOT / "dags", self.ports["airflow"])
+                self.airflow_variables = airflow.environment(home, ROOT / "dags", self.ports["airflow"], self.host)
                 self.say("airflow: creating its database")
                 self.password = airflow.set_up(home, self.environment | self.airflow_variables, ROOT)
                 self.start_airflow()
@@ -144,10 +146,10 @@ class Stack:
             "AWS_ACCESS_KEY_ID": "local",
             "AWS_SECRET_ACCESS_KEY": secrets.token_urlsafe(24),
             "AWS_DEFAULT_REGION": "us-east-1",
-            "AWS_ENDPOINT_URL": f"http://{LOOPBACK}:{self.ports['s3']}",
+            "AWS_ENDPOINT_URL": f"http://{self.host}:{self.ports['s3']}",
             "AWS_ALLOW_HTTP": "true",
             "AWS_EC2_METADATA_DISABLED": "true",
-            "MLFLOW_TRACKING_URI": f"http://{LOOPBACK}:{self.ports['mlflow']}",
+            "MLFLOW_TRACKING_URI": f"http://{self.host}:{self.ports['mlflow']}",
             "MLFLOW_TRACKING_USERNAME": USER,
             "MLFLOW_TRACKING_PASSWORD": secrets.token_urlsafe(16),
             "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -164,8 +166,8 @@ class Stack:
             "HF_HUB_OFFLINE": "1",
             "HF_HUB_DISABLE_TELEMETRY": "1",
             "DO_NOT_TRACK": "1",
-            "NO_PROXY": f"{LOOPBACK},localhost",
-            "no_proxy": f"{LOOPBACK},localhost",
+            "NO_PROXY": f"{self.host},localhost",
+            "no_proxy": f"{self.host},localhost",
         }
 
     def _make_gold_repository(self) -> None:
@@ -173,7 +175,7 @@ class Stack:
         subprocess.run(command, check=True)
 
     def _start_s3(self) -> None:
-        command = [sys.executable, "-m", "infra.local.s3_server", str(self.ports["s3"])]
+        command = [sys.executable, "-m", "infra.local.s3_server", str(self.ports["s3"]), self.host]
         child = start("s3", command, self.environment, ROOT, self.folder / "logs/s3.log")
         self._started("s3", [child])
         url = self.variables["AWS_ENDPOINT_URL"]
@@ -184,7 +186,7 @@ class Stack:
     def _start_mlflow(self) -> None:
         folder = self.folder / "mlflow"
         folder.mkdir(mode=0o700)
-        command = mlflow_server.command(folder, self.ports["mlflow"], f"s3://{BUCKET}/mlflow")
+        command = mlflow_server.command(folder, self.ports["mlflow"], f"s3://{BUCKET}/mlflow", self.host)
         login = mlflow_server.login(folder, USER, self.variables["MLFLOW_TRACKING_PASSWORD"])
         child = start("mlflow", command, self.environment | login, folder, self.folder / "logs/mlflow.log")
         self._started("mlflow", [child])

@@ -30,7 +30,7 @@ def test_make_alone_lists_every_target_with_what_it_does() -> None:
 
 
 @pytest.mark.parametrize(("code", "passes", "said"), [(0, True, False), (1, False, False), (5, False, True)])
-@pytest.mark.parametrize("marker", ["docker", "ceph"])
+@pytest.mark.parametrize("marker", ["docker", "ceph", "cluster"])
 def test_a_tier_of_which_no_test_ran_says_that_nothing_was_tested_and_fails(
     tmp_path: Path, marker: str, code: int, passes: bool, said: bool
 ) -> None:
