@@ -12,7 +12,7 @@ from infra.local.processes import StackError
 from infra.local.stack import DAG
 from infra.local.user import User
 from tests.cluster.conftest import LANGUAGE, SHARDS
-from tests.e2e.tables import results_of
+from tests.e2e.night_tables import results_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,7 +16,6 @@ from infra.local.processes import wait_until
 from infra.local.stack import BUCKET, DAG
 from tests.e2e.night_tables import results_of, rows
 from tests.e2e.planted import places_that_hold
-from tests.e2e.tables import results_of, rows
 
 if TYPE_CHECKING:
     from collections import Counter
