@@ -11,8 +11,8 @@ ifdef PIP_INDEX_URL
 export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
 
-# One process per core, four at most: each loads torch, and runs one thread so that they do not compete for cores.
-PARALLEL := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# One process more than cores, as a third of the time of tests is waiting for servers; four at most: each loads torch, with one thread.
+PARALLEL := -n $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 4 ? n + 1 : 4))) --dist loadfile --no-loadscope-reorder
 LOCKED := --generate-hashes --no-header --no-annotate
 # $(call only,MARKER): run the tests with the marker; explain exit code 5, no test, or none but skipped ones
 define only
