@@ -45,6 +45,8 @@ class Member:
     path: PurePosixPath
     """In the zip."""
     data: bytes = field(repr=False)
+    damaged: bool = False
+    """Its bytes cannot be unpacked, or are not those that were packed."""
 
     @property
     def name(self) -> str:
@@ -233,9 +235,11 @@ def is_zip(data: bytes) -> bool:
 def unzipped(name: str, data: bytes, budget: Budget) -> list[Member]:
     """The files of a zip without hidden ones and companions (type systems are kept); nothing is written to a disk.
 
+    A file in it that is damaged is one of its files, without data, where the zip's directory is sound.
+
     Raises:
-        DataError: `zip_invalid` (damaged, encrypted, with a symbolic link, or packed in another way than usual),
-            `too_many_files`, `unpacked_too_large`, `unpacked_ratio`.
+        DataError: `zip_invalid` (damaged as a whole, encrypted, with a symbolic link, or packed in another way than
+            usual), `too_many_files`, `unpacked_too_large`, `unpacked_ratio`.
     """
     if (count := data.count(_ENTRY)) > MAX_FILES:
         raise DataError(name, "too_many_files", hint=f"{count}, at most {MAX_FILES}")
@@ -250,15 +254,18 @@ def unzipped(name: str, data: bytes, budget: Budget) -> list[Member]:
             if any(f.compress_type not in _BOUNDED for f, _ in files):
                 raise DataError(name, "zip_invalid", hint="packed in a way that is not read: use stored or deflated")
             budget.take_unpacked(name, len(data), sum(f.file_size for f, _ in files))
-            return [Member(path, _unpacked(archive, f)) for f, path in files]
+            return [_unpacked(archive, f, path) for f, path in files]
     except _DAMAGES:
         raise DataError(name, "zip_invalid", hint="damaged, or packed in a way that is not read") from None
 
 
-def _unpacked(archive: zipfile.ZipFile, file: zipfile.ZipInfo) -> bytes:
+def _unpacked(archive: zipfile.ZipFile, file: zipfile.ZipInfo, path: PurePosixPath) -> Member:
     """A file of the size that the directory says: `ZipFile.read` would unpack what is more than that too."""
-    with archive.open(file) as stream:
-        return stream.read(file.file_size + 1)
+    try:
+        with archive.open(file) as stream:
+            return Member(path, stream.read(file.file_size + 1))
+    except _DAMAGES:
+        return Member(path, b"", damaged=True)
 
 
 def _is_read(path: PurePosixPath) -> bool:
