@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from enigma_tasks.adapters.forget_search import Searched, search
-from enigma_tasks.adapters.object_versions import purge
+from enigma_tasks.adapters.forget_search import Searched, other_lines, search
+from enigma_tasks.adapters.object_versions import purge, put_chunks
 from enigma_tasks.artifacts import RunPlaces
 from enigma_tasks.config import S3_PLACES
 from enigma_tasks.file_names import ANNOTATION_SUFFIX, TEXT_SUFFIX
@@ -56,9 +56,9 @@ def remove(settings: Settings, store: ObjectStore, traces: Traces) -> Removed:
         for finding in search(root, traces, Searched()) if root else ():
             if not finding.searched or (place in OWN_ONLY and not finding.whole):
                 continue
-            remove_finding(store, finding)
+            remove_finding(store, finding, traces)
             removed.counts[place] += 1
-            if place == "reports" and finding.rest is None:
+            if place == "reports" and not finding.has_rest:
                 removed.pages.add(finding.version.uri.removeprefix(f"{root}/").partition("/")[0])
     return removed
 
@@ -76,13 +76,14 @@ def left(
             yield place, finding
 
 
-def remove_finding(store: ObjectStore, finding: Finding) -> None:
+def remove_finding(store: ObjectStore, finding: Finding, traces: Traces) -> None:
     """Write what is left of an object, or delete it, a text after the annotations beside it. Raises ServiceError."""
     version = finding.version
-    if finding.rest is not None and version.latest:
-        store.put(version.uri, finding.rest)
-        purge(version.uri, keep_latest=True)
-        return
+    if finding.has_rest and version.latest:
+        rest = other_lines(version, traces) if finding.rest is None else [finding.rest]
+        if put_chunks(store, version.uri, rest):
+            purge(version.uri, keep_latest=True)
+            return
     if version.key.endswith(TEXT_SUFFIX):  # before the text, by which a run after one that was killed finds it
         purge(f"s3://{version.bucket}/{PurePosixPath(version.key).with_suffix(ANNOTATION_SUFFIX)}")
     purge(version.uri, only=version.version_id)

@@ -8,9 +8,9 @@ import json
 import sys
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from enigma_tasks.adapters.object_versions import ObjectVersion, read_version, versions_below
+from enigma_tasks.adapters.object_versions import ObjectVersion, open_version, versions_below
 from enigma_tasks.adapters.table_purge import covers_rows
 from enigma_tasks.errors import ObjectMissing
 from enigma_tasks.notes.gunzip import DamagedError, ExceededError, gunzip
@@ -21,11 +21,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from enigma_tasks.notes.forgetting import Traces
+    from enigma_tasks.notes.records import Line
 
 _GZIP, _PARQUET = b"\x1f\x8b", b"PAR1"
 _WHOLE = Unpacked(max_bytes=50_000_000, max_ratio=2000)
 _SEARCHED = Unpacked(max_bytes=10_000_000_000, max_ratio=2000)
-"""What is unpacked at once, and what is unpacked at all; gzip reaches no ratio above 1,100."""
+"""What is in memory at once, and what is unpacked at all; gzip reaches no ratio above 1,100."""
 _LONGEST_LINE = 50_000_000
 
 
@@ -40,6 +41,13 @@ class Finding:
     """Nothing else is in it."""
     searched: bool = True
     """It was; else it is too large, nothing is known of it, and it is left to a person."""
+    by_line: bool = False
+    """It is too large for memory; what is left are the lines that do not name the note: see `other_lines`."""
+
+    @property
+    def has_rest(self) -> bool:
+        """Something else is in it, and can be told apart."""
+        return self.rest is not None or self.by_line
 
 
 @dataclass
@@ -57,7 +65,8 @@ def search(place_uri: str, traces: Traces, searched: Searched) -> Iterator[Findi
             yield Finding(version, None, whole=True)
         elif not version.is_mark:
             try:
-                found = _in_bytes(version, read_version(version), traces)
+                with open_version(version) as stream:
+                    found = _in_stream(version, stream, traces)
             except ObjectMissing:  # deleted since it was listed
                 continue
             if found is not None:
@@ -66,17 +75,31 @@ def search(place_uri: str, traces: Traces, searched: Searched) -> Iterator[Findi
 
 def holds(data: bytes, traces: Traces) -> bool:
     """Whether bytes that are no object of the store name the note or hold its text."""
-    return _in_bytes(ObjectVersion("", "", "", latest=True, is_mark=False), data, traces) is not None
+    return _in_stream(ObjectVersion("", "", "", latest=True, is_mark=False), io.BytesIO(data), traces) is not None
 
 
-def _in_bytes(version: ObjectVersion, data: bytes, traces: Traces) -> Finding | None:
-    if data[:4] == _PARQUET:
-        return Finding(version, None, whole=False) if covers_rows(data, traces.target) else None
-    packed = data[:2] == _GZIP
+def other_lines(version: ObjectVersion, traces: Traces) -> Iterator[bytes]:
+    """The lines of a version that do not name the note, gzipped where it is. Raises as `open_version` does."""
+    with open_version(version) as stream:
+        packed = _starts(stream, _GZIP)
+        packer = zlib.compressobj(wbits=31)
+        for line in _lines(stream, packed=packed):
+            data = line.data or b""
+            if not _named(data, traces)[0]:
+                yield packer.compress(data) if packed else data
+        if packed:
+            yield packer.flush()
+
+
+def _in_stream(version: ObjectVersion, stream: BinaryIO, traces: Traces) -> Finding | None:
+    """`stream` is seekable."""
+    if _starts(stream, _PARQUET):
+        return Finding(version, None, whole=False) if covers_rows(stream, traces.target) else None
+    packed = _starts(stream, _GZIP)
     try:
-        text = (gunzip(io.BytesIO(data), _WHOLE).read() if packed else data).decode("utf-8")
+        text = _read(stream, packed=packed).decode("utf-8")
     except ExceededError:
-        return _in_lines(version, data, traces)
+        return _in_lines(version, stream, traces, packed=packed)
     except (DamagedError, UnicodeDecodeError):
         return None
     trees = json_lines(text)
@@ -90,32 +113,54 @@ def _in_bytes(version: ObjectVersion, data: bytes, traces: Traces) -> Finding | 
     return Finding(version, None if whole or rest is None else gzip.compress(rest, mtime=0) if packed else rest, whole)
 
 
-def _in_lines(version: ObjectVersion, data: bytes, traces: Traces) -> Finding | None:
-    """The same of a packed object that is too large to be unpacked at once; each of its lines is searched.
+def _in_lines(version: ObjectVersion, stream: BinaryIO, traces: Traces, *, packed: bool) -> Finding | None:
+    """The same of an object that is too large for memory; each of its lines is searched.
 
     One that unpacks to even more, or has a line that is too long, is not `searched`.
     """
-    packer = zlib.compressobj(wbits=31)
-    kept: list[bytes] = []
     found, apart, searched = False, True, True
     try:
-        for line in lines(gunzip(io.BytesIO(data), _SEARCHED), _LONGEST_LINE, sys.maxsize):
+        for line in _lines(stream, packed=packed):
             if line.data is None:
                 searched = False
                 continue
-            text = line.data.decode("utf-8", "replace")
-            trees = json_lines(text)
-            named = traces.in_page(text) if trees is None else any(traces.in_tree(tree) for _, tree in trees)
-            found, apart = found or named, apart and trees is not None
-            if not named and (chunk := packer.compress(line.data)):
-                kept.append(chunk)
+            named, is_json = _named(line.data, traces)
+            found, apart = found or named, apart and is_json
     except DamagedError:
         apart = False
     except ExceededError:
         searched = False
     if not searched:
         return Finding(version, None, whole=False, searched=False)
-    return Finding(version, b"".join([*kept, packer.flush()]) if apart else None, whole=False) if found else None
+    return Finding(version, None, whole=False, by_line=apart) if found else None
+
+
+def _read(stream: BinaryIO, *, packed: bool) -> bytes:
+    """All of it, unpacked. Raises ExceededError, DamagedError."""
+    data = (gunzip(stream, _WHOLE) if packed else stream).read(_WHOLE.max_bytes + 1)
+    if rule := _WHOLE.broken(len(data), len(data)):
+        raise ExceededError(rule)
+    return data
+
+
+def _lines(stream: BinaryIO, *, packed: bool) -> Iterator[Line]:
+    stream.seek(0)
+    return lines(gunzip(stream, _SEARCHED) if packed else stream, _LONGEST_LINE, sys.maxsize)
+
+
+def _named(line: bytes, traces: Traces) -> tuple[bool, bool]:
+    """Whether a line names the note, and whether it is JSON."""
+    text = line.decode("utf-8", "replace")
+    trees = json_lines(text)
+    named = traces.in_page(text) if trees is None else any(traces.in_tree(tree) for _, tree in trees)
+    return named, trees is not None
+
+
+def _starts(stream: BinaryIO, magic: bytes) -> bool:
+    stream.seek(0)
+    head = stream.read(len(magic))
+    stream.seek(0)
+    return head == magic
 
 
 def json_lines(text: str) -> list[tuple[str, Any]] | None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import io
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from botocore.exceptions import BotoCoreError
 
+from enigma_tasks.adapters.ranged_reader import ranged_stream
 from enigma_tasks.adapters.s3_client import ATTEMPTS, ConflictError, s3_client, shown_names, typed
 from enigma_tasks.errors import ObjectChanged, ObjectMissing, ServiceError, UsageError
 from enigma_tasks.s3_settings import load_s3_settings
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 THREADS = 16
 MANY_BYTES = 128 * 1024 * 1024
 """Of objects whose size is known, how much `get_many` reads ahead of the caller."""
-STREAM_CHUNK = 4 * 1024 * 1024
-"""Bytes of one ranged read of a stream."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +170,7 @@ class ObjectStore:
             self._s3.download_file(bucket, key, str(path))
 
     def open_stream(self, uri: str, if_match: str | None = None, start: int = 0) -> BinaryIO:
-        """A readable binary stream from byte `start` on, a few megabytes per request, with retries.
+        """A seekable binary stream from byte `start` on, a few megabytes per request, with retries.
 
         All of it is of the ETag `if_match`, or of that at opening; reading raises ObjectChanged if the object is
         replaced. Raises ObjectMissing.
@@ -182,7 +180,7 @@ class ObjectStore:
             raise ObjectMissing(f"s3 object {shown_names().uri(uri)}: missing")
         if if_match is not None and if_match.strip('"') != info.etag:
             raise ObjectChanged(f"s3 object {shown_names().uri(uri)}: changed")
-        return cast("BinaryIO", io.BufferedReader(_RangedReader(self, info, start), STREAM_CHUNK))
+        return ranged_stream(lambda at, length: self.read_range(info, at, length), info.size, start)
 
     def ensure_bucket(self, uri: str) -> None:
         """Create the bucket of `uri` if it does not exist."""
@@ -228,36 +226,20 @@ class ObjectStore:
             extra["IfMatch"] = if_match if if_match.startswith('"') else f'"{if_match}"'
         if byte_range is not None:
             extra["Range"] = byte_range
-        for attempt in range(ATTEMPTS):
-            with typed("GetObject", bucket, key):
-                body = self._s3.get_object(Bucket=bucket, Key=key, **extra)["Body"]
-                try:
-                    return body.read()
-                except BotoCoreError:  # interrupted body: botocore retries requests only
-                    if attempt == ATTEMPTS - 1:
-                        raise
-                finally:
-                    body.close()
-            time.sleep(0.1 * 2**attempt)
-        raise AssertionError("unreachable")
+        return get_body(bucket, key, **extra)
 
 
-class _RangedReader(io.RawIOBase):
-    """An object as a raw stream of ranged reads."""
-
-    def __init__(self, store: ObjectStore, info: ObjectInfo, start: int) -> None:
-        self._store = store
-        self._info = info
-        self._position = start
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        length = min(len(buffer), self._info.size - self._position)
-        if length <= 0:
-            return 0
-        data = self._store.read_range(self._info, self._position, length)
-        buffer[: len(data)] = data
-        self._position += len(data)
-        return len(data)
+def get_body(bucket: str, key: str, **extra: Any) -> bytes:
+    """The bytes of a GetObject request, which is repeated where its body is interrupted. Raises as `ObjectStore`."""
+    for attempt in range(ATTEMPTS):
+        with typed("GetObject", bucket, key):
+            body = s3_client().get_object(Bucket=bucket, Key=key, **extra)["Body"]
+            try:
+                return body.read()
+            except BotoCoreError:  # interrupted body: botocore retries requests only
+                if attempt == ATTEMPTS - 1:
+                    raise
+            finally:
+                body.close()
+        time.sleep(0.1 * 2**attempt)
+    raise AssertionError("unreachable")

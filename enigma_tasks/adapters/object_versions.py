@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
-from enigma_tasks.adapters.object_store import split_uri
+from enigma_tasks.adapters.object_store import get_body, split_uri
+from enigma_tasks.adapters.ranged_reader import ranged_stream
 from enigma_tasks.adapters.s3_client import s3_client, typed
+from enigma_tasks.workfolder import private_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
+
+    from enigma_tasks.adapters.object_store import ObjectStore
 
 
 class ObjectVersion(NamedTuple):
@@ -20,6 +24,8 @@ class ObjectVersion(NamedTuple):
     latest: bool
     is_mark: bool
     """A mark that the object was deleted: it has no bytes."""
+    size: int = 0
+    etag: str = ""
 
     @property
     def uri(self) -> str:
@@ -34,17 +40,46 @@ def versions_below(prefix_uri: str) -> Iterator[ObjectVersion]:
         pages = s3_client().get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix)
         for page in pages:
             for item in page.get("Versions", ()):
-                yield ObjectVersion(bucket, item["Key"], item["VersionId"], item["IsLatest"], is_mark=False)
+                yield ObjectVersion(
+                    bucket,
+                    item["Key"],
+                    item["VersionId"],
+                    item["IsLatest"],
+                    is_mark=False,
+                    size=item["Size"],
+                    etag=item["ETag"],
+                )
             for mark in page.get("DeleteMarkers", ()):
                 yield ObjectVersion(bucket, mark["Key"], mark["VersionId"], mark["IsLatest"], is_mark=True)
 
 
-def read_version(version: ObjectVersion) -> bytes:
-    """Its bytes. Raises ObjectMissing, ServiceError."""
-    with typed("GetObject", version.bucket, version.key):
-        return (
-            s3_client().get_object(Bucket=version.bucket, Key=version.key, VersionId=version.version_id)["Body"].read()
-        )
+def open_version(version: ObjectVersion) -> BinaryIO:
+    """Its bytes as a seekable stream, a few megabytes per request.
+
+    Reading raises ObjectMissing; ObjectChanged where a bucket without versions has other bytes by now; ServiceError.
+    """
+
+    def read(start: int, length: int) -> bytes:
+        span = f"bytes={start}-{start + length - 1}"
+        return get_body(version.bucket, version.key, VersionId=version.version_id, IfMatch=version.etag, Range=span)
+
+    return ranged_stream(read, version.size)
+
+
+def put_chunks(store: ObjectStore, uri: str, chunks: Iterable[bytes]) -> int:
+    """Write an object of any size by way of the disk; returns its size. Of no chunk at all, none is written.
+
+    The chunks may be read from the version that is replaced.
+    """
+    with private_folder() as folder:
+        path = folder / "object"
+        with path.open("wb") as file:
+            for chunk in chunks:
+                file.write(chunk)
+        size = path.stat().st_size
+        if size:
+            store.upload(path, uri)
+        return size
 
 
 def purge(uri: str, *, keep_latest: bool = False, only: str | None = None) -> int:

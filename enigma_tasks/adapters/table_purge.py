@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import io
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import unquote
 
 import pyarrow as pa
@@ -68,9 +67,9 @@ def count_rows(tables_uri: str, table: str, target: Target) -> int:
         return sum(_covered(batch, target) for batch in scanner.to_batches())
 
 
-def covers_rows(data: bytes, target: Target) -> bool:
+def covers_rows(source: BinaryIO, target: Target) -> bool:
     """Whether a parquet file has a row of the notes; one without their columns has none."""
-    file = pq.ParquetFile(io.BytesIO(data))
+    file = pq.ParquetFile(source)
     if not set(IDENTITY) <= set(file.schema_arrow.names):
         return False
     return any(_covered(batch, target) for batch in file.iter_batches(columns=IDENTITY))
@@ -145,7 +144,9 @@ def _purge_files(store: ObjectStore, uri: str, delta: Any, target: Target) -> No
         name = info.uri.removeprefix(f"{uri}/")
         if name.startswith("_delta_log/") or name.rpartition("/")[2] in current or not name.endswith(".parquet"):
             continue
-        if covers_rows(store.get(info.uri), target):
+        with store.open_stream(info.uri, info.etag) as stream:
+            covered = covers_rows(stream, target)
+        if covered:
             purge(info.uri)
 
 

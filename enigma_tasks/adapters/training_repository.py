@@ -20,6 +20,7 @@ import yaml
 
 from enigma_tasks.adapters.git_environment import allowed_remote, public_url, quiet_environment
 from enigma_tasks.adapters.gold_pointers import check_revision
+from enigma_tasks.adapters.training_files import DVC_YAML, read_lock, trains_on_imported_gold
 from enigma_tasks.adapters.workspace import BRANCH, Workspace, dvc_command
 from enigma_tasks.artifacts import DVC_LOCK, FOLDS, SPLIT_CARD
 from enigma_tasks.config import PARAMS_FILE, load_params
@@ -214,10 +215,9 @@ class TrainingRepository(Workspace):
         self.dvc("push", *targets)
 
     def locked(self) -> dict[str, Any]:
-        """The entries of dvc.lock: stage -> command, and digests of dependencies, parameters and outputs."""
+        """The entries of dvc.lock. Raises as `read_lock` does."""
         path = self.folder / DVC_LOCK
-        tree = yaml.safe_load(path.read_bytes()) if path.is_file() else {}
-        return dict(tree.get("stages", {}))
+        return read_lock(path.read_bytes()) if path.is_file() else {}
 
     def lock(self, entries: Mapping[str, Any]) -> None:
         """Put entries into dvc.lock. DVC compares each with the workspace: a wrong one runs the stage again."""
@@ -269,12 +269,11 @@ class TrainingRepository(Workspace):
             raise DataError(f"training project {commit[:12]}", "commit_gone", hint="trigger the retraining again")
         self.files_of(commit or _MAIN)
         self.git("reset", "-q", "--hard", commit or _MAIN)
-        if not (self.folder / ".dvc").is_dir() or not (self.folder / "dvc.yaml").is_file():
+        if not (self.folder / ".dvc").is_dir() or not (self.folder / DVC_YAML).is_file():
             raise UsageError("the training repository holds no project of the training path: no dvc.yaml or no .dvc")
 
     def check_gold(self) -> None:
         """Raise UsageError unless the project trains on imported gold (docs/training-path.md, "Your own gold")."""
-        variables = yaml.safe_load((self.folder / "dvc.yaml").read_bytes()).get("vars") or []
-        if {"gold": TRAINING_GOLD}.items() <= {k: v for tree in variables for k, v in tree.items()}.items():
+        if trains_on_imported_gold((self.folder / DVC_YAML).read_bytes()):
             return
         raise UsageError(f"the training project's dvc.yaml does not say `gold: {TRAINING_GOLD}`: it trains on a sample")

@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter
 
 from enigma_tasks.errors import ModelError, ObjectMissing
-from enigma_tasks.frozen import Frozen
+from enigma_tasks.frozen import Frozen, read_record
 from enigma_tasks.gold.changes import TrainingWork
 
 if TYPE_CHECKING:
@@ -35,10 +35,19 @@ class Step(Frozen):
     """Counts."""
 
 
+_STEP, _WORK = TypeAdapter(Step), TypeAdapter(TrainingWork)
+
+
+def read_step(name: str, data: bytes) -> Step:
+    """A step's result as it is stored. Raises DataError as `read_record` does."""
+    return read_record(_STEP, name, data)
+
+
 class TrainingSteps:
     """The steps of one run.
 
     Raises, from every method:
+        DataError: what is stored is damaged, or written by a newer version; see `frozen.read_record`.
         ServiceError: the object store is unreachable or failing.
     """
 
@@ -48,7 +57,7 @@ class TrainingSteps:
     def work(self) -> TrainingWork:
         """What is to be done. Raises ModelError where there is no such run."""
         try:
-            return TrainingWork.model_validate_json(self._store.get(self.places.work))
+            return read_record(_WORK, self.places.work, self._store.get(self.places.work))
         except ObjectMissing:
             raise ModelError("no such retraining: its work is not listed") from None
 
@@ -81,7 +90,7 @@ class TrainingSteps:
 
     def _read(self, uri: str) -> Step | None:
         try:
-            return Step.model_validate_json(self._store.get(uri))
+            return read_step(uri, self._store.get(uri))
         except ObjectMissing:
             return None
 

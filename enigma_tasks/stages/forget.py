@@ -61,9 +61,13 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     target = find_target(uri_of(arguments.note, tables, names), tombstones, params, settings)
     rows = note_rows(tables, target)
     versions = {row["version"] for row in rows}
-    found = list(dropped(target, versions, params.notes))
-    texts = {text_digest(secret, t) for item in found for t in item.texts if len(t) >= TEXT_CHARACTERS}
-    known = {(Kind.TEXT, digest) for digest in texts}
+    known: set[tuple[Kind, str]] = set()
+
+    def found_text(text: str) -> None:
+        if len(text) >= TEXT_CHARACTERS:
+            known.add((Kind.TEXT, text_digest(secret, text)))
+
+    found = list(dropped(target, versions, params.notes, found_text))
     traces = Traces(target, tombstones.with_texts(secret, known), _names(target, rows, store, settings))
     gold = None
     if arguments.gold:
@@ -80,7 +84,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     _refuse_unpublished(settings, store, traces)
     if gold:  # before the index of reviews, by which its documents are known
         report["gold_history"] = gold.remove() | {"same_id": gold.of_ids(_ids(target, rows))}
-    report |= _removed(settings, store, traces, found) | {"texts": len(known)}
+    report |= _removed(settings, store, traces, found, params) | {"texts": len(known)}
     proof = _searched(traces, names, settings, gold)
     log.info("%d objects searched, %d found", proof["searched"], proof["found"])
     return report | proof | trained | {"exit_code": int(proof["found"] > 0)}
@@ -97,11 +101,13 @@ def _refuse_unpublished(settings: Settings, store: ObjectStore, traces: Traces) 
         raise IncompleteError(f"{half} is in one table only: publish it, then forget again")
 
 
-def _removed(settings: Settings, store: ObjectStore, traces: Traces, found: Iterable[Dropped]) -> dict[str, Any]:
+def _removed(
+    settings: Settings, store: ObjectStore, traces: Traces, found: Iterable[Dropped], params: Params
+) -> dict[str, Any]:
     """Remove it from the drops, the other places and the tables; how often, by place."""
     removed: Counter[str] = Counter()
     for item in found:
-        remove_dropped(store, item)
+        remove_dropped(store, item, params.notes)
         removed["drops"] += 1
     done = remove(settings, store, traces)
     removed += done.counts

@@ -5,17 +5,30 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import yaml
 
 from enigma_tasks.adapters.gold_pointers import read_pointer
 from enigma_tasks.adapters.night_schema import NOTES, SCHEMAS, SPANS
 from enigma_tasks.adapters.shard_check import check_shard
+from enigma_tasks.adapters.training_files import read_lock, trains_on_imported_gold
+from enigma_tasks.adapters.training_steps import Step, read_step
 from enigma_tasks.documents import Document
 from enigma_tasks.gold.manifest import ManifestEntry, pack_manifest, unpack_manifest
 from enigma_tasks.members.llm import LlmAnnotator
+from enigma_tasks.monitoring.review_manifest import (
+    ReviewManifest,
+    ReviewNight,
+    ReviewTask,
+    Stratum,
+    manifest_bytes,
+    note_of_task,
+)
+from enigma_tasks.monitoring.review_manifest import read_manifest as read_review_manifest
 from enigma_tasks.notes.plans import digest, notes_bytes, read_notes, read_refusals, refusals_bytes
 from enigma_tasks.notes.references import Refused, Rule
 from enigma_tasks.promotion.journal import champion_at, champion_before, parse_line
@@ -26,9 +39,11 @@ from tests.unit import test_handovers, test_journal, test_llm, test_shard_check
 
 if TYPE_CHECKING:
     import random
-    from pathlib import Path
 
     from enigma_tasks.errors import DataError
+
+
+ROOT = Path(__file__).parents[2]
 
 
 def read_handover(files: Files, _: Path) -> list[DataError]:
@@ -126,6 +141,66 @@ def read_dvc(files: Files, _: Path) -> list[DataError]:
     return []
 
 
+def read_training(files: Files, _: Path) -> list[DataError]:
+    """What a retraining reads of the training project, and of its earlier steps."""
+    ((name, data),) = files.items()
+    if name == "step.json":
+        read_step(name, data)
+    elif name == "dvc.lock.yaml":
+        assert all(isinstance(entry, dict) for entry in read_lock(data).values())
+    else:
+        assert trains_on_imported_gold(data) in (True, False)
+    return []
+
+
+def _training() -> list[Files]:
+    step = Step(stages=yaml.safe_load(LOCK)["stages"], files={"metrics.json": "{}"}, report={"documents": 7})
+    return [
+        {"dvc.yaml": (ROOT / "dvc.yaml").read_bytes()},
+        {"dvc.lock.yaml": LOCK},
+        {"step.json": step.model_dump_json().encode()},
+    ]
+
+
+def read_review(files: Files, _: Path) -> list[DataError]:
+    """What an earlier night exported for review."""
+    manifest = read_review_manifest("manifest.json", files["manifest.json"])
+    manifest.counts()
+    for task in manifest.tasks:
+        assert task.note == note_of_task(task).identity
+    return []
+
+
+def _review() -> list[Files]:
+    task = ReviewTask(
+        task="n1-0123456789abcdef", bucket="b", key="drops/es/2026-06-11/w1/n1.txt", record_id=None, version="e1",
+        object_version="e1", note_id="n1", language="es", site="w1", stream="random", probability=0.5, stratum="es/w1",
+    )  # fmt: skip
+    night = ReviewNight(batch_id="n1", planned_at="2026-06-11T01:00:00+00:00", models={"es": {"disease": "ab12"}})
+    chosen = task.model_copy(update={"stream": "chosen", "probability": None})
+    manifest = ReviewManifest(
+        night=night,
+        tasks=(task, chosen),
+        strata={"es/w1": Stratum(notes=4, drawn=2)},
+        skipped={"missing_since_plan": 1},
+    )
+    return [{"manifest.json": manifest_bytes(manifest)}]
+
+
+LOCK = b"""schema: '2.0'
+stages:
+  train@tiny:
+    cmd: python -m enigma_tasks train
+    deps:
+    - path: data/train
+      hash: md5
+      md5: 0123456789abcdef0123456789abcdef.dir
+      size: 77
+      nfiles: 2
+    outs:
+    - path: models/tiny
+      md5: 0123456789abcdef0123456789abcdef
+"""
 REPLY = test_llm.said(("horečku", "symptom"), ("Diabetes mellitus", "disease"), ("bolest břicha", "symptom"))
 POINTER = b"outs:\n- md5: 0123456789abcdef0123456789abcdef\n  size: 77\n  hash: md5\n  path: disease.jsonl.gz\n"
 STORED_READERS: dict[str, Reader] = {
@@ -138,5 +213,7 @@ STORED_READERS: dict[str, Reader] = {
     "journal": Reader(_journal, read_journal, 3, forged_journal),
     "manifest": Reader(_manifest, read_manifest, 1),
     "reply": Reader(lambda: [{"reply.json": REPLY.encode()}], read_reply, 2),
+    "training": Reader(_training, read_training, 2),
+    "review": Reader(_review, read_review, 1),
     "pointer": Reader(lambda: [{"pointer.yaml": POINTER}], read_dvc, 1),
 }

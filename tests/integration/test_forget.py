@@ -6,12 +6,12 @@ import gzip
 import json
 import os
 import subprocess
-import tracemalloc
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from enigma_tasks.adapters.forget_drops import dropped
+from enigma_tasks.adapters import forget_deliveries
+from enigma_tasks.adapters.forget_drops import dropped, remove_dropped
 from enigma_tasks.adapters.object_store import split_uri
 from enigma_tasks.adapters.review_index import ReviewIndex
 from enigma_tasks.adapters.s3_client import s3_client
@@ -22,6 +22,7 @@ from enigma_tasks.notes.names import Names
 from enigma_tasks.review_places import ReviewIndexPlaces
 from enigma_tasks.stages import forget, ingest, select
 from tests.integration.night_helpers import Nights
+from tests.unit.memory import traced
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 DAY = "es/2026-06-11"
 PATH = f"{DAY}/ward-1/Zzyzxova-77.txt"
+TEXT_PATH = "es/disease/txt/Zzyzxova.txt"
 SURNAME, MENTION = "Zzyzxova", "neumoniaqqq"
 TEXT = f"Zzyzxova, 77 años, ingresa por {MENTION} y otra vez por neumonía; alta sin incidencias."
 OTHER = "Ingresa por neumonía y se da de alta sin incidencias al tercer día."
@@ -294,18 +296,37 @@ def test_gold_is_named_and_forgotten_text_is_refused_as_gold(nights: Forgetting,
     assert ingested("gold-3", "other-2", OTHER)["rules"] == {}
 
 
-def test_a_record_of_a_packed_file_is_cut_out_without_unpacking_the_file_into_memory(nights: Forgetting) -> None:
-    rows = [json.dumps({"id": f"r{n}", "text": f"{n}: {OTHER} {os.urandom(400).hex()}"}) for n in range(20_000)]
+@pytest.mark.parametrize("packed", [True, False])
+def test_a_record_of_a_large_file_is_cut_out_without_taking_the_file_into_memory(
+    nights: Forgetting, packed: bool
+) -> None:
+    rows = [json.dumps({"id": f"r{n}", "text": f"{n}: {OTHER} {os.urandom(700).hex()}"}) for n in range(20_000)]
     target = json.dumps({"id": "Zzyzxova-77", "text": TEXT})
-    lines = [*rows[:9], target, *rows[9:]]
-    uri = nights.drop(f"{DAY}/day.jsonl.gz", gzip.compress("\n".join(lines).encode()))
-    tracemalloc.start()
-    (found,) = dropped(Target(*split_uri(uri), "Zzyzxova-77"), (), nights.params.notes)
-    _, most = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert found.texts == (TEXT,)
-    assert gzip.decompress(found.rest or b"").decode() == "\n".join(rows)
-    assert most < 30_000_000 + 2 * len(nights.store.get(uri))
+    content = "\n".join([*rows[:9], target, *rows[9:]]).encode()
+    suffix = ".gz" if packed else ""
+    uri = nights.drop(f"{DAY}/day.jsonl{suffix}", gzip.compress(content, 1) if packed else content)
+    texts: list[str] = []
+
+    def removed() -> None:
+        (found,) = dropped(Target(*split_uri(uri), "Zzyzxova-77"), (), nights.params.notes, texts.append)
+        remove_dropped(nights.store, found, nights.params.notes)
+
+    _, most = traced(removed)
+    assert texts == [TEXT]
+    rest = nights.store.get(uri)
+    assert (gzip.decompress(rest) if packed else rest).decode() == "\n".join(rows)
+    assert most < 20_000_000 < len(content)
+
+
+def test_the_table_of_a_large_delivery_is_cut_row_by_row(nights: Forgetting) -> None:
+    table = f"{nights.settings.gold}/es/disease/tsv/all.tsv"
+    rows = [f"n{n}\tDISEASE\t0\t9\t{os.urandom(400).hex()}\n" for n in range(20_000)]
+    nights.store.put(table, "".join([*rows[:7], "Zzyzxova\tDISEASE\t0\t9\tx\n" * 2, *rows[7:]]).encode())
+    nights.store.put(f"{nights.settings.gold}/es/disease/txt/Zzyzxova.txt", TEXT.encode())
+    removed, most = traced(lambda: forget_deliveries._cut_tables(nights.store, nights.settings.gold, TEXT_PATH))
+    assert removed == 1
+    assert nights.store.get(table).decode() == "".join(rows)
+    assert most < 14_000_000 < len(nights.store.get(table))
 
 
 def test_a_record_of_a_file_that_is_not_read_to_its_end_is_not_called_absent(nights: Forgetting) -> None:

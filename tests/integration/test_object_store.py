@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from enigma_tasks.adapters import object_store
+from enigma_tasks.adapters import object_store, ranged_reader
 from enigma_tasks.adapters.object_store import ObjectStore, Wanted
 from enigma_tasks.adapters.s3_client import forget_client
 from enigma_tasks.errors import ObjectChanged, ObjectMissing, ServiceError, UsageError
@@ -88,7 +88,7 @@ def test_a_listing_of_several_pages_is_whole_and_reading_many_keeps_the_order(st
 
 
 def test_a_stream_reads_across_its_chunks(store: ObjectStore, s3_root: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(object_store, "STREAM_CHUNK", 64)
+    monkeypatch.setattr(ranged_reader, "STREAM_CHUNK", 64)
     lines = [f"line {n}\n".encode() for n in range(200)]
     store.put(f"{s3_root}/lines", b"".join(lines))
     with store.open_stream(f"{s3_root}/lines") as stream:

@@ -196,6 +196,12 @@ def lines_that_are_no_json(n: int) -> Call:
     return lambda: parsed_json("f", b"{}\n" + b"[\n" * n + b'{"a": 1}\n' * n, Budget())
 
 
+@case(parsed_table, 300)
+def rows_of_other_numbers_of_cells(n: int) -> Call:
+    rows = [f"{i},a,b\n{i + 1},a\n" for i in range(n)]
+    return lambda: attempt(lambda: parsed_table("f", "".join(["id,x\n", *rows]).encode(), Budget()))
+
+
 @case(parsed_table, 500)
 def rows_of_one_cell(n: int) -> Call:
     return lambda: attempt(lambda: parsed_table("f", b"a\n" + b"b\n" * n + b'"' + b"x\n" * n, Budget()))

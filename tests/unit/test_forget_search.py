@@ -1,8 +1,9 @@
-"""The search for a forgotten note unpacks no object into memory that is far larger unpacked."""
+"""The search for a forgotten note takes no large object into memory, packed or not."""
 
 from __future__ import annotations
 
 import gzip
+import io
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -34,31 +35,53 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(forget_search, "_LONGEST_LINE", 1_000_000)
 
 
-def found_in(data: bytes) -> tuple[Finding | None, int]:
-    packed = gzip.compress(data)
-    search: Any = forget_search._in_bytes
-    return traced(lambda: search(VERSION, packed, TRACES))
+def found_in(data: bytes, monkeypatch: pytest.MonkeyPatch, *, packed: bool) -> tuple[Finding | None, bytes, int]:
+    """What is found in an object, the lines that are left of it, and how much memory the search took."""
+    stored = gzip.compress(data) if packed else data
+    monkeypatch.setattr(forget_search, "open_version", lambda _: io.BytesIO(stored))
+    search: Any = forget_search._in_stream
+    finding, most = traced(lambda: search(VERSION, io.BytesIO(stored), TRACES))
+    rest = b"".join(forget_search.other_lines(VERSION, TRACES)) if finding and finding.by_line else b""
+    return finding, gzip.decompress(rest) if packed and rest else rest, most
 
 
-def test_a_large_packed_object_is_searched_line_by_line_and_its_other_lines_are_kept() -> None:
-    finding, most = found_in(FILLER * 50_000 + NAMING + FILLER * 10_000)
+@pytest.mark.parametrize("packed", [True, False])
+def test_a_large_object_is_searched_line_by_line_and_its_other_lines_are_kept(
+    packed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = FILLER * 50_000 + NAMING + FILLER * 10_000
+    finding, rest, most = found_in(data, monkeypatch, packed=packed)
     assert finding is not None
-    assert gzip.decompress(finding.rest or b"") == FILLER * 60_000
-    assert (finding.whole, finding.searched) == (False, True)
+    assert rest == FILLER * 60_000
+    assert (finding.whole, finding.searched, finding.has_rest) == (False, True, True)
     assert most < MOST
-    nothing, most = found_in(FILLER * 60_000)
+    nothing, _, most = found_in(FILLER * 60_000, monkeypatch, packed=packed)
     assert (nothing, most < MOST) == (None, True)
 
 
-def test_an_object_of_other_lines_that_names_the_note_has_no_rest() -> None:
-    finding, _ = found_in(FILLER * 50_000 + b"see " + KEY.encode() + b"\n")
+@pytest.mark.parametrize("packed", [True, False])
+def test_an_object_of_other_lines_that_names_the_note_has_no_rest(
+    packed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finding, _, _ = found_in(FILLER * 50_000 + b"see " + KEY.encode() + b"\n", monkeypatch, packed=packed)
     assert finding is not None
-    assert (finding.rest, finding.searched) == (None, True)
+    assert (finding.has_rest, finding.searched) == (False, True)
 
 
-@pytest.mark.parametrize("data", [FILLER * 100_000, FILLER + b"x" * 2_000_000])
-def test_an_object_that_is_too_large_to_be_searched_is_named_and_not_called_clean(data: bytes) -> None:
-    finding, most = found_in(data)
+LONG = FILLER + b"x" * 2_000_000
+
+
+@pytest.mark.parametrize(("data", "packed"), [(FILLER * 100_000, True), (LONG, True), (LONG, False)])
+def test_an_object_that_is_too_large_to_be_searched_is_named_and_not_called_clean(
+    data: bytes, packed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finding, _, most = found_in(data, monkeypatch, packed=packed)
     assert finding is not None
-    assert (finding.rest, finding.whole, finding.searched) == (None, False, False)
+    assert (finding.has_rest, finding.whole, finding.searched) == (False, False, False)
     assert most < MOST
+
+
+def test_a_plain_object_is_searched_however_large_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    finding, rest, most = found_in(FILLER * 100_000 + NAMING, monkeypatch, packed=False)
+    assert finding is not None
+    assert (rest, most < MOST) == (FILLER * 100_000, True)

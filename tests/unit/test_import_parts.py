@@ -189,6 +189,55 @@ def test_a_table_that_is_none_is_refused(table: str, rule: str) -> None:
         parsed_table("a.csv", table.encode(), Budget())
 
 
+@pytest.mark.parametrize("malformed", ["8,Tos, fiebre,DISEASE", "8,Tos", "8"])
+def test_a_row_with_another_number_of_cells_costs_only_itself(malformed: str) -> None:
+    table = f"id,text,label\n7,Asma,DISEASE\n{malformed}\n\n9,Tos,SYMPTOM\n"
+    found = parsed_table("a.csv", table.encode(), Budget())
+    assert [(place, row["id"]) for place, row in found.values] == [(1, "7"), (3, "9")]
+    assert [(d.record, d.rule, d.offset) for d in found.defects] == [("a.csv", "row_malformed", 3)]
+    assert "Tos" not in str(found.defects[0])
+
+
+def test_other_rows_of_a_malformed_row_s_document_are_refused_with_it() -> None:
+    """Of several rows of one document the last counts, which may be the malformed one."""
+    table = "id,text,document_id\n7,Asma,n1\n8,Tos,n2\n9.0,Tos,n3\n7,Asma,y,n4\n5,x,9,n5\n6,y,z,n2\n1,Tos,n6\n"
+    found = parsed_table("a.csv", table.encode(), Budget())
+    assert [place for place, _ in found.values] == [7]
+    assert [(d.rule, d.offset) for d in found.defects] == [("row_malformed", row) for row in range(2, 8)]
+
+
+@pytest.mark.parametrize(
+    "malformed",
+    ['8,"Tos', '8,"Tos"', '"8,Tos\n\n9,Asma",DISEASE', '8,Tos, "fiebre",DISEASE', "Tos"],
+)
+def test_a_row_of_which_it_is_not_known_what_is_lost_refuses_the_table(malformed: str) -> None:
+    columns = "text,id,label" if malformed == "Tos" else "id,text,label"
+    table = f"{columns}\n7,7,DISEASE\n{malformed}\n9,9,SYMPTOM\n"
+    with pytest.raises(DataError, match="table_invalid"):
+        parsed_table("a.csv", table.encode(), Budget())
+
+
+ROWS = st.lists(st.lists(st.sampled_from(["1", "2", "3.0", "tos", "", '"', "a;b"]), max_size=4), max_size=8)
+
+
+@given(ROWS)
+def test_every_row_of_a_table_is_read_or_refused_once(rows: list[list[str]]) -> None:
+    table = "\n".join(["id,text,label", *(",".join(row) for row in rows)])
+    try:
+        found = parsed_table("a.csv", table.encode(), Budget())
+    except DataError as error:
+        assert error.rule in ("table_invalid", "export_empty")  # noqa: PT017
+        return
+    quoted = sum('"' in cell for row in rows for cell in row)
+    places = {place for place, _ in found.values}
+    assert len(places) == len(found.values)
+    total = sum(",".join(row) != "" for row in rows)
+    assert len(found.values) + len(found.defects) == total or quoted
+    lost = {cell.partition(".0")[0] for row in rows if len(row) not in (0, 3) for cell in row if cell}
+    if not quoted:
+        assert not lost & {row["id"].partition(".0")[0] for _, row in found.values}
+
+
 def test_files_that_systems_hide_in_a_zip_are_none_of_its_files() -> None:
     names = ["__MACOSX/._a.json", ".DS_Store", "x/.git/a.json", "Thumbs.db", "x/desktop.ini", "~$a.docx", "README.md"]
     files = {"x/a.json": b"[]", "TypeSystem.xml": b""} | dict.fromkeys(names, b"x")

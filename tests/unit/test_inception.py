@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -147,6 +149,47 @@ def test_a_java_serialisation_beside_a_curated_document_that_can_be_read_is_no_s
 def test_a_zip_of_which_nothing_says_what_counts_is_refused_whole(files: dict[str, str | bytes]) -> None:
     (found,) = read("all.zip", zipped(files))
     assert [d.rule for d in found.defects] == ["zip_of_several"]
+
+
+def damaged(packed: bytes, name: str) -> bytes:
+    """The zip with a byte of one of its files changed; its directory is as it was."""
+    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+        file = archive.getinfo(name)
+    at = file.header_offset + 30 + len(file.filename.encode()) + file.compress_size // 2
+    return packed[:at] + bytes([packed[at] ^ 0xFF]) + packed[at + 1 :]
+
+
+A, B = "curation/a.txt/CURATION_USER.zip", "curation/b.txt/CURATION_USER.xmi"
+CURATED_TWICE: dict[str, str | bytes] = {
+    **PROJECT,
+    A: zipped(version(ONE, "CURATION_USER")),
+    **{B.replace("CURATION_USER.xmi", name): content for name, content in version(ONE, "CURATION_USER").items()},
+}
+
+
+@pytest.mark.parametrize(("lost", "kept"), [(A, "b"), (B, "a")])
+def test_a_damaged_document_of_a_project_costs_only_itself(lost: str, kept: str) -> None:
+    whole = zipped(CURATED_TWICE)
+    others = {one.document_id for one in read("project.zip", whole)}
+    found = read("project.zip", damaged(whole, lost))
+    assert [one.document.id for one in found if one.document] == [kept]
+    assert {one.document_id for one in found} == others, "each document is read or refused"
+    assert [d.rule for one in found for d in one.defects if d.rule != "not_curated"] == ["zip_member_damaged"]
+
+
+def test_a_damaged_file_whose_name_alone_is_read_costs_nothing() -> None:
+    files = CURATED_TWICE | {"source/a.txt": "Asma " * 50}
+    assert read("project.zip", damaged(zipped(files), "source/a.txt")) == read("project.zip", zipped(files))
+
+
+def test_a_damaged_file_by_which_others_are_read_refuses_the_zip() -> None:
+    system = next(name for name in CURATED_TWICE if name.endswith("TypeSystem.xml"))
+    document = {f"doc/{name}": content for name, content in version(ONE, "ana").items()}
+    only = next(name for name in document if name.endswith("ana.xmi"))
+    label_studio = {"a.json": "[{}, {}, {}]", "b.json": "[]"}
+    for files, lost in ((CURATED_TWICE, system), (document, only), (label_studio, "a.json")):
+        (found,) = read("all.zip", damaged(zipped(files), lost))
+        assert [d.rule for d in found.defects] == ["zip_invalid"]
 
 
 def test_what_systems_add_to_a_zip_is_not_looked_at() -> None:

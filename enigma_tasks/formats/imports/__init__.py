@@ -69,10 +69,17 @@ def read_export(
 def _read_zip(
     name: str, data: bytes, language: Language | None, types: frozenset[EntityType], budget: Budget
 ) -> list[Imported]:
-    """The documents of all files of a zip; what INCEpTION packed is its own reader's."""
+    """The documents of all files of a zip; what INCEpTION packed is its own reader's.
+
+    A damaged file refuses the zip: it may hold other annotations of any document of the others, of which then the wrong
+    ones would count. INCEpTION names its files after their documents, so there only that document is lost.
+    """
     members = unzipped(name, data, budget)
     if _is_inception(members):
         return inception.read_zip(name, members, language, types, budget)
+    damaged = next((member.name for member in members if member.damaged), None)
+    if damaged is not None:
+        raise DataError(name, "zip_invalid", hint=f"{damaged} is damaged: what it says of other documents is not known")
     files: list[tuple[str, Records]] = []
     refusals: list[Imported] = []
     for member in members:

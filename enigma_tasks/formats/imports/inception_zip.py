@@ -55,20 +55,30 @@ def annotated_folder(path: str) -> str:
 def zipped_documents(name: str, files: Sequence[Member], budget: Budget) -> Iterable[ZippedCas]:
     """The documents of a zip; the zips in it are unpacked one after the other, when their document is drawn.
 
+    A curated document whose file is damaged is refused alone: `zip_member_damaged`. Of sources, settings and versions
+    that are not curated only the names are read.
+
     Args:
         name: the zip's.
         files: `unzipped`.
         budget: for the zips in it.
 
     Raises:
-        DataError: `zip_invalid` (it holds nothing that is known, or two files of one name), `zip_of_several` (a project
-            without a curated document, or several documents otherwise).
+        DataError: `zip_invalid` (it holds nothing that is known, or two files of one name; a type system is damaged, by
+            which documents are read, or its only document), `zip_of_several` (a project without a curated document, or
+            several documents otherwise).
     """
     members = _members(name, files)
+    damaged = {member.path for member in files if member.damaged}
+    if any(is_type_system(path.name) for path in damaged):
+        raise DataError(name, "zip_invalid", hint="its type system is damaged")
     systems = {p.parent: content for p, content in members.items() if is_type_system(p.name)}
     curated = _readable({p: content for p, content in members.items() if p.stem == CURATED and len(p.parts) > 1})
     if curated:
-        found = (_curated(path, content, systems, budget) for path, content in sorted(curated.items()))
+        found = (
+            _damaged(path) if path in damaged else _curated(path, content, systems, budget)
+            for path, content in sorted(curated.items())
+        )
         return chain(found, _not_curated(members, {p.parent.name for p in curated}))
     documents = [p for p in members if p.suffix.lower() in _CAS and not is_type_system(p.name)]
     if len(documents) > 1 or any(p.suffix.lower() == _ZIP or _is_project(p) for p in members):
@@ -77,6 +87,8 @@ def zipped_documents(name: str, files: Sequence[Member], budget: Budget) -> Iter
     if not documents:
         raise DataError(name, "zip_invalid", hint="expected one XMI and its TypeSystem.xml")
     (path,) = documents
+    if path in damaged:
+        raise DataError(name, "zip_invalid", hint="its document is damaged")
     return [ZippedCas(_single_name(name, path), members[path], _type_system(path, systems))]
 
 
@@ -86,6 +98,12 @@ def _readable(curated: dict[PurePosixPath, bytes]) -> dict[PurePosixPath, bytes]
     return {
         p: content for p, content in curated.items() if p.suffix.lower() in {*_CAS, _ZIP} or p.parent.name not in known
     }
+
+
+def _damaged(path: PurePosixPath) -> ZippedCas:
+    name = f"{path.parent.name}/{path.name}"
+    hint = "its file in the zip is damaged: export the project again"
+    return ZippedCas(name, error=DataError(name, "zip_member_damaged", hint=hint))
 
 
 def _curated(path: PurePosixPath, content: bytes, systems: dict[PurePosixPath, bytes], budget: Budget) -> ZippedCas:
