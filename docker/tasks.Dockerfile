@@ -17,7 +17,7 @@ COPY pyproject.toml README.md LICENSE /source/
 # the package's name and version, which `register` notes
 RUN cd /source && ln -s /app/enigma_tasks . \
  && /opt/build/bin/python -c "from setuptools.build_meta import prepare_metadata_for_build_wheel as write; write('/app')" > /dev/null \
- && chmod -R u=rwX,go=rX /app \
+ && rm -rf /app/*.egg-info && chmod -R u=rwX,go=rX /app \
  && PYTHONHASHSEED=0 python3 -m compileall -q --invalidation-mode unchecked-hash /app/enigma_tasks
 
 FROM ${PYTHON_IMAGE}
