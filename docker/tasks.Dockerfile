@@ -13,7 +13,11 @@ RUN --mount=type=secret,id=ca --mount=type=secret,id=index --mount=type=secret,i
 FROM build AS code
 COPY enigma_tasks /app/enigma_tasks
 COPY params.yaml models.lock /app/
-RUN chmod -R u=rwX,go=rX /app \
+COPY pyproject.toml README.md LICENSE /source/
+# the package's name and version, which `register` notes
+RUN cd /source && ln -s /app/enigma_tasks . \
+ && /opt/build/bin/python -c "from setuptools.build_meta import prepare_metadata_for_build_wheel as write; write('/app')" > /dev/null \
+ && rm -rf /app/*.egg-info && chmod -R u=rwX,go=rX /app \
  && PYTHONHASHSEED=0 python3 -m compileall -q --invalidation-mode unchecked-hash /app/enigma_tasks
 
 FROM ${PYTHON_IMAGE}

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from infra.images.archive import Written, without_build_times
-from infra.images.sbom import EMPTY, with_debian
+from infra.images.sbom import EMPTY, completed, declared_licences
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,18 +116,19 @@ def build(recipe: Recipe, out: Path, engine: Engine) -> Image:
     engine.run("load", "--quiet", "--input", str(archive))
     if built != written.config:
         engine.run("rmi", built)
-    sbom.write_text(_sbom(engine, recipe.image, tag))
+    licences = declared_licences(_file(commit, "requirements/licences.tsv").decode())
+    sbom.write_text(_sbom(engine, recipe.image, tag, licences))
     return Image(name, tag, archive, sbom, written)
 
 
-def _sbom(engine: Engine, image: str, tag: str) -> str:
-    """The CycloneDX list of the Python packages that the build wrote, with Debian's packages added."""
+def _sbom(engine: Engine, image: str, tag: str, licences: dict[str, str]) -> str:
+    """The CycloneDX list of the Python packages that the build wrote, completed."""
 
     def inside(*words: str) -> str:
         return engine.run("run", "--rm", "--network", "none", "--entrypoint", words[0], tag, *words[1:])
 
     packages = inside("dpkg-query", "--show", "--showformat", "${Package}\t${Version}\t${Architecture}\n")
-    return with_debian(inside("cat", SBOM[image]) if image in SBOM else EMPTY, packages)
+    return completed(inside("cat", SBOM[image]) if image in SBOM else EMPTY, packages, licences)
 
 
 def base_layers(engine: Engine, base: str) -> list[str]:
@@ -154,8 +155,11 @@ def base_layers(engine: Engine, base: str) -> list[str]:
 
 def lock_digest(image: str, commit: str) -> str:
     """SHA-256 of the lock that an image holds."""
-    content = subprocess.run(["git", "show", f"{commit}:{LOCKS[image]}"], cwd=ROOT, capture_output=True, check=True)
-    return f"sha256:{hashlib.sha256(content.stdout).hexdigest()}"
+    return f"sha256:{hashlib.sha256(_file(commit, LOCKS[image])).hexdigest()}"
+
+
+def _file(commit: str, path: str) -> bytes:
+    return subprocess.run(["git", "show", f"{commit}:{path}"], cwd=ROOT, capture_output=True, check=True).stdout
 
 
 def _git(*words: str) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from infra.images.archive import FILE_TIME, without_build_times
-from infra.images.sbom import EMPTY, with_debian
+from infra.images.sbom import EMPTY, completed, declared_licences
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -108,6 +108,14 @@ def test_an_archive_that_lacks_a_layer_is_an_error(tmp_path: Path) -> None:
 
 
 def test_debians_packages_are_added_in_order() -> None:
-    listed = json.loads(with_debian(EMPTY, "zlib1g\t1:1.2\tamd64\ng++\t4:12\tamd64\n"))
+    listed = json.loads(completed(EMPTY, "zlib1g\t1:1.2\tamd64\ng++\t4:12\tamd64\n", {}))
     assert [c["name"] for c in listed["components"]] == ["g++", "zlib1g"]
     assert listed["components"][1]["purl"] == "pkg:deb/debian/zlib1g@1:1.2?arch=amd64"
+
+
+def test_a_licence_that_the_tool_did_not_read_is_taken_from_the_table() -> None:
+    table = "package\tlicence\tenvironments\nDVC_http\tApache 2.0\ttasks\nhuey\tnot declared\ttasks\nrich\tMIT\ttasks\n"
+    read = [{"license": {"id": "BSD-3-Clause"}}]
+    bom = {"components": [{"name": "dvc-http"}, {"name": "huey"}, {"name": "rich", "licenses": read}]}
+    components = json.loads(completed(json.dumps(bom), "", declared_licences(table)))["components"]
+    assert [c.get("licenses") for c in components] == [[{"license": {"name": "Apache 2.0"}}], None, read]
