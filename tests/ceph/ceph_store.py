@@ -132,8 +132,7 @@ class _Cluster:
 
     def start(self, processes: ExitStack, program: str, *words: str) -> subprocess.Popen[bytes]:
         """A daemon, until `processes` are closed."""
-        # Debian's change to the user `ceph`, after which they would outlive a test that is killed
-        command = [program, *self._words(program), *words, "--setuser", "root", "--setgroup", "root"]
+        command = [program, *self._words(program), *words]
         return processes.enter_context(started(command, self.folder / f"{program}.out", os.environ))
 
     def _words(self, program: str) -> list[str]:
