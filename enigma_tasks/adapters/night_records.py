@@ -89,6 +89,15 @@ class NightRecords:
         signed = plan.model_copy(update={"hmac": self._key.sign(plan_bytes(plan))})
         return self._store.put_if_absent(self._places.plan, plan_bytes(signed))
 
+    def check_creation(self) -> None:
+        """Try to create the plan, which exists, again.
+
+        Raises UsageError where the store lets that happen: results of two attempts at a shard would replace each other.
+        """
+        uri = self._places.plan
+        if not self._store.refuses_creation(uri, self._store.get(uri)):
+            raise UsageError("the S3 store ignores conditional writes (If-None-Match): no night can run on it")
+
     def write_shards(self, parts: Iterable[tuple[str, int, list[NoteRef]]]) -> tuple[Shard, ...]:
         """Write notes of one (language, number) each as shards.
 

@@ -94,17 +94,11 @@ class ObjectStore:
     def put_if_absent(self, uri: str, data: bytes, content_type: str = "application/json") -> bool:
         """Create the object; False if it exists with other bytes.
 
-        After a lost reply a retry finds its own object, so an existing object with equal bytes counts as written. The
-        MD5 is there because stores refuse an object without one in a bucket with a default retention.
+        After a lost reply a retry finds its own object, so an existing object with equal bytes counts as written.
         """
-        bucket, key = split_uri(uri)
-        md5 = base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()
         for attempt in range(ATTEMPTS):
             try:
-                with typed("PutObject", bucket, key):
-                    self._s3.put_object(
-                        Bucket=bucket, Key=key, Body=data, ContentType=content_type, ContentMD5=md5, IfNoneMatch="*"
-                    )
+                self._create(uri, data, content_type)
             except ObjectChanged:
                 try:
                     return self.get(uri) == data
@@ -115,7 +109,15 @@ class ObjectStore:
             else:
                 return True
             time.sleep(0.1 * 2**attempt)
-        raise ServiceError(f"s3 bucket {bucket}: PutObject: conflicting writes")
+        raise ServiceError(f"s3 bucket {split_uri(uri)[0]}: PutObject: conflicting writes")
+
+    def refuses_creation(self, uri: str, data: bytes, content_type: str = "application/json") -> bool:
+        """Whether the store refuses to create an object that exists with these bytes; else they are written again."""
+        try:
+            self._create(uri, data, content_type)
+        except (ObjectChanged, ConflictError):
+            return True
+        return False
 
     def put_many(self, objects: Iterable[tuple[str, bytes]], threads: int = THREADS) -> int:
         """Write many objects, drawn from the iterable as threads become free. Returns their number."""
@@ -212,6 +214,15 @@ class ObjectStore:
     def read_range(self, info: ObjectInfo, start: int, length: int) -> bytes:
         """Bytes [start, start + length) of the version in `info`."""
         return self._get(info.uri, info.etag, f"bytes={start}-{start + length - 1}")
+
+    def _create(self, uri: str, data: bytes, content_type: str) -> None:
+        """Stores refuse an object without MD5 in a bucket with a default retention."""
+        bucket, key = split_uri(uri)
+        md5 = base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()
+        with typed("PutObject", bucket, key):
+            self._s3.put_object(
+                Bucket=bucket, Key=key, Body=data, ContentType=content_type, ContentMD5=md5, IfNoneMatch="*"
+            )
 
     def _fetched(self, wanted: Wanted) -> Fetched:
         try:

@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
 
     Raises:
         UsageError: a place is not set, the batch id or the back-fill range is malformed or has more notes than a
-            night may have, or there are tombstones and not their key.
+            night may have, there are tombstones and not their key, or the store ignores conditional writes.
         DataError: the journal of champions was edited; names the line.
         ModelError: the registry has no version of a champion's digest.
         ServiceError: store, tables or registry.
@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     journal = JournalStore(store, settings.require("journal"))
     planned = records.find_plan()
     if planned is not None:
-        _repair(planned, journal, settings)
+        _check_and_repair(planned, records, journal, settings)
         return _report(planned, places)
     backfill = Backfill.parse(arguments.backfill) if arguments.backfill else None
     done = night_table.read_done(settings.require("tables"))
@@ -95,7 +95,7 @@ def run(arguments: argparse.Namespace, params: Params, settings: Settings) -> di
     if not records.create_plan(plan):
         log.warning("another process planned this night first: its plan is used")
         plan = records.plan()
-    _repair(plan, journal, settings)
+    _check_and_repair(plan, records, journal, settings)
     return _report(plan, places)
 
 
@@ -188,8 +188,9 @@ def _records(store: ObjectStore, file: NoteRef, judgement: Judgement) -> Iterato
         yield Refused(file, rule_of(error))
 
 
-def _repair(plan: Plan, journal: JournalStore, settings: Settings) -> None:
+def _check_and_repair(plan: Plan, records: NightRecords, journal: JournalStore, settings: Settings) -> None:
     """After the plan is written, so that what was found is reported even if this is interrupted."""
+    records.check_creation()
     champions.repair(plan.aliases, journal, by=settings.actor or f"plan {plan.batch_id}", batch_id=plan.batch_id)
 
 

@@ -11,6 +11,7 @@ from enigma_tasks.adapters.object_store import ObjectStore
 from enigma_tasks.adapters.object_versions import purge, read_version, versions_below
 from enigma_tasks.adapters.s3_client import s3_client
 from enigma_tasks.s3_settings import load_s3_settings
+from tests.integration.test_conditional_writes import *  # noqa: F403
 from tests.integration.test_night_table import *  # noqa: F403
 from tests.integration.test_object_store import *  # noqa: F403
 
