@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 import sys
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -77,10 +78,9 @@ class Cluster:
 
     def __exit__(self, *_: object) -> None:
         """Stop all processes; the logs stay."""
-        self.network.__exit__()
-        self.stack.stop()
-        self.redis.stop()
-        self.postgres.stop()
+        with ExitStack() as each:  # the others too when one cannot be stopped
+            for end in (self.postgres.stop, self.redis.stop, self.stack.stop, self.network.__exit__):
+                each.callback(end)
 
     @property
     def machines(self) -> list[Machine]:

@@ -32,7 +32,7 @@ def install() -> str:
         return f"a cluster on one machine needs {', '.join(packages)}"
     if packages:
         quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        # no server is started by its package
+        # Debian may start servers of its own, which are not used
         command = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages]
         for words in (["apt-get", "update", "-qq"], command):
             done = subprocess.run(words, env=quiet, capture_output=True, text=True, check=False)

@@ -67,8 +67,8 @@ class Network:
         """A new machine. `hidden`: folders that are empty for it."""
         number = len(self.machines) + 1
         made = Machine(f"{self.name}-{number}", str(self.addresses[10 + number]), self, list(hidden))
-        self.machines.append(made)
         made.make()
+        self.machines.append(made)
         return made
 
 

@@ -11,7 +11,7 @@ NOT_PERMISSIVE = {
     "pygit2": "GPL 2 with an exception for linking",
     "asyncssh": "or EPL 2.0",
     "dulwich": "or Apache 2.0",
-    "psycopg2-binary": "LGPL with exceptions: Airflow's driver for PostgreSQL, used as it is",
+    "psycopg2-binary": "LGPL 3 with an exception: Airflow's driver of PostgreSQL, imported unchanged",
     "text-unidecode": "or Artistic License",
     "huey": "MIT, in its file LICENSE only",
     "skops": "MIT, in its file LICENSE only",
