@@ -241,9 +241,13 @@ class ObjectStore:
 
 
 def get_body(bucket: str, key: str, **extra: Any) -> bytes:
-    """The bytes of a GetObject request, which is repeated where its body is interrupted. Raises as `ObjectStore`."""
+    """The bytes of a GetObject request, which is repeated where its body is interrupted.
+
+    Raises as `ObjectStore`; a request without a condition that the store calls unmet is a ServiceError and says nothing
+    of the object.
+    """
     for attempt in range(ATTEMPTS):
-        with typed("GetObject", bucket, key):
+        with typed("GetObject", bucket, key, conditional="IfMatch" in extra):
             body = s3_client().get_object(Bucket=bucket, Key=key, **extra)["Body"]
             try:
                 return body.read()

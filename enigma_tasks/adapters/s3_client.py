@@ -67,8 +67,8 @@ class ConflictError(ServiceError):
 
 
 @contextmanager
-def typed(operation: str, bucket: str, key: str = "") -> Iterator[None]:
-    """Turn errors of botocore into Enigma's."""
+def typed(operation: str, bucket: str, key: str = "", *, conditional: bool = True) -> Iterator[None]:
+    """Turn errors of botocore into Enigma's; `conditional`: the request may have a condition that is not met."""
     shown = shown_names().uri(f"s3://{bucket}/{key}").removeprefix(f"s3://{bucket}/")
     where = f"s3 bucket {bucket}: {operation}" + (f" {shown}" if shown else "")
     try:
@@ -78,7 +78,7 @@ def typed(operation: str, bucket: str, key: str = "") -> Iterator[None]:
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
         if code in {"NoSuchKey", "NoSuchBucket", "404", "NotFound"}:
             raise ObjectMissing(f"{where}: missing") from error
-        if code in {"PreconditionFailed", "412"} or status == 412:
+        if conditional and (code in {"PreconditionFailed", "412"} or status == 412):
             raise ObjectChanged(f"{where}: not the expected version") from error
         if code in {"ConditionalRequestConflict", "409"}:
             raise ConflictError(f"{where}: conflict") from error

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from enigma_tasks.adapters.object_store import Wanted
 from enigma_tasks.adapters.s3_client import s3_client
-from enigma_tasks.errors import UsageError
+from enigma_tasks.errors import ObjectChanged, ServiceError, UsageError
 from enigma_tasks.stages import doctor
 from tests.integration.night_helpers import Nights
 
@@ -55,3 +56,20 @@ def test_a_store_that_ignores_conditions_is_refused_at_the_first_attempt_and_at_
         with pytest.raises(UsageError, match="ignores conditional writes"):
             nights.plan("night-1")
     assert [info.key for info in nights.store.list(f"{nights.settings.journal}/")] == []
+
+
+def test_an_unmet_condition_that_was_not_asked_for_says_nothing_of_the_object(nights: Nights) -> None:
+    uri = nights.drop("es/2026-06-11/n2.txt", "Alta.")
+
+    def unmet(request: Any, **_: Any) -> None:
+        request.headers["If-Match"] = '"another"'
+
+    s3_client().meta.events.register("before-sign.s3.GetObject", unmet)
+    try:
+        for read in (lambda: nights.store.get(uri), lambda: list(nights.store.get_many([Wanted(uri)]))):
+            with pytest.raises(ServiceError) as failure:
+                read()
+            assert not isinstance(failure.value, ObjectChanged)
+    finally:
+        s3_client().meta.events.unregister("before-sign.s3.GetObject", unmet)
+    assert nights.store.get(uri) == b"Alta."
