@@ -24,6 +24,7 @@ SHOWN = (
 TIMES = (
     (re.compile(rb"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(\+00:00|Z| UTC)?"), b"TIME"),
     (re.compile(rb"\b[0-9a-f]{32,64}\b"), b"DIGEST"),
+    (re.compile(rb'"clock_behind": (true|false)'), b"CLOCK"),  # true, and said, where the clock was set back
 )
 UNFINISHED = {"registry/running"}
 """May differ while a command is to be run again."""
