@@ -22,6 +22,8 @@ def main() -> int:
         "--docker", default="docker", help="the command; an old `docker` builds where a new one lacks buildx"
     )
     given = parser.parse_args()
+    if not given.base:
+        parser.error("name an image to build on: make images BASE=... (docker/README.md)")
     engine = Engine(given.docker)
     changed = subprocess.run(["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, text=True, check=True)
     if given.revision == "HEAD" and changed.stdout:
