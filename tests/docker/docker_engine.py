@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import threading
 import time
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -30,28 +32,59 @@ CLIENT = "/usr/bin/docker"
 """Debian's, which builds with BuildKit without a plug-in."""
 
 
+@dataclass
+class Engine:
+    """An engine at `address`; without a `command` it is not this test's to restart."""
+
+    address: str
+    command: list[str] = field(default_factory=list)
+    log: Path = Path(os.devnull)
+    daemon: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        with self.log.open("ab") as log:
+            self.daemon = subprocess.Popen(self.command, stdout=log, stderr=subprocess.STDOUT)
+        deadline = time.monotonic() + START_SECONDS
+        while not _answers(Path(self.address.removeprefix("unix://"))):
+            if self.daemon.poll() is not None or time.monotonic() > deadline:
+                pytest.fail(f"dockerd did not start:\n{self.log.read_text()[-2000:]}")
+            time.sleep(0.5)
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """End it and wait for its end."""
+        if self.daemon:
+            self.daemon.send_signal(number)
+            self.daemon.wait(60)
+
+
 @contextmanager
-def running_engine(folder: Path) -> Iterator[str]:
-    """The address of an engine: that of DOCKER_HOST, this machine's, or one that is installed and started here."""
+def running_engine(folder: Path, *options: str) -> Iterator[Engine]:
+    """That of DOCKER_HOST, this machine's, or one that is installed and started here with these options.
+
+    The latter keeps its images in the folder ENIGMA_TEST_ENGINE, if that is set.
+    """
     given = os.environ.get("DOCKER_HOST") or (f"unix://{SOCKET}" if SOCKET.exists() and _answers(SOCKET) else "")
     if given:
-        yield given
+        yield Engine(given)
         return
     _install()
+    images = Path(os.environ.get("ENIGMA_TEST_ENGINE", folder))
     address = f"unix://{folder}/docker.sock"
-    command = ["dockerd", "--data-root", str(folder / "data"), "--exec-root", str(folder / "exec"), "-H", address]
-    with (folder / "dockerd.log").open("wb") as log:
-        daemon = subprocess.Popen([*command, "--pidfile", str(folder / "pid")], stdout=log, stderr=subprocess.STDOUT)
+    places = [
+        "--data-root",
+        str(images / "data"),
+        "--exec-root",
+        str(folder / "exec"),
+        "--pidfile",
+        str(folder / "pid"),
+    ]
+    engine = Engine(address, ["dockerd", *places, "-H", address, *options], folder / "dockerd.log")
     try:
-        deadline = time.monotonic() + START_SECONDS
-        while not _answers(folder / "docker.sock"):
-            if daemon.poll() is not None or time.monotonic() > deadline:
-                pytest.fail(f"dockerd did not start:\n{(folder / 'dockerd.log').read_text()[-2000:]}")
-            time.sleep(0.5)
-        yield address
+        engine.start()
+        yield engine
     finally:
-        daemon.terminate()
-        daemon.wait(60)
+        engine.stop()
 
 
 def _answers(socket: Path) -> bool:
