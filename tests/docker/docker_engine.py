@@ -8,13 +8,14 @@ import signal
 import subprocess
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 from docker.errors import DockerException, ImageNotFound
 
@@ -48,14 +49,20 @@ class Engine:
         deadline = time.monotonic() + START_SECONDS
         while not _answers(Path(self.address.removeprefix("unix://"))):
             if self.daemon.poll() is not None or time.monotonic() > deadline:
-                pytest.fail(f"dockerd did not start:\n{self.log.read_text()[-2000:]}")
+                raise RuntimeError(f"dockerd did not start:\n{self.log.read_text()[-2000:]}")
             time.sleep(0.5)
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
-        """End it and wait for its end."""
-        if self.daemon:
-            self.daemon.send_signal(number)
-            self.daemon.wait(60)
+        """End it and wait for its end; one that is killed takes its containerd, but no container, with it."""
+        if not self.daemon:
+            return
+        children = psutil.Process(self.daemon.pid).children() if self.daemon.poll() is None else []
+        self.daemon.send_signal(number)
+        self.daemon.wait(60)
+        for child in children if number == signal.SIGKILL else []:
+            with suppress(psutil.NoSuchProcess):
+                child.kill()
+        psutil.wait_procs(children, timeout=60)
 
 
 @contextmanager
