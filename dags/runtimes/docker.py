@@ -11,7 +11,7 @@ from docker.errors import APIError, ImageNotFound
 from docker.types import DeviceRequest, LogConfig, Mount
 
 from runtimes import announce, check, command_line, push
-from runtimes.containers import follow, remove, remove_leftovers, start
+from runtimes.containers import UNREACHABLE, follow, remove, remove_leftovers, start
 from runtimes.ended_runs import EndedRuns
 from runtimes.handover import MemoryRecord, delete_report, out_of_memory, read_report, result_template
 from runtimes.host_paths import local_paths, mounts, refuse
@@ -81,7 +81,7 @@ class DockerTask(DockerOperator):
             start(self.cli, self.container["Id"], variables | memory.variables())
             ended = follow(self.cli, self.container["Id"], self.log)
         finally:
-            self.on_kill()
+            self._discard()
         if ended.out_of_memory:
             memory.add()
             raise out_of_memory(self.stage, f"{self._memory() >> 20} MiB")
@@ -89,6 +89,12 @@ class DockerTask(DockerOperator):
         report = read_report(self.result_uri)
         announce(report, self.outlets, context)
         return push(report, self.returns, context)
+
+    def _discard(self) -> None:
+        try:
+            self.on_kill()
+        except UNREACHABLE:
+            self.log.warning("the Docker engine does not answer: the next attempt or run removes the container")
 
     def on_kill(self) -> None:
         """Remove the container at once: Docker's grace period of 10 s is longer than Airflow's of 5 s."""

@@ -532,6 +532,18 @@ def test_what_the_engines_machine_does_not_have_is_refused_by_name(docker, bucke
         run_container(0, monkeypatch)
 
 
+def test_an_engine_that_is_away_at_the_end_does_not_hide_how_the_container_ended(docker, bucket, monkeypatch) -> None:
+    import requests
+    from airflow.sdk.exceptions import AirflowException
+
+    def away(*_: Any, **__: Any) -> None:
+        raise requests.ConnectionError("refused")
+
+    monkeypatch.setattr(Engine, "remove_container", away)
+    with pytest.raises(AirflowException, match="killed by signal 15"):
+        run_container(143, monkeypatch)
+
+
 def labelled(container: str, **changes: str) -> dict[str, Any]:
     return {"Id": container, "Labels": {**OWN, **{f"enigma.{k}": v for k, v in changes.items()}}}
 

@@ -1,8 +1,36 @@
-"""Airflow's wrapper of the engine can be imported, as in a DAG file."""
+"""Airflow's wrapper of the engine can be imported, as in a DAG file. One engine and one image for all tests here."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import docker
+from tests.docker.docker_engine import Daemon, running_engine, tasks_image
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 sys.path.append(str(Path(__file__).parents[2] / "dags"))
+
+
+@pytest.fixture(scope="session")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    """The engine as a process."""
+    with running_engine(tmp_path_factory.mktemp("engine")) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def engine(daemon: Daemon) -> docker.APIClient:
+    """The engine's API."""
+    return docker.APIClient(base_url=daemon.address)
+
+
+@pytest.fixture(scope="session")
+def image(daemon: Daemon, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The image of the stages."""
+    return tasks_image(daemon.address, tmp_path_factory.mktemp("image"))

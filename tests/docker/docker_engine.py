@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 from docker.errors import DockerException, ImageNotFound
 
@@ -30,28 +33,65 @@ CLIENT = "/usr/bin/docker"
 """Debian's, which builds with BuildKit without a plug-in."""
 
 
+@dataclass
+class Daemon:
+    """An engine at `address`; without a `command` it is not this test's to restart."""
+
+    address: str
+    command: list[str] = field(default_factory=list)
+    log: Path = Path(os.devnull)
+    daemon: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        with self.log.open("ab") as log:
+            self.daemon = subprocess.Popen(self.command, stdout=log, stderr=subprocess.STDOUT)
+        deadline = time.monotonic() + START_SECONDS
+        while not _answers(Path(self.address.removeprefix("unix://"))):
+            if self.daemon.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"dockerd did not start:\n{self.log.read_text()[-2000:]}")
+            time.sleep(0.5)
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """End it and wait for its end; one that is killed takes its containerd, but no container, with it."""
+        if not self.daemon:
+            return
+        children = psutil.Process(self.daemon.pid).children() if self.daemon.poll() is None else []
+        self.daemon.send_signal(number)
+        self.daemon.wait(60)
+        for child in children if number == signal.SIGKILL else []:
+            with suppress(psutil.NoSuchProcess):
+                child.kill()
+        psutil.wait_procs(children, timeout=60)
+
+
 @contextmanager
-def running_engine(folder: Path) -> Iterator[str]:
-    """The address of an engine: that of DOCKER_HOST, this machine's, or one that is installed and started here."""
+def running_engine(folder: Path, *options: str) -> Iterator[Daemon]:
+    """That of DOCKER_HOST, this machine's, or one that is installed and started here with these options.
+
+    The latter keeps its images in the folder ENIGMA_TEST_ENGINE, if that is set.
+    """
     given = os.environ.get("DOCKER_HOST") or (f"unix://{SOCKET}" if SOCKET.exists() and _answers(SOCKET) else "")
     if given:
-        yield given
+        yield Daemon(given)
         return
     _install()
+    images = Path(os.environ.get("ENIGMA_TEST_ENGINE", folder))
     address = f"unix://{folder}/docker.sock"
-    command = ["dockerd", "--data-root", str(folder / "data"), "--exec-root", str(folder / "exec"), "-H", address]
-    with (folder / "dockerd.log").open("wb") as log:
-        daemon = subprocess.Popen([*command, "--pidfile", str(folder / "pid")], stdout=log, stderr=subprocess.STDOUT)
+    places = [
+        "--data-root",
+        str(images / "data"),
+        "--exec-root",
+        str(folder / "exec"),
+        "--pidfile",
+        str(folder / "pid"),
+    ]
+    engine = Daemon(address, ["dockerd", *places, "-H", address, *options], folder / "dockerd.log")
     try:
-        deadline = time.monotonic() + START_SECONDS
-        while not _answers(folder / "docker.sock"):
-            if daemon.poll() is not None or time.monotonic() > deadline:
-                pytest.fail(f"dockerd did not start:\n{(folder / 'dockerd.log').read_text()[-2000:]}")
-            time.sleep(0.5)
-        yield address
+        engine.start()
+        yield engine
     finally:
-        daemon.terminate()
-        daemon.wait(60)
+        engine.stop()
 
 
 def _answers(socket: Path) -> bool:

@@ -19,11 +19,13 @@ import docker
 from infra.local.airflow import USER, AirflowApi
 from infra.local.processes import LOOPBACK, free_ports
 from infra.local.stack import BUCKET, DAG
-from tests.docker.docker_engine import ROOT, built, running_engine
+from tests.docker.docker_engine import ROOT, built
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from tests.docker.docker_engine import Daemon
 
 pytestmark = [pytest.mark.docker, pytest.mark.e2e, pytest.mark.timeout(3600)]
 
@@ -112,30 +114,30 @@ def wait(until: Callable[[], bool], seconds: float = SECONDS) -> None:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(daemon: Daemon, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("site")
-    with running_engine(tmp_path_factory.mktemp("engine")) as address:
-        tags = {built(image, address, folder / "images").tag for image in ("services", "airflow", "tasks")}
-        (commit,) = {tag.partition(":")[2] for tag in tags}
-        names = ("S3_PORT", "MLFLOW_PORT", "AIRFLOW_PORT")
-        ports = dict(zip(names, free_ports([0, 0, 0]), strict=True))
-        keys = {
-            "AWS_ACCESS_KEY_ID": "enigma",
-            "AWS_SECRET_ACCESS_KEY": secrets.token_hex(20),
-            "POSTGRES_PASSWORD": secrets.token_hex(20),
-            "AIRFLOW_FERNET_KEY": urlsafe_b64encode(secrets.token_bytes(32)).decode(),
-            "AIRFLOW_SECRET_KEY": secrets.token_hex(20),
-            "AIRFLOW_JWT_SECRET": secrets.token_hex(32),
-        }
-        socket = address.removeprefix("unix://")
-        settings = folder / "settings"
-        lines = {"COMMIT": commit, "DOCKER_SOCKET": socket, **keys, **{k: str(v) for k, v in ports.items()}}
-        settings.write_text("".join(f"{name}={value}\n" for name, value in lines.items()))
-        started = Site(compose_command(folder / "compose"), address, settings, ports, keys)
-        try:
-            yield started
-        finally:
-            started.compose("down", "--volumes", "--timeout", "30")
+    address = daemon.address
+    tags = {built(image, address, folder / "images").tag for image in ("services", "airflow", "tasks")}
+    (commit,) = {tag.partition(":")[2] for tag in tags}
+    names = ("S3_PORT", "MLFLOW_PORT", "AIRFLOW_PORT")
+    ports = dict(zip(names, free_ports([0, 0, 0]), strict=True))
+    keys = {
+        "AWS_ACCESS_KEY_ID": "enigma",
+        "AWS_SECRET_ACCESS_KEY": secrets.token_hex(20),
+        "POSTGRES_PASSWORD": secrets.token_hex(20),
+        "AIRFLOW_FERNET_KEY": urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+        "AIRFLOW_SECRET_KEY": secrets.token_hex(20),
+        "AIRFLOW_JWT_SECRET": secrets.token_hex(32),
+    }
+    socket = address.removeprefix("unix://")
+    settings = folder / "settings"
+    lines = {"COMMIT": commit, "DOCKER_SOCKET": socket, **keys, **{k: str(v) for k, v in ports.items()}}
+    settings.write_text("".join(f"{name}={value}\n" for name, value in lines.items()))
+    started = Site(compose_command(folder / "compose"), address, settings, ports, keys)
+    try:
+        yield started
+    finally:
+        started.compose("down", "--volumes", "--timeout", "30")
 
 
 def champions(site: Site) -> dict[str, Any]:

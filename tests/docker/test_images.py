@@ -15,20 +15,18 @@ from infra.images.build import IMAGES, LOCKS, BuildError, Engine, base_layers
 from infra.images.sbom import normalised
 from infra.licences import TABLE, UNKNOWN
 from infra.locks import LOCKS as REQUIREMENTS
-from tests.docker.docker_engine import BASE, CLIENT, built, running_engine
+from tests.docker.docker_engine import BASE, CLIENT, built
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from infra.images.build import Image
+    from tests.docker.docker_engine import Daemon
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(3600)]
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with running_engine(tmp_path_factory.mktemp("engine")) as found:
-        yield found
+def address(daemon: Daemon) -> str:
+    return daemon.address
 
 
 @pytest.fixture(scope="module", params=IMAGES)
