@@ -9,8 +9,8 @@ import signal
 import sqlite3
 from typing import TYPE_CHECKING, Any
 
-import certifi
 import pytest
+import requests.certs
 
 from infra.local.stack import DAG
 from tests.docker.night_in_containers import (
@@ -52,7 +52,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("authority")
     folder.chmod(0o755)  # the container's user is another one
     file = folder / "bundle.pem"
-    shutil.copyfile(certifi.where(), file)
+    shutil.copyfile(requests.certs.where(), file)
     return file
 
 
