@@ -152,13 +152,13 @@ def main() -> None:
 def print_scores(name: str, test: Sequence[Document], found: Sequence[Sequence[Any]]) -> None:
     """One line per entity type and one for all."""
     gold = {d.id: d.entities for d in test}
-    tally = scoring.tally(gold, {d.id: f for d, f in zip(test, found, strict=True)})
+    counted = scoring.count_documents(gold, {d.id: f for d, f in zip(test, found, strict=True)})
     short: dict[str, int] = {}
     for entities in found:
         for e in entities:
             for key in (e.label, "all"):
                 short[key] = short.get(key, 0) + (len(e.text) <= 2)
-    for label, counts in {**scoring.by_label(tally), "all": scoring.total(tally)}.items():
+    for label, counts in {**scoring.by_label(counted), "all": scoring.total(counted)}.items():
         s = counts.strict
         print(
             f"{name:<10}{label:<11}{s.precision:>10.4f}{s.recall:>10.4f}{s.f1:>10.4f}{s.predicted:>8}{s.gold:>8}"

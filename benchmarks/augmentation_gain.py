@@ -76,8 +76,9 @@ def augmented(
     if method == "morphology":
         dictionary = dictionary_for(training, language, affixes)
         return list(augment_by_morphology(training, dictionary, params.augment.morphology, params.seed))
-    endpoint = LlmEndpoint(load_settings(), params.augment.paraphrase.model)
-    return list(paraphrase(training, endpoint.complete, ParaphraseCounts()))
+    settings = params.augment.paraphrase
+    endpoint = LlmEndpoint(load_settings(), settings.model)
+    return list(paraphrase(training, endpoint.complete, ParaphraseCounts(), settings.longest))
 
 
 def scored(task: Task, training: Sequence[Document], dev: Sequence[Document]) -> list[scoring.Counts]:

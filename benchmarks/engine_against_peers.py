@@ -183,7 +183,7 @@ def precision_table(model: Model, documents: Sequence[Document], batch_tokens: i
         for precision, spans in found.items():
             predicted = {d.id: s for d, s in zip(documents, spans, strict=True)}
             gold = {d.id: d.entities for d in documents}
-            counts = scoring.tally(gold, predicted, labels=[entity_type.label])
+            counts = scoring.count_documents(gold, predicted, labels=[entity_type.label])
             f1[precision] = scoring.total(counts).strict.f1
         print(f"{entity_type.value}: strict F1 {f1['fp32']:.4f} float32, {f1['bf16']:.4f} bfloat16")
     one, other = (

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from enigma_tasks.adapters.object_store import ObjectStore
-from enigma_tasks.adapters.object_versions import purge, read_version, versions_below
+from enigma_tasks.adapters.object_versions import open_version, purge, versions_below
 from enigma_tasks.adapters.s3_client import s3_client
 from enigma_tasks.s3_settings import load_s3_settings
 from tests.integration.test_conditional_writes import *  # noqa: F403
@@ -44,7 +44,7 @@ def test_every_version_is_listed_read_and_purged(s3_root: str) -> None:
     store.put(f"{uri}.other", b"stays")
     store.delete_many([uri])
     found = [v for v in versions_below(uri) if v.uri == uri]
-    assert sorted(read_version(v) for v in found if not v.is_mark) == [b"one", b"three", b"two"]
+    assert sorted(open_version(v).read() for v in found if not v.is_mark) == [b"one", b"three", b"two"]
     assert [v.latest for v in found if v.is_mark] == [True]
     assert purge(uri) == 4
     assert [v.uri for v in versions_below(uri)] == [f"{uri}.other"]

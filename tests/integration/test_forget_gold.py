@@ -337,5 +337,6 @@ def test_every_version_of_a_delivery_in_a_bucket_with_versions(gold: Gold, s3_ro
     assert (report["left"], report["gold_history"]["documents"]) == ([], 0)
     for version in object_versions.versions_below(f"{gold.settings.gold}/"):
         assert KNOWN not in version.key
-        assert KNOWN.encode() not in object_versions.read_version(version)
+        with object_versions.open_version(version) as stream:
+            assert KNOWN.encode() not in stream.read()
     assert gold.store.get(f"{place}/tsv/all.tsv") == b"o4\tDISEASE\n"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 import numpy as np
 
 from enigma_tasks.documents import Document
@@ -12,6 +15,7 @@ from enigma_tasks.ner.text.invisible import VisibleText, visible_document
 from enigma_tasks.ner.text.sentences import pack_sentences, split_sentences
 from enigma_tasks.ner.text.tokenizer import TextTokenizer, learn_tokenizer
 from enigma_tasks.ner.text.windows import cut_windows, packed_ranges, pool, sliding_ranges
+from enigma_tasks.ner.window_scores import WindowScores
 from enigma_tasks.params.annotators import LlmMemberParams
 from tests.unit.budget_formats import WORDS, spans
 from tests.unit.budgets import Call, case, pieces
@@ -88,3 +92,16 @@ def windows_of_many_words(n: int) -> Call:
 def windows_for_a_language_model(n: int) -> Call:
     recipe = LlmMemberParams(kind="llm", model="m", language="es")
     return lambda: [windows("a" * 40 * n, recipe), windows(NOTE * n, recipe), windows("a " * 20 * n, recipe)]
+
+
+@case(WindowScores.put, 300)
+def windows_that_fill_the_file(n: int) -> Call:
+    scores = {str(i).encode(): np.zeros(900, dtype=np.float32) for i in range(n)}
+
+    def call() -> None:
+        with TemporaryDirectory() as folder:
+            kept = WindowScores(Path(folder), b"k" * 32, 1)
+            kept.put("m", "cpu fp32", scores)
+            kept.get("m", "cpu fp32", list(scores), [900] * n)
+
+    return call
