@@ -56,7 +56,7 @@ def clocked(stage: ModuleType) -> None:
             mark("check the cached ensembles")
             return found
 
-        folder.read_ensemble = last_read
+        vars(folder)["read_ensemble"] = last_read
         start = runner.EnsembleAnnotator.__init__
 
         def with_imports(self: Any, ensembles: Any, *more: Any, **options: Any) -> None:

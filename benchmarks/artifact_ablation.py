@@ -34,6 +34,7 @@ from enigma_tasks.ner.engine import Engine
 from enigma_tasks.ner.text.alignment import BEGIN, INSIDE, Alignment, IntArray, Span, Tagging, align, tag_words
 from enigma_tasks.ner.text.tokenizer import TextTokenizer, TokenisedText
 from enigma_tasks.ner.training.train import Task, train
+from enigma_tasks.params.members import MemberParams
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -125,7 +126,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         base = published_form(arguments.base, Path(scratch) / "published-form")
         changes = {"base": str(base), "head": "softmax", "epochs": arguments.epochs}
-        member = load_params().member("e5-small").model_copy(update=changes)
+        member = load_params().member("e5-small")
+        assert isinstance(member, MemberParams)
+        member = member.model_copy(update=changes)
         arms = {
             "without": (SubWordTokenizer, tag_by_offset, OFF),
             "with": (FixedTokenizer, tag_by_offset, OFF.model_copy(update=SHORT)),

@@ -31,6 +31,7 @@ from enigma_tasks.gold.splitting import assign, case_of
 from enigma_tasks.ner import scoring
 from enigma_tasks.ner.engine import Engine
 from enigma_tasks.ner.training.train import Task, train
+from enigma_tasks.params.members import MemberParams
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -111,7 +112,9 @@ def main() -> None:
     types = tuple(t for t in EntityType if any(t in d.annotated for d in documents))
     training, dev = folds(documents, arguments.notes, params)
     changes = {"base": arguments.base, "epochs": 1000, "max_steps": arguments.steps}
-    recipe = params.member(MEMBER).model_copy(update=changes)
+    recipe = params.member(MEMBER)
+    assert isinstance(recipe, MemberParams)
+    recipe = recipe.model_copy(update=changes)
     task = Task(arguments.language, types, "augmentation-gain", recipe, params.seed)
     names = ", ".join(t.value for t in types)
     print(f"{arguments.corpus.name} ({arguments.language}; {names}): {len(training)} train, {len(dev)} dev documents")

@@ -75,7 +75,7 @@ def pipeline_folder(model: Model, folder: Path) -> Path:
     """The same encoder, float32, as a checkpoint of `transformers`, with a head of seven tags."""
     from transformers import AutoModelForTokenClassification
 
-    config = model.network.encoder.config
+    config: Any = model.network.encoder.config
     config.id2label = dict(enumerate(["O", *(f"{t}-{e.label}" for e in EntityType for t in "BI")]))
     config.label2id = {label: i for i, label in config.id2label.items()}
     network = AutoModelForTokenClassification.from_config(config, dtype=torch.float32)
@@ -177,7 +177,7 @@ def seconds(run: Callable[[], object]) -> float:
 def precision_table(model: Model, documents: Sequence[Document], batch_tokens: int) -> None:
     """Print strict F1 of one model in both number formats, and the number of equal spans."""
     types = model.card.entity_types
-    found = {p: Engine([model], batch_tokens, p).predict(documents)[0] for p in ("fp32", "bf16")}  # type: ignore[arg-type]
+    found = {p: Engine([model], batch_tokens, p).predict(documents)[0] for p in ("fp32", "bf16")}
     for entity_type in types:
         f1 = {}
         for precision, spans in found.items():

@@ -14,6 +14,7 @@ import argparse
 import statistics
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -88,7 +89,7 @@ def main() -> None:
         times: dict[str, list[float]] = {way: [] for way in ways}
         for _ in range(arguments.repeat):
             for way, annotators in ways.items():
-                times[way].append(sum(timed(lambda a=a: a.annotate(notes)) for a in annotators))
+                times[way].append(sum(timed(partial(a.annotate, notes)) for a in annotators))
     medians = {way: statistics.median(seconds) for way, seconds in times.items()}
     print("| way | passes | seconds | one pass takes |\n|---|---:|---:|---:|")
     for way, seconds in medians.items():

@@ -118,7 +118,7 @@ def _rates(name: str, arguments: argparse.Namespace, documents: Sequence[Documen
 def _processes(name: str, arguments: argparse.Namespace) -> tuple[float, float]:
     """Sub-words a second of one process alone, and of several at once, added up."""
 
-    def at_once(count: int) -> float:
+    def at_once(count: int) -> Any:
         given = ["--child", "rate", "--shapes", name, "--notes", str(arguments.notes), "--seconds"]
         command = [sys.executable, "-m", "benchmarks.gpu", *given, str(2 * arguments.seconds)]
         children = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(count)]

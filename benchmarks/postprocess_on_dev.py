@@ -21,7 +21,8 @@ from enigma_tasks.formats.standoff import parse_tsv
 from enigma_tasks.ner import scoring
 from enigma_tasks.ner.engine import Engine
 from enigma_tasks.ner.model_folder import load_model
-from enigma_tasks.ner.text.postprocess import PostprocessRules, postprocess
+from enigma_tasks.ner.text.postprocess import postprocess
+from enigma_tasks.params.postprocess import PostprocessRules
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

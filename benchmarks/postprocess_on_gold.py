@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from enigma_tasks.formats.corpora import CorpusReport, read_corpus
-from enigma_tasks.ner.text.postprocess import PostprocessRules, postprocess
+from enigma_tasks.ner.text.postprocess import postprocess
+from enigma_tasks.params.postprocess import PostprocessRules
 
 if TYPE_CHECKING:
     from enigma_tasks.documents import Document

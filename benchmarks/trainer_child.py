@@ -25,7 +25,7 @@ from transformers import (
 )
 
 
-class Clock(TrainerCallback):
+class Clock(TrainerCallback):  # type: ignore[misc]
     """Seconds without the first step, which includes the set-up."""
 
     begun = 0.0
