@@ -19,9 +19,12 @@ if TYPE_CHECKING:
 
 DAY = 24 * 60 * 60
 ANOTHER_END = "another end"
+HALF_MADE = "half-made after the fault"
 FAILED = 3
 DOCUMENTED = {0, FAILED}
 """Exit codes of a command whose service failed: it was retried, or is to be run again (docs/architecture.md)."""
+CHANGED_MEANWHILE = ("/drops/", "/gold/")
+"""Where others write objects, which are read on the condition that they are still what was listed."""
 ON_A_DISK = {Fault.DISK_FULL, Fault.READ_ONLY}
 """Only where the temporary folder may be a disk of its own."""
 
@@ -107,11 +110,10 @@ class Player:
         self.world.free_disk()
         self.world.clock.set(0)
         self.world.numbering.reset()
-        again = self._again(case.scenario, known)
-        if case.fault is Fault.STATUS_412 and any("/drops/" in request for request in met):
-            # so the store says that the note has changed since the plan: it is annotated in the next night
-            again = [problem for problem in again if not problem.startswith(ANOTHER_END)]
-        problems += again
+        problems += self._again(case.scenario, known)
+        if case.fault is Fault.STATUS_412 and any(place in request for request in met for place in CHANGED_MEANWHILE):
+            # so the store says that the object has changed since it was listed: the next night or ingestion takes it
+            problems = [problem for problem in problems if not problem.startswith((ANOTHER_END, HALF_MADE))]
         request = ("from the beginning", *known.requests)[case.number] if case.number <= len(known.requests) else "?"
         return Played(case, request, time.perf_counter() - began, tuple(problems))
 
@@ -153,7 +155,7 @@ class Player:
             problems.append(f"it ended with {ended.code}: {ended.output[-1500:]}")
         if not case.scenario.after or case.scenario.other:
             half = half_made(visible(self.world), known.start, known.ends)
-            problems += [f"half-made after the fault: {name}" for name in half]
+            problems += [f"{HALF_MADE}: {name}" for name in half]
         return problems
 
     def _act(self, case: Case, problems: list[str]) -> Callable[[], object] | None:

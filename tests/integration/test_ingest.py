@@ -8,7 +8,6 @@ import io
 import json
 import subprocess
 import sys
-import tracemalloc
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -25,6 +24,7 @@ from enigma_tasks.errors import ServiceError, UsageError
 from enigma_tasks.formats.corpora import read_corpus
 from enigma_tasks.notes.names import Names
 from enigma_tasks.stages import ingest
+from tests.unit.memory import traced
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
 TEXT = "Paciente con neumonía y fiebre alta. Ingresa en planta, caso {}."
@@ -418,10 +418,7 @@ def test_small_files_that_hold_far_too_much_cost_themselves_only(hospital: Hospi
     hospital.drop("es/disease/july/lines.jsonl.gz", gzip.compress(json.dumps(line).encode()))
     hospital.drop("es/disease/august/lines.jsonl.gz", gzip.compress((json.dumps(line).encode() + b"\n") * 400_000))
     importlib.import_module("enigma_tasks.adapters.expectations")  # not while memory is traced: it takes a minute
-    tracemalloc.start()
-    report = hospital.ingest("first")
-    _, most = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
+    report, most = traced(lambda: hospital.ingest("first"))
     assert report["rules"] == {
         "too_many_fragments": 1, "too_many_subwords": 1, "too_many_spans": 1, "too_many_values": 1, "too_deep": 1,
         "unpacked_ratio": 2,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
-import tracemalloc
 from typing import TYPE_CHECKING
 
 from tests.integration.night_helpers import Nights
+from tests.unit.memory import traced
 
 if TYPE_CHECKING:
     import pytest
@@ -44,10 +44,7 @@ def test_planning_keeps_no_more_than_the_allowed_records_of_a_file_that_unpacks_
     assert len(packed) < 100_000
     nights.drop("es/2026-06-11/many.jsonl.gz", packed)
     nights.drop("es/2026-06-11/sound.txt", TEXT)
-    tracemalloc.start()
-    report = nights.plan("night-1")
-    _, most = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
+    report, most = traced(lambda: nights.plan("night-1"))
     assert (report["counts"]["planned"], report["counts"]["quarantined"]) == (1, 1)
     assert most < 50_000_000
 

@@ -14,7 +14,7 @@ from enigma_tasks.adapters.object_versions import ObjectVersion
 from enigma_tasks.notes.forgetting import Traces
 from enigma_tasks.notes.forgotten import Target, Tombstones
 from enigma_tasks.params.limits import Unpacked
-from tests.unit.memory import traced
+from tests.unit.memory import least_traced
 
 if TYPE_CHECKING:
     from enigma_tasks.adapters.forget_search import Finding
@@ -40,8 +40,7 @@ def found_in(data: bytes, monkeypatch: pytest.MonkeyPatch, *, packed: bool) -> t
     stored = gzip.compress(data) if packed else data
     monkeypatch.setattr(forget_search, "open_version", lambda _: io.BytesIO(stored))
     search: Any = forget_search._in_stream
-    search(VERSION, io.BytesIO(stored), TRACES)  # imports what it needs, which takes memory too
-    finding, most = traced(lambda: search(VERSION, io.BytesIO(stored), TRACES))
+    finding, most = least_traced(lambda: search(VERSION, io.BytesIO(stored), TRACES))
     rest = b"".join(forget_search.other_lines(VERSION, TRACES)) if finding and finding.by_line else b""
     return finding, gzip.decompress(rest) if packed and rest else rest, most
 
