@@ -12,13 +12,15 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-
-import yaml
+from typing import TYPE_CHECKING
 
 from infra.local import cluster_servers
-from infra.local.cluster import Cluster
-from infra.local.stack import BUCKET, DAG, ROOT
-from infra.local.user import User, register, sample_corpora, train
+from infra.local.cluster_night import cluster_with_champion, unseen_texts
+from infra.local.stack import BUCKET, DAG
+from infra.local.user import User
+
+if TYPE_CHECKING:
+    from infra.local.cluster import Cluster
 
 LANGUAGE = "en"
 NOTES_PER_SHARD = 5
@@ -51,17 +53,8 @@ def main() -> int:
     found: dict[int, tuple[float, float]] = {}
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        params = yaml.safe_load((ROOT / "params.yaml").read_bytes())
-        params["plan"]["notes_per_shard"] = NOTES_PER_SHARD
-        (folder / "params.yaml").write_text(yaml.safe_dump(params))
-        with Cluster(folder / "state", params=folder / "params.yaml") as cluster:
-            environment = cluster.stack.environment
-            sample_corpora(environment, [LANGUAGE], 64, 1, folder / "corpora")
-            train(environment, LANGUAGE, folder / "corpora")
-            register(environment, LANGUAGE, folder / "corpora")
-            sample = ["--notes", str(shards * NOTES_PER_SHARD), "--language", LANGUAGE, "--seed", "2"]
-            User(cluster.stack).enigma("sample", *sample, "--out", str(folder / "texts"))
-            texts = [path.read_bytes() for path in sorted((folder / "texts" / LANGUAGE / "txt").iterdir())]
+        with cluster_with_champion(folder, LANGUAGE, NOTES_PER_SHARD) as cluster:
+            texts = unseen_texts(cluster, LANGUAGE, shards * NOTES_PER_SHARD, folder / "texts")
             night(cluster, "warm-up", texts[: 4 * NOTES_PER_SHARD])
             found[2] = night(cluster, "two", texts)
             cluster.machines[1].power_off()
