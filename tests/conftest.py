@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from xdist.scheduler import LoadFileScheduling
 
 STACK = "tests/e2e/"
+LONGEST = (STACK, "tests/integration/test_retrain_steps.py", "tests/integration/test_dvc_path.py")
 SERVER_TIERS = {"docker", "ceph"}
 DIVIDED = "tests/faults/"
 """Tests that divide a file's work among processes, each of which starts all that it needs."""
@@ -42,8 +43,10 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of the whole stack come first: nothing takes as long, and in parallel the rest goes on beside them."""
-    items.sort(key=lambda item: not item.nodeid.startswith(STACK))
+    """What takes longest comes first: in parallel the rest goes on beside it."""
+    items.sort(
+        key=lambda item: next((i for i, place in enumerate(LONGEST) if item.nodeid.startswith(place)), len(LONGEST))
+    )
 
 
 @pytest.hookimpl(optionalhook=True)
