@@ -23,16 +23,16 @@ VERSION = ObjectVersion("hospital", "runs/night-1/shard.jsonl.gz", "1", latest=T
 KEY = "drops/es/2026-06-11/Zzyzxova.txt"
 TRACES = Traces(Target("hospital", KEY), Tombstones("f" * 32, frozenset()))
 FILLER = json.dumps({"bucket": "hospital", "key": "drops/es/2026-06-11/other.txt"}).encode() + b"\n"
-MOST = 5_000_000
-"""Bytes; the records of the smaller object here take 6 MB in memory."""
+MOST = 700_000
+"""Bytes; the records of the smallest object that is searched by line here take 1 MB in memory."""
 NAMING = json.dumps({"bucket": "hospital", "key": KEY}).encode() + b"\n"
 
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(forget_search, "_WHOLE", Unpacked(max_bytes=100_000, max_ratio=2000))
-    monkeypatch.setattr(forget_search, "_SEARCHED", Unpacked(max_bytes=1_000_000, max_ratio=2000))
-    monkeypatch.setattr(forget_search, "_LONGEST_LINE", 200_000)
+    monkeypatch.setattr(forget_search, "_WHOLE", Unpacked(max_bytes=20_000, max_ratio=2000))
+    monkeypatch.setattr(forget_search, "_SEARCHED", Unpacked(max_bytes=200_000, max_ratio=2000))
+    monkeypatch.setattr(forget_search, "_LONGEST_LINE", 40_000)
 
 
 def found_in(data: bytes, monkeypatch: pytest.MonkeyPatch, *, packed: bool) -> tuple[Finding | None, bytes, int]:
@@ -49,13 +49,13 @@ def found_in(data: bytes, monkeypatch: pytest.MonkeyPatch, *, packed: bool) -> t
 def test_a_large_object_is_searched_line_by_line_and_its_other_lines_are_kept(
     packed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    data = FILLER * 10_000 + NAMING + FILLER * 2_000
+    data = FILLER * 2_000 + NAMING + FILLER * 400
     finding, rest, most = found_in(data, monkeypatch, packed=packed)
     assert finding is not None
-    assert rest == FILLER * 12_000
+    assert rest == FILLER * 2_400
     assert (finding.whole, finding.searched, finding.has_rest) == (False, True, True)
     assert most < MOST
-    nothing, _, most = found_in(FILLER * 12_000, monkeypatch, packed=packed)
+    nothing, _, most = found_in(FILLER * 2_400, monkeypatch, packed=packed)
     assert (nothing, most < MOST) == (None, True)
 
 
@@ -63,15 +63,15 @@ def test_a_large_object_is_searched_line_by_line_and_its_other_lines_are_kept(
 def test_an_object_of_other_lines_that_names_the_note_has_no_rest(
     packed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    finding, _, _ = found_in(FILLER * 10_000 + b"see " + KEY.encode() + b"\n", monkeypatch, packed=packed)
+    finding, _, _ = found_in(FILLER * 2_000 + b"see " + KEY.encode() + b"\n", monkeypatch, packed=packed)
     assert finding is not None
     assert (finding.has_rest, finding.searched) == (False, True)
 
 
-LONG = FILLER + b"x" * 400_000
+LONG = FILLER + b"x" * 80_000
 
 
-@pytest.mark.parametrize(("data", "packed"), [(FILLER * 20_000, True), (LONG, True), (LONG, False)])
+@pytest.mark.parametrize(("data", "packed"), [(FILLER * 4_000, True), (LONG, True), (LONG, False)])
 def test_an_object_that_is_too_large_to_be_searched_is_named_and_not_called_clean(
     data: bytes, packed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -82,6 +82,6 @@ def test_an_object_that_is_too_large_to_be_searched_is_named_and_not_called_clea
 
 
 def test_a_plain_object_is_searched_however_large_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    finding, rest, most = found_in(FILLER * 20_000 + NAMING, monkeypatch, packed=False)
+    finding, rest, most = found_in(FILLER * 4_000 + NAMING, monkeypatch, packed=False)
     assert finding is not None
-    assert (rest, most < MOST) == (FILLER * 20_000, True)
+    assert (rest, most < MOST) == (FILLER * 4_000, True)
