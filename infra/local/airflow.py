@@ -36,6 +36,8 @@ STATES_IN_ORDER = (
     *("challengers", "compare", "approve", "promote"),
 )
 ASK_AGAIN_SECONDS = 0.5
+PAGE = 100
+"""Task instances that one answer of Airflow's API holds at most, by its own default."""
 
 
 def environment(home: Path, dags: Path, port: int, host: str = LOOPBACK) -> dict[str, str]:
@@ -189,9 +191,14 @@ class AirflowApi:
 
     def tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         """Every task instance of a run, in the order of the pipeline."""
-        found = self.call("GET", f"dags/{dag_id}/dagRuns/{run_id}/taskInstances", limit=100)
+        path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances"
+        found: list[dict[str, Any]] = []
+        while page := self.call("GET", path, limit=PAGE, offset=len(found), order_by="id")["task_instances"]:
+            found += page
+            if len(page) < PAGE:
+                break
         order = {word: i for i, word in enumerate(STATES_IN_ORDER)}
-        return sorted(found["task_instances"], key=lambda t: (order.get(t["task_id"], 99), t["map_index"]))
+        return sorted(found, key=lambda t: (order.get(t["task_id"], 99), t["map_index"]))
 
     def xcom(self, dag_id: str, run_id: str, task_id: str, key: str = "return_value", map_index: int = -1) -> Any:
         """One XCom value."""
