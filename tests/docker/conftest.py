@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 import docker
-from tests.docker.docker_engine import Daemon, running_engine, tasks_image
+from tests.docker.built_images import BuiltImages
+from tests.docker.docker_engine import Daemon, running_engine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +32,12 @@ def engine(daemon: Daemon) -> docker.APIClient:
 
 
 @pytest.fixture(scope="session")
-def image(daemon: Daemon, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The image of the stages."""
-    return tasks_image(daemon.address, tmp_path_factory.mktemp("image"))
+def images(daemon: Daemon, tmp_path_factory: pytest.TempPathFactory) -> BuiltImages:
+    """The images of the working tree."""
+    return BuiltImages(daemon.address, tmp_path_factory.mktemp("images"))
+
+
+@pytest.fixture(scope="session")
+def image(images: BuiltImages) -> str:
+    """The tag of the image of the stages."""
+    return images.of_the_stages()

@@ -1,4 +1,4 @@
-"""A Docker engine and the image of the stages for tests: what is there, or, as root on Debian, what is made here."""
+"""A Docker engine for tests, and an image to build on: what is there, or, as root on Debian, what is made here."""
 
 from __future__ import annotations
 
@@ -17,14 +17,10 @@ import pytest
 from docker.errors import DockerException, ImageNotFound
 
 import docker
-from infra.images.build import Engine, Recipe, build
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from infra.images.build import Image
-
-ROOT = Path(__file__).resolve().parents[2]
 SOCKET = Path("/var/run/docker.sock")
 PACKAGES = ("docker.io", "iptables", "debootstrap", "ca-certificates")
 BASE = "enigma-base:bookworm"
@@ -110,21 +106,6 @@ def _install() -> None:
     subprocess.run(["apt-get", "update", "-qq"], check=True, env=quiet)
     command = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *PACKAGES]
     subprocess.run(command, check=True, env=quiet, stdout=subprocess.DEVNULL)
-
-
-def tasks_image(address: str, folder: Path) -> str:
-    """The image of the stages: ENIGMA_TEST_IMAGE, or one that is built here from what git knows of the working tree."""
-    if given := os.environ.get("ENIGMA_TEST_IMAGE"):
-        return given
-    return built("tasks", address, folder).tag
-
-
-def built(image: str, address: str, folder: Path, *, cached: bool = True) -> Image:
-    """An image of the working tree's tracked files."""
-    base_image(address, folder)
-    changed = subprocess.run(["git", "stash", "create"], cwd=ROOT, capture_output=True, text=True, check=True)
-    recipe = Recipe(image, BASE, changed.stdout.strip() or "HEAD", cached=cached)
-    return build(recipe, folder, Engine(CLIENT, address))
 
 
 def base_image(address: str, folder: Path) -> None:

@@ -19,12 +19,13 @@ import docker
 from infra.local.airflow import USER, AirflowApi
 from infra.local.processes import LOOPBACK, free_ports
 from infra.local.stack import BUCKET, DAG
-from tests.docker.docker_engine import ROOT, built
+from tests.docker.built_images import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from tests.docker.built_images import BuiltImages
     from tests.docker.docker_engine import Daemon
 
 pytestmark = [pytest.mark.docker, pytest.mark.e2e, pytest.mark.timeout(3600)]
@@ -114,10 +115,10 @@ def wait(until: Callable[[], bool], seconds: float = SECONDS) -> None:
 
 
 @pytest.fixture(scope="module")
-def site(daemon: Daemon, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(daemon: Daemon, images: BuiltImages, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("site")
     address = daemon.address
-    tags = {built(image, address, folder / "images").tag for image in ("services", "airflow", "tasks")}
+    tags = {image.tag for image in images.get().values()}
     (commit,) = {tag.partition(":")[2] for tag in tags}
     names = ("S3_PORT", "MLFLOW_PORT", "AIRFLOW_PORT")
     ports = dict(zip(names, free_ports([0, 0, 0]), strict=True))

@@ -15,10 +15,11 @@ from infra.images.build import IMAGES, LOCKS, BuildError, Engine, base_layers
 from infra.images.sbom import normalised
 from infra.licences import TABLE, UNKNOWN
 from infra.locks import LOCKS as REQUIREMENTS
-from tests.docker.docker_engine import BASE, CLIENT, built
+from tests.docker.docker_engine import BASE, CLIENT
 
 if TYPE_CHECKING:
     from infra.images.build import Image
+    from tests.docker.built_images import BuiltImages
     from tests.docker.docker_engine import Daemon
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(3600)]
@@ -30,8 +31,14 @@ def address(daemon: Daemon) -> str:
 
 
 @pytest.fixture(scope="module", params=IMAGES)
-def image(request: pytest.FixtureRequest, address: str, tmp_path_factory: pytest.TempPathFactory) -> Image:
-    return built(request.param, address, tmp_path_factory.mktemp(request.param))
+def image(request: pytest.FixtureRequest, images: BuiltImages) -> Image:
+    return images.get()[request.param]
+
+
+@pytest.fixture(scope="module")
+def rebuilt(images: BuiltImages) -> dict[str, Image]:
+    images.get()
+    return images.again()
 
 
 def inside(address: str, image: Image, *words: str) -> subprocess.CompletedProcess[str]:
@@ -42,10 +49,9 @@ def inside(address: str, image: Image, *words: str) -> subprocess.CompletedProce
 
 
 def test_the_same_commit_gives_the_same_image_without_a_cache(
-    image: Image, address: str, tmp_path_factory: pytest.TempPathFactory
+    image: Image, rebuilt: dict[str, Image], address: str
 ) -> None:
-    kind = image.name.removeprefix("enigma-")
-    again = built(kind, address, tmp_path_factory.mktemp("again"), cached=False)
+    again = rebuilt[image.name.removeprefix("enigma-")]
     assert again.written == image.written
     assert docker.APIClient(base_url=address).inspect_image(image.tag)["Id"] == image.written.config
     assert filecmp.cmp(image.archive, again.archive, shallow=False)
