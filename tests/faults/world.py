@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from moto.backends import get_backend
 from moto.core import DEFAULT_ACCOUNT_ID
+from moto.core.model_instances import reset_model_data
 from moto.server import ThreadedMotoServer
 
 from enigma_tasks.params.third_parties import QUIET
@@ -134,6 +135,7 @@ class World:
     def restore(self, state: State) -> None:
         """Bring a saved state back, with an empty cache and an empty temporary folder."""
         _s3().buckets = pickle.loads(state.buckets)
+        reset_model_data()  # moto lists every object that ever was: 10 MB a case
         _copy(state.registry, self.database)
         shutil.rmtree(self.git, ignore_errors=True)
         shutil.copytree(state.gold, self.git)
