@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 from enigma_tasks.config import load_settings
+from enigma_tasks.errors import EnigmaError
 from infra.bundle.archive import check_key, write_archive
 from infra.bundle.content import Recipe, gather
 from infra.bundle.source import BundleError, find_commit
@@ -28,10 +29,10 @@ def main(words: list[str] | None = None, root: Path = ROOT) -> int:
     given = parser.parse_args(words)
     if not given.key:
         parser.error("name the file of a private key: make bundle KEY=... (docs/air-gap.md)")
-    settings = load_settings()
-    if given.models:
-        settings = settings.model_copy(update={"model_store": given.models})
     try:
+        settings = load_settings()
+        if given.models:
+            settings = settings.model_copy(update={"model_store": given.models})
         check_key(Path(given.key))
         commit = find_commit(root)
         changed = subprocess.run(["git", "status", "--porcelain"], cwd=root, capture_output=True, text=True, check=True)
@@ -42,7 +43,7 @@ def main(words: list[str] | None = None, root: Path = ROOT) -> int:
         with tempfile.TemporaryDirectory(dir=out.parent) as scratch:
             files, contents = gather(Recipe(commit, given.images, given.torch, given.python), settings, Path(scratch))
             write_archive(files, Path(given.key), commit.time, out)
-    except (BundleError, OSError) as error:
+    except (BundleError, EnigmaError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
     print(f"{out}\n  commit  {commit.name}")

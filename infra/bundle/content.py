@@ -46,6 +46,7 @@ def gather(recipe: Recipe, settings: Settings, scratch: Path) -> tuple[list[Bund
 
     Raises:
         BundleError: a part is missing or is not of the commit.
+        EnigmaError: the base models are not those of the lock, or the store cannot be reached.
     """
     commit = recipe.commit
     images = images_of(recipe.images, commit.name, recipe.torch)

@@ -143,7 +143,7 @@ def source_package(folder: Path, name: str) -> str:
 
 
 def repository(folder: Path, files: dict[str, str]) -> Path:
-    """A git repository with one commit of these files, the loader and two files that change between commits."""
+    """A git repository with one commit of these files and of the loader."""
     loader = folder / "infra/bundle/load.py"
     loader.parent.mkdir(parents=True)
     shutil.copyfile(ROOT / "infra/bundle/load.py", loader)

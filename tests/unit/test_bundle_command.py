@@ -7,6 +7,8 @@ import pty
 import subprocess
 import sys
 import tarfile
+import termios
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -140,6 +142,8 @@ def typed(passphrase: str, command: list[str]) -> tuple[int, bytes]:
         while data := os.read(terminal, 1000):
             shown += data
             if data.rstrip().endswith(b":"):
+                while termios.tcgetattr(terminal)[3] & termios.ECHO:  # it asks first, then turns the echo off
+                    time.sleep(0.01)
                 os.write(terminal, f"{passphrase}\n".encode())
     except OSError:  # the terminal's other end was closed
         pass

@@ -9,6 +9,7 @@ import pytest
 
 from enigma_tasks.adapters.model_store import LockedModel, write_lock
 from enigma_tasks.config import Settings
+from enigma_tasks.errors import ModelError
 from infra.bundle.archive import bundled, check_key, write_archive
 from infra.bundle.images import images_of
 from infra.bundle.models import models_of
@@ -117,13 +118,19 @@ MODEL_FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
 def test_a_model_that_differs_from_the_lock_is_refused_by_name(lock: Path, store: Path, case: str) -> None:
     spoil, message = MODEL_FAULTS[case]
     spoil(store / "org--tiny")
-    with pytest.raises(BundleError, match=message):
+    with pytest.raises(ModelError, match=message):
         models_of(lock, Settings(model_store=str(store)))
 
 
 def test_models_of_the_lock_without_a_store_are_named(lock: Path) -> None:
     with pytest.raises(BundleError, match=r"models.lock names org/tiny: say where the model store is"):
         models_of(lock, Settings())
+
+
+def test_a_damaged_lock_is_not_one_without_models(lock: Path, store: Path) -> None:
+    lock.write_text("org/tiny: {files: x}")
+    with pytest.raises(ModelError, match=r"models.lock is damaged"):
+        models_of(lock, Settings(model_store=str(store)))
 
 
 def test_a_file_that_changed_since_it_was_checked_is_refused(store: Path) -> None:
