@@ -19,7 +19,7 @@ define only
 $(BIN)/pytest -m $(1) || { code=$$?; test $$code -ne 5 || echo "no test marked $(1) ran: NOTHING WAS TESTED"; exit $$code; }
 endef
 
-.PHONY: help demo up down repro test test-quick test-slow test-faults test-fuzz test-docker test-ceph test-cluster images check audit bench lock docs clean
+.PHONY: help demo up down repro test test-quick test-slow test-faults test-fuzz test-docker test-ceph test-cluster images bundle check audit bench lock docs clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,10 @@ test-ceph: .venv/ready ## the tests that need a Ceph RADOS gateway
 
 images: ## build the container images from HEAD: BASE=python@sha256:... TORCH=cpu or cuda; needs Docker (docker/README.md)
 	$(PYTHON) -m infra.images --base "$(BASE)" $(if $(TORCH),--torch $(TORCH)) $(if $(DOCKER),--docker $(DOCKER))
+
+bundle: .venv/ready ## images, packages, base models and source in one signed archive: KEY=enigma.key (docs/air-gap.md)
+	$(BIN)/python -m infra.bundle --key "$(KEY)" --python $(PYTHON) $(if $(TORCH),--torch $(TORCH)) \
+	  $(if $(MODELS),--models "$(MODELS)") $(if $(IMAGES),--images "$(IMAGES)") $(if $(OUT),--out "$(OUT)")
 
 test-cluster: .venv/ready ## nights on two workers in network namespaces, and one without internet; needs root. SHARDS=200 a longer one
 	SHARDS="$(SHARDS)" $(call only,cluster)
