@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import filecmp
 import json
+import os
 import re
 import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import docker
+from infra.bundle import load
+from infra.bundle.archive import bundled, write_archive
+from infra.bundle.images import images_of
+from infra.bundle.load import CONTENTS
 from infra.images.build import IMAGES, LOCKS, BuildError, Engine, base_layers
 from infra.images.sbom import normalised
 from infra.licences import TABLE, UNKNOWN
 from infra.locks import LOCKS as REQUIREMENTS
 from tests.docker.docker_engine import BASE, CLIENT
+from tests.unit.bundle_builders import contents, key_pair
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from infra.images.build import Image
     from tests.docker.built_images import BuiltImages
     from tests.docker.docker_engine import Daemon
@@ -104,3 +113,25 @@ def test_a_base_from_a_registry_needs_a_digest(address: str) -> None:
     assert len(base_layers(engine, BASE)) == 1
     with pytest.raises(BuildError, match=r"image@sha256"):
         base_layers(engine, "debian:of-some-day")
+
+
+def test_a_bundle_of_an_archive_is_loaded_into_the_engine_by_its_loader_alone(
+    images: BuiltImages, address: str, tmp_path: Path
+) -> None:
+    engine = docker.APIClient(base_url=address)
+    tag = images["services"].tag
+    images.get()  # a folder of all of them, as `make images` leaves it
+    commit = engine.inspect_image(tag)["Config"]["Labels"]["org.opencontainers.image.revision"]
+    (found,) = (i for i in images_of(images["services"].archive.parent, commit, "cpu") if i.tag == tag)
+    listed = {"archive": "images/one.tar", "tag": tag, "config": found.config, "manifest": found.manifest}
+    (tmp_path / CONTENTS).write_text(json.dumps(contents(commit=commit, images=[listed])))
+    private, public = key_pair(tmp_path)
+    files = [bundled(CONTENTS, tmp_path / CONTENTS), bundled("images/one.tar", found.archive)]
+    write_archive(files, private, 0, tmp_path / "bundle.tar")
+    engine.remove_image(tag, force=True)
+
+    command = [sys.executable, "-I", load.__file__, tmp_path / "bundle.tar", tmp_path / "loaded", "--key", public]
+    environment = {"PATH": os.environ["PATH"], "DOCKER_HOST": address}
+    said = subprocess.run([*command, "--docker", CLIENT], env=environment, capture_output=True, text=True, check=False)
+    assert said.returncode == 0, said.stderr
+    assert engine.inspect_image(tag)["Id"] in (found.config, found.manifest)
