@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 STACK = "tests/e2e/"
 LONGEST = (STACK, "tests/integration/test_retrain_steps.py", "tests/integration/test_dvc_path.py")
-SERVER_TIERS = {"docker", "ceph"}
+SERVER_TIERS = {"docker", "ceph", "cluster"}
 DIVIDED = "tests/faults/"
 """Tests that divide a file's work among processes, each of which starts all that it needs."""
 

@@ -9,6 +9,11 @@ from urllib.parse import urlsplit
 
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
+IN_BATCHES = frozenset(
+    {"annotate", "compare", "ensemble", "evaluate", "plan", "predict", "select", "train", "validate"}
+)
+"""Stages that read notes in batches, which are halved after each want of memory."""
+
 
 def result_template() -> str:
     """The report's URI, to be rendered by Airflow."""
@@ -62,10 +67,8 @@ class MemoryRecord:
 
 def out_of_memory(stage: str, limit: str) -> AirflowException:
     """The error of a task that was killed for want of memory."""
-    return AirflowException(
-        f"enigma {stage} was killed: it needs more memory than its limit of {limit}; "
-        "the next attempt takes smaller batches"
-    )
+    then = "the next attempt takes smaller batches" if stage in IN_BATCHES else "raise it by ENIGMA_TASK_MEMORY"
+    return AirflowException(f"enigma {stage} was killed: it needs more memory than its limit of {limit}; {then}")
 
 
 def _object(uri: str) -> tuple[Any, dict[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
@@ -82,6 +83,7 @@ def save_model(model: Model, folder: Path) -> Model:
     write_json(folder / artifacts.ENCODER_CONFIG, config)
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.network.state_dict().items()}
     save_file(weights, folder / artifacts.MODEL_WEIGHTS, metadata={"format": "pt"})
+    shutil.copymode(folder / artifacts.ENCODER_CONFIG, folder / artifacts.MODEL_WEIGHTS)  # 0600 by itself
     pretrained = model.tokenizer.pretrained
     pretrained.backend_tokenizer.save(str(folder / artifacts.TOKENIZER))
     write_json(folder / artifacts.TOKENIZER_CONFIG, tokenizer_config(pretrained))

@@ -43,9 +43,12 @@ def test_a_tier_of_which_no_test_ran_says_that_nothing_was_tested_and_fails(
 
 
 @pytest.mark.parametrize(("body", "code"), [("pass", 0), ("pytest.skip('no engine')", 5), ("raise ValueError", 1)])
-def test_a_tier_whose_tests_were_all_skipped_counts_as_one_without_tests(tmp_path: Path, body: str, code: int) -> None:
+@pytest.mark.parametrize("marker", ["docker", "ceph", "cluster"])
+def test_a_tier_whose_tests_were_all_skipped_counts_as_one_without_tests(
+    tmp_path: Path, marker: str, body: str, code: int
+) -> None:
     (tmp_path / "conftest.py").write_text((ROOT / "tests/conftest.py").read_text())
-    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = ceph: x\n")
-    (tmp_path / "test_it.py").write_text(f"import pytest\n@pytest.mark.ceph\ndef test_it():\n    {body}\n")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:hydra_pytest", "-m", "ceph"]
+    (tmp_path / "pytest.ini").write_text(f"[pytest]\nmarkers = {marker}: x\n")
+    (tmp_path / "test_it.py").write_text(f"import pytest\n@pytest.mark.{marker}\ndef test_it():\n    {body}\n")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:hydra_pytest", "-m", marker]
     assert subprocess.run(command, cwd=tmp_path, capture_output=True, check=False).returncode == code

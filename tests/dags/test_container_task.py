@@ -571,6 +571,15 @@ def test_a_task_that_ran_out_of_memory_says_so_and_its_next_attempt_knows(docker
     assert engine.given["ENIGMA_OUT_OF_MEMORY"] == "2"
 
 
+def test_after_a_want_of_memory_smaller_batches_are_promised_for_the_stages_that_have_some() -> None:
+    from runtimes.handover import IN_BATCHES, out_of_memory
+
+    stages = Path(__file__).parents[2] / "enigma_tasks/stages"
+    assert {path.stem for path in stages.glob("*.py") if "params.annotate" in path.read_text()} == IN_BATCHES
+    assert "takes smaller batches" in str(out_of_memory("annotate", "1 MiB"))
+    assert "ENIGMA_TASK_MEMORY" in str(out_of_memory("publish", "1 MiB"))
+
+
 def test_a_report_that_an_earlier_try_left_is_not_taken_for_this_ones(docker, bucket, monkeypatch) -> None:
     from airflow.sdk.exceptions import AirflowException
 

@@ -47,6 +47,10 @@ def test_a_saved_model_says_the_same_when_read_back(folder: Path) -> None:
     assert model.tokenizer.fingerprint == model.card.tokenizer_fingerprint
 
 
+def test_another_user_may_read_all_of_a_model_that_he_may_read_a_file_of(folder: Path) -> None:
+    assert len({path.stat().st_mode for path in folder.iterdir()}) == 1
+
+
 def test_two_trainings_with_one_seed_give_the_same_digest(tmp_path: Path) -> None:
     digests = []
     for name in ("a", "b"):
