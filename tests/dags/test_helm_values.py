@@ -75,10 +75,14 @@ def test_airflow_has_every_option(values: dict[str, Any]) -> None:
 
     ProvidersManager().initialize_providers_configuration()
     known = conf.configuration_description
-    of_providers = {"celery"}  # the Celery provider is in the image only where that executor is used
     for section, options in values["config"].items():
-        if section not in of_providers:
-            assert options.keys() <= known[section]["options"].keys(), section
+        assert options.keys() <= known[section]["options"].keys(), section
+
+
+def test_what_metrics_are_sent_by_is_in_airflows_image(values: dict[str, Any]) -> None:
+    lock = (ROOT / "requirements/airflow.lock").read_text()
+    assert values["statsd"]["enabled"] is ("\nstatsd==" in lock)
+    assert "\nopentelemetry-exporter-otlp" in lock
 
 
 def test_airflows_image_is_of_the_version_that_the_locks_name(values: dict[str, Any]) -> None:
