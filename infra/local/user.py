@@ -26,7 +26,7 @@ DEV_SHARE = 8
 """One in so many sample notes is dev."""
 MEMBER = "tiny"
 INGEST, RETRAIN, PROMOTE = "ingest_gold", "retrain", "promote"
-PARKED_SECONDS = 20.0
+PARKED_SECONDS = 40.0
 """Airflow 3.3.2 fails a task that is answered before its scheduler saw the asking worker end: 5 s were too soon."""
 _MODEL = re.compile(r"\benigma-\w+-\w+")
 _UNDER_WAY = (None, "scheduled", "queued", "running", "up_for_retry", "restarting")

@@ -215,7 +215,7 @@ def test_the_command_sees_neither_airflows_secrets_nor_a_gpu_that_was_not_asked_
 
 
 def wait_for(path: Path) -> int:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 300
     while not path.exists() or not path.read_text():
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -223,7 +223,7 @@ def wait_for(path: Path) -> int:
 
 
 def gone(pid: int) -> bool:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 300
     while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
         if time.monotonic() > deadline:
             return False

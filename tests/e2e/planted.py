@@ -25,9 +25,13 @@ def places_that_hold(user: User, needle: str) -> list[str]:
     sought = needle.encode()
     found = []
     for path in sorted(user.stack.folder.rglob("*")):
-        if path.is_file() and any(sought in part for part in readable(path.read_bytes(), path.name)):
+        try:
+            data = path.read_bytes() if path.is_file() else b""
+        except FileNotFoundError:  # the stack is running
+            continue
+        if any(sought in part for part in readable(data, path.name)):
             found.append(str(path))
-        if path.suffix == ".db" and any(needle in line for line in sqlite3.connect(path).iterdump()):
+        if path.suffix == ".db" and any(needle in line for line in sqlite3.connect(path, timeout=120).iterdump()):
             found.append(f"{path} (dump)")
     for key in user.objects():
         if key.startswith(WITH_TEXT) or key.endswith("/spans.parquet"):

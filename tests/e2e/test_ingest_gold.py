@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(2700)]
 
 DAG = "ingest_gold"
 ASSET = "enigma-gold"
-SECONDS = 240
+SECONDS = 600
 INGESTED = "ingested.jsonl.gz"
 CANARY = "calabaza9120gris"
 
@@ -35,7 +35,7 @@ def user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[User]:
     stack = Stack(tmp_path_factory.mktemp("stack"), preferred_ports=ports, trained=[])
     stack.start()
     try:
-        wait_until(lambda: stack.api.has_dag(DAG), stack.children["airflow"], f"the DAG {DAG}", 120)
+        wait_until(lambda: stack.api.has_dag(DAG), stack.children["airflow"], f"the DAG {DAG}", SECONDS)
         yield User(stack)
     finally:
         stack.stop()

@@ -13,9 +13,9 @@ import threading
 import zlib
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psutil
 import pyarrow.parquet as pq
 
 from enigma_tasks.adapters import s3_client
@@ -25,11 +25,12 @@ from enigma_tasks.cli import main
 from enigma_tasks.config import load_settings
 from enigma_tasks.documents import Document, entity_at
 from enigma_tasks.formats.standoff import format_ann
-from tests.integration.server_process import free_port
+from tests.integration.server_process import closed_port
 from tests.unit.ner_builders import notes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     import pytest
 
@@ -152,15 +153,15 @@ def readable(data: bytes, name: str) -> Iterator[bytes]:
 
 @contextmanager
 def watched_processes() -> Iterator[set[str]]:
-    """The command lines of all processes while the block runs."""
+    """The command lines of all that this process started, and what that started, while the block runs."""
     seen: set[str] = set()
     done = threading.Event()
 
     def watch() -> None:
         while not done.wait(0.1):
-            for path in Path("/proc").glob("[0-9]*/cmdline"):
-                with suppress(OSError):
-                    seen.add(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+            for process in psutil.Process().children(recursive=True):
+                with suppress(psutil.Error):
+                    seen.add(" ".join(process.cmdline()))
 
     thread = threading.Thread(target=watch)
     thread.start()
@@ -175,7 +176,7 @@ def watched_processes() -> Iterator[set[str]]:
 def store_away(patch: pytest.MonkeyPatch) -> Iterator[None]:
     """No store answers at the endpoint."""
     with patch.context() as away:
-        away.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
+        away.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{closed_port()}")
         away.setenv("AWS_MAX_ATTEMPTS", "1")
         away.setattr(s3_client, "ATTEMPTS", 1)
         forget_client()
@@ -187,6 +188,6 @@ def store_away(patch: pytest.MonkeyPatch) -> Iterator[None]:
 def registry_away(patch: pytest.MonkeyPatch) -> Iterator[None]:
     """No MLflow answers; its address holds a planted word as the user's name."""
     with patch.context() as away:
-        away.setenv("MLFLOW_TRACKING_URI", f"http://{CANARY}:{CANARY}@127.0.0.1:{free_port()}")
+        away.setenv("MLFLOW_TRACKING_URI", f"http://{CANARY}:{CANARY}@127.0.0.1:{closed_port()}")
         away.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
         yield

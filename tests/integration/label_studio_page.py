@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 SUBMIT = "[...document.querySelectorAll('button')].find(b => b.innerText.trim() === 'Submit')"
 REGIONS = "document.querySelectorAll('.lsf-outliner-item').length"
-TRIES = 60
+TRIES = 400
 CORNERS = """
 ((first, last) => {
   const shown = document.querySelector('.lsf-richtext');
@@ -57,7 +57,7 @@ def annotate_in_page(
     for marked, entity in enumerate(document.entities):
         _mark(page, entity, marked)
     page.evaluate(f"{SUBMIT}.click()")
-    for _ in range(100):
+    for _ in range(1200):
         if server.annotations(task):
             return
         time.sleep(0.1)

@@ -96,7 +96,7 @@ class LabelStudio:
         whole = {"predictions": {"only_id": False}, "drafts": {"only_id": False}}
         path = f"/api/projects/{project}/exports/"
         made = self._call("POST", path, {"title": "whole", "serialization_options": whole})
-        for _ in range(100):
+        for _ in range(1200):
             if self._call("GET", f"{path}{made['id']}")["status"] == "completed":
                 return _download(self.api.get(f"{path}{made['id']}/download", params={"exportType": kind}))
             time.sleep(0.1)

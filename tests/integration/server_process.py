@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-START_SECONDS = 300
+START_SECONDS = 600
 GRACE_SECONDS = 10
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
@@ -29,6 +29,17 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def closed_port() -> int:
+    """A port that refuses connections as long as this process lives: it is taken, and nobody listens."""
+    probe = socket.socket()
+    probe.bind(("127.0.0.1", 0))
+    _closed.append(probe)
+    return int(probe.getsockname()[1])
+
+
+_closed: list[socket.socket] = []
 
 
 @contextmanager

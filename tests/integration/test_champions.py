@@ -26,7 +26,7 @@ from enigma_tasks.ner.digests import data_digest
 from enigma_tasks.promotion.journal import Draft, ModelVersion
 from enigma_tasks.stages import card, doctor, evaluate, monitor, plan, register, registry
 from tests.integration.mlflow_server import mlflow_server, moto_server
-from tests.integration.server_process import free_port
+from tests.integration.server_process import closed_port
 from tests.unit.ner_builders import model_folder, notes
 from tests.unit.test_journal import DECISION
 
@@ -521,7 +521,7 @@ def test_a_tag_that_enigma_does_not_write_is_refused(hospital: Hospital) -> None
 def test_a_registry_that_is_down_is_a_service_error(hospital: Hospital, monkeypatch: pytest.MonkeyPatch) -> None:
     hospital.register(0, "--first")
     hospital.drop(11)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{closed_port()}")
     with pytest.raises(ServiceError):
         hospital.plan("night-1")
 

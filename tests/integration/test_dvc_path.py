@@ -192,6 +192,7 @@ def test_what_one_clone_pushes_another_pulls_byte_for_byte(clone: Path, s3_root:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(2700)
 def test_a_change_in_one_language_runs_that_language_again_and_shows_in_the_metrics(tmp_path: Path) -> None:
     clone = reproduced(tmp_path / "clone", "es", "ro")
 
@@ -211,6 +212,7 @@ def test_a_change_in_one_language_runs_that_language_again_and_shows_in_the_metr
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(2700)
 def test_all_languages_run_from_a_clean_clone(tmp_path: Path) -> None:
     folder = clean_clone(tmp_path / "clone")
     dvc(folder, "repro")

@@ -45,7 +45,7 @@ def test_a_killed_ingestion_leaves_no_process_and_the_next_one_no_folder(
 
     ingestion = subprocess.Popen(run, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        wait_until(lambda: any(command in line for line in children_in(work)), [], "it", 60)
+        wait_until(lambda: any(command in line for line in children_in(work)), [], "it", 300)
         packed = list(work.glob("*/workspace/**/*.jsonl.gz"))
         assert packed
         # DVC gives its cache modes of its own, below a folder that no other user enters
@@ -53,7 +53,7 @@ def test_a_killed_ingestion_leaves_no_process_and_the_next_one_no_folder(
     finally:
         ingestion.send_signal(signal.SIGKILL)
         ingestion.wait()
-    wait_until(lambda: not children_in(work), [], "it", 60)
+    wait_until(lambda: not children_in(work), [], "it", 300)
     assert list(work.iterdir())
 
     done = subprocess.run(run, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False)

@@ -192,7 +192,7 @@ def test_a_request_that_the_endpoint_rejects_is_an_error_of_its_record(
 
 
 def test_a_slow_endpoint_is_given_up_after_its_timeout_and_attempts(server: Endpoint, tmp_path: Path) -> None:
-    server.seconds = 0.6
+    server.seconds = 5
     llm = endpoint(server, tmp_path, ENIGMA_LLM_TIMEOUT="0.1", ENIGMA_LLM_ATTEMPTS="1")
     with pytest.raises(ServiceError, match=r"n1: APITimeoutError$"):
         llm.complete(MESSAGES, record="n1")
@@ -303,7 +303,7 @@ def test_a_proxy_of_the_environment_never_sees_what_goes_to_an_own_host(
 def test_no_more_requests_are_under_way_than_allowed_and_equal_questions_are_asked_once(
     server: Endpoint, tmp_path: Path
 ) -> None:
-    server.seconds = 0.05
+    server.seconds = 0.3
     llm = endpoint(server, tmp_path, ENIGMA_LLM_CONCURRENCY="2")
     with ThreadPoolExecutor(8) as pool:
         asked = [[{"role": "user", "content": f"note {i % 6}"}] for i in range(18)]

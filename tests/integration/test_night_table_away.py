@@ -60,7 +60,7 @@ def test_a_store_that_stays_away_in_the_middle_of_a_commit_is_one_line() -> None
     server = subprocess.Popen(command, stdout=quiet, stderr=quiet)
     try:
         url = f"http://127.0.0.1:{port}"
-        for _ in range(300):
+        for _ in range(3000):
             try:
                 urllib.request.urlopen(f"{url}/moto-api/", timeout=2).close()
                 break

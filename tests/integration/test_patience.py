@@ -17,7 +17,7 @@ from enigma_tasks.adapters.object_store import ObjectStore
 from enigma_tasks.adapters.s3_client import forget_client
 from enigma_tasks.config import quiet_third_parties
 from enigma_tasks.errors import ServiceError
-from tests.integration.server_process import free_port
+from tests.integration.server_process import closed_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,7 +45,8 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Nothing waits; gives what the clients of Python asked to wait."""
     slept: list[float] = []
     options = patience.delta_options()
-    monkeypatch.setattr(time, "sleep", slept.append)
+    own = threading.current_thread()  # threads of servers wait too
+    monkeypatch.setattr(time, "sleep", lambda s: slept.append(s) if threading.current_thread() is own else None)
     short = {"backoff_config.init_backoff": "1ms", "backoff_config.max_backoff": "2ms"}
     monkeypatch.setattr(night_table, "delta_options", lambda: options | short)
     return slept
@@ -97,7 +98,7 @@ def test_a_store_that_answers_503_is_asked_again_and_then_did_not_answer(silent:
 def test_a_store_that_refuses_connections_did_not_answer_either(
     waits: list[float], s3_root: str, monkeypatch: pytest.MonkeyPatch, service: str
 ) -> None:
-    point_at(free_port(), monkeypatch)
+    point_at(closed_port(), monkeypatch)
     with pytest.raises(ServiceError, match=f": {patience.NO_ANSWER}$"):
         SERVICES[service][0]()
 

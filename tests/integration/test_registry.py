@@ -25,7 +25,7 @@ from enigma_tasks.ensembles.runner import EnsembleAnnotator
 from enigma_tasks.errors import DataError, ModelError, UsageError
 from enigma_tasks.stages import doctor, register
 from tests.integration.mlflow_server import mlflow_server, moto_server
-from tests.integration.server_process import free_port
+from tests.integration.server_process import closed_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -309,7 +309,7 @@ def test_a_model_of_another_language_or_without_the_head_is_refused_before_anyth
 def test_a_registry_that_is_down_ends_with_exit_code_3_and_one_line(
     registry: Path, models: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://somebody:planted@127.0.0.1:{free_port()}")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://somebody:planted@127.0.0.1:{closed_port()}")
     done = enigma("register", "--language", "es", "--entity", "disease", "--model", models[0])
     assert done.returncode == 3
     assert done.stderr == "enigma register: mlflow: register enigma-es-disease: the store did not answer\n"
@@ -318,7 +318,7 @@ def test_a_registry_that_is_down_ends_with_exit_code_3_and_one_line(
 def test_an_artifact_store_that_is_down_ends_with_exit_code_3(
     champions: dict[str, Pin], models: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{closed_port()}")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     done = enigma("register", "--language", "es", "--entity", "disease", "--model", models[1])
     assert done.returncode == 3, done.stderr

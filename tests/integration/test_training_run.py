@@ -18,7 +18,7 @@ from enigma_tasks.cli import main
 from enigma_tasks.formats.corpora import write_corpus
 from enigma_tasks.ner.training.optimiser import hardware
 from tests.integration.mlflow_server import mlflow_server
-from tests.integration.server_process import free_port
+from tests.integration.server_process import closed_port
 from tests.unit.gliner_builders import checkpoint
 from tests.unit.ner_builders import notes
 
@@ -65,7 +65,8 @@ def runs_at(uri: str) -> dict[str, Run]:
 
 @pytest.mark.slow
 def test_a_killed_training_goes_on_and_ends_with_the_same_bytes(place: Path) -> None:
-    command = [sys.executable, "-m", "enigma_tasks", *words(place, "killed")]
+    longer = ["--set", "members.small.epochs=12"]  # so that the kill comes before the end
+    command = [sys.executable, "-m", "enigma_tasks", *words(place, "killed"), *longer]
     environment = {k: v for k, v in os.environ.items() if k != "MLFLOW_TRACKING_URI"}
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, env=environment) as process:
         assert process.stderr is not None
@@ -76,7 +77,9 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_bytes(place: Path) -> 
     done = subprocess.run(command, capture_output=True, check=True, env=environment)
     again = json.loads(done.stdout)
     whole = json.loads(
-        subprocess.run([*command[:3], *words(place, "whole")], capture_output=True, check=True, env=environment).stdout
+        subprocess.run(
+            [*command[:3], *words(place, "whole"), *longer], capture_output=True, check=True, env=environment
+        ).stdout
     )
     assert 0 < again["resumed_at"] < again["steps"] == whole["steps"]
     assert whole["resumed_at"] == 0
@@ -169,7 +172,7 @@ def test_a_training_that_goes_on_after_a_kill_continues_its_run_and_sends_what_t
 def test_a_tracking_server_that_is_not_there_is_exit_code_3(
     place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{closed_port()}")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     assert main(words(place, "never")) == 3
     assert "the store did not answer" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -24,9 +25,12 @@ def tool_environment(name: str) -> Path:
     lock = ROOT / "requirements" / "tools" / f"{name}.lock"
     folder = ROOT / ".enigma" / "tools" / name
     installed = folder / "installed.lock"
-    if not installed.exists() or installed.read_bytes() != lock.read_bytes():
-        _install(name, lock, folder)
-        shutil.copyfile(lock, installed)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with (folder.parent / f"{name}.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)  # two processes may ask for the same tool at once
+        if not installed.exists() or installed.read_bytes() != lock.read_bytes():
+            _install(name, lock, folder)
+            shutil.copyfile(lock, installed)
     return folder / "bin"
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enigma_tasks.notes.fair_share import FairShare
-from tests.unit.memory import traced
+from tests.unit.memory import least_traced
 
 Offered = tuple[str, int]
 
@@ -66,6 +66,6 @@ def test_four_times_the_items_take_no_more_memory() -> None:
         share = FairShare[bytes](1000)
         return sum(share.offer(f"s{n % 7}", bytes(500)) is not None for n in range(items))
 
-    (few, least), (many, most) = traced(lambda: offered(5000)), traced(lambda: offered(20_000))
+    (few, least), (many, most) = least_traced(lambda: offered(5000)), least_traced(lambda: offered(20_000))
     assert (few, many) == (4000, 19_000)
     assert most < 1.1 * least

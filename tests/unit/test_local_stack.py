@@ -55,7 +55,7 @@ def alive(pid: int) -> bool:
 @pytest.mark.parametrize("hard", [False, True])
 def test_stopping_ends_a_process_and_all_below_it_in_whatever_session(tmp_path: Path, hard: bool) -> None:
     child = started(tmp_path, FAMILY, str(tmp_path / "pids"))
-    wait_until(lambda: (tmp_path / "pids").exists() and (tmp_path / "pids").read_text() != "", [child], "it", 30)
+    wait_until(lambda: (tmp_path / "pids").exists() and (tmp_path / "pids").read_text() != "", [child], "it", 300)
     pids = [child.pid, *map(int, (tmp_path / "pids").read_text().split())]
     assert all(alive(p) for p in pids)
     stop([child], hard=hard)
@@ -80,7 +80,7 @@ def test_a_child_that_dies_while_starting_is_shown_with_the_end_of_its_log(tmp_p
 
 def test_waiting_ends_with_the_log_of_a_child_that_never_answers(tmp_path: Path) -> None:
     child = started(tmp_path, "import time; print('still busy', flush=True); time.sleep(600)")
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 300
     while "still busy" not in (tmp_path / "logs/test.log").read_text():
         assert time.monotonic() < deadline
         time.sleep(0.05)

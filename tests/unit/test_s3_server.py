@@ -34,7 +34,7 @@ def url() -> Iterator[str]:
     address = f"http://127.0.0.1:{port}"
     with subprocess.Popen(command, cwd=ROOT, env=KEYS, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         try:
-            for _ in range(600):
+            for _ in range(3000):
                 try:
                     urllib.request.urlopen(address + HEALTH)
                     break

@@ -226,6 +226,7 @@ def test_memory_does_not_grow_with_the_number_of_notes() -> None:
     for _ in itertools.islice(stream, 200):
         pass
     gc.collect()
+    gc.freeze()
     tracemalloc.start()
     peaks = []
     for _ in range(2):
@@ -235,6 +236,7 @@ def test_memory_does_not_grow_with_the_number_of_notes() -> None:
         gc.collect()
         peaks.append(tracemalloc.get_traced_memory()[1])
     tracemalloc.stop()
+    gc.unfreeze()
     assert next(stream, None) is None
     assert peaks[1] < peaks[0] + 200_000
 
