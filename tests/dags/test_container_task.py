@@ -379,12 +379,21 @@ def test_a_container_gets_every_variable_that_settings_read_and_none_that_only_t
     assert read_by_dags() - settings == NOT_PASSED_ON
 
 
-def test_the_compose_file_hands_airflow_every_variable_that_settings_read() -> None:
+def test_the_compose_file_hands_airflow_and_the_command_every_variable_that_settings_read() -> None:
+    from runtimes.image import NOT_PASSED_ON
+
     services = yaml.safe_load((Path(__file__).parents[2] / "docker/compose.yaml").read_bytes())["services"]
     given = services["airflow-scheduler"]["environment"]
-    places = {f"ENIGMA_S3_{place.upper()}" for place in S3_PLACES}
-    by_runtime = {"ENIGMA_OUT_OF_MEMORY"}
-    assert {name for name in read_by_settings() if name.startswith("ENIGMA_")} - places - by_runtime <= given.keys()
+    settings = {name for name in read_by_settings() if name.startswith("ENIGMA_")} - {"ENIGMA_OUT_OF_MEMORY"}
+    assert {f"ENIGMA_S3_{place.upper()}" for place in S3_PLACES} < settings <= given.keys()
+    of_other_runtimes = {n for n in NOT_PASSED_ON if "KUBERNETES" in n} | {"ENIGMA_COMMAND", "ENIGMA_WORKDIR"}
+    assert NOT_PASSED_ON - of_other_runtimes <= given.keys()
+    of_models = {name for name in settings if "LLM" in name}
+    assert settings - of_models <= services["enigma"]["environment"].keys()
+    certificates = {"AWS_CA_BUNDLE", "AWS_SESSION_TOKEN", "GIT_SSL_CAINFO", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"}
+    for name in ("airflow-scheduler", "bucket", "mlflow", "enigma"):
+        assert certificates <= services[name]["environment"].keys(), name
+        assert any("AUTHORITIES" in volume for volume in services[name]["volumes"]), name
     # no service but Airflow's, which start the stages, is told how to reach a language model
     others = [s for name, s in services.items() if not name.startswith("airflow-")]
     assert not [name for s in others for name in s.get("environment", {}) if name.startswith("ENIGMA_LLM_")]

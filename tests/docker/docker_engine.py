@@ -19,14 +19,14 @@ from docker.errors import DockerException, ImageNotFound
 import docker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 SOCKET = Path("/var/run/docker.sock")
-PACKAGES = ("docker.io", "iptables", "debootstrap", "ca-certificates")
+ENGINE_PACKAGES = ("docker.io", "iptables", "ca-certificates")
 BASE = "enigma-base:bookworm"
 START_SECONDS = 60
 CLIENT = "/usr/bin/docker"
-"""Debian's, which builds with BuildKit without a plug-in."""
+"""Debian's, which builds with BuildKit without a plug-in; Docker's own packages put theirs there too."""
 
 
 @dataclass
@@ -71,7 +71,9 @@ def running_engine(folder: Path, *options: str) -> Iterator[Daemon]:
     if given:
         yield Daemon(given)
         return
-    _install()
+    if os.geteuid() != 0:
+        pytest.skip("needs a Docker engine: set DOCKER_HOST, or run as root on Debian, where one is started")
+    _install(["dockerd"], ENGINE_PACKAGES, "an engine at DOCKER_HOST")
     images = Path(os.environ.get("ENIGMA_TEST_ENGINE", folder))
     address = f"unix://{folder}/docker.sock"
     places = [
@@ -97,14 +99,15 @@ def _answers(socket: Path) -> bool:
         return False
 
 
-def _install() -> None:
-    if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        pytest.skip("needs a Docker engine: set DOCKER_HOST, or run as root on Debian, where one is installed")
-    if shutil.which("dockerd") and shutil.which("debootstrap"):
+def _install(programs: Sequence[str], packages: Sequence[str], otherwise: str) -> None:
+    """Install Debian packages, unless their programs are there; skip where that is not possible."""
+    if all(map(shutil.which, programs)):
         return
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        pytest.skip(f"needs {otherwise}, or root on Debian, where it is installed")
     quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     subprocess.run(["apt-get", "update", "-qq"], check=True, env=quiet)
-    command = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *PACKAGES]
+    command = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages]
     subprocess.run(command, check=True, env=quiet, stdout=subprocess.DEVNULL)
 
 
@@ -116,6 +119,7 @@ def base_image(address: str, folder: Path) -> None:
         return
     except ImageNotFound:
         pass
+    _install(["debootstrap"], ["debootstrap"], f"the image {BASE}, or debootstrap")
     tree = folder / "base"
     include = "--include=python3,python3-venv,ca-certificates"
     subprocess.run(
