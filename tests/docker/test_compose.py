@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import secrets
+import re
+import shlex
 import shutil
 import subprocess
 import sys
 import time
-from base64 import urlsafe_b64encode
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -33,17 +33,23 @@ pytestmark = [pytest.mark.docker, pytest.mark.e2e, pytest.mark.timeout(3600)]
 SECONDS = 900
 NOTES = 6
 PROJECT = "enigma-test"
-FIRST_MODEL = (
-    ("sample", "--notes", "60", "--language", "es", "--seed", "1", "--out", "/data/train"),
-    ("sample", "--notes", "20", "--language", "es", "--seed", "2", "--out", "/data/dev"),
-    (
-        *("train", "--language", "es", "--entity", "all", "--member", "tiny"),
-        *("--train", "/data/train/es", "--dev", "/data/dev/es", "--out", "/data/model"),
-    ),
-    ("register", "--language", "es", "--entity", "all", "--model", "/data/model", "--first"),
-)
-"""The commands of docker/README.md."""
+PAGE = (ROOT / "docker/README.md").read_text().partition("\n## All services on one machine\n")[2]
 COMPOSE = ROOT / "requirements/tools/compose.lock"
+
+
+def settings_of_the_page() -> dict[str, str]:
+    """The settings that the page's first lines write to docker/.env."""
+    written = re.search(r"^cat > docker/\.env <<END\n.*?^END$", PAGE, re.MULTILINE | re.DOTALL)
+    assert written
+    printed = written[0].replace("> docker/.env ", "")
+    done = subprocess.run(["bash", "-c", printed], cwd=ROOT, capture_output=True, text=True, check=True)
+    return dict(line.split("=", 1) for line in done.stdout.splitlines())
+
+
+def lines_of_the_page() -> list[list[str]]:
+    """What the page's lines give to Compose, which here has no terminal."""
+    words = [shlex.split(line, comments=True)[1:] for line in PAGE.splitlines() if line.startswith("site ")]
+    return [[line[0], "-T", *line[1:]] if line[0] in ("run", "exec") else line for line in words]
 
 
 def compose_command(folder: Path) -> str:
@@ -99,8 +105,7 @@ class Site:
         to = ["--drop-date", day, "--out", f"s3://{BUCKET}/drops"]
         self.enigma("sample", "--notes", str(NOTES), "--language", "es", "--seed", str(seed), *to)
 
-    def night(self, api: AirflowApi) -> dict[str, int]:
-        run = api.trigger(DAG)
+    def night(self, api: AirflowApi, run: str) -> dict[str, int]:
         state = api.wait(DAG, run, SECONDS)
         assert state == "success", self.compose("logs", "--tail", "100", "airflow-scheduler")
         counts: dict[str, int] = api.xcom(DAG, run, "publish")["counts"]
@@ -122,17 +127,10 @@ def site(daemon: Daemon, images: BuiltImages, tmp_path_factory: pytest.TempPathF
     (commit,) = {tag.partition(":")[2] for tag in tags}
     names = ("S3_PORT", "MLFLOW_PORT", "AIRFLOW_PORT")
     ports = dict(zip(names, free_ports([0, 0, 0]), strict=True))
-    keys = {
-        "AWS_ACCESS_KEY_ID": "enigma",
-        "AWS_SECRET_ACCESS_KEY": secrets.token_hex(20),
-        "POSTGRES_PASSWORD": secrets.token_hex(20),
-        "AIRFLOW_FERNET_KEY": urlsafe_b64encode(secrets.token_bytes(32)).decode(),
-        "AIRFLOW_SECRET_KEY": secrets.token_hex(20),
-        "AIRFLOW_JWT_SECRET": secrets.token_hex(32),
-    }
+    keys = settings_of_the_page()
     socket = address.removeprefix("unix://")
     settings = folder / "settings"
-    lines = {"COMMIT": commit, "DOCKER_SOCKET": socket, **keys, **{k: str(v) for k, v in ports.items()}}
+    lines = {**keys, "COMMIT": commit, "DOCKER_SOCKET": socket, **{k: str(v) for k, v in ports.items()}}
     settings.write_text("".join(f"{name}={value}\n" for name, value in lines.items()))
     started = Site(compose_command(folder / "compose"), address, settings, ports, keys)
     try:
@@ -212,17 +210,19 @@ def test_the_proxy_lets_the_requests_of_the_docker_runtime_through_and_no_others
     assert set(answers[len(let_through) :]) == {FORBIDDEN}
 
 
-def test_a_second_night_after_a_restart_of_everything_knows_the_first(site: Site) -> None:
+def test_the_lines_of_the_page_lead_to_a_night_and_a_second_one_after_a_restart_of_everything_knows_it(
+    site: Site,
+) -> None:
+    for words in lines_of_the_page():
+        site.compose(*words)
     api = site.up()
-    for words in FIRST_MODEL:
-        site.enigma(*words)
-    site.drop("2026-06-10", 1)
-    assert site.night(api)["annotated"] == NOTES
+    (first,) = [run for run in api.runs(DAG) if run.startswith("manual")]
+    assert site.night(api, first)["annotated"] == NOTES
     before = champions(site)
     site.compose("down", "--timeout", "30")
     api = site.up()
     assert champions(site) == before
     site.drop("2026-06-11", 2)
-    assert site.night(api)["annotated"] == NOTES  # those of the first night are not annotated again
+    assert site.night(api, api.trigger(DAG))["annotated"] == NOTES  # those of the first night are not annotated again
     keys = [o["Key"] for o in site.s3().list_objects_v2(Bucket=BUCKET, Prefix="reports/")["Contents"]]
     assert len([key for key in keys if key.endswith("/index.html") and key.count("/") == 2]) == 2  # a page a night
