@@ -132,7 +132,8 @@ class Ward:
 def deployed() -> Any:
     """Deploy the template; returns the statements of each role."""
     services = {name: boto3.client(name) for name in ("cloudformation", "iam")}
-    parameters = {"Name": NAME, "TrustedPrincipal": "arn:aws:iam::123456789012:role/airflow-worker"}
+    account = "arn:aws:iam::123456789012:role"
+    parameters = {"Name": NAME} | {f"{who}Principal": f"{account}/{who}" for who in ("Stages", "People", "Drop")}
     services["cloudformation"].create_stack(
         StackName="enigma",
         TemplateBody=TEMPLATE.read_text(),
@@ -239,8 +240,28 @@ def test_buckets_are_private_encrypted_and_keep_versions_and_the_journal_is_lock
         (rule,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
         assert rule["ServerSideEncryptionByDefault"] == {"SSEAlgorithm": "aws:kms"}
         assert resources[f"{name}OverTls"]["Properties"]["PolicyDocument"]["Statement"][0]["Effect"] == "Deny"
+    rules = {r["Id"]: r for r in resources["Data"]["Properties"]["LifecycleConfiguration"]["Rules"]}
+    ends = {name: (rule["Prefix"], rule["ExpirationInDays"]["Ref"]) for name, rule in rules.items() if "Prefix" in rule}
+    assert ends == {"runs": ("runs/", "RunsDays"), "to-review": ("to-review/", "ReviewDays")}
+    assert rules["old-versions"]["NoncurrentVersionExpiration"] == {"NoncurrentDays": {"Ref": "OldVersionDays"}}
     lock = resources["Journal"]["Properties"]["ObjectLockConfiguration"]["Rule"]["DefaultRetention"]
     assert lock == {"Mode": "COMPLIANCE", "Years": {"Ref": "JournalYears"}}
+
+
+def test_no_principal_may_take_on_the_roles_of_another() -> None:
+    """Else the machine that runs the stages could forget notes, and a person's account annotate."""
+    trusted: dict[str, set[str]] = {}
+    for resource in yaml.safe_load(TEMPLATE.read_bytes())["Resources"].values():
+        if resource["Type"] == "AWS::IAM::Role":
+            role = resource["Properties"]["RoleName"]["Fn::Sub"].removeprefix("${Name}-")
+            (statement,) = resource["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+            given = statement["Principal"]["AWS"]
+            trusted[role] = {one["Ref"] for one in (given if isinstance(given, list) else [given])}
+    assert trusted.keys() == set(ROLES)
+    of_people = {role: {"PeoplePrincipal"} for role in ("reviewer", "engineer", "forget")}
+    both = {"promote": {"StagesPrincipal", "PeoplePrincipal"}}  # a rollback is by hand
+    stages = {role: {"StagesPrincipal"} for role in trusted}
+    assert trusted == stages | of_people | both | {"drop": {"DropPrincipal"}}
 
 
 @pytest.mark.slow
