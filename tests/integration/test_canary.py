@@ -16,7 +16,7 @@ from enigma_tasks.cli import COMMANDS
 from enigma_tasks.ensembles.runner import EnsembleAnnotator
 from enigma_tasks.formats.corpora import write_corpus
 from tests.integration.canary_world import CANARY, MENTION, World, holds, planted, registry_away, store_away
-from tests.integration.test_champions import WHO, environment
+from tests.integration.test_champions import FOLDER_OF_SERVERS, WHO, environment
 from tests.unit.ner_builders import model_folder
 
 if TYPE_CHECKING:
@@ -59,9 +59,7 @@ def corpora(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @pytest.fixture
-def world(
-    environment: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
-) -> World:
+def world(environment: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> World:
     """An empty installation of its own."""
     capfd, caplog, monkeypatch, tmp_path = map(request.getfixturevalue, ("capfd", "caplog", "monkeypatch", "tmp_path"))
     from mlflow import MlflowClient
@@ -76,8 +74,7 @@ def world(
     monkeypatch.setenv("ENIGMA_S3_ROOT", f"s3://ward/canary-{abs(hash(request.node.name)):x}")
     monkeypatch.setenv("ENIGMA_GOLD_REPOSITORY", str(tmp_path / "gold.git"))
     monkeypatch.setenv("ENIGMA_FORGET_KEY", "f" * 32)
-    servers = next(p for p in tmp_path_factory.getbasetemp().glob("servers*") if (p / "mlflow.db").is_file())
-    return World(tmp_path, capfd, caplog, servers)
+    return World(tmp_path, capfd, caplog, Path(os.environ[FOLDER_OF_SERVERS]))
 
 
 def clean(said: Any, *codes: int) -> Any:

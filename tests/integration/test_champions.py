@@ -46,6 +46,10 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return [model_folder(folder / str(seed), seed=seed, able=True) for seed in (1, 2, 3)]
 
 
+FOLDER_OF_SERVERS = "FOLDER_OF_SERVERS"
+"""The variable that names the folder of the servers' logs and database."""
+
+
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pytest.MonkeyPatch]:
     """The servers, named in the environment."""
@@ -58,7 +62,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pytest.Mon
         for name, value in {
             **quieted, "OMP_NUM_THREADS": "1", "AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing",
             "AWS_DEFAULT_REGION": "us-east-1", "AWS_ALLOW_HTTP": "true", "AWS_ENDPOINT_URL": s3,
-            "MLFLOW_BOTO_CLIENT_ADDRESSING_STYLE": "path", "ENIGMA_ACTOR": "ana",
+            "MLFLOW_BOTO_CLIENT_ADDRESSING_STYLE": "path", "ENIGMA_ACTOR": "ana", FOLDER_OF_SERVERS: str(folder),
         }.items():  # fmt: skip
             patch.setenv(name, value)
         forget_client()
