@@ -47,7 +47,7 @@ def test_a_saved_model_says_the_same_when_read_back(folder: Path) -> None:
     assert model.tokenizer.fingerprint == model.card.tokenizer_fingerprint
 
 
-def test_another_user_may_read_all_of_a_model_that_he_may_read_a_file_of(folder: Path) -> None:
+def test_all_files_of_a_model_have_the_same_permissions(folder: Path) -> None:
     assert len({path.stat().st_mode for path in folder.iterdir()}) == 1
 
 
