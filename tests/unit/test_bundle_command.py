@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import subprocess
 import sys
 import tarfile
@@ -133,15 +134,17 @@ def test_a_store_without_the_model_is_named(project: Path, tmp_path: Path, capsy
 
 
 def typed(passphrase: str, command: list[str]) -> tuple[int, bytes]:
-    """A command in a terminal of its own, at which a passphrase is typed when it asks."""
+    """A command in a terminal of its own, at which a passphrase is typed once, when it asks."""
     child, terminal = pty.fork()
     if child == 0:
         os.execv(command[0], command)
-    shown = b""
+    shown, asked = b"", False
     try:
         while data := os.read(terminal, 1000):
             shown += data
-            if data.rstrip().endswith(b":"):
+            # by its words: an error is written in pieces as well, and a piece may end in a colon
+            if not asked and re.search(rb"pass phrase for [^\n]*:$", shown):
+                asked = True
                 while termios.tcgetattr(terminal)[3] & termios.ECHO:  # it asks first, then turns the echo off
                     time.sleep(0.01)
                 os.write(terminal, f"{passphrase}\n".encode())
