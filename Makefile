@@ -58,8 +58,8 @@ test-docker: .venv/ready ## the tests that need a Docker engine
 test-ceph: .venv/ready ## the tests that need a Ceph RADOS gateway
 	$(call only,ceph)
 
-images: ## build the container images from HEAD: BASE=python@sha256:... TORCH=cpu or cuda; needs Docker (docker/README.md)
-	$(PYTHON) -m infra.images --base "$(BASE)" $(if $(TORCH),--torch $(TORCH)) $(if $(DOCKER),--docker $(DOCKER))
+images: ## build the container images from HEAD: BASE=python@sha256:... TORCH=cpu or cuda (docker/README.md)
+	$(PYTHON) -m infra.images $(if $(BASE),--base "$(BASE)") $(if $(TORCH),--torch $(TORCH)) $(if $(DOCKER),--docker $(DOCKER))
 
 bundle: .venv/ready ## images, packages, base models and source in one signed archive: KEY=enigma.key (docs/air-gap.md)
 	$(BIN)/python -m infra.bundle --key "$(KEY)" --python $(PYTHON) $(if $(TORCH),--torch $(TORCH)) \

@@ -8,6 +8,7 @@ import os
 import subprocess
 import tempfile
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -19,13 +20,14 @@ from infra.images.archive import Written, without_build_times
 from infra.images.sbom import EMPTY, completed, declared_licences
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGES = ("tasks", "airflow", "services")
 LOCKS = {"tasks": "requirements/tasks.lock", "airflow": "requirements/airflow.lock"}
 """Image -> the lock that it holds."""
 SBOM = {"tasks": "/opt/enigma/sbom.cdx.json", "airflow": "/opt/environment/sbom.cdx.json"}
+AT_ONCE = 2
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 """Settings that a build takes without keeping them."""
 
@@ -52,11 +54,14 @@ class Engine:
         """The standard output of a command.
 
         Raises:
-            BuildError: the command failed; with the end of what it said.
+            BuildError: there is no such command, or it failed; with the end of what it said.
         """
-        done = subprocess.run(
-            [self.command, *words], stdin=stdin, env=self.environment, capture_output=True, text=True, check=False
-        )
+        try:
+            done = subprocess.run(
+                [self.command, *words], stdin=stdin, env=self.environment, capture_output=True, text=True, check=False
+            )
+        except FileNotFoundError:
+            raise BuildError(f"{self.command}: no such command on this machine") from None
         if done.returncode:
             raise BuildError(f"docker {words[0]} failed:\n{done.stderr[-3000:]}")
         return done.stdout
@@ -87,6 +92,16 @@ class Recipe:
     """Or `cuda`."""
     cached: bool = True
     """False: every step runs again."""
+
+
+def build_all(recipes: Sequence[Recipe], out: Path, engine: Engine) -> list[Image]:
+    """Build these images, two at a time: one waits for packages while another compiles.
+
+    Raises:
+        BuildError: as `build`, of the first that failed.
+    """
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        return list(threads.map(partial(build, out=out, engine=engine), recipes))
 
 
 def build(recipe: Recipe, out: Path, engine: Engine) -> Image:

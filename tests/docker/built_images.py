@@ -4,29 +4,26 @@ from __future__ import annotations
 
 import os
 import subprocess
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from infra.images.build import IMAGES, Engine, Recipe, build
-from tests.docker.docker_engine import BASE, CLIENT, base_image
+from infra.images.build import IMAGES, Recipe, build_all
+from infra.images.engine import base_image
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from infra.images.build import Image
+    from infra.images.build import Engine, Image
 
 ROOT = Path(__file__).resolve().parents[2]
-AT_ONCE = 2
-"""Builds side by side: one waits for packages while another compiles."""
 
 
 class BuiltImages:
-    """Images in the engine at `address`; archives and SBOMs are written under `folder`."""
+    """Images in an engine; archives and SBOMs are written under `folder`."""
 
-    def __init__(self, address: str, folder: Path) -> None:
-        self.address, self.folder = address, folder
+    def __init__(self, engine: Engine, folder: Path) -> None:
+        self.engine, self.folder = engine, folder
         self._found: dict[str, Image] = {}
 
     def __getitem__(self, image: str) -> Image:
@@ -43,13 +40,9 @@ class BuiltImages:
         return self._built(IMAGES, self.folder / "again", cached=False)
 
     def _built(self, images: Sequence[str], folder: Path, *, cached: bool) -> dict[str, Image]:
-        base_image(self.address, self.folder)
-
-        def one(image: str) -> Image:
-            return build(Recipe(image, BASE, _revision(), cached=cached), folder, Engine(CLIENT, self.address))
-
-        with ThreadPoolExecutor(AT_ONCE) as threads:
-            return dict(zip(images, threads.map(one, images), strict=True))
+        base = base_image(self.engine)
+        recipes = [Recipe(image, base, revision(), cached=cached) for image in images]
+        return dict(zip(images, build_all(recipes, folder, self.engine), strict=True))
 
     def of_the_stages(self) -> str:
         """The tag of the image of the stages: ENIGMA_TEST_IMAGE, or one that is built here."""
@@ -57,7 +50,7 @@ class BuiltImages:
 
 
 @cache
-def _revision() -> str:
+def revision() -> str:
     """A commit of the tracked files as they are: HEAD, or one that no branch has."""
     changed = subprocess.run(["git", "stash", "create"], cwd=ROOT, capture_output=True, text=True, check=True)
     return changed.stdout.strip() or "HEAD"

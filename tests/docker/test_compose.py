@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.docker.built_images import BuiltImages
-    from tests.docker.docker_engine import Daemon
 
 pytestmark = [pytest.mark.docker, pytest.mark.e2e, pytest.mark.timeout(3600)]
 
@@ -120,9 +119,8 @@ def wait(until: Callable[[], bool], seconds: float = SECONDS) -> None:
 
 
 @pytest.fixture(scope="module")
-def site(daemon: Daemon, images: BuiltImages, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(address: str, images: BuiltImages, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("site")
-    address = daemon.address
     tags = {image.tag for image in images.get().values()}
     (commit,) = {tag.partition(":")[2] for tag in tags}
     names = ("S3_PORT", "MLFLOW_PORT", "AIRFLOW_PORT")

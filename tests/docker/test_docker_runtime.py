@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-import signal
 import sqlite3
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import psutil
 import pytest
 import requests.certs
 
@@ -32,12 +34,12 @@ from tests.e2e.night_tables import results_of
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     import docker
+    from infra.images.engine import Daemon
     from infra.local.user import User
-    from tests.docker.docker_engine import Daemon
 
 pytestmark = [pytest.mark.docker, pytest.mark.e2e, pytest.mark.timeout(1800)]
 
@@ -58,7 +60,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def user(
-    daemon: Daemon, engine: docker.APIClient, image: str, authority: Path, tmp_path_factory: pytest.TempPathFactory
+    address: str, engine: docker.APIClient, image: str, authority: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[User]:
     engine.tag(image, REPOSITORY, TAG)
     variables = {
@@ -66,7 +68,7 @@ def user(
         "ENIGMA_TASKS_IMAGE": f"{REPOSITORY}:{TAG}",
         "ENIGMA_DOCKER_NETWORK": "host",  # the stack's servers listen on loopback
         "ENIGMA_MODEL_STORE": str(authority.parent),
-        "DOCKER_HOST": daemon.address,
+        "DOCKER_HOST": address,
         **dict.fromkeys(("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"), str(authority)),
     }
     with running_stack(tmp_path_factory.mktemp("docker-night"), variables) as found:
@@ -146,19 +148,29 @@ def test_whatever_happens_to_the_first_container_of_a_stage_costs_an_attempt_and
     assert containers(engine) == []
 
 
+def kill(daemon: Daemon) -> None:
+    """SIGKILL takes the engine and its containerd, but no container."""
+    assert daemon.process is not None
+    children = psutil.Process(daemon.process.pid).children()
+    daemon.process.kill()
+    daemon.process.wait(60)
+    for child in children:
+        with suppress(psutil.NoSuchProcess):
+            child.kill()
+    psutil.wait_procs(children, timeout=60)
+
+
 def test_a_night_outlives_its_engine(
     user: User, daemon: Daemon, engine: docker.APIClient, texts: list[bytes],
     undisturbed: tuple[Counter[str], Counter[str]],
 ) -> None:  # fmt: skip
-    if not daemon.command:
-        pytest.skip("this engine is not the test's to restart: unset DOCKER_HOST, or stop the machine's engine")
     drop(user, "restarted", texts)
 
-    def restart(number: signal.Signals) -> None:
-        daemon.stop(number)
+    def restart(end: Callable[[], None]) -> None:
+        end()
         daemon.start()
 
-    happens = [Once("plan", lambda _: restart(signal.SIGTERM)), Once("annotate", lambda _: restart(signal.SIGKILL))]
+    happens = [Once("plan", lambda _: restart(daemon.stop)), Once("annotate", lambda _: restart(partial(kill, daemon)))]
 
     def act(found: dict[str, Any]) -> None:
         for once in happens:

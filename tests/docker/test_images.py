@@ -17,26 +17,22 @@ from infra.bundle import load
 from infra.bundle.archive import bundled, write_archive
 from infra.bundle.images import images_of
 from infra.bundle.load import CONTENTS
-from infra.images.build import IMAGES, LOCKS, BuildError, Engine, base_layers
+from infra.images.__main__ import main
+from infra.images.build import IMAGES, LOCKS, BuildError, base_layers
+from infra.images.engine import BASE, CLIENT
 from infra.images.sbom import normalised
 from infra.licences import TABLE, UNKNOWN
 from infra.locks import LOCKS as REQUIREMENTS
-from tests.docker.docker_engine import BASE, CLIENT
+from tests.docker.built_images import revision
 from tests.unit.bundle_builders import contents, key_pair
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from infra.images.build import Image
+    from infra.images.build import Engine, Image
     from tests.docker.built_images import BuiltImages
-    from tests.docker.docker_engine import Daemon
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(3600)]
-
-
-@pytest.fixture(scope="module")
-def address(daemon: Daemon) -> str:
-    return daemon.address
 
 
 @pytest.fixture(scope="module", params=IMAGES)
@@ -108,11 +104,21 @@ def test_the_bill_of_materials_names_every_package_with_version_and_licence(imag
     assert {name for name, c in listed.items() if not c.get("licenses")} <= undeclared
 
 
-def test_a_base_from_a_registry_needs_a_digest(address: str) -> None:
-    engine = Engine(CLIENT, address)
-    assert len(base_layers(engine, BASE)) == 1
+def test_a_base_from_a_registry_needs_a_digest(command_line: Engine) -> None:
+    assert len(base_layers(command_line, BASE)) == 1
     with pytest.raises(BuildError, match=r"image@sha256"):
-        base_layers(engine, "debian:of-some-day")
+        base_layers(command_line, "debian:of-some-day")
+
+
+def test_the_command_builds_the_image_that_the_other_tests_look_at(
+    images: BuiltImages, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    expected = images["services"]
+    monkeypatch.setenv("DOCKER_HOST", address)
+    assert main(["services", "--docker", CLIENT, "--revision", revision(), "--out", str(tmp_path)]) == 0
+    assert filecmp.cmp(expected.archive, tmp_path / expected.archive.name, shallow=False)
+    assert expected.written.manifest in capsys.readouterr().out
 
 
 def test_a_bundle_of_an_archive_is_loaded_into_the_engine_by_its_loader_alone(
