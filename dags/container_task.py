@@ -25,7 +25,7 @@ __all__ = ["MonitorNotifier", "batch_id", "container_task", "container_task_part
 RUNTIMES = ("process", "docker", "kubernetes")
 
 RETRIES = 3
-RETRY_DELAY = timedelta(seconds=30)
+RETRY_SECONDS = "30"
 MAX_RETRY_DELAY = timedelta(minutes=15)
 TIMEOUT = timedelta(hours=2)
 GPU_TIMEOUT = timedelta(hours=4)
@@ -129,7 +129,7 @@ def _settings(stage: str, arguments: Sequence[str], task_id: str | None, gpu: bo
         "gpu": gpu,
         "task_id": task_id or stage,
         "retries": RETRIES,
-        "retry_delay": RETRY_DELAY,
+        "retry_delay": timedelta(seconds=float(os.environ.get("ENIGMA_RETRY_SECONDS") or RETRY_SECONDS)),
         "retry_exponential_backoff": 2.0,
         "max_retry_delay": MAX_RETRY_DELAY,
         "execution_timeout": GPU_TIMEOUT if gpu else TIMEOUT,

@@ -62,6 +62,13 @@ def test_an_unknown_runtime_is_refused_with_those_there_are(monkeypatch: pytest.
         container_task("plan", [])
 
 
+def test_the_first_wait_before_another_attempt_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    from container_task import container_task
+
+    monkeypatch.setenv("ENIGMA_RETRY_SECONDS", "3")
+    assert container_task("plan", []).retry_delay == dt.timedelta(seconds=3)
+
+
 def test_xcom_takes_uris_counts_and_digests_and_nothing_else() -> None:
     from runtimes import harmless
 

@@ -89,7 +89,7 @@ def test_every_task_is_built_by_container_task_and_is_retried_and_limited_in_tim
             assert settings["stage"]
             assert settings["retries"] >= 2
             assert settings["retry_exponential_backoff"] == 2.0
-            assert settings["retry_delay"] > dt.timedelta(0)
+            assert settings["retry_delay"] == dt.timedelta(seconds=30)
             assert dt.timedelta(0) < settings["execution_timeout"] <= dt.timedelta(hours=4)
             assert task.owner == "clinical-nlp"
 

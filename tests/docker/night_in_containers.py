@@ -29,14 +29,21 @@ NOTES = 30
 DAY = "2026-06-10"
 TASK = "enigma.task"
 """Label of a stage's container."""
-WITHOUT = {"ENIGMA_GPUS": "0", "ENIGMA_GOLD_REPOSITORY": "", "ENIGMA_TRAINING_REPOSITORY": ""}
+WITHOUT = {
+    "ENIGMA_GPUS": "0",
+    "ENIGMA_GOLD_REPOSITORY": "",
+    "ENIGMA_TRAINING_REPOSITORY": "",
+    "ENIGMA_RETRY_SECONDS": "3",
+}
+
+SOON = {"ENIGMA_RETRY_SECONDS": "3"}
 
 
 @contextmanager
 def running_stack(folder: Path, variables: dict[str, str]) -> Iterator[User]:
     """A stack with a Spanish champion; repositories in folders are none that a container reaches."""
     ports = {"s3": 0, "mlflow": 0, "airflow": 0}
-    stack = Stack(folder / "stack", preferred_ports=ports, trained=["es"], extra=WITHOUT | variables)
+    stack = Stack(folder / "stack", preferred_ports=ports, trained=["es"], extra=WITHOUT | SOON | variables)
     stack.start()
     try:
         corpora = folder / "corpora"

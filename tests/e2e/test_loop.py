@@ -46,7 +46,7 @@ def user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[User]:
     stack = Stack(
         tmp_path_factory.mktemp("stack"),
         preferred_ports={"s3": 0, "mlflow": 0, "airflow": 0},
-        extra={"ENIGMA_WORKDIR": str(work)},
+        extra={"ENIGMA_WORKDIR": str(work), "ENIGMA_RETRY_SECONDS": "3"},
         trained=["es"],
     )
     stack.start()
