@@ -37,7 +37,7 @@ repro: .venv/ready ## run the changed stages of the training path, on synthetic 
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dvc repro
 
 test: .venv/ready ## all tests but the slow ones, the faults and those that need Docker, Ceph or root; COVERAGE=1 measures coverage, 95 % at least
-	$(BIN)/pytest $(PARALLEL) -m "not slow and not faults and not docker and not ceph and not cluster" $(if $(COVERAGE),--cov)
+	$(BIN)/pytest $(PARALLEL) --timeout 900 -m "not slow and not faults and not docker and not ceph and not cluster" $(if $(COVERAGE),--cov)
 
 test-quick: .venv/ready ## unit and contract tests that do not train; less than a minute
 	$(BIN)/pytest $(PARALLEL) -q -m "not slow and not training" tests/unit tests/contracts
@@ -79,8 +79,9 @@ bench: .venv/ready ## every benchmark that runs without outside data; see benchm
 	$(BIN)/python -m benchmarks.validate_10k
 	$(BIN)/python -m benchmarks.night_10k
 
-audit: .venv/ready ## known vulnerabilities of the dependencies; needs a database on the network, and says what it could not look up
-	$(BIN)/uv run -q --no-project --isolated --with-requirements requirements/tools/audit.lock python -m infra.audit
+audit: .venv/ready ## known vulnerabilities of the dependencies; needs a database on the network, and says what it could not look up; UNREACHABLE=passes
+	$(BIN)/uv run -q --no-project --isolated --with-requirements requirements/tools/audit.lock \
+	  python -m infra.audit $(if $(filter passes,$(UNREACHABLE)),--unreachable-passes)
 
 docs: .venv/ready ## write the generated pages again
 	$(BIN)/python -m docs.generate
@@ -89,15 +90,15 @@ lock: .venv/ready ## resolve the three environments again from pyproject.toml, a
 	for e in tasks airflow; do \
 	  $(BIN)/uv pip compile -q --universal $(LOCKED) --extra $$e pyproject.toml -o requirements/$$e.lock || exit 1; done
 	$(BIN)/uv pip compile -q --universal $(LOCKED) --all-extras pyproject.toml -o requirements/dev.lock
-	for t in audit compose doccano images label-studio; do \
+	for t in audit compose doccano images label-studio uv; do \
 	  $(BIN)/uv pip compile -q --python-version 3.11 $(LOCKED) requirements/tools/$$t.in -o requirements/tools/$$t.lock || exit 1; done
 	$(BIN)/python -m infra.locks
 	$(BIN)/python -m infra.licences
 
-.venv/ready: pyproject.toml requirements/dev.lock requirements/cuda.lock
+.venv/ready: pyproject.toml requirements/dev.lock requirements/cuda.lock requirements/tools/uv.lock
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Enigma needs Python 3.11 or newer")'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/tools/uv.lock
 	$(BIN)/uv pip install --quiet --verify-hashes --python $(BIN)/python -r requirements/dev.lock -c requirements/cuda.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
 	touch $@

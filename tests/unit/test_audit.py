@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from infra import audit
 from infra.audit import FOUND, NONE, NOT_AUDITED, read, report, without_hashes
 
 SOUND = {"name": "a", "version": "1.0", "vulns": []}
@@ -39,3 +41,22 @@ def test_a_report_that_is_not_understood_is_an_audit_of_nothing(output: str) -> 
 def test_entries_keep_their_versions_and_conditions() -> None:
     lock = "a==1.0 ; python_version < '3.12' \\\n    --hash=sha256:0 \\\n    --hash=sha256:1\ntorch==2.0\n"
     assert without_hashes(lock) == "a==1.0 ; python_version < '3.12'\ntorch==2.0\n"
+
+
+def test_only_a_database_that_answered_for_nothing_may_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers: list[str] = []
+
+    def answer(*_: object, **__: object) -> SimpleNamespace:
+        return SimpleNamespace(stdout=answers.pop(0))
+
+    monkeypatch.setattr(audit.subprocess, "run", answer)
+    nothing = json.dumps({"dependencies": [{"name": "a", "skip_reason": "not found"}]})
+    one = json.dumps({"dependencies": [{"name": "a", "version": "1", "vulns": []}]})
+    for outputs, words, code in (
+        ((nothing, nothing), [], 3),
+        ((nothing, nothing), ["--unreachable-passes"], 0),
+        ((one, nothing), ["--unreachable-passes"], 3),
+        ((one, one), [], 0),
+    ):
+        answers[:] = outputs
+        assert audit.main(words) == code
