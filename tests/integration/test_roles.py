@@ -81,6 +81,26 @@ WRITE = {
     "decisions/enigma-es-disease/1.json": {"promote", "forget"},
     "training/es/1/work.json": {"train", "forget"},
 }
+LIST = {
+    "annotations/": {"engineer", "forget"},
+    "decisions/": {"engineer", "forget"},
+    "drops/": {"plan", "engineer", "forget"},
+    "dvc/": {"ingest", "train", "promote", "forget"},
+    "gold/": {"ingest", "forget"},
+    "mlflow/": {"annotate", "train", "promote", "forget"},
+    "reports/": {"monitor", "engineer", "forget"},
+    "reviewed/": {"monitor", "forget"},
+    "runs/": {"publish", "engineer", "forget"},
+    "tables/": {"publish", "monitor", "engineer", "forget"},
+    "to-review/": {"monitor", "reviewer", "forget"},
+    "training/": {"train", "forget"},
+}
+DELETE = {key: set[str]() for key in READ | WRITE} | {
+    "runs/n/results/es-0/a/spans.parquet": {"publish"},
+    "runs/n/xcom/plan--1.json": {"airflow"},
+    "training/es/1/work.json": {"train"},
+}
+"""What is deleted so stays as a version; versions are the forgetting's alone."""
 NOT_ASKED_HERE = {
     # tests/dags: the tasks read, write and delete there
     "airflow": {"runs/*/xcom/*"},
@@ -272,7 +292,19 @@ def test_each_command_ran_with_its_role_and_was_refused_nothing(ward: Ward) -> N
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("action", "places"), [("s3:GetObject", READ), ("s3:PutObject", WRITE)], ids=["read", "write"])
+@pytest.mark.parametrize(
+    ("action", "places"),
+    [
+        ("s3:GetObject", READ),
+        ("s3:PutObject", WRITE),
+        ("s3:ListBucket", LIST),
+        ("s3:DeleteObject", DELETE),
+        ("s3:ListBucketVersions", {key: {"forget"} for key in LIST}),
+        ("s3:GetObjectVersion", {key: {"forget"} for key in READ | WRITE}),
+        ("s3:DeleteObjectVersion", {key: {"forget"} for key in READ | WRITE}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
 def test_who_may_reach_a_place(ward: Ward, action: str, places: dict[str, set[str]]) -> None:
     for key, expected in places.items():
         assert {r for r in ROLES if allows(ward.policies[r], Asked(action, DATA, key))} == expected, (action, key)
