@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from infra.debian import NotInstalledError, install
 from infra.images.build import BuildError, Engine
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 BASE = "enigma-base:bookworm"
 CLIENT = "/usr/bin/docker"
 """Debian's, which builds with BuildKit without a plug-in; Docker's own packages put theirs there too."""
-START_SECONDS = 60
+START_SECONDS = 300
 
 
 @dataclass
@@ -33,24 +34,35 @@ class Daemon:
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     def start(self) -> None:
-        """Start it and wait until it answers.
+        """Start it and wait until it answers; again if it ends, as it does where a busy machine keeps it waiting.
 
         Raises:
-            BuildError: it ended, or does not answer within a minute; with the end of its log.
+            BuildError: it does not answer within five minutes; with the end of its log.
         """
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(self.command, stdout=log, stderr=subprocess.STDOUT)
         deadline = time.monotonic() + START_SECONDS
+        self._run()
         while not _answers(Engine(CLIENT, self.address)):
-            if self.process.poll() is not None or time.monotonic() > deadline:
+            if time.monotonic() > deadline:
                 raise BuildError(f"dockerd did not start:\n{self.log.read_text()[-2000:]}")
             time.sleep(0.5)
+            if self.process is None or self.process.poll() is not None:
+                time.sleep(5)
+                self._run()
+
+    def _run(self) -> None:
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(self.command, stdout=log, stderr=subprocess.STDOUT)
 
     def stop(self) -> None:
-        """End it and wait for its end."""
-        if self.process:
-            self.process.terminate()
-            self.process.wait(60)
+        """End it and wait for its end; kill it if that takes too long."""
+        if self.process is None:
+            return
+        self.process.terminate()
+        try:
+            self.process.wait(START_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
 
 
 @contextmanager
@@ -131,8 +143,7 @@ def _install(program: str, packages: Sequence[str], what: str) -> None:
         return
     if shutil.which("apt-get") is None:
         raise BuildError(f"needs {what}; on Debian, it is made here")
-    quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for words in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", *packages]):
-        done = subprocess.run(["apt-get", *words], env=quiet, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise BuildError(f"apt-get {words[0]} failed:\n{done.stderr[-2000:]}")
+    try:
+        install(packages)
+    except NotInstalledError as error:
+        raise BuildError(str(error)) from None

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import requests
+from requests.adapters import HTTPAdapter
 
 from infra.local.processes import LOOPBACK, Child, StackError, start, tail
 
@@ -36,6 +37,8 @@ STATES_IN_ORDER = (
     *("challengers", "compare", "approve", "promote"),
 )
 ASK_AGAIN_SECONDS = 0.5
+UNSCHEDULED = {"AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False"}
+"""No runs by a schedule, nor by an asset, beside those that are triggered."""
 PAGE = 100
 """Task instances that one answer of Airflow's API holds at most, by its own default."""
 
@@ -127,6 +130,10 @@ class AirflowApi:
     password: str = field(repr=False)
     session: requests.Session = field(default_factory=requests.Session, repr=False)
 
+    def __post_init__(self) -> None:
+        """A question that a busy server left without an answer is asked again."""
+        self.session.mount(self.url, HTTPAdapter(max_retries=3))  # what may be repeated: no POST
+
     def healthy(self) -> bool:
         """Whether every component has sent a recent heartbeat."""
         try:
@@ -166,7 +173,7 @@ class AirflowApi:
 
     def _log_in(self) -> None:
         login = {"username": USER, "password": self.password}
-        response = requests.post(f"{self.url}/auth/token", json=login, timeout=30)
+        response = self.session.post(f"{self.url}/auth/token", json=login, timeout=90)
         response.raise_for_status()
         self.session.headers["Authorization"] = f"Bearer {response.json()['access_token']}"
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 SETTINGS = ROOT / "infra/celery/airflow.env"
 WORKING_COPY = ("dags", "enigma_tasks", "params.yaml", "models.lock")
 WORKER = "airflow worker"
-START_SECONDS = 180
+START_SECONDS = 600
 
 
 def settings(path: Path = SETTINGS) -> dict[str, str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from infra.local.airflow import UNSCHEDULED
 from infra.local.cluster import Cluster
 from infra.local.stack import ROOT
 from infra.local.user import User, register, sample_corpora, train
@@ -25,7 +26,7 @@ def cluster_with_champion(folder: Path, language: str, notes_per_shard: int) -> 
     params = yaml.safe_load((ROOT / "params.yaml").read_bytes())
     params["plan"]["notes_per_shard"] = notes_per_shard
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
-    with Cluster(folder / "state", params=folder / "params.yaml") as cluster:
+    with Cluster(folder / "state", params=folder / "params.yaml", extra=UNSCHEDULED) as cluster:
         environment = cluster.stack.environment
         sample_corpora(environment, [language], TRAINING_NOTES, TRAINING_SEED, folder / "corpora")
         train(environment, language, folder / "corpora")

@@ -10,6 +10,7 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from infra import debian
 from infra.local.processes import Child, StackError, start, stop, wait_until
 
 PACKAGES = {"redis-server": "redis-server", "nft": "nftables", "ip": "iproute2", "unshare": "util-linux"}
@@ -31,13 +32,10 @@ def install() -> str:
     if (packages := missing()) and not shutil.which("apt-get"):
         return f"a cluster on one machine needs {', '.join(packages)}"
     if packages:
-        quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        # Debian may start servers of its own, which are not used
-        command = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages]
-        for words in (["apt-get", "update", "-qq"], command):
-            done = subprocess.run(words, env=quiet, capture_output=True, text=True, check=False)
-        if done.returncode:
-            return f"{', '.join(packages)} could not be installed: {done.stderr[-500:]}"
+        try:
+            debian.install(packages)
+        except debian.NotInstalledError as error:
+            return str(error)
     probe = subprocess.run(["unshare", "--net", "--mount", "--pid", "--fork", "true"], capture_output=True, check=False)
     return "namespaces cannot be made here" if probe.returncode else ""
 

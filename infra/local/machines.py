@@ -9,17 +9,18 @@ from __future__ import annotations
 import secrets
 import shlex
 import subprocess
+from contextlib import suppress
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
+
+import psutil
 
 from infra.local.processes import Child, StackError, start, stop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
-
-    import psutil
 
 NETWORKS = tuple(IPv4Network(f"10.213.{n}.0/24") for n in range(256))
 ENTER = (
@@ -133,8 +134,9 @@ class Machine:
     def processes(self) -> Iterator[psutil.Process]:
         """Every running process of the machine."""
         for child in self.children:
-            if top := child.process():
-                yield from top.children(recursive=True)
+            with suppress(psutil.NoSuchProcess):  # it ended between two looks
+                if top := child.process():
+                    yield from top.children(recursive=True)
 
 
 def _ip(*words: str) -> None:

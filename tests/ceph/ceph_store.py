@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from enigma_tasks.config import quiet_third_parties
+from infra.debian import install
 from tests.ceph.authority import server_certificate
 from tests.integration.server_process import free_port, started
 
@@ -110,10 +111,7 @@ def _install() -> None:
         return
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         pytest.skip(f"needs Ceph: {', '.join(PACKAGES)}; run as root on Debian, where they are installed")
-    quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    subprocess.run(["apt-get", "update", "-qq"], check=True, env=quiet)
-    command = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *PACKAGES]
-    subprocess.run(command, check=True, env=quiet, stdout=subprocess.DEVNULL)
+    install(PACKAGES)
 
 
 class _Cluster:

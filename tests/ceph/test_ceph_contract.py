@@ -18,7 +18,7 @@ from tests.integration.test_object_store import *  # noqa: F403
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = [pytest.mark.ceph, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.ceph, pytest.mark.timeout(1800)]
 
 PAGE = 1000
 """Keys of one page of a listing."""

@@ -9,4 +9,4 @@ from tests.integration.test_ingest import (  # noqa: F401
     test_sound_documents_become_a_version_bad_ones_go_to_quarantine_and_the_same_again_changes_nothing,
 )
 
-pytestmark = [pytest.mark.ceph, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.ceph, pytest.mark.timeout(1800)]

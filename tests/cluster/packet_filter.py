@@ -30,6 +30,7 @@ table inet watch {{
     ct state established,related accept
     meta l4proto {{ tcp, udp }} th dport 53 jump refuse
     oif lo accept
+    tcp flags & rst == rst accept
     ip daddr {host} tcp dport {{ {ports} }} accept
     meta l4proto {{ tcp, udp }} jump refuse
   }}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from infra.local import airflow
+from infra.local.airflow import UNSCHEDULED
 from infra.local.cluster_servers import Postgres
 from infra.local.machines import Machine, Network
 from infra.local.processes import free_ports, wait_until
@@ -129,8 +130,8 @@ def test_a_night_of_the_real_scheduler_reaches_nothing_but_its_services(
         register(stack.environment, LANGUAGE, tmp_path / "corpora")
     home = stack.folder / "airflow"
     shutil.rmtree(home, ignore_errors=True)
-    database = {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": postgres.url}
-    settings = airflow.environment(home, ROOT / "dags", stack.ports["airflow"], machine.address) | database
+    own = {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": postgres.url, **UNSCHEDULED}
+    settings = airflow.environment(home, ROOT / "dags", stack.ports["airflow"], machine.address) | own
     variables = quiet(stack) | settings
     stack.password = airflow.set_up(home, variables, ROOT)
     for name, words in (airflow.FIRST | airflow.THEN).items():

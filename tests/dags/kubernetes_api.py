@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 import kubernetes_validate
@@ -86,8 +87,8 @@ class KubernetesApi:
 
     def lose(self, name: str) -> None:
         """A pod that is gone without a word, as with its node."""
-        self.containers.pop(name).stop()
         del self.pods[name]
+        self.containers.pop(name).stop()
 
     def _application(self, environ: dict[str, Any], start_response: Any) -> Any:
         try:
@@ -128,8 +129,11 @@ class KubernetesApi:
 
     def _list(self, request: Request) -> Response:
         wanted = [term.strip() for term in request.args.get("labelSelector", "").split(",") if term.strip()]
-        labels = {name: pod["metadata"]["labels"] for name, pod in self.pods.items()}
-        found = [self._shown(name) for name in labels if all(_matches(labels[name], term) for term in wanted)]
+        labels = {name: pod["metadata"]["labels"] for name, pod in list(self.pods.items())}
+        found = []
+        for name in (n for n in labels if all(_matches(labels[n], term) for term in wanted)):
+            with suppress(KeyError):  # gone meanwhile
+                found.append(self._shown(name))
         return _json({"kind": "PodList", "apiVersion": "v1", "items": found, "metadata": {}})
 
     def _one(self, request: Request, name: str) -> Response:

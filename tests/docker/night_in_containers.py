@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import psutil
 import requests
 from docker.errors import APIError
 
+from infra.local.airflow import UNSCHEDULED
 from infra.local.processes import wait_until
 from infra.local.stack import DAG, Stack
 from infra.local.user import User, register, sample_corpora, train
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     import docker
     from infra.local.user import Night
 
-SECONDS = 1200
+SECONDS = 2400
 NOTES = 30
 DAY = "2026-06-10"
 TASK = "enigma.task"
@@ -36,7 +37,7 @@ WITHOUT = {
     "ENIGMA_RETRY_SECONDS": "3",
 }
 
-SOON = {"ENIGMA_RETRY_SECONDS": "3"}
+SOON = {"ENIGMA_RETRY_SECONDS": "3", **UNSCHEDULED}
 
 
 @contextmanager
@@ -139,9 +140,17 @@ def containers(engine: docker.APIClient) -> list[str]:
     return [c["Id"] for c in engine.containers(all=True, filters={"label": [TASK]})]
 
 
-def starve(engine: docker.APIClient, container: str, limit: int = 96 << 20) -> None:
-    """Decrease a container's limit of memory to less than torch takes; the kernel then kills it."""
-    engine.update_container(container, mem_limit=limit, memswap_limit=limit)
+def starve(engine: docker.APIClient, container: str) -> None:
+    """Decrease a container's limit of memory to less than torch takes; the kernel then kills it.
+
+    A limit below what is already in use is refused (cgroup v1): then a higher one is tried.
+    """
+    for mebibytes in (96, 160, 224, 320):
+        limit = mebibytes << 20
+        with suppress(APIError):
+            engine.update_container(container, mem_limit=limit, memswap_limit=limit)
+            return
+    raise AssertionError("too late: the container has as much memory as it needs")
 
 
 def task_of(user: User, run_id: str, task_id: str) -> dict[str, Any]:
@@ -165,7 +174,8 @@ def kill_worker(user: User, run_id: str, task_id: str) -> None:
              for p in process.children(recursive=True) if title in _title(p)]  # fmt: skip
     assert len(found) >= 2, f"the processes of {task_id} were not found"
     for process in found:
-        process.kill()
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
 
 
 def wait_for_attempt(user: User, run_id: str, task_id: str, attempt: int) -> None:

@@ -27,6 +27,7 @@ class PodOnEngine:
         self.id = ""
         self._instead: Status | None = waiting("ContainerCreating")
         self._last = running()
+        self._tried = threading.Event()
 
     def start(self) -> None:
         """Beside the request that created the pod, as a node does."""
@@ -35,11 +36,15 @@ class PodOnEngine:
     def _start(self) -> None:
         try:
             self.id = self.engine.create_container(**self._settings())["Id"]
+            self.engine.start(self.id)
         except ImageNotFound as error:
             self._instead = waiting("ErrImagePull", str(error))
-            return
-        self.engine.start(self.id)
-        self._instead = None
+        except Exception as error:  # noqa: BLE001 - of a thread: the pod's status says it
+            self._instead = waiting("CreateContainerError", str(error))
+        else:
+            self._instead = None
+        finally:
+            self._tried.set()
 
     def _settings(self) -> dict[str, Any]:
         spec = self.pod["spec"]
@@ -97,7 +102,10 @@ class PodOnEngine:
         return lines
 
     def stop(self) -> None:
-        """Remove the container."""
+        """Remove the container, once it is known whether there is one."""
+        self._tried.wait()
+        if not self.id:
+            return
         try:
             self.engine.remove_container(self.id, force=True, v=True)
         except NotFound:

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from infra.images.engine import Daemon
     from infra.local.user import User
 
-pytestmark = [pytest.mark.docker, pytest.mark.e2e, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.docker, pytest.mark.e2e, pytest.mark.timeout(3600)]
 
 SECRETS = ("AWS_SECRET_ACCESS_KEY", "MLFLOW_TRACKING_PASSWORD")
 REPOSITORY, TAG = "127.0.0.1:9/enigma-tasks", "night"

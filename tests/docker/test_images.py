@@ -60,6 +60,7 @@ def test_the_same_commit_gives_the_same_image_without_a_cache(
     assert again.written == image.written
     assert docker.APIClient(base_url=address).inspect_image(image.tag)["Id"] == image.written.config
     assert filecmp.cmp(image.archive, again.archive, shallow=False)
+    again.archive.unlink()  # gigabytes
     assert image.sbom.read_text() == again.sbom.read_text()
 
 
