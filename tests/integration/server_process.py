@@ -64,7 +64,7 @@ def started(
     command: Sequence[str], log: Path, environment: Mapping[str, str], *, cwd: Path | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
     """The process runs while the block does, as `running`, but nothing is waited for."""
-    # a server whose coverage is measured takes twice the processor time
+    # to measure coverage in a server too takes time, and leaves the total as it is
     own = {name: value for name, value in environment.items() if not name.startswith("COVERAGE_PROCESS")}
     with log.open("wb") as output:
         process = subprocess.Popen(
